@@ -1,0 +1,58 @@
+# The two commands of the README are `make demo` and `make test`; both set up what they need.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# Plain `torch` would bring gigabytes of CUDA packages; this version has a CPU wheel.
+TORCH := torch==2.13.0
+EXTRAS := server,trainer,cpu,local,postgres,dev
+
+SOURCES := featurestore streaming trainer server cli tests benchmarks protos/generate.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-faults test-kafka check format proto clean
+
+help: ## Lists the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --progress-bar on "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[$(EXTRAS)]"
+	@touch $@
+
+setup: $(STAMP) ## Creates .venv and installs everything.
+
+demo: setup ## Real data, real broker, real model: pages change because an event arrived.
+	$(BIN)/pagecast demo
+
+test: setup ## The test suite (minutes).
+	$(BIN)/python -m pytest -n 2 -m "not faults" --dist worksteal
+
+test-faults: setup ## Slow fault and chaos suites; seeds from PAGECAST_TEST_SEED.
+	$(BIN)/python -m pytest -n 2 -m faults --dist worksteal
+
+test-kafka: setup ## The event log suite against a real Kafka: KAFKA_BOOTSTRAP=host:port.
+	@test -n "$(KAFKA_BOOTSTRAP)" || { echo "set KAFKA_BOOTSTRAP=host:port"; exit 2; }
+	KAFKA_BOOTSTRAP=$(KAFKA_BOOTSTRAP) $(BIN)/python -m pytest tests/eventlog tests/streaming
+
+check: setup ## Format, lint, types, protos, layers, generated code.
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/python protos/generate.py --check
+	$(BIN)/python protos/generate.py --image $(VENV)/protos.binpb
+	$(BIN)/buf lint $(VENV)/protos.binpb --config protos/buf.yaml
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Formats and mends what can be mended.
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+proto: setup ## Makes the stubs from the protos.
+	$(BIN)/python protos/generate.py
+
+clean: ## Removes the environment and all state.
+	rm -rf $(VENV) .pagecast

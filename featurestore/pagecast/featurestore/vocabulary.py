@@ -1,0 +1,247 @@
+"""What a model knows by name, and how prompts and entities become its numbers.
+
+Index 0 of every table is the fallback: unknown, new, or none.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.featurestore.history import Action, Step
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.snapshot import CatalogEntity
+
+SEGMENT_PROFILE, SEGMENT_STEP = 1, 2
+
+GAP_BUCKETS = 32
+WATCHED_BUCKETS = 16
+EVENT_BUCKETS = 8
+RATING_BUCKETS = 12
+HOURS_OF_WEEK = 169
+SEASONS = 5
+MATURITY_BUCKETS = 23
+PROFILE_TYPES = 4
+YEAR_FIRST, YEARS = 1900, 200
+
+FIELDS = (
+    "segment", "action", "watched", "rating", "events", "row",
+    "gap", "hour_of_week", "season", "device", "country", "language", "surface",
+    "profile_type", "profile_language", "maturity_limit",
+)  # fmt: skip
+"""Columns of `EncodedPrompt.fields_TF`: what is added to the entity's embedding at a position."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """Names in the order of their indices; index = position + 1.
+
+    `entity_interactions` aligns with `entities`: how often each was a step in the training data.
+    It says how far an ID embedding can be trusted, so it changes only with the model.
+    """
+
+    entities: tuple[str, ...]
+    entity_interactions: tuple[int, ...]
+    rows: tuple[str, ...]
+    genres: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    surfaces: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.entities) != len(self.entity_interactions):
+            raise ValueError("entity_interactions must align with entities")
+
+    @cached_property
+    def entity_ids(self) -> dict[str, int]:
+        return _indices(self.entities)
+
+    @cached_property
+    def row_ids(self) -> dict[str, int]:
+        return _indices(self.rows)
+
+    @cached_property
+    def genre_ids(self) -> dict[str, int]:
+        return _indices(self.genres)
+
+    @cached_property
+    def language_ids(self) -> dict[str, int]:
+        return _indices(self.languages)
+
+    @cached_property
+    def country_ids(self) -> dict[str, int]:
+        return _indices(self.countries)
+
+    @cached_property
+    def device_ids(self) -> dict[str, int]:
+        return _indices(self.devices)
+
+    @cached_property
+    def surface_ids(self) -> dict[str, int]:
+        return _indices(self.surfaces)
+
+    def field_sizes(self) -> tuple[int, ...]:
+        """Number of values of each column of `FIELDS`, the fallback included."""
+        sizes = {
+            "segment": 3,
+            "action": len(Action),
+            "watched": WATCHED_BUCKETS,
+            "rating": RATING_BUCKETS,
+            "events": EVENT_BUCKETS,
+            "row": len(self.rows) + 1,
+            "gap": GAP_BUCKETS,
+            "hour_of_week": HOURS_OF_WEEK,
+            "season": SEASONS,
+            "device": len(self.devices) + 1,
+            "country": len(self.countries) + 1,
+            "language": len(self.languages) + 1,
+            "surface": len(self.surfaces) + 1,
+            "profile_type": PROFILE_TYPES,
+            "profile_language": len(self.languages) + 1,
+            "maturity_limit": MATURITY_BUCKETS,
+        }
+        return tuple(sizes[name] for name in FIELDS)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Vocabulary":
+        """Raises ValueError or TypeError if `text` is not what `to_json` makes."""
+        return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedPrompt:
+    """A prompt in a model's numbers; T = 1 (profile) + steps + 1 (request).
+
+    Position 0 is the profile. Position t >= 1 joins the request-time half of step t with the
+    post-action half of step t-1; the last one is the request's. `entity_ids` are the entities of
+    the post-action halves ("" for none), looked up in the catalog, not in the vocabulary.
+    """
+
+    entity_ids: tuple[str, ...]
+    fields_TF: npt.NDArray[np.int64]
+
+
+def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
+    """Encodes a prompt (papers.md 3.1: request-time half of t, post-action half of t-1)."""
+    steps, request = prompt.steps, prompt.request
+    positions = len(steps) + 2
+    fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
+    _encode_profile(fields_TF, prompt, vocabulary)
+    requests = [*steps, request]
+    at_ms = np.array([*(s.occurred_at_ms for s in steps), request.at_ms], dtype=np.int64)
+    body_TF = fields_TF[1:]
+    body_TF[:, _at("segment")] = SEGMENT_STEP
+    body_TF[1:, _at("gap")] = _log_bucket(np.diff(at_ms) // 1000, GAP_BUCKETS)
+    body_TF[:, _at("hour_of_week")] = 1 + (at_ms // 3_600_000 + _EPOCH_HOUR_OF_WEEK) % 168
+    body_TF[:, _at("season")] = _season(at_ms)
+    body_TF[:, _at("device")] = [vocabulary.device_ids.get(r.device, 0) for r in requests]
+    body_TF[:, _at("country")] = [vocabulary.country_ids.get(r.country, 0) for r in requests]
+    body_TF[:, _at("language")] = [vocabulary.language_ids.get(r.language, 0) for r in requests]
+    body_TF[:, _at("surface")] = [vocabulary.surface_ids.get(r.surface, 0) for r in requests]
+    _encode_actions(fields_TF[2:], steps, vocabulary)
+    return EncodedPrompt(entity_ids=("", "", *(s.entity_id for s in steps)), fields_TF=fields_TF)
+
+
+def entity_features(
+    entities: Sequence[CatalogEntity], vocabulary: Vocabulary
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Encodes entities for the entity tower; keys are the tower's input names.
+
+    `id_E` int64 (0: not in the vocabulary), `kind_E` int64, `genres_EG` float32 multi-hot,
+    `year_E` int64 (0: unknown), `language_E` int64 (of the first language), `maturity_E` int64,
+    `age_EA` float32: log(1 + days since release), log(1 + interactions in training).
+    """
+    id_E = np.array([vocabulary.entity_ids.get(e.entity_id, 0) for e in entities], np.int64)
+    interactions_E = np.array((0, *vocabulary.entity_interactions), np.float32)[id_E]
+    genres_EG = np.zeros((len(entities), len(vocabulary.genres) + 1), np.float32)
+    for row, entity in enumerate(entities):
+        for genre in entity.genres:
+            genres_EG[row, vocabulary.genre_ids.get(genre, 0)] = 1.0
+    days_E = np.array([e.age_days for e in entities], np.float32)
+    return {
+        "id_E": id_E,
+        "kind_E": np.array([e.kind for e in entities], np.int64),
+        "genres_EG": genres_EG,
+        "year_E": np.array([_year(e) for e in entities], np.int64),
+        "language_E": np.array(
+            [
+                vocabulary.language_ids.get(e.languages[0], 0) if e.languages else 0
+                for e in entities
+            ],
+            np.int64,
+        ),
+        "maturity_E": np.array([min(e.maturity, 21) for e in entities], np.int64),
+        "age_EA": np.stack([np.log1p(days_E), np.log1p(interactions_E)], axis=1),
+    }
+
+
+_EPOCH_HOUR_OF_WEEK = 3 * 24
+"""1970-01-01 was a Thursday; weeks begin on Monday."""
+
+
+def _at(field: str) -> int:
+    return FIELDS.index(field)
+
+
+def _indices(names: Iterable[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(names, start=1)}
+
+
+def _log_bucket(values: npt.ArrayLike, buckets: int) -> npt.NDArray[np.int64]:
+    """1 + floor(log2(1 + value)), at most `buckets` - 1; negative values count as 0."""
+    positive = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+    return np.minimum(1 + np.floor(np.log2(1.0 + positive)), buckets - 1).astype(np.int64)
+
+
+def _season(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """1 to 4: December to February, March to May, and so on."""
+    month = at_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % 12
+    return 1 + ((month + 1) % 12) // 3
+
+
+def _year(entity: CatalogEntity) -> int:
+    """`attributes.year` where the operator says it, else the year of release; 0 if unknown."""
+    text = entity.attributes.get("year", "")
+    if text.isdigit():
+        year = int(text)
+    elif entity.released_at_ms is not None:
+        moment = np.datetime64(entity.released_at_ms, "ms").astype("datetime64[Y]")
+        year = 1970 + int(moment.astype(np.int64))
+    else:
+        return 0
+    return min(max(year - YEAR_FIRST, 1), YEARS - 1)
+
+
+def _encode_profile(
+    fields_TF: npt.NDArray[np.int64], prompt: Prompt, vocabulary: Vocabulary
+) -> None:
+    profile, limit = prompt.profile, prompt.profile.maturity_limit
+    fields_TF[0, _at("segment")] = SEGMENT_PROFILE
+    fields_TF[0, _at("profile_type")] = profile.profile_type
+    fields_TF[0, _at("profile_language")] = vocabulary.language_ids.get(profile.language, 0)
+    fields_TF[0, _at("maturity_limit")] = 0 if limit is None else 1 + min(limit, 21)
+
+
+def _encode_actions(
+    actions_TF: npt.NDArray[np.int64], steps: Sequence[Step], vocabulary: Vocabulary
+) -> None:
+    actions_TF[:, _at("action")] = [int(s.action) for s in steps]
+    actions_TF[:, _at("watched")] = np.where(
+        np.array([s.watched_ms for s in steps], np.int64) > 0,
+        _log_bucket([s.watched_ms / 60_000 for s in steps], WATCHED_BUCKETS),
+        0,
+    )
+    actions_TF[:, _at("rating")] = [_rating_bucket(s.rating) for s in steps]
+    actions_TF[:, _at("events")] = _log_bucket([s.events - 1 for s in steps], EVENT_BUCKETS)
+    actions_TF[:, _at("row")] = [vocabulary.row_ids.get(s.row_id, 0) for s in steps]
+
+
+def _rating_bucket(rating: float | None) -> int:
+    return 0 if rating is None else 1 + round(rating * 2)
