@@ -1,0 +1,1 @@
+"""Decodes a bundle into pages; knows neither gRPC nor torch."""

@@ -1,0 +1,6 @@
+"""Grammar, predicates, masks: what may stand where on a page.
+
+To follow a page, read in this order: `facts` (what a request brings), `compiled_catalog` (what
+follows from a catalog snapshot alone, by `predicates`), `eligibility` and `sources` (what follows
+from both), `page_rules` (all of it as arrays) and `page_state` (the grammar, step by step).
+"""

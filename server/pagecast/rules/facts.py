@@ -1,0 +1,67 @@
+"""What the rules of a page depend on beside the catalog."""
+
+from dataclasses import dataclass
+
+ROWS_MAX = 40
+"""Rows of a page, as `StreamHomepageRequest.rows`: buffers are sized by it."""
+
+ENTITIES_PER_ROW_MAX = 40
+"""Entities of a row, as `StreamHomepageRequest.entities_per_row`: buffers are sized by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesConfig:
+    """How the grammar and the sources are bounded."""
+
+    row_entities_min: int = 3
+    """A row that could hold fewer entities is not placed: it would look broken."""
+
+    continue_entities_min: int = 1
+    """The same for CONTINUE: one unfinished film is worth its row."""
+
+    popular_entities_max: int = 100
+    """Candidates of POPULAR: twice the longest row and some, so that rows above it leave enough."""
+
+    recent_entities_max: int = 60
+    """Candidates of RECENT: the longest row and half of one that rows above it may have taken. Many
+    more and the row's title would be untrue."""
+
+    continue_entities_max: int = 40
+    """Candidates of CONTINUE: the longest row."""
+
+    because_arguments_max: int = 8
+    """Arguments considered for BECAUSE rows: each costs a bitmap over the catalog."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, is {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestFacts:
+    """What is known of one request, in ids; ids the catalog does not know are ignored.
+
+    `resume` holds the entities with a resume position, `because` the candidate arguments of
+    BECAUSE rows, both newest first. `maturity_limit` is in years, None for no limit. An empty
+    `country` or `device` is an unknown one: only what is allowed everywhere may be placed.
+    """
+
+    at_ms: int
+    device: str = ""
+    country: str = ""
+    maturity_limit: int | None = None
+    hidden: frozenset[str] = frozenset()
+    watched: frozenset[str] = frozenset()
+    resume: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
+    rows: int = 8
+    entities_per_row: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rows <= ROWS_MAX:
+            raise ValueError(f"rows must be 1 to {ROWS_MAX}, is {self.rows}")
+        if not 1 <= self.entities_per_row <= ENTITIES_PER_ROW_MAX:
+            raise ValueError(
+                f"entities_per_row must be 1 to {ENTITIES_PER_ROW_MAX}, is {self.entities_per_row}"
+            )
