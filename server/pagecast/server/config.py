@@ -1,0 +1,86 @@
+"""What a server can be told. Checked once, here; inside it is taken for granted."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from pagecast.featurestore.state import StatePaths
+from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """Raises ValueError that names the field and the remedy."""
+
+    state: StatePaths
+    """Directory of the online store and the bundles."""
+
+    database_url: str = ""
+    """SQLAlchemy URL of catalog, popularity and registry; empty: SQLite in `state`."""
+
+    bootstrap_servers: str = ""
+    """Kafka to report served pages to, `host:port[,host:port]`; empty: they are not reported."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; another than loopback needs `insecure`."""
+
+    port: int = 50051
+    """TCP port of the RPCs; 0: a free one, reported when the server is ready."""
+
+    metrics_port: int = 9464
+    """TCP port of /metrics, on loopback whatever `host` is; 0: a free one."""
+
+    insecure: bool = False
+    """Listen where others can reach it, though there is neither authentication nor TLS."""
+
+    allow_client_clock: bool = False
+    """Take `requested_at` from clients: for demos, simulation and tests."""
+
+    slots_max: int = 2
+    """Pages decoded at the same time; each keeps one core busy."""
+
+    waiting_max: int = 32
+    """Pages waiting for a slot before the next one is refused: about a second of work."""
+
+    rows_default: int = 8
+    """Rows of a page if the client does not say."""
+
+    entities_default: int = 10
+    """Entities of a row if the client does not say."""
+
+    exact_entities_default: int = 3
+    """Entities of a row decoded one by one if the client does not say."""
+
+    grace_seconds: float = 10.0
+    """Seconds a drain waits for the pages in flight."""
+
+    def __post_init__(self) -> None:
+        if not self.insecure and not _is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host!r} can be reached from outside and RPCs are not authenticated: "
+                "use 127.0.0.1, or set insecure"
+            )
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}, must be from {low} to {high}")
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("port", 0, 65535),
+    ("metrics_port", 0, 65535),
+    ("slots_max", 1, 256),
+    ("waiting_max", 0, 10_000),
+    ("rows_default", 1, ROWS_MAX),
+    ("entities_default", 1, ENTITIES_PER_ROW_MAX),
+    ("exact_entities_default", 1, ENTITIES_PER_ROW_MAX),
+    ("grace_seconds", 0, 3600),
+)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

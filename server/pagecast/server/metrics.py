@@ -1,0 +1,72 @@
+"""What the server measures, by the Prometheus names of the design (section 10)."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+PAGE_BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""A page takes 10 to 100 ms here; the last ones show what a deadline cuts off."""
+
+ENTITY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
+"""A decode step takes 0.2 to 3 ms (serving facts)."""
+
+
+class Metrics:
+    """Every metric of one server, in a registry of its own: a process may hold several servers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.time_to_first_row = self._histogram(
+            "pagecast_time_to_first_row_seconds",
+            "From the arrival of a request to its first completed row.",
+            PAGE_BUCKETS_S,
+        )
+        self.time_to_page = self._histogram(
+            "pagecast_time_to_page_seconds",
+            "From the arrival of a request to the end of its page.",
+            PAGE_BUCKETS_S,
+        )
+        self.entity_decode = self._histogram(
+            "pagecast_entity_decode_seconds",
+            "Time to decode a row divided by its entities.",
+            ENTITY_BUCKETS_S,
+        )
+        self.slots_in_use = Gauge(
+            "pagecast_slots_in_use", "Pages being decoded.", registry=self.registry
+        )
+        self.rejected = self._counter("pagecast_rejected", "RPCs refused, by reason.", "reason")
+        self.degraded_pages = self._counter(
+            "pagecast_degraded_pages", "Pages served degraded, by reason.", "reason"
+        )
+        self.model_info = Gauge(
+            "pagecast_model_info",
+            "1 for the model version that decodes new pages.",
+            ["version"],
+            registry=self.registry,
+        )
+        self.model_swaps = self._counter(
+            "pagecast_model_swaps",
+            "Champions taken up (swapped) or turned down (refused).",
+            "outcome",
+        )
+        self.catalog_number = Gauge(
+            "pagecast_catalog_number", "Catalog number of new pages.", registry=self.registry
+        )
+        self.pages_reported = self._counter(
+            "pagecast_pages_reported",
+            "PageServed records by outcome: sent, lost (buffer full) or failed.",
+            "outcome",
+        )
+
+    def _counter(self, name: str, documentation: str, label: str) -> Counter:
+        return Counter(name, documentation, [label], registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, documentation, buckets=buckets, registry=self.registry)
