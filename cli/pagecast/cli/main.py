@@ -1,0 +1,61 @@
+"""The `pagecast` command: the table of commands, and how errors become exit codes."""
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from pagecast.cli.commands import data
+from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
+
+DEBUG_VARIABLE = "PAGECAST_DEBUG"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Builds whole homepages with one generative model, streamed while they are decoded.",
+    epilog=EXIT_CODES_HELP,
+)
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def front(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Runs before every command; children inherit the variable."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits as `exits.ExitCode` says."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except CliError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:
+        _fail(f"{type(error).__name__}: {error}; --debug shows where", ExitCode.FAILED)
+    sys.exit(ExitCode.OK)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise SystemExit(int(ExitCode.TERMINATED))
+
+
+def _fail(text: str, code: ExitCode) -> NoReturn:
+    from pagecast.cli.output import report_error
+
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+    report_error(text)
+    sys.exit(code)

@@ -1,0 +1,33 @@
+"""Options that several commands share; each is told once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(help="Where everything is kept.", show_default=".pagecast"),
+]
+BootstrapServers = Annotated[
+    str | None,
+    typer.Option(
+        help="Kafka, as host:port[,host:port...].", show_default="the local stack's broker"
+    ),
+]
+ServerAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--server", help="The gRPC server, as host:port.", show_default="the local stack's server"
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Catalog and model registry, as SQLAlchemy names it.",
+        show_default="SQLite in the state directory",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, the last line of stdout.")
+]

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from pagecast.cli.exits import ExitCode, InputError
+from pagecast.cli.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PAGECAST_STATE_DIR", raising=False)
+
+
+def test_defaults_keep_everything_under_dot_pagecast() -> None:
+    settings = load_settings()
+    assert settings.state_dir == Path(".pagecast")
+    assert settings.bootstrap_servers is None
+
+
+def test_the_file_wins_over_defaults(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text('state_dir = "from-file"\n')
+    assert load_settings().state_dir == Path("from-file")
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pagecast.toml").write_text('state_dir = "from-file"\n')
+    monkeypatch.setenv("PAGECAST_STATE_DIR", "from-environment")
+    assert load_settings().state_dir == Path("from-environment")
+
+
+def test_an_option_wins_over_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pagecast.toml").write_text('state_dir = "from-file"\n')
+    monkeypatch.setenv("PAGECAST_STATE_DIR", "from-environment")
+    assert load_settings(state_dir=Path("option")).state_dir == Path("option")
+
+
+def test_an_option_that_was_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGECAST_STATE_DIR", "from-environment")
+    assert load_settings(state_dir=None).state_dir == Path("from-environment")
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGECAST_LOG_LEVEL", "")
+    assert load_settings().log_level == "info"
+
+
+def test_other_pagecast_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGECAST_TEST_SEED", "7")
+    load_settings()
+
+
+def test_an_unknown_name_in_the_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text('state_dri = "typo"\n')
+    with pytest.raises(InputError, match="state_dri") as refused:
+        load_settings()
+    assert refused.value.exit_code == ExitCode.BAD_INPUT
+
+
+def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGECAST_LOG_LEVEL", "loud")
+    with pytest.raises(InputError, match="log_level"):
+        load_settings()
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text("state_dir = \n")
+    with pytest.raises(InputError, match=r"pagecast\.toml is not TOML"):
+        load_settings()
