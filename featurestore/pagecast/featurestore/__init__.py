@@ -1,0 +1,1 @@
+"""What the platform remembers: steps, histories, the catalog, popularity and models."""

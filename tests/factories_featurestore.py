@@ -1,0 +1,113 @@
+"""Events, logs and hypothesis strategies of the feature store's suite."""
+
+from collections.abc import Callable, Sequence
+
+from factories import START_MS, event_id, timestamp
+from hypothesis import strategies as st
+
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
+from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.v1 import events_pb2
+
+MINUTE_MS = 60_000
+TOPIC = "topic-of-tests"
+
+Event = events_pb2.InteractionEvent
+
+
+def version(next_offset: int, *, topic_id: str = TOPIC, partition: int = 0) -> HistoryVersion:
+    return HistoryVersion(topic_id=topic_id, partition=partition, next_offset=next_offset)
+
+
+def make_event(
+    at_ms: int = START_MS,
+    *,
+    user_id: str = "ada",
+    session_id: str = "s1",
+    salt: str = "",
+    **action: object,
+) -> Event:
+    """An event with one action: `make_event(click=events_pb2.Click(entity_id="e"))`."""
+    return Event(
+        event_id=event_id(at_ms, f"{salt}/{user_id}/{sorted(action.items(), key=str)}"),
+        user_id=user_id,
+        occurred_at=timestamp(at_ms),
+        context=events_pb2.RequestContext(
+            session_id=session_id, device="tv", country="NL", language="nl", surface="home"
+        ),
+        **action,
+    )
+
+
+def stop(
+    entity_id: str,
+    watched_ms: int,
+    at_ms: int,
+    *,
+    resume_ms: int | None = None,
+    completed: bool = False,
+    session_id: str = "s1",
+) -> Event:
+    event = make_event(
+        at_ms, session_id=session_id, stop=events_pb2.Stop(entity_id=entity_id, completed=completed)
+    )
+    event.stop.watched.FromMilliseconds(watched_ms)
+    if resume_ms is not None:
+        event.stop.resume_position.FromMilliseconds(resume_ms)
+    return event
+
+
+def fold(
+    events: Sequence[Event],
+    history: History | None = None,
+    *,
+    first_offset: int = 0,
+    config: FoldConfig = DEFAULT_FOLD,
+) -> History:
+    """The history after these events of one partition, at consecutive offsets."""
+    folded = history if history is not None else History(user_id="ada")
+    for offset, event in enumerate(events, start=first_offset):
+        apply_event(folded, event, version(offset + 1), config)
+    return folded
+
+
+_ENTITIES = st.sampled_from(["e1", "e2", "e3"])
+
+_ACTIONS: Sequence[Callable[[str, int], dict[str, object]]] = (
+    lambda e, n: {"click": events_pb2.Click(entity_id=e)},
+    lambda e, n: {"view_details": events_pb2.ViewDetails(entity_id=e)},
+    lambda e, n: {"play": events_pb2.Play(entity_id=e, kind=1 + n % 3)},
+    lambda e, n: {
+        "stop": events_pb2.Stop(
+            entity_id=e, completed=n % 5 == 0, watched={"seconds": n}, resume_position={"nanos": n}
+        )
+    },
+    lambda e, n: {"rate": events_pb2.Rate(entity_id=e, rating=(n % 50) / 10)},
+    lambda e, n: {"add_to_list": events_pb2.AddToList(entity_id=e, removed=n % 2 == 0)},
+    lambda e, n: {"hide": events_pb2.Hide(entity_id=e)},
+    lambda e, n: {"search": events_pb2.Search(query="q", entity_id=e if n % 2 else "")},
+    lambda e, n: {"purchase": events_pb2.Purchase(entity_id=e)},
+    lambda e, n: {
+        "impression": events_pb2.Impression(rows=[events_pb2.SeenRow(row_id="r", entity_ids=[e])])
+    },
+)
+
+
+@st.composite
+def event_streams(draw: st.DrawFn, *, events_max: int = 40) -> list[Event]:
+    """A user's events in arrival order: some late, some far too late, some sent twice."""
+    events: list[Event] = []
+    at_ms = START_MS
+    for salt in range(draw(st.integers(0, events_max))):
+        at_ms += draw(st.integers(-90, 120)) * MINUTE_MS
+        action = draw(st.sampled_from(_ACTIONS))
+        event = make_event(
+            at_ms,
+            session_id=draw(st.sampled_from(["", "s1", "s2"])),
+            salt=str(salt),
+            **action(draw(_ENTITIES), draw(st.integers(0, 7200))),
+        )
+        events.append(event)
+        if draw(st.integers(0, 9)) == 0:
+            events.append(draw(st.sampled_from(events)))
+    return events
