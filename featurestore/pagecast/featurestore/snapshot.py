@@ -58,7 +58,7 @@ class CatalogRow:
     title: str
     number: int
     predicate: catalog_pb2.Predicate | None = None
-    source: catalog_pb2.RowSource = catalog_pb2.ROW_SOURCE_UNSPECIFIED
+    source: "catalog_pb2.RowSource.ValueType" = catalog_pb2.ROW_SOURCE_UNSPECIFIED
     pin: int | None = None
     first_entity_ids: tuple[str, ...] = ()
     retired: bool = False
