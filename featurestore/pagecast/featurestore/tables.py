@@ -1,0 +1,100 @@
+"""The tables of the database: catalog, popularity, model registry, and how far each log was read.
+
+`migrations/` must say the same; a test compares them.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID_CHARACTERS_MAX = 256
+"""The protos bound ids to 256 bytes, so to at most as many characters."""
+
+VERSION_CHARACTERS_MAX = 64
+"""A model version is 16 hexadecimal digits; somebody else's may be a whole SHA-256."""
+
+
+class Base(DeclarativeBase):
+    """All tables of one database."""
+
+
+class LogPositionRow(Base):
+    """The next offset a consumer has not yet contained, in the transaction of its effect."""
+
+    __tablename__ = "log_positions"
+
+    consumer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    topic_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class CatalogVersionRow(Base):
+    """One version of an entity or a row, in force for numbers in [valid_from, valid_to)."""
+
+    __tablename__ = "catalog_versions"
+    __table_args__ = (
+        Index("catalog_versions_item", "kind", "item_id", "valid_to"),
+        Index("catalog_versions_index", "kind", "item_index"),
+        Index("catalog_versions_valid_to", "valid_to"),
+    )
+
+    valid_from: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    valid_to: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(8))
+    item_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
+    item_index: Mapped[int]
+    changed_at_ms: Mapped[int] = mapped_column(BigInteger)
+    retired: Mapped[bool]
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class PopularityRow(Base):
+    """A time-decayed count: `score` as of `at_ms`."""
+
+    __tablename__ = "popularity"
+
+    entity_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), primary_key=True)
+    score: Mapped[float] = mapped_column(Double)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ModelRow(Base):
+    """A registered bundle; `id` is the order of registration."""
+
+    __tablename__ = "models"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(String(VERSION_CHARACTERS_MAX), unique=True)
+    parent_version: Mapped[str | None] = mapped_column(String(VERSION_CHARACTERS_MAX))
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class AliasMoveRow(Base):
+    """One move of an alias, kept for ever.
+
+    `predecessor_id` is the promotion that a rollback of this one returns to.
+    """
+
+    __tablename__ = "alias_moves"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alias: Mapped[str] = mapped_column(String(32), index=True)
+    version: Mapped[str | None] = mapped_column(ForeignKey("models.version"))
+    moved_at_ms: Mapped[int] = mapped_column(BigInteger)
+    moved_by: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
+    reason: Mapped[str] = mapped_column(String(16))
+    predecessor_id: Mapped[int | None] = mapped_column(ForeignKey("alias_moves.id"))
+
+
+class AliasRow(Base):
+    """Where an alias points now, and the move that a rollback would undo."""
+
+    __tablename__ = "aliases"
+
+    alias: Mapped[str] = mapped_column(String(32), primary_key=True)
+    version: Mapped[str] = mapped_column(ForeignKey("models.version"))
+    move_id: Mapped[int] = mapped_column(ForeignKey("alias_moves.id"))
