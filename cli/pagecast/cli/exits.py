@@ -30,14 +30,18 @@ EXIT_CODES_HELP = (
 
 
 class CliError(Exception):
-    """An error told in one line: what is wrong, then how to mend it."""
+    """An error told in one line: what is wrong, then how to mend it.
+
+    `details` is text from elsewhere, shown below as it is: the end of a log.
+    """
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", *, details: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.details = details
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message

@@ -10,6 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from pagecast.cli.commands import data
+from pagecast.cli.commands.history import history
+from pagecast.cli.commands.page import page
+from pagecast.cli.commands.serve import serve
+from pagecast.cli.commands.up import up
 from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
 
 DEBUG_VARIABLE = "PAGECAST_DEBUG"
@@ -21,6 +25,10 @@ app = typer.Typer(
     help="Builds whole homepages with one generative model, streamed while they are decoded.",
     epilog=EXIT_CODES_HELP,
 )
+app.command()(up)
+app.command()(serve)
+app.command()(page)
+app.command()(history)
 app.add_typer(data.app, name="data")
 
 
@@ -36,10 +44,12 @@ def front(
 def main() -> NoReturn:
     """Runs the command line and exits as `exits.ExitCode` says."""
     signal.signal(signal.SIGTERM, _terminate)
+    # The terminal was closed: stop in order, as on SIGTERM.
+    signal.signal(signal.SIGHUP, _terminate)
     try:
         app()
     except CliError as error:
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, error.details)
     except KeyboardInterrupt:
         _fail("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:
@@ -52,10 +62,10 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
-def _fail(text: str, code: ExitCode) -> NoReturn:
+def _fail(text: str, code: ExitCode, details: str = "") -> NoReturn:
     from pagecast.cli.output import report_error
 
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exc()
-    report_error(text)
+    report_error(text, details)
     sys.exit(code)

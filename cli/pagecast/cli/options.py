@@ -31,3 +31,7 @@ DatabaseUrl = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, the last line of stdout.")
 ]
+ReadyFile = Annotated[
+    Path | None,
+    typer.Option(hidden=True, help="Written once it is ready; for the local stack."),
+]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -32,12 +33,9 @@ class Output:
         self.console.print(table)
 
 
-def report_error(text: str) -> None:
-    """One line on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"[bold red]error:[/] {_escaped(text)}"
-    )
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("[", "\\[")
+def report_error(text: str, details: str = "") -> None:
+    """One line on stderr, and the details as they are."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}")
+    for line in details.splitlines():
+        console.print(f"  {line}", style="dim", markup=False)

@@ -1,10 +1,14 @@
-"""Settings: options, then `PAGECAST_*` variables, then `pagecast.toml`, then these defaults."""
+"""Settings: options, then `PAGECAST_*` variables, then `pagecast.toml`, then these defaults.
+
+A section is a table of the file and two underscores in a variable: `port` of `[serve]` is
+`PAGECAST_SERVE__PORT`.
+"""
 
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,11 +22,51 @@ SETTINGS_FILE = "pagecast.toml"
 ENVIRONMENT_PREFIX = "PAGECAST_"
 
 
+class ServeSettings(BaseModel):
+    """What `pagecast serve` starts with; the server checks the ranges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on; another than loopback needs `insecure`."""
+    port: int = 50051
+    """TCP port of the RPCs; 0 takes a free one."""
+    metrics_port: int = 9464
+    """TCP port of /metrics; 0 takes a free one."""
+    insecure: bool = False
+    """Listen where others can reach it, without authentication."""
+    allow_client_clock: bool = False
+    """Take `requested_at` from clients: for demos, simulation and tests."""
+    slots_max: int = 2
+    """Pages decoded at the same time; each keeps one core busy."""
+
+
+class IngestSettings(BaseModel):
+    """What `pagecast ingest` starts with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    group: str = Field(default="pagecast-ingest", min_length=1, max_length=249)
+    """Consumer group of the workers."""
+    metrics_port: int = 9465
+    """TCP port of /metrics; 0 takes a free one."""
+
+
+class TrainSettings(BaseModel):
+    """What `pagecast train` starts with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    budget_minutes: float = Field(default=2.5, gt=0)
+    """The training loop stops here."""
+
+
 class Settings(BaseSettings):
     """What every command starts from. Unknown names in `pagecast.toml` are refused."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
         env_ignore_empty=True,
         toml_file=SETTINGS_FILE,
         extra="forbid",
@@ -37,12 +81,13 @@ class Settings(BaseSettings):
     """The gRPC server, as `host:port`; unset means the local stack of `state_dir`."""
     database_url: str | None = None
     """Catalog and model registry, as SQLAlchemy names it; unset means SQLite in `state_dir`."""
-    ingest_group: str = Field(default="pagecast-ingest", min_length=1, max_length=249)
-    """Consumer group of the ingest workers."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
+    serve: ServeSettings = ServeSettings()
+    ingest: IngestSettings = IngestSettings()
+    train: TrainSettings = TrainSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -58,13 +103,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: Any) -> Settings:
-    """Settings with the options that were given (not None) on top.
+    """Settings with the options that were given (not None) on top; `serve={...}` is a section.
 
     Raises InputError that names the setting and where it can be mended.
     """
-    given = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(**_given(options))
     except ValidationError as error:
         raise InputError(_first_problem(error), _REMEDY) from error
     except tomllib.TOMLDecodeError as error:
@@ -72,6 +116,14 @@ def load_settings(**options: Any) -> Settings:
 
 
 _REMEDY = f"mend the option, the {ENVIRONMENT_PREFIX}* variable or the line of {SETTINGS_FILE}"
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _given(value) if isinstance(value, dict) else value
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def _first_problem(error: ValidationError) -> str:

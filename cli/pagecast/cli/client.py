@@ -1,0 +1,66 @@
+"""A channel to the server, and its errors in our words."""
+
+from collections.abc import Iterator
+from types import TracebackType
+
+import grpc
+
+from pagecast.cli.exits import CliError, CommandError, InputError, NotRunningError
+from pagecast.v1 import feature_pb2, feature_pb2_grpc, homepage_pb2, homepage_pb2_grpc
+
+PAGE_SECONDS_MAX = 30.0
+"""Deadline of a page: a cold server on a busy machine takes a second."""
+
+HISTORY_SECONDS_MAX = 10.0
+"""Deadline of a history: one read of the online store."""
+
+
+class Client:
+    """One channel; used by several threads at once."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._channel = grpc.insecure_channel(address)
+        self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
+        self._features = feature_pb2_grpc.FeatureServiceStub(self._channel)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._channel.close()
+
+    def stream_page(
+        self, request: homepage_pb2.StreamHomepageRequest
+    ) -> Iterator[homepage_pb2.StreamHomepageResponse]:
+        """The pieces of a page as they arrive. Raises CliError."""
+        try:
+            yield from self._pages.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def history(self, user_id: str, steps_max: int = 0) -> feature_pb2.GetHistoryResponse | None:
+        """A user's history; None if there is none. Raises CliError."""
+        request = feature_pb2.GetHistoryRequest(user_id=user_id, steps_max=steps_max)
+        try:
+            return self._features.GetHistory(request, timeout=HISTORY_SECONDS_MAX)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                return None
+            raise self._told(error) from error
+
+    def _told(self, error: grpc.RpcError) -> CliError:
+        code, details = error.code(), error.details() or ""
+        if code == grpc.StatusCode.UNAVAILABLE:
+            return NotRunningError(
+                f"the server at {self._address} does not answer: {details}",
+                "start `pagecast up` or `pagecast serve`, or pass --server",
+            )
+        if code == grpc.StatusCode.INVALID_ARGUMENT:
+            return InputError(details)
+        return CommandError(f"{code.name}: {details}")

@@ -1,0 +1,48 @@
+"""`pagecast page`: one page, streamed to the terminal."""
+
+from typing import Annotated
+
+import typer
+
+from pagecast.cli.options import AsJson, ServerAddress, StateDir
+
+
+def page(
+    user: Annotated[str, typer.Argument(help="The user; an unknown one gets a first page.")],
+    rows: Annotated[int, typer.Option(min=1, max=40, help="Rows of the page.")] = 8,
+    entities: Annotated[int, typer.Option(min=1, max=40, help="Entities of a row.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random choices.")] = 0,
+    device: Annotated[str, typer.Option(help="Device class, such as tv.")] = "",
+    country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2, such as DE.")] = "",
+    server: ServerAddress = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Streams a page: rows and entities are written as they are decoded."""
+    from pagecast.cli.client import Client
+    from pagecast.cli.discovery import server_address
+    from pagecast.cli.output import Output
+    from pagecast.cli.pages import gather
+    from pagecast.cli.pageview import PageView
+    from pagecast.cli.settings import load_settings
+    from pagecast.v1 import events_pb2, homepage_pb2
+
+    settings = load_settings(state_dir=state_dir, server_address=server)
+    request = homepage_pb2.StreamHomepageRequest(
+        user_id=user,
+        context=events_pb2.RequestContext(device=device, country=country),
+        rows=rows,
+        entities_per_row=entities,
+        granularity=homepage_pb2.GRANULARITY_ENTITIES,
+        seed=seed,
+    )
+    output = Output(as_json=as_json)
+    view = PageView(output.console)
+    with Client(server_address(settings)) as client:
+        shown = gather(client.stream_page(request), view.show)
+    version = shown.started.model_version or f"none ({shown.started.degraded_reason})"
+    output.say(
+        f"[dim]first row {shown.first_row_ms:.0f} ms · page {shown.page_ms:.0f} ms · "
+        f"model {version}[/]"
+    )
+    output.document(shown.to_dict())

@@ -1,0 +1,53 @@
+"""`pagecast up`: the whole local stack in the foreground."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from pagecast.cli.options import BootstrapServers, DatabaseUrl, StateDir
+
+CHECK_SECONDS = 0.25
+"""How soon the end of a process is noticed."""
+
+
+def up(
+    port: Annotated[
+        int | None, typer.Option(help="Port of the server.", show_default="a free one")
+    ] = None,
+    allow_client_clock: Annotated[
+        bool, typer.Option("--allow-client-clock", help="Let clients say what time it is.")
+    ] = False,
+    bootstrap_servers: BootstrapServers = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Runs broker, ingest worker and server until Ctrl-C; stops them all."""
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.cli.stack.local import ANY_PORT, LocalStack, StackConfig
+    from pagecast.featurestore.state import StatePaths
+
+    settings = load_settings(
+        state_dir=state_dir, database_url=database_url, bootstrap_servers=bootstrap_servers
+    )
+    configure_logging(settings, level="warning")
+    output = Output(as_json=False)
+    config = StackConfig(
+        paths=StatePaths(root=settings.state_dir),
+        bootstrap_servers=settings.bootstrap_servers,
+        database_url=settings.database_url,
+        server_port=ANY_PORT if port is None else port,
+        allow_client_clock=allow_client_clock,
+    )
+    with LocalStack(config=config) as stack:
+        output.say(f"broker   {stack.start_broker()}")
+        stack.start_ingest()
+        output.say("ingest   running")
+        output.say(f"server   {stack.start_server()}")
+        output.say(f"logs     {config.paths.logs}")
+        output.say("Ctrl-C stops everything.")
+        while True:
+            stack.check()
+            time.sleep(CHECK_SECONDS)

@@ -1,0 +1,52 @@
+"""Where log lines go: stderr, for people on a terminal and as JSON elsewhere."""
+
+import logging
+import sys
+
+import structlog
+
+from pagecast.cli.settings import Settings
+
+
+def configure_logging(settings: Settings, *, level: str | None = None) -> None:
+    """Sends structlog's and the libraries' lines the same way, from `level` on."""
+    least = getattr(logging, (level or settings.log_level).upper())
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(shared, as_json=as_json))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    # Libraries are heard when something is wrong: kafka-python tells every connection at info.
+    root.setLevel(max(least, logging.WARNING))
+    logging.getLogger("pagecast").setLevel(least)
+
+
+def _formatter(
+    shared: list[structlog.typing.Processor], *, as_json: bool
+) -> structlog.stdlib.ProcessorFormatter:
+    render: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )

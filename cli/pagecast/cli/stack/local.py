@@ -1,0 +1,135 @@
+"""The local stack: a broker, an ingest worker and a server that live as long as one command."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+
+from pagecast.cli.stack.child import Child, ChildEndedError, ChildSpec
+from pagecast.cli.stack.lock import StateLock
+from pagecast.cli.stack.record import StackRecord, remove_record
+from pagecast.eventlog.broker import EmbeddedBroker
+from pagecast.featurestore.state import StatePaths
+
+ANY_PORT = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig:
+    """What the stack runs on."""
+
+    paths: StatePaths
+    """State directory; the stack holds its lock."""
+    bootstrap_servers: str | None = None
+    """A Kafka to use; None starts the embedded broker."""
+    database_url: str | None = None
+    """Catalog and registry; None is SQLite in `paths`."""
+    server_port: int = ANY_PORT
+    """TCP port of the RPCs."""
+    allow_client_clock: bool = False
+    """Lets clients name `requested_at`."""
+
+
+@dataclass(kw_only=True)
+class LocalStack:
+    """Start the parts in order, from the main thread; the end of the `with` block stops them all.
+
+    Nothing outlives the command: the kernel kills the processes if it ends in any other way.
+    """
+
+    config: StackConfig
+    _exits: ExitStack = field(default_factory=ExitStack)
+    _children: list[Child] = field(default_factory=list)
+    _broker: EmbeddedBroker | None = None
+
+    def __enter__(self) -> "LocalStack":
+        """Raises LockedError if another stack runs on this state directory."""
+        paths = self.config.paths
+        with ExitStack() as exits:
+            exits.enter_context(StateLock(paths.run))
+            paths.create()
+            exits.callback(remove_record, paths.run)
+            self._exits = exits.pop_all()
+        self.record = StackRecord(pid=os.getpid())
+        self._note()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    def start_broker(self) -> str:
+        """The broker to use, started if none was named. Raises EventLogError."""
+        servers = self.config.bootstrap_servers
+        if servers is None:
+            broker = EmbeddedBroker(log=self._log("broker"))
+            self._exits.callback(broker.stop)
+            broker.start()
+            self._broker, servers = broker, broker.bootstrap_servers
+            self._note(pids={**self.record.pids, "broker": broker.pid or 0})
+        self._note(bootstrap_servers=servers)
+        return servers
+
+    def start_ingest(self) -> Child:
+        """An ingest worker that has joined its group."""
+        arguments = ["--bootstrap-servers", self.record.bootstrap_servers, "--metrics-port", "0"]
+        return self._start("ingest", arguments)
+
+    def start_server(self) -> str:
+        """A server that answers; returns its address."""
+        config = self.config
+        arguments = ["--port", str(config.server_port), "--metrics-port", "0"]
+        arguments += ["--bootstrap-servers", self.record.bootstrap_servers]
+        if config.allow_client_clock:
+            arguments.append("--allow-client-clock")
+        child = self._start("serve", arguments)
+        self._note(server_address=child.facts["address"])
+        return self.record.server_address
+
+    def check(self) -> None:
+        """Raises ChildEndedError if a process of the stack has ended by itself."""
+        for child in self._children:
+            child.check()
+        if self._broker is not None and _has_ended(self._broker.pid):
+            raise ChildEndedError("the broker ended", f"read {self._log('broker')}")
+
+    def _start(self, command: str, arguments: list[str]) -> Child:
+        paths = self.config.paths
+        common = ["--state-dir", str(paths.root)]
+        if self.config.database_url is not None:
+            common += ["--database-url", self.config.database_url]
+        child = Child(
+            ChildSpec(
+                name=command,
+                arguments=[command, *common, *arguments],
+                log=self._log(command),
+                ready_file=paths.run / f"{command}.json",
+            )
+        )
+        self._exits.callback(child.stop)
+        child.wait_ready()
+        self._children.append(child)
+        self._note(
+            pids={**self.record.pids, command: child.pid},
+            metrics={**self.record.metrics, command: child.facts["metrics_port"]},
+        )
+        return child
+
+    def _note(self, **changes: object) -> None:
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]
+        self.record.write(self.config.paths.run)
+
+    def _log(self, name: str) -> Path:
+        return self.config.paths.logs / f"{name}.log"
+
+
+def _has_ended(pid: int | None) -> bool:
+    """Looks without reaping: that is left to who started it."""
+    if pid is None:
+        return True
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

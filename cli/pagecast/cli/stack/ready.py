@@ -1,0 +1,24 @@
+"""How a process of the stack says that it is ready, and where it is reached."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def announce(ready_file: Path | None, facts: Mapping[str, Any]) -> None:
+    """Called by the process once it does its work; nobody waits if there is no file."""
+    if ready_file is None:
+        return
+    temporary = ready_file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(dict(facts)), "utf-8")
+    temporary.replace(ready_file)
+
+
+def announced(ready_file: Path) -> dict[str, Any] | None:
+    """What the process announced; None if it has not yet."""
+    try:
+        facts: dict[str, Any] = json.loads(ready_file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return facts

@@ -1,0 +1,41 @@
+"""`run/stack.json`: where a running stack is reached, for the other commands."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pagecast.cli.stack.lock import is_held
+
+RECORD_FILE = "stack.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRecord:
+    """What runs. Empty: that part does not run (yet)."""
+
+    pid: int
+    bootstrap_servers: str = ""
+    server_address: str = ""
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    """TCP port of /metrics, by process."""
+    pids: Mapping[str, int] = field(default_factory=dict)
+
+    def write(self, run_folder: Path) -> None:
+        temporary = run_folder / f"{RECORD_FILE}.tmp"
+        temporary.write_text(json.dumps(asdict(self), indent=2), "utf-8")
+        temporary.replace(run_folder / RECORD_FILE)
+
+
+def read_record(run_folder: Path) -> StackRecord | None:
+    """None if no stack runs on this state directory: a record without a living lock is old."""
+    if not is_held(run_folder):
+        return None
+    try:
+        return StackRecord(**json.loads((run_folder / RECORD_FILE).read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def remove_record(run_folder: Path) -> None:
+    (run_folder / RECORD_FILE).unlink(missing_ok=True)
