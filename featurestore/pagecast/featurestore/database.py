@@ -13,8 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-BUSY_TIMEOUT_MS = 10_000
-"""A writer waits this long for another before it fails; transactions take milliseconds."""
+from pagecast.featurestore import sqlite_files
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -83,8 +82,7 @@ def _configure_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> N
     # The driver's own transactions begin too late: a read before the first write would be
     # outside of them. `_begin_sqlite` says BEGIN instead.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    sqlite_files.configure(connection)
     connection.execute("PRAGMA foreign_keys = ON")
 
 

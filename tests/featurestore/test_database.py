@@ -1,0 +1,94 @@
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from pagecast.featurestore.database import (
+    DatabaseNewerError,
+    Lock,
+    connect,
+    exclusive,
+    migrate,
+)
+from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.tables import Base, LogPositionRow
+
+MIGRATE = """
+import sys
+from pagecast.featurestore.database import connect, migrate
+engine = connect(sys.argv[1])
+sys.stdin.readline()
+migrate(engine)
+engine.dispose()
+"""
+
+
+def test_the_tables_are_what_the_migrations_make(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.insert(LogPositionRow).values(consumer="c", topic_id="t", partition=0, next_offset=1)
+        )
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(LogPositionRow)) == 1
+
+
+def test_several_processes_may_migrate_at_once(database_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, database_url],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    errors = [process.communicate(timeout=60)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, "\n".join(errors)
+    engine = connect(database_url)
+    assert "catalog_versions" in sa.inspect(engine).get_table_names()
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_refused(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'from-the-future'")
+    with pytest.raises(DatabaseNewerError, match="upgrade Pagecast"):
+        migrate(engine)
+
+
+def test_an_exclusive_transaction_that_fails_leaves_nothing(engine: sa.Engine) -> None:
+    row = LogPositionRow
+    with pytest.raises(ZeroDivisionError), exclusive(engine, Lock.CATALOG) as connection:
+        connection.execute(
+            sa.insert(row).values(consumer="c", topic_id="t", partition=0, next_offset=1)
+        )
+        _ = 1 / 0
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(row)) == 0
+
+
+def test_sqlite_lets_readers_read_while_one_writes(sqlite_engine: sa.Engine) -> None:
+    with exclusive(sqlite_engine, Lock.CATALOG), sqlite_engine.connect() as reader:
+        assert reader.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert reader.scalar(sa.select(sa.func.count()).select_from(LogPositionRow)) == 0
+
+
+def test_the_default_url_is_in_the_state_directory(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    paths = StatePaths(root=tmp_path / "new")
+    engine = connect(paths.database_url)
+    migrate(engine)
+    engine.dispose()
+    assert (tmp_path / "new" / "pagecast.db").exists()

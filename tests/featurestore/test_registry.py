@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pagecast.featurestore.registry import (
+    CHALLENGER,
+    CHAMPION,
+    ModelUnknown,
+    NoPredecessor,
+    Registry,
+)
+
+
+def register(registry: Registry, *versions: str) -> None:
+    for version in versions:
+        registry.register(version, parent_version=None, metrics={}, data={})
+
+
+def champion(registry: Registry) -> str | None:
+    record = registry.resolve(CHAMPION)
+    return record.version if record else None
+
+
+def test_a_registered_bundle_is_the_challenger(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    record = registry.register(
+        "abc123", parent_version="abc122", metrics={"ndcg_at_10": 0.25}, data={"events": 7}
+    )
+    assert (record.version, record.bundle) == ("abc123", Path("abc123"))
+    assert (record.parent_version, record.aliases) == ("abc122", (CHALLENGER,))
+    assert (record.metrics, record.data) == ({"ndcg_at_10": 0.25}, {"events": 7})
+    assert registry.get("abc123") == record == registry.resolve(CHALLENGER)
+    assert registry.resolve(CHAMPION) is None
+
+
+def test_registering_again_changes_nothing(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1")
+    registry.promote("v1", by="ada")
+    again = registry.register("v1", parent_version="v0", metrics={"x": 1.0}, data={})
+    assert again == registry.get("v1")
+    assert (again.parent_version, again.aliases) == (None, (CHAMPION,))
+
+
+def test_promotion_moves_the_alias(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2")
+    assert registry.promote("v1", by="ada").aliases == (CHAMPION,)
+    assert registry.resolve(CHALLENGER) == registry.get("v2")
+    assert registry.promote("v2", by="ada").aliases == (CHAMPION,)
+    assert registry.get("v1").aliases == ()
+    assert registry.resolve(CHALLENGER) is None
+
+
+def test_rollback_goes_back_one_promotion_at_a_time(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2", "v3")
+    for version in ("v1", "v2", "v2", "v3"):
+        registry.promote(version, by="ada")
+    assert registry.rollback(by="bob").version == "v2"
+    assert registry.rollback(by="bob").version == "v1"
+    with pytest.raises(NoPredecessor, match="v1 is the first"):
+        registry.rollback(by="bob")
+    registry.promote("v3", by="ada")
+    assert registry.rollback(by="bob").version == champion(registry) == "v1"
+
+
+def test_rollback_without_a_champion_is_refused(engine: sa.Engine) -> None:
+    with pytest.raises(NoPredecessor, match="promote one first"):
+        Registry(engine).rollback(by="bob")
+
+
+def test_every_move_is_kept(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2")
+    registry.promote("v1", by="ada")
+    registry.promote("v2", by="bob")
+    registry.rollback(by="cyd")
+    moves = [(m.version, m.moved_by, m.reason) for m in registry.moves(CHAMPION)]
+    assert moves == [
+        ("v1", "cyd", "rollback"),
+        ("v2", "bob", "promote"),
+        ("v1", "ada", "promote"),
+    ]
+    assert [m.version for m in registry.moves(CHALLENGER)] == [None, "v2", "v1"]
+
+
+def test_an_unknown_model_is_refused(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    with pytest.raises(ModelUnknown, match="'v9'"):
+        registry.get("v9")
+    with pytest.raises(ModelUnknown, match="models list"):
+        registry.promote("v9", by="ada")
+
+
+def test_models_are_listed_newest_first(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2", "v3")
+    assert [record.version for record in registry.list()] == ["v3", "v2", "v1"]
+    assert [record.version for record in registry.list(limit=2)] == ["v3", "v2"]
+
+
+@pytest.mark.parametrize("version", ["", "../v1", "a/b", ".hidden", "x" * 65])
+def test_a_version_that_is_no_directory_name_is_refused(
+    sqlite_engine: sa.Engine, version: str
+) -> None:
+    with pytest.raises(ValueError, match="version"):
+        register(Registry(sqlite_engine), version)
+
+
+def test_metrics_that_are_not_finite_are_refused(sqlite_engine: sa.Engine) -> None:
+    with pytest.raises(ValueError, match="metrics: loss must be finite"):
+        Registry(sqlite_engine).register(
+            "v1", parent_version=None, metrics={"loss": float("nan")}, data={}
+        )
