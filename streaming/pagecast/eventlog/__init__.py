@@ -1,0 +1,1 @@
+"""The seam to Kafka: topics, producer, consumer and an embedded broker."""

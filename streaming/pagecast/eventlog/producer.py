@@ -1,0 +1,230 @@
+"""Sends messages to the event log, as CloudEvents in Kafka's binary form."""
+
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from google.protobuf.message import Message
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from pagecast.eventlog.connection import (
+    REQUEST_TIMEOUT_MS,
+    client_settings,
+    create_no_topics,
+    kafka_errors,
+    wait_until_reachable,
+)
+from pagecast.eventlog.errors import BufferFull, PublishFailed, RecordTooLarge
+from pagecast.eventlog.topics import DEAD_LETTER_BYTES_MAX
+
+BUFFER_BYTES_MAX = 32 * 1024 * 1024
+"""Bytes sent and not yet acknowledged. kafka-python 3 has no bound of its own: without one, a
+producer faster than its broker takes all memory."""
+
+BATCH_BYTES = 64 * 1024
+"""Records to one partition that travel together: large enough to keep up, small enough to hold."""
+
+LINGER_MS = 5
+"""How long a record waits for company: nobody notices it, and bulk loading needs it."""
+
+DELIVERY_TIMEOUT_MS = 30_000
+"""When a record that is not acknowledged counts as failed: three requests' time."""
+
+_RECORD_OVERHEAD_BYTES = 70
+
+
+class EventProducer:
+    """Sends protobuf messages. Idempotent, acknowledged by all replicas, safe with threads.
+
+    `source` is the CloudEvents source of what is sent. `room_timeout_s` is how long `send` may
+    wait for room in the buffer, for the topic's metadata and for a broker. Failures are reported
+    by `flush`; a producer that has failed connects anew with a later `send`, because a broker
+    that has forgotten an idempotent producer never takes it back. Raises BrokerUnavailable.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        source: str = "pagecast",
+        buffer_bytes_max: int = BUFFER_BYTES_MAX,
+        room_timeout_s: float = 10.0,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._source = source.encode()
+        self._buffer_bytes_max = buffer_bytes_max
+        self._room_timeout_s = room_timeout_s
+        self._changed = threading.Condition()
+        self._pending = 0
+        self._pending_bytes = 0
+        self._failed = 0
+        self._failure: BaseException | None = None
+        self._broken = False
+        self._acknowledged: dict[tuple[str, int], int] = {}
+        self._client = self._connect()
+
+    @property
+    def acknowledged(self) -> dict[tuple[str, int], int]:
+        """By (topic, partition): the offset after the last record that was acknowledged."""
+        with self._changed:
+            return dict(self._acknowledged)
+
+    def send(
+        self,
+        topic: str,
+        key: str,
+        message: Message,
+        *,
+        headers: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Queues a message; `flush` says whether it arrived.
+
+        Raises RecordTooLarge, BufferFull, BrokerUnavailable, and PublishFailed if the topic does
+        not exist.
+        """
+        attributes = self._attributes(message)
+        if headers:
+            attributes.update(headers)
+        self.send_bytes(topic, key.encode(), message.SerializeToString(), attributes)
+
+    def send_bytes(
+        self, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, bytes]
+    ) -> None:
+        """Queues a record as it is. Raises what `send` raises."""
+        size = _RECORD_OVERHEAD_BYTES + len(value) + len(key or b"")
+        size += sum(len(name) + len(content) for name, content in headers.items())
+        client = self._admit(size)
+        try:
+            future = client.send(topic, value=value, key=key, headers=list(headers.items()))
+        except MessageSizeTooLargeError as error:
+            self._settle(size)
+            raise RecordTooLarge(
+                f"a record of {size} bytes for {topic} is larger than {DEAD_LETTER_BYTES_MAX}"
+            ) from error
+        except KafkaError as error:
+            self._settle(size)
+            raise PublishFailed(
+                f"{topic} cannot be written ({error}): see whether the topic exists "
+                "(pagecast.eventlog.admin.ensure_topics) and the broker is well"
+            ) from error
+        future.add_both(self._on_answer, size)
+
+    def flush(self, timeout_s: float = DELIVERY_TIMEOUT_MS / 1000) -> None:
+        """Waits until everything sent is acknowledged. Raises PublishFailed if not.
+
+        What failed is not sent again: the caller still has it, and knows whether to.
+        """
+        with self._changed:
+            in_time = self._changed.wait_for(lambda: not self._pending, timeout_s)
+            failed, self._failed = self._failed, 0
+            failure, self._failure = self._failure, None
+            waiting = self._pending
+        if not in_time:
+            raise PublishFailed(
+                f"{waiting} records were not acknowledged within {timeout_s:g} s: "
+                f"see whether the broker at {self._bootstrap} is well"
+            )
+        if failure is not None:
+            raise PublishFailed(
+                f"{failed} records were not acknowledged, the first because of "
+                f"{type(failure).__name__}: {failure}"
+            ) from failure
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Sends what is queued, if that is possible in time, and closes the connection.
+
+        Raises PublishFailed if records are left, or failed since the last `flush`.
+        """
+        try:
+            self.flush(timeout_s)
+        finally:
+            # It raises, and leaves its thread behind, while records are pending.
+            self._client._sender.force_close()
+            with kafka_errors("closing the producer"):
+                self._client.close(timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> Any:
+        wait_until_reachable(self._bootstrap, self._room_timeout_s)
+        with kafka_errors(f"connecting to {self._bootstrap}"):
+            client = KafkaProducer(
+                **client_settings(self._bootstrap),
+                batch_size=BATCH_BYTES,
+                linger_ms=LINGER_MS,
+                delivery_timeout_ms=max(DELIVERY_TIMEOUT_MS, REQUEST_TIMEOUT_MS + LINGER_MS),
+                max_block_ms=int(self._room_timeout_s * 1000),
+                max_request_size=DEAD_LETTER_BYTES_MAX,
+            )
+        create_no_topics(client._metadata)
+        return client
+
+    def _admit(self, size: int) -> Any:
+        """Waits for room, takes it, and returns a client that has not failed."""
+        with self._changed:
+            if self._broken and not self._pending:
+                with kafka_errors("closing the producer"):
+                    self._client.close(timeout=1.0)
+                self._client = self._connect()
+                self._broken = False
+            if not self._changed.wait_for(lambda: self._has_room(size), self._room_timeout_s):
+                raise BufferFull(
+                    f"{self._pending_bytes} bytes wait for the broker at {self._bootstrap}: "
+                    "send more slowly, or see whether it is well"
+                )
+            self._pending += 1
+            self._pending_bytes += size
+            return self._client
+
+    def _has_room(self, size: int) -> bool:
+        return not self._pending or self._pending_bytes + size <= self._buffer_bytes_max
+
+    def _settle(self, size: int) -> None:
+        with self._changed:
+            self._pending -= 1
+            self._pending_bytes -= size
+            self._changed.notify_all()
+
+    def _on_answer(self, size: int, answer: Any) -> None:
+        with self._changed:
+            if isinstance(answer, BaseException):
+                self._failed += 1
+                self._failure = self._failure or answer
+                self._broken = True
+            else:
+                at = (answer.topic, answer.partition)
+                self._acknowledged[at] = max(self._acknowledged.get(at, 0), answer.offset + 1)
+        self._settle(size)
+
+    def _attributes(self, message: Message) -> dict[str, bytes]:
+        """CloudEvents 1.0 attributes, Kafka protocol binding, binary content mode.
+
+        Only the required ones and the time: each header costs a tenth of the record's price.
+        """
+        fields: Any = message
+        names = message.DESCRIPTOR.fields_by_name
+        event_id = fields.event_id if "event_id" in names else str(uuid.uuid4())
+        if "occurred_at" in names and message.HasField("occurred_at"):
+            at = fields.occurred_at.ToJsonString()
+        else:
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return {
+            "ce_specversion": b"1.0",
+            "ce_id": event_id.encode(),
+            "ce_source": self._source,
+            "ce_type": message.DESCRIPTOR.full_name.encode(),
+            "ce_time": at.encode(),
+        }

@@ -1,0 +1,128 @@
+"""What is sent arrives once, in order, with its attributes; what fails is said."""
+
+from pathlib import Path
+
+import pytest
+from eventlog.factories_eventlog import EXTERNAL, read_all
+from factories import START_MS, event_id, free_port, movie, play, upsert
+
+from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.broker import EmbeddedBroker
+from pagecast.eventlog.errors import (
+    BrokerUnavailable,
+    BufferFull,
+    PublishFailed,
+    RecordTooLarge,
+)
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import CATALOG, DEAD_LETTER_BYTES_MAX, INTERACTIONS
+from pagecast.v1 import events_pb2
+
+
+def test_a_message_arrives_with_its_key_and_cloud_event_attributes(bootstrap: str) -> None:
+    event = play("ann", "heat")
+    with EventProducer(bootstrap, source="/shop") as producer:
+        producer.send(INTERACTIONS, "ann", event, headers={"traceparent": b"00-1-2-01"})
+        producer.flush()
+    [record] = read_all(bootstrap, INTERACTIONS, 1)
+    assert record.key == b"ann"
+    assert events_pb2.InteractionEvent.FromString(record.value) == event
+    assert record.headers == {
+        "ce_specversion": b"1.0",
+        "ce_id": event.event_id.encode(),
+        "ce_source": b"/shop",
+        "ce_type": b"pagecast.v1.InteractionEvent",
+        "ce_time": b"2026-01-05T12:00:00Z",
+        "traceparent": b"00-1-2-01",
+    }
+
+
+def test_a_message_without_an_event_id_gets_one(bootstrap: str) -> None:
+    with EventProducer(bootstrap) as producer:
+        producer.send(CATALOG, "heat", upsert(movie("heat")))
+        producer.send(CATALOG, "heat", upsert(movie("heat")))
+    first, second = read_all(bootstrap, CATALOG, 2)
+    assert first.headers["ce_id"] != second.headers["ce_id"]
+
+
+def test_records_of_a_key_keep_their_order_in_one_partition(bootstrap: str) -> None:
+    sent = [play("ann", f"film-{i}", START_MS + i) for i in range(500)]
+    with EventProducer(bootstrap) as producer:
+        for event in sent:
+            producer.send(INTERACTIONS, "ann", event)
+    records = read_all(bootstrap, INTERACTIONS, 500)
+    assert [r.headers["ce_id"].decode() for r in records] == [e.event_id for e in sent]
+    assert len({r.partition for r in records}) == 1
+
+
+def test_it_knows_the_offsets_after_what_was_acknowledged(bootstrap: str) -> None:
+    with EventProducer(bootstrap) as producer:
+        for i in range(300):
+            producer.send(INTERACTIONS, f"user-{i}", play(f"user-{i}", "heat"))
+        producer.flush()
+        positions = producer.acknowledged
+    records = read_all(bootstrap, INTERACTIONS, 300)
+    assert sum(positions.values()) == len(records) == 300
+    for (topic, partition), next_offset in positions.items():
+        offsets = [r.offset for r in records if r.partition == partition]
+        assert topic == INTERACTIONS
+        assert offsets == list(range(next_offset))
+
+
+def test_a_topic_that_does_not_exist_is_not_created_but_refused(bootstrap: str) -> None:
+    with EventProducer(bootstrap, room_timeout_s=0.5) as producer:
+        for _ in range(2):
+            with pytest.raises(PublishFailed, match="ensure_topics"):
+                producer.send("no.such.topic", "ann", play("ann", "heat"))
+
+
+def test_a_record_too_large_for_any_topic_is_refused(bootstrap: str) -> None:
+    with EventProducer(bootstrap) as producer:
+        with pytest.raises(RecordTooLarge, match=INTERACTIONS):
+            producer.send_bytes(INTERACTIONS, b"ann", b"x" * DEAD_LETTER_BYTES_MAX, {})
+        producer.send(INTERACTIONS, "ann", play("ann", "heat"))
+    assert len(read_all(bootstrap, INTERACTIONS, 1)) == 1
+
+
+@pytest.mark.skipif(bool(EXTERNAL), reason="stops the broker")
+def test_a_full_buffer_is_said_and_so_is_what_was_not_acknowledged(tmp_path: Path) -> None:
+    with EmbeddedBroker(log=tmp_path / "broker.log") as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer = EventProducer(
+            broker.bootstrap_servers, buffer_bytes_max=5_000, room_timeout_s=0.2
+        )
+        producer.send(INTERACTIONS, "ann", play("ann", "heat"))
+        producer.flush()
+    with pytest.raises(BufferFull, match="wait for the broker"):
+        for i in range(100):
+            producer.send(INTERACTIONS, "ann", play("ann", f"film-{i}"))
+    with pytest.raises(PublishFailed, match=r"not acknowledged within 0\.1 s"):
+        producer.flush(0.1)
+    with pytest.raises(PublishFailed):
+        producer.close(timeout_s=0.1)
+
+
+@pytest.mark.skipif(bool(EXTERNAL), reason="restarts the broker")
+def test_it_recovers_from_a_broker_that_has_forgotten_it(tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "broker.log"
+    with EmbeddedBroker(port, log=log) as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer = EventProducer(broker.bootstrap_servers)
+        producer.send(INTERACTIONS, "ann", play("ann", "heat"))
+        producer.flush()
+    with EmbeddedBroker(port, log=log) as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer.send(INTERACTIONS, "ann", play("ann", "lost"))
+        with pytest.raises(PublishFailed, match="1 records were not acknowledged"):
+            producer.flush()
+        producer.send(INTERACTIONS, "ann", play("ann", "ran"))
+        producer.flush()
+        [record] = read_all(broker.bootstrap_servers, INTERACTIONS, 1)
+        assert record.headers["ce_id"].decode() == event_id(START_MS, "play/ann/ran")
+        producer.close()
+
+
+def test_no_broker_is_said_at_once() -> None:
+    with pytest.raises(BrokerUnavailable):
+        EventProducer(f"127.0.0.1:{free_port()}", room_timeout_s=0.1)
