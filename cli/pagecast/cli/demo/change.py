@@ -1,0 +1,135 @@
+"""Step 7, first half: an event arrives, and the page of the one it is about is another."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pagecast.cli.data.ids import event_id
+from pagecast.cli.data.movielens import entity_id
+from pagecast.cli.data.source import Film
+from pagecast.cli.data.titles import readable_title
+from pagecast.cli.demo.difference import Difference, difference
+from pagecast.cli.demo.pages import show_page
+from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
+from pagecast.cli.pages import Page
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import INTERACTIONS
+from pagecast.v1 import events_pb2
+
+WATCHED = 3
+"""Films that the person watches to the end and rates; one more is begun and not finished."""
+
+MINUTES_WATCHED = 31
+"""Of the unfinished one: enough to want to go on."""
+
+EVENT_GAP_MS = 1000
+"""Between two of the events, by the client's clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What the events did. Seconds are from the first produced event."""
+
+    history_seconds: float
+    """Until the history contained them all."""
+    page_seconds: float
+    """Until the page that had them in its prompt was complete."""
+    difference: Difference
+
+
+def show_change(
+    stage: Stage, producer: EventProducer, user_id: str, genre: str, films: Sequence[Film]
+) -> Change:
+    """Shows a page before and after events about `films`, the last of them left unfinished.
+
+    All pages are for one moment and of one seed. Raises CheckFailedError if the control page
+    differs, the events do not arrive, or nothing but the watched films' removal changed.
+    """
+    at_ms = time.time_ns() // 1_000_000
+    stage.console.print("\n  [bold]before[/]")
+    before = show_page(stage, user_id, at_ms=at_ms)
+    _control(stage, user_id, at_ms, before)
+    events = watching(user_id, films, at_ms)
+    titles = ", ".join(readable_title(film.title) for film in films)
+    stage.console.print(f"  {len(events)} events to Kafka: {genre}, namely {titles}")
+    begin = time.perf_counter()
+    for event in events:
+        producer.send(INTERACTIONS, user_id, event)
+    producer.flush()
+    _wait_until_contained(stage, producer, user_id)
+    history_seconds = time.perf_counter() - begin
+    after = stage.page(user_id, at_ms=at_ms)
+    page_seconds = time.perf_counter() - begin
+    stage.console.print("\n  [bold]after[/]")
+    show_page(stage, user_id, at_ms=at_ms, marked=_entered(before, after))
+    changed = difference(before, after, [entity_id(film.film_id) for film in films])
+    _tell(stage, changed)
+    if not changed.beyond_removal:
+        raise CheckFailedError("the events changed nothing but what may no longer be shown")
+    stage.console.print(
+        f"  in the history after [bold]{history_seconds:.2f} s[/], "
+        f"on the page after [bold]{page_seconds:.2f} s[/]"
+    )
+    return Change(history_seconds=history_seconds, page_seconds=page_seconds, difference=changed)
+
+
+def watching(user_id: str, films: Sequence[Film], at_ms: int) -> list[events_pb2.InteractionEvent]:
+    """A Play and a Rate of each film but the last, of which a Play and a Stop; ends at `at_ms`."""
+    *finished, begun = [entity_id(film.film_id) for film in films]
+    events: list[events_pb2.InteractionEvent] = []
+    for film in finished:
+        play = events_pb2.Play(entity_id=film, kind=events_pb2.PLAY_KIND_FEATURE)
+        rate = events_pb2.Rate(entity_id=film, rating=5.0)
+        events += [events_pb2.InteractionEvent(play=play), events_pb2.InteractionEvent(rate=rate)]
+    play = events_pb2.Play(entity_id=begun, kind=events_pb2.PLAY_KIND_FEATURE)
+    stop = events_pb2.Stop(entity_id=begun)
+    stop.watched.FromSeconds(MINUTES_WATCHED * 60)
+    stop.resume_position.FromSeconds(MINUTES_WATCHED * 60)
+    events += [events_pb2.InteractionEvent(play=play), events_pb2.InteractionEvent(stop=stop)]
+    for index, event in enumerate(events):
+        occurred_at_ms = at_ms - (len(events) - index) * EVENT_GAP_MS
+        event.event_id = event_id(occurred_at_ms, f"demo/{user_id}/{index}")
+        event.user_id = user_id
+        event.occurred_at.FromMilliseconds(occurred_at_ms)
+        event.context.session_id = f"{user_id}-demo"
+    return events
+
+
+def _control(stage: Stage, user_id: str, at_ms: int, before: Page) -> None:
+    if stage.page(user_id, at_ms=at_ms).layout() != before.layout():
+        raise CheckFailedError("the same request without an event gave another page")
+    stage.console.print("  [green]✓[/] asked again without an event: the identical page")
+
+
+def _wait_until_contained(stage: Stage, producer: EventProducer, user_id: str) -> None:
+    """Until the history's version reaches the last of the producer's interaction events."""
+    deadline = Deadline()
+    wanted = {p: n for (topic, p), n in producer.acknowledged.items() if topic == INTERACTIONS}
+    while True:
+        found = stage.client.history(user_id, steps_max=1)
+        if found is not None:
+            version = found.version
+            if version.next_offset >= wanted.get(version.partition, version.next_offset + 1):
+                return
+        deadline.check("that the events were in the history")
+        time.sleep(POLL_SECONDS)
+
+
+def _entered(before: Page, after: Page) -> list[str]:
+    stood = {e.entity_id for row in before.rows for e in row.entities}
+    placed = [e.entity_id for row in after.rows for e in row.entities]
+    return [entity for entity in placed if entity not in stood]
+
+
+def _tell(stage: Stage, changed: Difference) -> None:
+    for what, titles in (
+        ("new rows", changed.rows_new),
+        ("rows gone", changed.rows_gone),
+        ("rows moved", changed.rows_moved),
+    ):
+        if titles:
+            stage.console.print(f"  {what}: {', '.join(titles)}", markup=False)
+    stage.console.print(
+        f"  {len(changed.entities_new)} entities are new on the page (marked), "
+        f"{len(changed.entities_gone)} left it beside the watched ones"
+    )

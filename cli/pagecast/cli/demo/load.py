@@ -1,0 +1,53 @@
+"""Step 8, first half: many pages by a few readers at once, as clients see them."""
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pagecast.cli.demo.stage import Stage, progress_bar
+
+STREAMS = 2
+"""Readers at once: as many as the server decodes pages at once, so that nothing queues."""
+
+PAGES = 200
+"""Enough for a 99th percentile of two pages, in some seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Milliseconds from the request, by the clients' clock."""
+
+    first_row_ms: tuple[float, ...]
+    page_ms: tuple[float, ...]
+    pages_per_second: float
+
+
+def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
+    """Streams `pages` pages of these users in turn. Raises CliError if one fails."""
+    asked = [users[i % len(users)] for i in range(pages)]
+    times: list[tuple[float, float]] = []
+    readers = ThreadPoolExecutor(STREAMS)
+    try:
+        with progress_bar(stage.console) as progress:
+            task = progress.add_task("pages", total=pages, note="")
+            begin = time.perf_counter()
+            for page in readers.map(stage.page, asked):
+                times.append((page.first_row_ms, page.page_ms))
+                progress.update(task, advance=1)
+            seconds = time.perf_counter() - begin
+    finally:
+        # After an error or Ctrl-C the pages not yet asked for are not waited for.
+        readers.shutdown(cancel_futures=True)
+    return Load(
+        first_row_ms=tuple(first for first, _ in times),
+        page_ms=tuple(whole for _, whole in times),
+        pages_per_second=pages / seconds,
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of the values do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(share * len(ranked)) - 1)]

@@ -1,0 +1,90 @@
+"""What every step of the demo has at hand."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pagecast.cli.client import Client
+from pagecast.cli.exits import CommandError
+from pagecast.cli.pages import OnPiece, Page, gather
+from pagecast.v1 import homepage_pb2
+
+ROWS, ENTITIES = 8, 10
+"""The page of the demo."""
+
+SEED = 7
+"""Of every page of the demo: two pages differ only by what the platform knows."""
+
+WAIT_SECONDS_MAX = 30.0
+"""What has not happened by then is reported as a failed check."""
+
+POLL_SECONDS = 0.01
+"""Between two looks at a history: well below the second that is measured."""
+
+
+class CheckFailedError(CommandError):
+    """The demo showed something that must not be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where the demo writes, and the server it talks to."""
+
+    console: Console
+    client: Client
+
+    def page(
+        self,
+        user_id: str,
+        *,
+        at_ms: int | None = None,
+        granularity: "homepage_pb2.Granularity.ValueType" = homepage_pb2.GRANULARITY_ROWS,
+        on_piece: OnPiece | None = None,
+    ) -> Page:
+        """A page of the demo's size; `at_ms` is the moment it is for, None the server's now."""
+        request = homepage_pb2.StreamHomepageRequest(
+            user_id=user_id,
+            rows=ROWS,
+            entities_per_row=ENTITIES,
+            granularity=granularity,
+            seed=SEED,
+        )
+        if at_ms is not None:
+            request.requested_at.FromMilliseconds(at_ms)
+        return gather(self.client.stream_page(request), on_piece)
+
+
+def heading(console: Console, number: int, text: str) -> None:
+    console.print()
+    console.print(f"[bold cyan]{number}[/] [bold]{text}[/]")
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Progress]:
+    """A bar for what is long; with no terminal only its end is written."""
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield progress
+
+
+class Deadline:
+    """Runs out `WAIT_SECONDS_MAX` after it was made."""
+
+    def __init__(self, seconds: float = WAIT_SECONDS_MAX) -> None:
+        self._until = time.monotonic() + seconds
+
+    def check(self, what: str) -> None:
+        """Raises CheckFailedError that says what did not happen."""
+        if time.monotonic() > self._until:
+            raise CheckFailedError(f"{what} did not happen within {WAIT_SECONDS_MAX:.0f} s")
