@@ -1,0 +1,246 @@
+"""The grammar (ROW ENTITY+)+: no page ever breaks a rule, for any rules and any choices."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from rules.factories_rules import (
+    SEEDS,
+    compare,
+    compiled,
+    entity,
+    facts,
+    fill_row,
+    predicate_row,
+    random_request,
+    random_snapshot,
+    source_row,
+)
+from rules.page_checker import PageChecker, PlacedRow
+
+from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.facts import RequestFacts, RulesConfig
+from pagecast.rules.page_rules import compile_rules
+from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
+from pagecast.v1 import catalog_pb2, homepage_pb2
+
+COMEDIES = [entity(f"c{i}", "Comedy") for i in range(5)]
+DRAMAS = [entity(f"d{i}", "Drama") for i in range(5)]
+COMEDY = predicate_row("comedy", compare("genre", "Comedy"))
+DRAMA = predicate_row("drama", compare("genre", "Drama"))
+ALL = predicate_row("all")
+
+
+def state_of(
+    rows: list[CatalogRow],
+    entities: list[CatalogEntity] | None = None,
+    request: RequestFacts | None = None,
+) -> PageState:
+    catalog = compiled(COMEDIES + DRAMAS if entities is None else entities, rows)
+    return PageState(compile_rules(catalog, request or facts(), ()))
+
+
+def may_begin(state: PageState) -> list[int]:
+    return np.flatnonzero(state.row_mask_R).tolist()
+
+
+def may_stand(state: PageState) -> list[int]:
+    return np.flatnonzero(state.entity_mask_N).tolist()
+
+
+def test_a_page_is_rows_of_entities_until_it_has_its_rows() -> None:
+    state = state_of([COMEDY, DRAMA], request=facts(rows=2, entities_per_row=3))
+    assert may_begin(state) == [0, 1]
+    assert state.begin_row(1) == NO_ARGUMENT
+    assert may_stand(state) == [5, 6, 7, 8, 9]
+    for index in (9, 5, 7):
+        state.place(index)
+    assert state.row_complete
+    assert state.end_row() is RowEnd.FULL
+    assert state.finish_reason == homepage_pb2.FINISH_REASON_UNSPECIFIED
+    assert fill_row(state, 0) == [0, 1, 2]
+    assert state.page_complete
+    assert state.finish_reason == homepage_pb2.FINISH_REASON_ROWS
+    assert (state.rows_ended, state.rows_cut_short) == (2, 0)
+
+
+def test_a_row_stands_once_and_an_entity_once_whichever_the_row() -> None:
+    state = state_of([ALL, COMEDY, DRAMA], request=facts(entities_per_row=4))
+    fill_row(state, 0)
+    assert may_begin(state) == [2]
+    state.begin_row(2)
+    assert may_stand(state) == [5, 6, 7, 8, 9]
+
+
+def test_a_row_begins_only_with_enough_unplaced_candidates() -> None:
+    rows = [ALL, COMEDY]
+    assert may_begin(state_of(rows, COMEDIES[:2] + DRAMAS)) == [0]
+    state = state_of(rows, COMEDIES[:3] + DRAMAS, facts(entities_per_row=3))
+    assert may_begin(state) == [0, 1]
+    fill_row(state, 0, [0])
+    assert may_begin(state) == []
+    assert state.finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+
+
+def test_a_row_whose_candidates_run_out_ends_early_and_is_counted() -> None:
+    state = state_of([COMEDY])
+    state.begin_row(0)
+    for index in range(5):
+        assert not state.row_complete
+        state.place(index)
+    assert state.end_row() is RowEnd.CANDIDATES_RAN_OUT
+    assert state.rows_cut_short == 1
+    assert state.finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+
+
+def test_a_pinned_row_stands_at_its_position_and_nowhere_else() -> None:
+    pinned = predicate_row("pinned", compare("genre", "Drama"), pin=1)
+    state = state_of([COMEDY, pinned, ALL], request=facts(entities_per_row=3))
+    assert may_begin(state) == [0, 2]
+    fill_row(state, 0)
+    assert may_begin(state) == [1]
+    fill_row(state, 1)
+    assert may_begin(state) == [2]
+
+
+def test_a_pinned_row_without_enough_entities_leaves_its_position_to_others() -> None:
+    pinned = predicate_row("pinned", compare("genre", "Drama"), pin=0)
+    state = state_of([COMEDY, pinned], COMEDIES + DRAMAS[:2])
+    assert may_begin(state) == [0]
+
+
+def test_rows_pinned_to_one_position_compete_for_it() -> None:
+    rows = [predicate_row("one", pin=0), COMEDY, predicate_row("two", pin=0)]
+    assert may_begin(state_of(rows)) == [0, 2]
+
+
+def test_first_entities_come_first_where_they_are_candidates() -> None:
+    row = predicate_row(
+        "comedy", compare("genre", "Comedy"), first_entity_ids=("c3", "d1", "c1", "nobody")
+    )
+    state = state_of([row], request=facts(entities_per_row=4, hidden=frozenset({"c0"})))
+    state.begin_row(0)
+    assert may_stand(state) == [3]
+    with pytest.raises(RuleBrokenError):
+        state.place(1)
+    state.place(3)
+    assert may_stand(state) == [1]
+    state.place(1)
+    assert may_stand(state) == [2, 4]
+
+
+def test_more_first_entities_than_places_fill_the_row() -> None:
+    row = predicate_row("all", first_entity_ids=("d4", "d3", "d2"))
+    state = state_of([row], request=facts(entities_per_row=2))
+    assert fill_row(state, 0) == [9, 8]
+
+
+def test_a_first_entity_already_on_the_page_is_passed_over() -> None:
+    rows = [COMEDY, predicate_row("all", first_entity_ids=("c0", "d2"))]
+    state = state_of(rows, request=facts(entities_per_row=3))
+    fill_row(state, 0)
+    state.begin_row(1)
+    assert may_stand(state) == [7]
+
+
+def test_because_rows_take_the_newest_argument_that_leaves_enough() -> None:
+    rows = [source_row(f"because-{i}", catalog_pb2.ROW_SOURCE_BECAUSE) for i in range(3)]
+    lonely = entity("w", "Western")
+    request = facts(because=("w", "d0", "c0"), entities_per_row=4)
+    state = state_of(rows, [*COMEDIES, *DRAMAS, lonely], request)
+    assert may_begin(state) == [0, 1, 2]
+    assert state.begin_row(1) == 5
+    assert may_stand(state) == [6, 7, 8, 9]
+    for index in may_stand(state):
+        state.place(index)
+    state.end_row()
+    assert state.begin_row(0) == 0
+    for index in may_stand(state):
+        state.place(index)
+    state.end_row()
+    assert may_begin(state) == []
+
+
+def test_continue_begins_with_a_single_entity() -> None:
+    rows = [source_row("continue", catalog_pb2.ROW_SOURCE_CONTINUE)]
+    assert may_begin(state_of(rows, request=facts(resume=("c1",)))) == [0]
+    assert may_begin(state_of(rows)) == []
+
+
+def test_a_page_for_which_nothing_is_eligible_ends_before_it_begins() -> None:
+    for state in (state_of([]), state_of([ALL], [])):
+        assert state.page_complete
+        assert state.finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+
+
+@pytest.mark.parametrize("row", [-1, 1, 2])
+def test_a_row_that_may_not_begin_is_refused(row: int) -> None:
+    state = state_of([ALL, predicate_row("none", compare("genre", "Opera"))])
+    with pytest.raises(RuleBrokenError, match=f"row {row} may not stand at position 0"):
+        state.begin_row(row)
+    assert may_begin(state) == [0]
+
+
+@pytest.mark.parametrize("index", [-1, 0, 10])
+def test_an_entity_that_may_not_stand_is_refused(index: int) -> None:
+    state = state_of([DRAMA])
+    with pytest.raises(RuleBrokenError):
+        state.place(5)
+    state.begin_row(0)
+    with pytest.raises(RuleBrokenError, match=f"entity {index} may not stand here"):
+        state.place(index)
+    assert may_stand(state) == [5, 6, 7, 8, 9]
+
+
+def test_rows_neither_end_nor_go_on_out_of_turn() -> None:
+    state = state_of([ALL, COMEDY], request=facts(entities_per_row=3))
+    with pytest.raises(RuleBrokenError):
+        state.end_row()
+    state.begin_row(0)
+    with pytest.raises(RuleBrokenError):
+        state.begin_row(1)
+    with pytest.raises(RuleBrokenError):
+        state.end_row()
+    for index in (9, 8, 7):
+        state.place(index)
+    with pytest.raises(RuleBrokenError):
+        state.place(6)
+
+
+LIMITS = RulesConfig(
+    row_entities_min=2,
+    popular_entities_max=3,
+    recent_entities_max=3,
+    continue_entities_max=2,
+    because_arguments_max=2,
+)
+"""Small enough for small catalogs to reach."""
+
+LOGITS = (float("-inf"), -1.0, 0.0, 0.0, 1.0, 1e30)
+
+
+@settings(max_examples=500, deadline=None)
+@given(random=SEEDS)
+def test_no_page_breaks_a_rule(random: Random) -> None:
+    snapshot, request = random_snapshot(random), random_request(random)
+    entities = range(len(snapshot.entities))
+    popular = random.sample(entities, random.randint(0, len(entities)))
+    logits_N = random.choices(LOGITS, k=len(entities))
+    row_logits_R = random.choices(LOGITS, k=len(snapshot.rows))
+    state = PageState(compile_rules(CompiledCatalog(snapshot), request, popular, LIMITS))
+    page = []
+    while not state.page_complete:
+        row = max(may_begin(state), key=lambda r: row_logits_R[r])
+        argument = state.begin_row(row)
+        placed = []
+        while not state.row_complete:
+            may = state.candidates_C[state.entity_mask_C].tolist()
+            assert may == may_stand(state)
+            placed.append(max(may, key=lambda e: logits_N[e]))
+            state.place(placed[-1])
+        state.end_row()
+        named = None if argument == NO_ARGUMENT else argument
+        page.append(PlacedRow(row, named, tuple(placed)))
+    PageChecker(snapshot, request, popular, LIMITS).check(page, state.finish_reason)
