@@ -1,0 +1,86 @@
+"""ModelService: the model registry over gRPC. Servers follow the champion by themselves."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+from sqlalchemy.exc import SQLAlchemyError
+
+from pagecast.featurestore.registry import (
+    LISTED_MAX,
+    ModelRecord,
+    ModelUnknown,
+    NoPredecessor,
+    Registry,
+)
+from pagecast.server.errors import Refusal
+from pagecast.v1 import model_pb2, model_pb2_grpc
+
+MOVED_BY = "rpc"
+"""Who moved an alias, in its history: until there is authentication, nobody in particular."""
+
+T = TypeVar("T")
+
+
+class ModelService(model_pb2_grpc.ModelServiceServicer):
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def ListModels(
+        self, request: model_pb2.ListModelsRequest, _context: Any
+    ) -> model_pb2.ListModelsResponse:
+        limit = request.page_size or LISTED_MAX
+        records = await _answer(lambda: self._registry.list(limit))
+        return model_pb2.ListModelsResponse(models=[_model(record) for record in records])
+
+    async def GetModel(
+        self, request: model_pb2.GetModelRequest, _context: Any
+    ) -> model_pb2.GetModelResponse:
+        record = await _answer(lambda: self._registry.get(request.version))
+        return model_pb2.GetModelResponse(model=_model(record))
+
+    async def PromoteModel(
+        self, request: model_pb2.PromoteModelRequest, _context: Any
+    ) -> model_pb2.PromoteModelResponse:
+        record = await _answer(lambda: self._registry.promote(request.version, MOVED_BY))
+        return model_pb2.PromoteModelResponse(model=_model(record))
+
+    async def RollbackModel(
+        self, _request: model_pb2.RollbackModelRequest, _context: Any
+    ) -> model_pb2.RollbackModelResponse:
+        record = await _answer(lambda: self._registry.rollback(MOVED_BY))
+        return model_pb2.RollbackModelResponse(model=_model(record))
+
+
+async def _answer(ask: Callable[[], T]) -> T:
+    """Asks the registry in a thread. Raises Refusal for what it raises."""
+    try:
+        return await asyncio.to_thread(ask)
+    except ModelUnknown as error:
+        raise Refusal(
+            code=grpc.StatusCode.NOT_FOUND, reason="MODEL_UNKNOWN", message=str(error)
+        ) from error
+    except NoPredecessor as error:
+        raise Refusal(
+            code=grpc.StatusCode.FAILED_PRECONDITION,
+            reason="MODEL_NO_PREDECESSOR",
+            message=str(error),
+        ) from error
+    except SQLAlchemyError as error:
+        raise Refusal(
+            code=grpc.StatusCode.UNAVAILABLE,
+            reason="REGISTRY_UNAVAILABLE",
+            message="the model registry cannot be reached at the moment: try again",
+        ) from error
+
+
+def _model(record: ModelRecord) -> model_pb2.Model:
+    model = model_pb2.Model(
+        version=record.version,
+        parent_version=record.parent_version or "",
+        aliases=record.aliases,
+        metrics=record.metrics,
+    )
+    model.created_at.FromMilliseconds(record.created_at_ms)
+    return model
