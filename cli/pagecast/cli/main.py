@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pagecast.cli.commands import data, models
+from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.history import history
 from pagecast.cli.commands.page import page
 from pagecast.cli.commands.serve import serve
@@ -29,6 +30,7 @@ app.command()(up)
 app.command()(serve)
 app.command()(page)
 app.command()(history)
+app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 

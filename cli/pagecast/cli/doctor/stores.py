@@ -1,0 +1,95 @@
+"""The stores, the registry and the champion's bundle. Nothing is created by looking."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pagecast.cli.doctor.finding import Finding, broken, note, ok
+from pagecast.cli.settings import Settings
+from pagecast.featurestore.state import StatePaths
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+ANOTHER_FOLDER = "choose another folder with --state-dir, or move this one away"
+
+
+def look_at_stores(settings: Settings) -> Iterator[Finding]:
+    paths = StatePaths(root=settings.state_dir)
+    if settings.database_url is None and not (paths.root / "pagecast.db").exists():
+        yield note("database", f"none in {paths.root} yet", "`pagecast up` makes it")
+    else:
+        yield from _database(settings)
+    yield _online_store(paths)
+    yield _offline_log(paths)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    import sqlalchemy as sa
+
+    from pagecast.cli.database import open_database
+    from pagecast.cli.exits import CliError
+    from pagecast.featurestore.catalog import Catalog
+    from pagecast.featurestore.database import DatabaseNewerError
+
+    try:
+        with open_database(settings) as engine:
+            snapshot = Catalog(engine).snapshot()
+            entities = sum(not entity.retired for entity in snapshot.entities)
+            rows = sum(not row.retired for row in snapshot.rows)
+            yield ok("catalog", f"number {snapshot.number}: {entities} entities, {rows} rows")
+            yield _champion(settings, engine)
+    except CliError as error:
+        yield broken("database", error.message, error.remedy)
+    except DatabaseNewerError as error:
+        yield broken("database", str(error), "upgrade Pagecast")
+    except sa.exc.DatabaseError as error:
+        yield broken("database", f"it cannot be read: {error.orig}", ANOTHER_FOLDER)
+
+
+def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
+    from pagecast.featurestore.registry import CHAMPION, Registry
+
+    champion = Registry(engine).resolve(CHAMPION)
+    if champion is None:
+        return note("model", "no champion yet: pages are by popularity", "run `pagecast train`")
+    try:
+        from pagecast.engine.bundle import BundleError, load_bundle
+    except ImportError:
+        return note("model", "it cannot be looked at", "pip install 'pagecast[cpu]'")
+    try:
+        load_bundle(StatePaths(root=settings.state_dir).bundles / champion.bundle)
+    except BundleError as error:
+        return broken(
+            "model",
+            f"champion {champion.version}: {error}",
+            "`pagecast models rollback`, or train again",
+        )
+    return ok("model", f"champion {champion.version} loads and answers as when it was exported")
+
+
+def _online_store(paths: StatePaths) -> Finding:
+    if not paths.online_db.exists():
+        return note("online store", f"none in {paths.root} yet", "`pagecast up` makes it")
+    from pagecast.featurestore.online import OnlineFeatures
+
+    try:
+        features = OnlineFeatures.open(paths)
+        try:
+            features.read_history("doctor")
+        finally:
+            features.close()
+    except Exception as error:
+        return broken("online store", f"{paths.online_db}: {error}", ANOTHER_FOLDER)
+    return ok("online store", f"{paths.online_db} answers")
+
+
+def _offline_log(paths: StatePaths) -> Finding:
+    if not any(paths.offline.glob("**/*.parquet")):
+        return note("offline log", f"no events in {paths.offline} yet", "`pagecast publish` some")
+    from pagecast.featurestore.offline import OfflineLog
+
+    try:
+        positions = OfflineLog(paths.offline).positions()
+    except Exception as error:
+        return broken("offline log", f"{paths.offline}: {error}", ANOTHER_FOLDER)
+    return ok("offline log", f"{sum(positions.values())} events in {len(positions)} partitions")
