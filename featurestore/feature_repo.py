@@ -1,0 +1,17 @@
+"""What `feast apply` registers: a re-export, because Feast imports this file by its path."""
+
+import os
+from pathlib import Path
+
+from pagecast.featurestore.definitions import Definitions
+from pagecast.featurestore.state import StatePaths
+
+_STATE = Path(os.environ.get("PAGECAST_STATE_DIR", ""))
+if not _STATE.is_absolute():
+    raise RuntimeError("PAGECAST_STATE_DIR: set it to the state directory's absolute path")
+
+_definitions = Definitions.of(StatePaths(root=_STATE).offline)
+
+user = _definitions.user
+history = _definitions.history
+profile = _definitions.profile

@@ -1,0 +1,71 @@
+"""What Feast knows of us: the user, and two views with one packed value each.
+
+Feast reads this file's objects from `featurestore/feature_repo.py`, too, for `feast apply`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from feast import Entity, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType
+from feast.repo_config import RegistryConfig
+from feast.types import Bytes, String
+
+from pagecast.featurestore.sqlite_store import STORE_TYPE
+from pagecast.featurestore.state import StatePaths
+
+PROJECT = "pagecast"
+JOIN_KEY = "user_id"
+PACKED = "packed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definitions:
+    """All of our Feast objects for one offline log."""
+
+    user: Entity
+    history: FeatureView
+    profile: FeatureView
+
+    @classmethod
+    def of(cls, offline: Path) -> "Definitions":
+        """The definitions for the offline log below `offline`.
+
+        Histories are pushed: Feast's joins and materialisation are not used (streaming_facts), so
+        that the sources only say where the events are from which a history is folded.
+        """
+        user = Entity(
+            name="user",
+            join_keys=[JOIN_KEY],
+            value_type=ValueType.STRING,
+            description="A person, or a profile of a household; the key of the event log.",
+        )
+        return cls(
+            user=user,
+            history=_packed_view("history", user, offline.absolute() / "interactions"),
+            profile=_packed_view("profile", user, offline.absolute() / "profiles"),
+        )
+
+
+def repo_config(paths: StatePaths) -> RepoConfig:
+    """The configuration of `featurestore/feature_store.yaml` for a state directory."""
+    return RepoConfig(
+        project=PROJECT,
+        provider="local",
+        # 0: the registry is read once; what we apply does not change while a process runs.
+        registry=RegistryConfig(path=str(paths.feast_registry.absolute()), cache_ttl_seconds=0),
+        online_store={"type": STORE_TYPE, "path": str(paths.online_db.absolute())},
+        entity_key_serialization_version=3,
+    )
+
+
+def _packed_view(name: str, user: Entity, log: Path) -> FeatureView:
+    source = FileSource(name=f"{name}_log", path=str(log), timestamp_field="occurred_at")
+    return FeatureView(
+        name=name,
+        entities=[user],
+        # Feast does not enforce it on reads, and a history does not expire.
+        ttl=timedelta(0),
+        schema=[Field(name=JOIN_KEY, dtype=String), Field(name=PACKED, dtype=Bytes)],
+        source=PushSource(name=f"{name}_push", batch_source=source),
+    )
