@@ -1,0 +1,168 @@
+"""A model becomes a bundle directory: files, manifest, one atomic rename."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue, TypeAdapter
+from safetensors.numpy import save
+from safetensors.torch import load as load_tensors
+
+from pagecast.engine.manifest import (
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    DECODE_FILE,
+    MANIFEST_FILE,
+    PREFILL_FILE,
+    TOWER_FILE,
+    VOCABULARY_FILE,
+    FileDigest,
+    Manifest,
+    ModelShape,
+    bundle_version,
+)
+from pagecast.featurestore.history import STEPS_MAX
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.config import HEAD_DIM, ModelConfig
+from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.parity import EXAMPLE, RandomInputs, compare, run_torch
+
+GRAPH_FILES = {"entity_tower": TOWER_FILE, "prefill": PREFILL_FILE, "decode": DECODE_FILE}
+
+CANARY_SEED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleFacts:
+    """What the manifest tells of a model beside its files."""
+
+    data: Mapping[str, JsonValue]
+    metrics: Mapping[str, float]
+    config: Mapping[str, JsonValue]
+    parent_version: str = ""
+
+
+def write_bundle(
+    bundles: Path, model: PageModel, vocabulary: Vocabulary, facts: BundleFacts
+) -> Manifest:
+    """Exports, compares and publishes `bundles/<version>`; returns its manifest.
+
+    The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
+    is left as it is. Raises ParityError if a graph is not the model.
+    """
+    files, differences = _contents(model.eval(), vocabulary)
+    digests = {name: FileDigest.of(data) for name, data in files.items()}
+    config = model.config
+    manifest = Manifest(
+        version=bundle_version(digests),
+        parent_version=facts.parent_version,
+        created_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        files=digests,
+        model=ModelShape(
+            d_model=config.d_model,
+            layers=config.layers,
+            query_heads=config.query_heads,
+            kv_heads=config.kv_heads,
+            head_dim=HEAD_DIM,
+            genres=len(vocabulary.genres),
+            steps_max=STEPS_MAX,
+        ),
+        opset=OPSET,
+        data=dict(facts.data),
+        metrics={**facts.metrics, **differences},
+        config=dict(facts.config),
+    )
+    _publish(bundles / manifest.version, {**files, MANIFEST_FILE: manifest.seal()})
+    return manifest
+
+
+def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
+    """The model of a bundle in evaluation mode, for evaluating or training on.
+
+    Raises ManifestError for a manifest that is not sealed, OSError for a missing file.
+    """
+    manifest = Manifest.unseal((bundle / MANIFEST_FILE).read_bytes())
+    vocabulary = Vocabulary.from_json((bundle / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    config = TypeAdapter(ModelConfig).validate_python(manifest.config["model"])
+    model = PageModel(config, vocabulary)
+    model.load_state_dict(load_tensors((bundle / CHECKPOINT_FILE).read_bytes()))
+    return model.eval(), vocabulary, manifest
+
+
+def _contents(
+    model: PageModel, vocabulary: Vocabulary
+) -> tuple[dict[str, bytes], dict[str, float]]:
+    """Files by name, and how far each graph is from torch."""
+    inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    files = {VOCABULARY_FILE: vocabulary.to_json().encode()}
+    canary: dict[str, npt.NDArray[np.generic]] = {}
+    differences = {}
+    for spec in graph_specs(model):
+        graph = export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
+        differences[f"{spec.name}_difference_max"] = compare(spec, graph, inputs)
+        files[GRAPH_FILES[spec.name]] = graph
+        canary |= _canary(spec, inputs)
+    files[CANARY_FILE] = save(canary)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    files[CHECKPOINT_FILE] = save(weights)
+    return files, differences
+
+
+def _canary(spec: GraphSpec, inputs: RandomInputs) -> dict[str, npt.NDArray[np.generic]]:
+    """Inputs and the outputs that loading must reproduce, as `tower.id_E`, `prefill.hidden_BD`."""
+    prefix = spec.name.removeprefix("entity_")
+    arguments = inputs.draw(spec.name, EXAMPLE, CANARY_SEED)
+    fed = {name: value.numpy() for name, value in zip(spec.inputs, arguments, strict=True)}
+    outputs = {n: np.ascontiguousarray(v) for n, v in run_torch(spec, arguments).items()}
+    return {f"{prefix}.{name}": value for name, value in {**fed, **outputs}.items()}
+
+
+def _publish(target: Path, files: Mapping[str, bytes]) -> None:
+    if target.exists():
+        return
+    with _unfinished(target.parent) as folder:
+        for name, data in files.items():
+            _write_durably(folder / name, data)
+        _sync(folder)
+        folder.chmod(0o755)
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.exists():  # else another process published the same contents
+                raise
+        _sync(target.parent)
+
+
+@contextmanager
+def _unfinished(bundles: Path) -> Iterator[Path]:
+    """A hidden directory beside the bundles that is gone afterwards, renamed or removed."""
+    bundles.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=bundles))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """A rename is durable once its directory is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,128 @@
+"""What can be chosen about a training. Every value has a unit and a reason."""
+
+from dataclasses import asdict, dataclass, field
+
+from pydantic import JsonValue, TypeAdapter
+
+from pagecast.featurestore.history import Action
+
+HEAD_DIM = 64
+"""Heads of 64 beat heads of 32 when decoding on a CPU (serving_facts)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The decoder's shape (design section 7)."""
+
+    d_model: int = 128
+    """Width of a position."""
+    layers: int = 2
+    """Transformer blocks."""
+    query_heads: int = 2
+    """Query heads of 64."""
+    kv_heads: int = 1
+    """Key/value heads of 64; few pay twice, in cache and in bandwidth."""
+    mlp_hidden: int = 256
+    """Width of the gated MLP."""
+    age_dim: int = 16
+    """Width of the attention that mixes ID and metadata by age."""
+    rotary_base: float = 10_000.0
+    """Base of the rotary frequencies."""
+
+    def __post_init__(self) -> None:
+        if self.query_heads % self.kv_heads != 0:
+            raise ValueError("query_heads must be a multiple of kv_heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngagementConfig:
+    """How much a step counts as a target (papers.md 1.4, 3.1); 0 is never a target."""
+
+    play_trailer: float = 0.1
+    view_details: float = 0.2
+    click: float = 0.3
+    add_to_list: float = 0.6
+    play: float = 1.0
+    rate: float = 1.0
+    purchase: float = 1.5
+    complete: float = 1.2
+    rating_slope: float = 0.2
+    """Added per point of a rating above 3, taken away per point below."""
+    weight_min: float = 0.1
+    """A badly rated entity was still chosen; it keeps this much."""
+
+    def by_action(self) -> dict[Action, float]:
+        return {
+            Action.PLAY_TRAILER: self.play_trailer,
+            Action.VIEW_DETAILS: self.view_details,
+            Action.CLICK: self.click,
+            Action.ADD_TO_LIST: self.add_to_list,
+            Action.PLAY_FEATURE: self.play,
+            Action.PLAY_LIVE: self.play,
+            Action.RATE: self.rate,
+            Action.PURCHASE: self.purchase,
+            Action.COMPLETE: self.complete,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageConfig:
+    """Pages that are built from what a user did after a cut."""
+
+    window_steps: int = 24
+    """Steps after the cut that a page may hold; about a session."""
+    rows_max: int = 6
+    """Rows of a page."""
+    entities_max: int = 6
+    """Entities of a row."""
+    top_first: float = 0.7
+    """Share of pages that begin with the next-entity row."""
+    row_fallback: float = 0.03
+    """Share of rows presented as unknown, so that a row published later has a trained token."""
+    ahead_decay: float = 0.7
+    """Weight of the next but one entity as a target, relative to the next (papers.md 3.3)."""
+    ahead_max: int = 6
+    """Entities ahead that are targets of one position."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    engagement: EngagementConfig = field(default_factory=EngagementConfig)
+    page: PageConfig = field(default_factory=PageConfig)
+    budget_minutes: float = 2.5
+    """The loop stops here, wherever the schedule is."""
+    epochs: float = 20.0
+    """Passes over the users' windows; the schedule's length if time allows."""
+    positions_per_batch: int = 4096
+    """Positions, prompts and pages together, of one step of the optimiser."""
+    next_cuts_max: int = 96
+    """Cuts of a window, per batch, at which only the next entities are predicted."""
+    page_cuts_max: int = 2
+    """Cuts of a window, per batch, after which a whole page is predicted."""
+    learning_rate: float = 3e-3
+    """Peak, after warm-up."""
+    weight_decay: float = 0.02
+    """AdamW's, on matrices."""
+    warm_up: float = 0.05
+    """Share of the run in which the learning rate grows."""
+    dropout: float = 0.2
+    """Of positions' embeddings and of residual branches."""
+    gradient_norm_max: float = 1.0
+    """Gradients are clipped to this norm."""
+    row_weight: float = 0.3
+    """Of the rows' loss beside the entities'."""
+    launch_rate: float = 0.08
+    """Share of entities presented as launched today: drawn by events, ID and counts hidden."""
+    unknown_rate: float = 0.03
+    """Share of entities presented without ID, otherwise as they are: drawn evenly."""
+    threads: int = 2
+    """Threads of torch."""
+    seed: int = 0
+    """Of initial weights, pages and dropout."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As `manifest.config`."""
+        return TypeAdapter(dict[str, JsonValue]).validate_python(asdict(self))

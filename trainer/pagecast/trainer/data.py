@@ -1,0 +1,91 @@
+"""What a training is given: a catalog, a vocabulary and users' steps, as numbers.
+
+Letters: N steps of a user, E entities and R rows of the catalog.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import Vocabulary, entity_features
+from pagecast.trainer.config import EngagementConfig
+from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.users import UserColumns, columns
+
+NEXT_ROW = "top"
+"""The row the next-entity score is read from; without it, the fallback row's token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Aligned by user: `users`, `columns`. Only what the training may know."""
+
+    catalog: CatalogSnapshot
+    vocabulary: Vocabulary
+    users: tuple[UserSteps, ...]
+    columns: tuple[UserColumns, ...]
+
+
+def catalog_features(catalog: CatalogSnapshot, vocabulary: Vocabulary) -> dict[str, Tensor]:
+    """The tower's inputs for the whole catalog."""
+    encoded = entity_features(catalog.entities, vocabulary)
+    return {name: torch.from_numpy(values) for name, values in encoded.items()}
+
+
+def row_ids(catalog: CatalogSnapshot, vocabulary: Vocabulary) -> Tensor:
+    """`ids_R`: the vocabulary's ids of the catalog's rows and, last, of the fallback row."""
+    ids = vocabulary.row_ids
+    return torch.tensor([*(ids.get(row.row_id, 0) for row in catalog.rows), 0], dtype=torch.long)
+
+
+def fallback_row(catalog: CatalogSnapshot) -> int:
+    """Index, among `row_ids`, of the row that stands for one training has not met."""
+    return len(catalog.rows)
+
+
+def next_row(catalog: CatalogSnapshot) -> int:
+    """Index of the row after which the next entity is predicted; the fallback if there is none."""
+    return catalog.row_index.get(NEXT_ROW, fallback_row(catalog))
+
+
+def build_dataset(
+    catalog: CatalogSnapshot, users: Sequence[UserSteps], engagement: EngagementConfig
+) -> Dataset:
+    """Builds the vocabulary from the users' steps and weighs them."""
+    return Dataset(
+        catalog=catalog,
+        vocabulary=build_vocabulary(catalog, users),
+        users=tuple(users),
+        columns=tuple(columns(user, catalog, engagement) for user in users),
+    )
+
+
+def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vocabulary:
+    """Names of the catalog and of the steps, in catalog order or sorted.
+
+    Only entities with steps get an ID: an ID that training never met would be noise, the
+    fallback and metadata are not.
+    """
+    steps = [step for user in users for step in user.steps]
+    counts = Counter(step.entity_id for step in steps)
+    entities = [e.entity_id for e in catalog.entities if counts[e.entity_id]]
+    languages = {s.language for s in steps} | {u.profile.language for u in users}
+    languages |= {name for e in catalog.entities for name in e.languages}
+    return Vocabulary(
+        entities=tuple(entities),
+        entity_interactions=tuple(counts[e] for e in entities),
+        rows=tuple(row.row_id for row in catalog.rows),
+        genres=_names({g for e in catalog.entities for g in e.genres}),
+        languages=_names(languages),
+        countries=_names({s.country for s in steps}),
+        devices=_names({s.device for s in steps}),
+        surfaces=_names({s.surface for s in steps}),
+    )
+
+
+def _names(values: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(values - {""}))

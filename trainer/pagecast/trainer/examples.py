@@ -1,0 +1,100 @@
+"""Draws the batches of a training: which windows, which cuts, which pages."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pagecast.trainer.batch import CutPage, PackedBatch, pack
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data import Dataset
+from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
+from pagecast.trainer.users import Window, windows
+
+NEARBY_WINDOWS = 0.25
+"""Windows are batched with others of about their length: this much noise on its logarithm keeps
+the company changing, and padding low."""
+
+
+class Examples:
+    """All windows of a data set, and pages after their cuts.
+
+    Raises ValueError if no user has a cut with something after it.
+    """
+
+    def __init__(self, data: Dataset, builder: PageBuilder, config: TrainConfig) -> None:
+        self._data, self._builder, self._config = data, builder, config
+        self.windows = [
+            window
+            for number, user in enumerate(data.users)
+            for window in windows(
+                number,
+                user,
+                np.flatnonzero(user.cut_N).tolist(),
+                data.catalog,
+                data.vocabulary,
+            )
+        ]
+        if not self.windows:
+            raise ValueError("no steps to train on: ingest interaction events first")
+
+        self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
+
+    def forever(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
+        """Epoch after epoch, without end."""
+        while True:
+            yield from self.epoch(rng)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
+        """Every window once, in batches of at most about `positions_per_batch` positions."""
+        batches = self._batches(rng)
+        for number in rng.permutation(len(batches)).tolist():
+            yield self._pack(batches[number], rng)
+
+    def _batches(self, rng: np.random.Generator) -> list[list[Window]]:
+        sizes = np.array([self._positions(w) for w in self.windows])
+        noise = rng.normal(0.0, NEARBY_WINDOWS, len(sizes))
+        batches: list[list[Window]] = []
+        longest = 0
+        for number in np.argsort(np.log(sizes) + noise).tolist():
+            longest = max(longest, int(sizes[number]))
+            full = (
+                not batches or (len(batches[-1]) + 1) * longest > self._config.positions_per_batch
+            )
+            if full:
+                batches.append([])
+                longest = int(sizes[number])
+            batches[-1].append(self.windows[number])
+        return batches
+
+    def _positions(self, window: Window) -> int:
+        """About how many positions a window takes with its pages."""
+        config = self._config
+        cuts = min(len(window.cuts_C), config.next_cuts_max)
+        page = config.page.rows_max * config.page.entities_max // 2
+        return len(window.entity_T) + cuts + page * min(len(window.cuts_C), config.page_cuts_max)
+
+    def _pack(self, chosen: list[Window], rng: np.random.Generator) -> PackedBatch:
+        pages = [self._pages(window, rng) for window in chosen]
+        return pack(chosen, pages, ahead_decay=self._config.page.ahead_decay)
+
+    def _pages(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
+        config = self._config
+        order_C = rng.permutation(window.cuts_C)
+        pages = []
+        for cut in order_C[: config.page_cuts_max].tolist():
+            user = self._data.columns[window.user]
+            rows = self._builder.build(user, window.first + cut, rng)
+            pages.append(CutPage(cut=cut, rows=rows))
+        rest = order_C[config.page_cuts_max :][: config.next_cuts_max].tolist()
+        return [*pages, *(self._opening(window, cut) for cut in rest)]
+
+    def _opening(self, window: Window, cut: int) -> CutPage:
+        user = self._data.columns[window.user]
+        ahead = self._builder.next_entities(user, window.first + cut, self._config.page.ahead_max)
+        row = PageRow(
+            row=self._builder.next_row,
+            argument=NO_ARGUMENT,
+            entities=tuple(ahead),
+            weights=tuple(ahead.values()),
+        )
+        return CutPage(cut=cut, rows=[row], opening=True)

@@ -1,0 +1,80 @@
+"""A packed batch through the model: hidden positions, and the loss of pages.
+
+Letters: B windows, L positions, T positions of history, D width, E entities of the catalog,
+R rows of the catalog, J and M hidden positions that predict an entity or a row, K targets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pagecast.trainer.batch import PackedBatch
+from pagecast.trainer.model import PageModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """Everything a page may hold, embedded once for a batch."""
+
+    entity_input_ED: Tensor
+    entity_output_ED: Tensor
+    row_input_RD: Tensor
+    row_output_RD: Tensor
+
+
+def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -> Embedded:
+    """Embeds a catalog; `row_ids_R` are its rows' ids in the vocabulary (0: the fallback)."""
+    input_ED, output_ED = model.embed_entities(features)
+    return Embedded(
+        entity_input_ED=input_ED,
+        entity_output_ED=output_ED,
+        row_input_RD=model.row_input_RD[row_ids_R],
+        row_output_RD=model.row_output_RD[row_ids_R],
+    )
+
+
+def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Tensor:
+    """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L."""
+    entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
+    row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
+    history = batch.fields_BTF.shape[1]
+    fields_BTF = torch.from_numpy(batch.fields_BTF)
+    steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
+    pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
+    tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
+    hidden_BLD = model.decoder.packed(
+        tokens_BLD, torch.from_numpy(batch.position_BL), torch.from_numpy(batch.mask_BLL())
+    )
+    return hidden_BLD.flatten(0, 1)
+
+
+def page_loss(model: PageModel, embedded: Embedded, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+    """Mean engagement-weighted negative log-likelihood of entities and of rows.
+
+    Rows compete with rows and entities with entities, as under the server's grammar.
+    """
+    hidden_XD = packed_hidden(model, embedded, batch)
+    entity_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
+    log_JE = functional.log_softmax(entity_JD @ embedded.entity_output_ED.T, dim=-1)
+    chosen_K = log_JE[torch.from_numpy(batch.target_of_K), torch.from_numpy(batch.target_entity_K)]
+    row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
+    log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
+    chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
+    return (
+        _weighted_mean(-chosen_K, torch.from_numpy(batch.target_weight_K)),
+        _weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+    )
+
+
+def _look_up(table_ED: Tensor, index_BL: Tensor) -> Tensor:
+    """Rows of a table; zeros where the index is -1."""
+    return functional.embedding(index_BL + 1, functional.pad(table_ED, (0, 0, 1, 0)))
+
+
+def _weighted_mean(loss_K: Tensor, weight_K: Tensor) -> Tensor:
+    if not len(loss_K):
+        return loss_K.sum()
+    return (loss_K * weight_K).sum() / weight_K.sum()

@@ -1,0 +1,156 @@
+"""The three ONNX graphs of a bundle, and their comparison with torch.
+
+Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
+positions, D width, F fields, H key/value heads, K head width, E entities, G genres, A age
+features.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.tower import FEATURES
+
+OPSET = 20
+"""Plain operators that every onnxruntime since 1.17 runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphSpec:
+    """A graph's module, and the names and symbolic axes of its inputs and outputs."""
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, Mapping[int, str]]
+    outputs: Sequence[str]
+
+
+class TowerGraph(nn.Module):
+    """Features of entities in, `input_ED` and `output_ED` out."""
+
+    def __init__(self, model: PageModel) -> None:
+        super().__init__()
+        self.tower = model.tower
+
+    def forward(self, *features: Tensor) -> tuple[Tensor, Tensor]:
+        embeddings: tuple[Tensor, Tensor] = self.tower(dict(zip(FEATURES, features, strict=True)))
+        return embeddings
+
+
+class PrefillGraph(nn.Module):
+    """A prompt in; hidden state of the last position, keys and values of all positions out."""
+
+    def __init__(self, model: PageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
+        hidden_BTD, keys_LBHTK, values_LBHTK = self.model.decoder.prefill(tokens_BTD)
+        return hidden_BTD[:, -1], keys_LBHTK, values_LBHTK
+
+
+class DecodeGraph(nn.Module):
+    """New tokens and the cache in; hidden states, keys and values of the new tokens out."""
+
+    def __init__(self, model: PageModel) -> None:
+        super().__init__()
+        self.decoder = model.decoder
+
+    def forward(
+        self, tokens_BSD: Tensor, past_keys_LBHPK: Tensor, past_values_LBHPK: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        decoded: tuple[Tensor, Tensor, Tensor] = self.decoder.decode(
+            tokens_BSD, past_keys_LBHPK, past_values_LBHPK
+        )
+        return decoded
+
+
+def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
+    """Tower, prefill and decode; the model must be in evaluation mode."""
+    past = {1: "B", 3: "P"}
+    return (
+        GraphSpec(
+            name="entity_tower",
+            module=TowerGraph(model),
+            inputs={name: {0: "E"} for name in FEATURES},
+            outputs=("input_ED", "output_ED"),
+        ),
+        GraphSpec(
+            name="prefill",
+            module=PrefillGraph(model),
+            inputs={"entity_BTD": {0: "B", 1: "T"}, "fields_BTF": {0: "B", 1: "T"}},
+            outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK"),
+        ),
+        GraphSpec(
+            name="decode",
+            module=DecodeGraph(model),
+            inputs={
+                "tokens_BSD": {0: "B", 1: "S"},
+                "past_keys_LBHPK": past,
+                "past_values_LBHPK": past,
+            },
+            outputs=("hidden_BSD", "keys_LBHSK", "values_LBHSK"),
+        ),
+    )
+
+
+def export(spec: GraphSpec, example: Sequence[Tensor]) -> bytes:
+    """One self-contained ONNX file; the same module gives the same bytes on every machine."""
+    with _quiet():
+        program = torch.onnx.export(
+            spec.module.eval(),
+            tuple(example),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            dynamic_shapes=_dynamic_shapes(spec),
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError(f"torch exported no program for {spec.name}")
+    proto: onnx.ModelProto = program.model_proto
+    _strip(proto)
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _dynamic_shapes(spec: GraphSpec) -> tuple[object, ...]:
+    axes = tuple(dict(axes) for axes in spec.inputs.values())
+    return (axes,) if isinstance(spec.module, TowerGraph) else axes
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Takes out stack traces: they name files of the machine that exported."""
+    del proto.metadata_props[:]
+    for graph in (proto.graph, *proto.functions):
+        del graph.metadata_props[:]
+        for part in (*graph.node, *graph.value_info):
+            del part.metadata_props[:]
+            part.doc_string = ""
+    for part in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what torch's exporter says about itself and nobody can act on."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # "torchvision is not installed", four times an export
+    try:
+        with warnings.catch_warnings():
+            # torch's own deprecated call while it copies a pytree, and axis names it shares.
+            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+            warnings.filterwarnings("ignore", message=".*The axis name.*will not be used.*")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,64 @@
+"""Entities presented as new, so that metadata alone has to place them (papers.md 1.6, 3.3).
+
+Letters: E entities of the catalog, A age features.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+LAUNCH_DAYS_MAX = 14.0
+"""Days since release, at most, of an entity presented as a launch."""
+
+AGE_DAYS, AGE_INTERACTIONS = 0, 1
+"""Columns of `age_EA`, both as log(1 + x)."""
+
+UNKNOWN_RATE = 0.05
+"""Share of entities whose kind, year, language or maturity, each on its own, is presented as
+unknown: so the unknown one is trained, which every value never seen before falls back to."""
+
+
+class Launches:
+    """Draws entities to be presented as new.
+
+    A launch is drawn by events, not by entities: so a launch is expected to be about as wanted as
+    the entity of an event drawn at random, not as one of the catalog's long tail. An unknown
+    entity is drawn evenly and keeps its age: an old one without interactions is seldom wanted.
+    """
+
+    def __init__(
+        self, features: Mapping[str, Tensor], *, launch_rate: float, unknown_rate: float
+    ) -> None:
+        self._features = dict(features)
+        interactions_E = torch.expm1(features["age_EA"][:, AGE_INTERACTIONS])
+        total = float(interactions_E.sum().clamp(min=1.0))
+        entities = len(interactions_E)
+        self._launch_E = (interactions_E / total * entities * launch_rate).clamp(max=0.5)
+        self._unknown_rate = unknown_rate
+
+    def draw(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """The tower's inputs with some entities presented as new."""
+        entities = len(self._launch_E)
+        launch_E = torch.rand(entities, generator=generator) < self._launch_E
+        unknown_E = torch.rand(entities, generator=generator) < self._unknown_rate
+        days_E = torch.rand(entities, generator=generator) * LAUNCH_DAYS_MAX
+        features = dict(self._features)
+        age_EA = features["age_EA"].clone()
+        age_EA[launch_E, AGE_DAYS] = torch.log1p(days_E[launch_E])
+        age_EA[launch_E | unknown_E, AGE_INTERACTIONS] = 0.0
+        features["age_EA"] = age_EA
+        features["id_E"] = features["id_E"].masked_fill(launch_E | unknown_E, 0)
+        for name in ("kind_E", "year_E", "language_E", "maturity_E"):
+            hide_E = torch.rand(entities, generator=generator) < UNKNOWN_RATE
+            features[name] = features[name].masked_fill(hide_E, 0)
+        hide_E = torch.rand(entities, generator=generator) < UNKNOWN_RATE
+        features["genres_EG"] = _without_names(features["genres_EG"], hide_E)
+        return features
+
+
+def _without_names(genres_EG: Tensor, hide_E: Tensor) -> Tensor:
+    """Presents the genres of some entities as ones the vocabulary does not know (column 0)."""
+    hidden_EG = torch.zeros_like(genres_EG)
+    hidden_EG[:, 0] = (genres_EG.sum(1) > 0).to(genres_EG.dtype)
+    return torch.where(hide_E[:, None], hidden_EG, genres_EG)

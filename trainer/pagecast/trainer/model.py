@@ -1,0 +1,60 @@
+"""The model: fused steps in, row and entity tokens out, untied heads (design section 7).
+
+Letters: B batch, T positions of a prompt, F fields, E entities, R rows + 1 (0 is the fallback),
+D width.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.decoder import Decoder
+from pagecast.trainer.tower import INITIAL_STD, EntityTower
+
+
+class PageModel(nn.Module):
+    """The parts that a bundle's graphs and tables are made of."""
+
+    field_offset_F: Tensor
+
+    def __init__(
+        self, config: ModelConfig, vocabulary: Vocabulary, *, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.config = config
+        sizes = vocabulary.field_sizes()
+        self.fields = nn.Embedding(sum(sizes), config.d_model)
+        self.register_buffer(
+            "field_offset_F",
+            torch.tensor([sum(sizes[:f]) for f in range(len(sizes))]),
+            persistent=False,
+        )
+        rows = len(vocabulary.rows) + 1
+        self.row_input_RD = nn.Parameter(torch.empty(rows, config.d_model))
+        self.row_output_RD = nn.Parameter(torch.empty(rows, config.d_model))
+        self.tower = EntityTower(config, vocabulary)
+        self.decoder = Decoder(config, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.apply(_initialise)
+        for table_RD in (self.row_input_RD, self.row_output_RD):
+            nn.init.normal_(table_RD, std=INITIAL_STD)
+
+    def embed_entities(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns `input_ED` and `output_ED`."""
+        embeddings: tuple[Tensor, Tensor] = self.tower(features)
+        return embeddings
+
+    def embed_steps(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
+        """Fuses each position of a prompt: its entity plus the sum of its fields."""
+        fused_BTD: Tensor = self.fields(fields_BTF + self.field_offset_F).sum(dim=2)
+        return fused_BTD + entity_BTD
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INITIAL_STD)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

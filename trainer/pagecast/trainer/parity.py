@@ -1,0 +1,121 @@
+"""Are the exported graphs the model? Random inputs of many shapes through both.
+
+Letters as in `graphs`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from torch import Tensor
+
+from pagecast.featurestore.history import STEPS_MAX
+from pagecast.featurestore.vocabulary import FIELDS, Vocabulary
+from pagecast.trainer.config import HEAD_DIM
+from pagecast.trainer.graphs import GraphSpec
+from pagecast.trainer.model import PageModel
+
+DIFFERENCE_MAX = 1e-4
+"""Largest absolute difference between torch and an exported graph that is published."""
+
+EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "E": 5}
+"""Axes of the inputs the export is traced with, and of the canary: all different, none 1."""
+
+RAGGED = (
+    {"B": 1, "T": 2, "S": 1, "P": 2, "E": 1},
+    {"B": 3, "T": 41, "S": 11, "P": 41, "E": 3},
+    {"B": 1, "T": STEPS_MAX + 2, "S": 2, "P": STEPS_MAX + 100, "E": 64},
+    {"B": 16, "T": 5, "S": 1, "P": 300, "E": 2},
+)
+"""A stranger's prompt, chunks, the longest prompt with a page behind it, many at once."""
+
+
+class ParityError(RuntimeError):
+    """An exported graph is not the model; nothing was published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomInputs:
+    """Draws inputs that a graph may meet."""
+
+    model: PageModel
+    vocabulary: Vocabulary
+
+    def draw(self, graph: str, axes: Mapping[str, int], seed: int) -> list[Tensor]:
+        """In the order of the graph's inputs."""
+        rng = np.random.default_rng(seed)
+        match graph:
+            case "entity_tower":
+                return self._tower(axes["E"], rng)
+            case "prefill":
+                return self._prefill(axes["B"], axes["T"], rng)
+            case _:
+                return self._decode(axes["B"], axes["S"], axes["P"], rng)
+
+    def _tower(self, entities: int, rng: np.random.Generator) -> list[Tensor]:
+        tower = self.model.tower
+        age_EA = rng.uniform(0.0, 10.0, (entities, 2)).astype(np.float32)
+        genres_EG = rng.random((entities, tower.genre.in_features)) < 0.2
+        columns = [
+            rng.integers(0, len(self.vocabulary.entities) + 1, entities),
+            rng.integers(0, tower.kind.num_embeddings, entities),
+            genres_EG.astype(np.float32),
+            rng.integers(0, tower.year.num_embeddings, entities),
+            rng.integers(0, tower.language.num_embeddings, entities),
+            rng.integers(0, tower.maturity.num_embeddings, entities),
+            age_EA,
+        ]
+        return [torch.from_numpy(column) for column in columns]
+
+    def _prefill(self, batch: int, positions: int, rng: np.random.Generator) -> list[Tensor]:
+        d_model = self.model.config.d_model
+        sizes_F = np.array(self.vocabulary.field_sizes())
+        fields_BTF = rng.integers(0, sizes_F, (batch, positions, len(FIELDS)))
+        return [_normal(rng, batch, positions, d_model), torch.from_numpy(fields_BTF)]
+
+    def _decode(self, batch: int, new: int, past: int, rng: np.random.Generator) -> list[Tensor]:
+        config = self.model.config
+        cache = (config.layers, batch, config.kv_heads, past, HEAD_DIM)
+        tokens_BSD = _normal(rng, batch, new, config.d_model)
+        return [tokens_BSD, _normal(rng, *cache), _normal(rng, *cache)]
+
+
+def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
+    """Largest absolute difference over all shapes. Raises ParityError above DIFFERENCE_MAX."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for seed, axes in enumerate((EXAMPLE, *RAGGED)):
+        arguments = inputs.draw(spec.name, axes, seed)
+        expected = run_torch(spec, arguments)
+        fed = {n: a.numpy() for n, a in zip(spec.inputs, arguments, strict=True)}
+        for name, value in zip(spec.outputs, session.run(list(spec.outputs), fed), strict=True):
+            worst = max(worst, _difference(expected[name], value))
+    if not worst <= DIFFERENCE_MAX:
+        raise ParityError(
+            f"{spec.name}.onnx differs from torch by {worst:.2e}, more than {DIFFERENCE_MAX:.0e}: "
+            "nothing was published; train with a lower learning rate or another torch version"
+        )
+    return worst
+
+
+@torch.no_grad()
+def run_torch(spec: GraphSpec, arguments: Sequence[Tensor]) -> dict[str, npt.NDArray[np.float32]]:
+    """Outputs of the module by name."""
+    outputs = spec.module(*arguments)
+    return {name: value.numpy() for name, value in zip(spec.outputs, outputs, strict=True)}
+
+
+def _difference(expected: npt.NDArray[np.float32], value: npt.NDArray[np.float32]) -> float:
+    if expected.shape != value.shape:
+        return float("inf")
+    difference = float(np.abs(expected - value).max())
+    return difference if np.isfinite(difference) else float("inf")
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.normal(size=shape).astype(np.float32))

@@ -1,0 +1,133 @@
+"""A user's log becomes steps, and the places in it where a request could have stood.
+
+As-of is a log position: the prompt of a request is the fold of what the log held then. The fold
+runs once; a place where a later event changed what lies before it (a late insert, a merge) is no
+longer what a server saw, and is marked so.
+
+Letters: N steps of a user.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
+from pagecast.featurestore.history import History, HistoryVersion, Profile, Step
+from pagecast.v1 import events_pb2
+
+Positions = Mapping[tuple[str, int], int]
+"""Next offset by (topic id, partition): everything before it is inside."""
+
+
+class Logged(Protocol):
+    """One row of the offline log."""
+
+    @property
+    def topic_id(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def event(self) -> events_pb2.InteractionEvent: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserSteps:
+    """All steps of a user, also those that have left the window.
+
+    `first_N[i]` is the oldest step still in the window when step i began. `cut_N[i]` says that a
+    request at the time of step i saw exactly `steps[first_N[i]:i]`, all strictly earlier.
+    `new_N[i]` says that step i began after the training positions.
+    """
+
+    user_id: str
+    profile: Profile
+    steps: tuple[Step, ...]
+    first_N: npt.NDArray[np.int64]
+    cut_N: npt.NDArray[np.bool_]
+    new_N: npt.NDArray[np.bool_]
+
+
+def replay(
+    user_id: str,
+    events: Sequence[Logged],
+    *,
+    profile: Profile = Profile(),  # noqa: B008 (frozen)
+    known: Positions | None = None,
+    fold: FoldConfig = DEFAULT_FOLD,
+) -> UserSteps:
+    """Folds a user's events, in log order. `known` ends what training may know; None: all of it.
+
+    Raises LogChanged if the events come from more than one log.
+    """
+    history = History(user_id=user_id)
+    trace = _Trace()
+    for logged in events:
+        key = (logged.topic_id, logged.partition)
+        version = HistoryVersion(
+            topic_id=logged.topic_id, partition=logged.partition, next_offset=logged.offset + 1
+        )
+        before = history.steps_dropped
+        if apply_event(history, logged.event, version, fold):
+            new = known is not None and logged.offset >= known.get(key, 0)
+            trace.follow(history, before, new)
+    return UserSteps(
+        user_id=user_id,
+        profile=profile,
+        steps=tuple(trace.steps),
+        first_N=np.array(trace.first, np.int64),
+        cut_N=trace.cuts(),
+        new_N=np.array(trace.new, np.bool_),
+    )
+
+
+class _Trace:
+    """The lists of `UserSteps` as they grow, and when each step was made and last changed."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.first: list[int] = []
+        self.new: list[bool] = []
+        self.made: list[int] = []
+        self.changed: list[int] = []
+        self.clock = 0
+
+    def follow(self, history: History, dropped_before: int, new: bool) -> None:
+        self.clock += 1
+        steps = [*self.steps[: history.steps_dropped], *history.steps]
+        grown = len(steps) - len(self.steps)
+        position = _first_difference(self.steps, steps)
+        if position == len(steps):
+            return
+        if grown:
+            late = position < len(self.steps)
+            self.first.insert(position, dropped_before)
+            self.new.insert(position, new)
+            self.made.insert(position, -1 if late else self.clock)
+            self.changed.insert(position, self.clock)
+        else:
+            self.changed[position] = self.clock
+        self.steps = steps
+
+    def cuts(self) -> npt.NDArray[np.bool_]:
+        """A step that was inserted late (made -1) is never where a request stood."""
+        at_ms_N = np.array([s.occurred_at_ms for s in self.steps], np.int64)
+        made_N, changed_N = np.array(self.made, np.int64), np.array(self.changed, np.int64)
+        cut_N = made_N >= 0
+        cut_N[1:] &= np.maximum.accumulate(changed_N)[:-1] < made_N[1:]
+        cut_N[1:] &= at_ms_N[:-1] < at_ms_N[1:]
+        return cut_N
+
+
+def _first_difference(old: list[Step], new: list[Step]) -> int:
+    """Where the fold put or merged a step; the length of `new` if it did neither."""
+    if len(new) > len(old):
+        position = len(old)
+        while position and old[position - 1] is not new[position - 1]:
+            position -= 1
+        return position
+    return next((i for i in reversed(range(len(new))) if old[i] is not new[i]), len(new))

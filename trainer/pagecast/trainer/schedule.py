@@ -1,0 +1,52 @@
+"""How far a training is: by steps, unless its time would run out before them."""
+
+import math
+import time
+
+STEPS_BEFORE_PLANNING = 20
+"""The first steps are slower (allocation, threads): planning on them would end too early."""
+
+
+class Schedule:
+    """Counts steps, measures time, and gives the learning rate's share of its peak.
+
+    As long as the budget suffices for `steps_max`, time has no influence on the learning rate.
+    """
+
+    def __init__(self, *, steps_max: int, budget_s: float, warm_up: float) -> None:
+        self.step = 0
+        self._steps_max, self._budget_s, self._warm_up = steps_max, budget_s, warm_up
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self._steps_max or self.seconds >= self._budget_s
+
+    @property
+    def share(self) -> float:
+        """Share of the run that is behind, 0 to 1."""
+        return min(1.0, self.step / self._planned_steps())
+
+    @property
+    def eta_s(self) -> float:
+        if not self.step:
+            return self._budget_s
+        left = (self._planned_steps() - self.step) * self.seconds / self.step
+        return max(0.0, min(left, self._budget_s - self.seconds))
+
+    def rate(self) -> float:
+        """Linear warm-up, then a cosine down to zero; of the step that comes next."""
+        share = min(1.0, (self.step + 1) / self._planned_steps())
+        if share < self._warm_up:
+            return share / self._warm_up
+        return 0.5 + 0.5 * math.cos(math.pi * (share - self._warm_up) / (1.0 - self._warm_up))
+
+    def _planned_steps(self) -> float:
+        if self.step < STEPS_BEFORE_PLANNING:
+            return self._steps_max
+        affordable = self.step * self._budget_s / self.seconds
+        return min(float(self._steps_max), max(affordable, float(self.step)))

@@ -1,0 +1,124 @@
+"""What a training reads: the offline log and the catalog as of log positions, nothing else."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.history import Profile
+from pagecast.featurestore.offline import LoggedEvent, NextOffsets, OfflineLog
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.replay import UserSteps, replay
+
+ReadProfiles = Callable[[Sequence[str]], Mapping[str, Profile]]
+"""Profiles by user id; users without one may be missing."""
+
+
+class NothingToTrainError(ValueError):
+    """The feature store holds nothing a model could be trained on, or evaluated on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Users' steps and the catalog as of `positions`."""
+
+    catalog: CatalogSnapshot
+    users: tuple[UserSteps, ...]
+    positions: NextOffsets
+
+    @property
+    def steps(self) -> int:
+        return sum(len(user.steps) for user in self.users)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the snapshots come from. `database_url` None is the state directory's own."""
+
+    paths: StatePaths
+    database_url: str | None = None
+    read_profiles: ReadProfiles | None = None
+    """A profile enters a prompt only from when it became so; without this, every user is one of
+    whom nothing is known."""
+
+    def read_catalog(self) -> CatalogSnapshot:
+        """The newest catalog. Raises NothingToTrainError if it is empty."""
+        engine = connect(self.database_url or self.paths.database_url)
+        try:
+            migrate(engine)
+            catalog = Catalog(engine).snapshot()
+        finally:
+            engine.dispose()
+        if not catalog.entities or not catalog.rows:
+            raise NothingToTrainError(
+                "catalog: no entities or no rows; publish the catalog and wait for its ingest"
+            )
+        return catalog
+
+    def read(
+        self, *, until: NextOffsets | None = None, known: NextOffsets | None = None
+    ) -> Snapshot:
+        """The log up to `until` (None: all of it); steps that begin at or after `known` are new.
+
+        Raises NothingToTrainError if the catalog or the log is empty.
+        """
+        log = OfflineLog(self.paths.offline)
+        events = log.read(until=until)
+        if not events:
+            raise NothingToTrainError(
+                f"offline log: no events in {self.paths.offline}; publish events and ingest them"
+            )
+        catalog = self.read_catalog()
+        by_user = _by_user(events)
+        profiles = self._profiles({user_id for _, user_id in by_user})
+        users = tuple(
+            replay(user_id, rows, profile=profiles.get(user_id, Profile()), known=known)
+            for (_, user_id), rows in by_user.items()
+        )
+        return Snapshot(catalog=catalog, users=users, positions=_positions(events))
+
+    def _profiles(self, user_ids: Iterable[str]) -> Mapping[str, Profile]:
+        return self.read_profiles(sorted(user_ids)) if self.read_profiles is not None else {}
+
+
+def positions_before_last(paths: StatePaths, share: float) -> NextOffsets:
+    """Log positions that leave about the last `share` of the log's time span after them.
+
+    Each partition is cut before its first event at or after that moment. Raises
+    NothingToTrainError if nothing lies before the cut or nothing after it.
+    """
+    events = OfflineLog(paths.offline).read()
+    moments = [row.event.occurred_at.ToMilliseconds() for row in events]
+    if not moments or min(moments) == max(moments):
+        raise NothingToTrainError("offline log: too few events to hold some out; ingest more")
+    cut_ms = max(moments) - share * (max(moments) - min(moments))
+    positions: dict[tuple[str, int], int] = {}
+    closed: set[tuple[str, int]] = set()
+    for row, moment in zip(events, moments, strict=True):
+        key = (row.topic_id, row.partition)
+        if key in closed:
+            continue
+        if moment >= cut_ms:
+            closed.add(key)
+            positions.setdefault(key, row.offset)
+        else:
+            positions[key] = row.offset + 1
+    return positions
+
+
+def _by_user(events: Sequence[LoggedEvent]) -> dict[tuple[str, str], list[LoggedEvent]]:
+    """Events by log and user: a log that began again began every history again."""
+    by_user: dict[tuple[str, str], list[LoggedEvent]] = defaultdict(list)
+    for row in events:
+        by_user[row.topic_id, row.event.user_id].append(row)
+    return by_user
+
+
+def _positions(events: Sequence[LoggedEvent]) -> dict[tuple[str, int], int]:
+    positions: dict[tuple[str, int], int] = {}
+    for row in events:
+        key = (row.topic_id, row.partition)
+        positions[key] = max(positions.get(key, 0), row.offset + 1)
+    return positions

@@ -1,0 +1,108 @@
+"""Users' steps in a model's numbers.
+
+Letters: N steps of a user, T positions of a window, F fields, C cuts of a window.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.featurestore.history import Action, History, Profile, Step
+from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import Vocabulary, encode_prompt
+from pagecast.trainer.config import EngagementConfig
+from pagecast.trainer.replay import UserSteps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Steps that share their oldest one, so that one encoding serves all their prompts.
+
+    The prompt of a request at the time of step `first + c` is the first `c + 2` positions: the
+    request's position is that step's own. `entity_T` holds catalog indices, -1 for none.
+    """
+
+    user: int
+    first: int
+    entity_T: npt.NDArray[np.int64]
+    fields_TF: npt.NDArray[np.int64]
+    cuts_C: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserColumns:
+    """A user's steps as columns: what pages are built from."""
+
+    entity_N: npt.NDArray[np.int64]
+    weight_N: npt.NDArray[np.float32]
+    at_ms_N: npt.NDArray[np.int64]
+    resumable_N: npt.NDArray[np.bool_]
+
+
+_RESUMABLE = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
+
+
+def columns(user: UserSteps, catalog: CatalogSnapshot, config: EngagementConfig) -> UserColumns:
+    """Looks every step up in the catalog and weighs it as a target."""
+    by_action = config.by_action()
+    index = catalog.entity_index
+    return UserColumns(
+        entity_N=np.array([index.get(s.entity_id, -1) for s in user.steps], np.int64),
+        weight_N=np.array([_engagement(s, by_action, config) for s in user.steps], np.float32),
+        at_ms_N=np.array([s.occurred_at_ms for s in user.steps], np.int64),
+        resumable_N=np.array([s.action in _RESUMABLE for s in user.steps], np.bool_),
+    )
+
+
+def windows(
+    number: int,
+    user: UserSteps,
+    cuts: Sequence[int],
+    catalog: CatalogSnapshot,
+    vocabulary: Vocabulary,
+) -> Iterator[Window]:
+    """One window for each oldest step and profile among the prompts of `cuts` (growing)."""
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for cut in cuts:
+        alike.setdefault((int(user.first_N[cut]), _profile_known(user, cut)), []).append(cut)
+    for (first, _), members in alike.items():
+        prompt = prompt_at(user, members[-1])
+        encoded = encode_prompt(prompt, vocabulary)
+        index = catalog.entity_index
+        yield Window(
+            user=number,
+            first=first,
+            entity_T=np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64),
+            fields_TF=encoded.fields_TF,
+            cuts_C=np.array(members, np.int64) - first,
+        )
+
+
+def prompt_at(user: UserSteps, cut: int) -> Prompt:
+    """The prompt of a request made at the moment step `cut` began, in that step's context."""
+    step = user.steps[cut]
+    request = RequestHalf(
+        at_ms=step.occurred_at_ms,
+        device=step.device,
+        country=step.country,
+        language=step.language,
+        surface=step.surface,
+    )
+    window = list(user.steps[int(user.first_N[cut]) : cut])
+    profile = user.profile if _profile_known(user, cut) else Profile()
+    return build_prompt(History(user_id=user.user_id, steps=window), profile, request)
+
+
+def _profile_known(user: UserSteps, cut: int) -> bool:
+    """What became known of a user after a request is not in its prompt."""
+    return user.profile.occurred_at_ms <= user.steps[cut].occurred_at_ms
+
+
+def _engagement(step: Step, by_action: Mapping[Action, float], config: EngagementConfig) -> float:
+    weight = by_action.get(step.action, 0.0)
+    if weight and step.rating is not None:
+        weight = max(config.weight_min, weight + config.rating_slope * (step.rating - 3.0))
+    return weight
