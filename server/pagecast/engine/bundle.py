@@ -1,0 +1,105 @@
+"""A bundle: a model as the trainer published it, loaded only if it is exactly that.
+
+Letters in names: R rows of the vocabulary after the fallback, D width.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+
+from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices, check_rows
+from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.errors import BundleError
+from pagecast.engine.graph import EngineConfig, FloatArray, Graph
+from pagecast.engine.manifest import (
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    DECODE_FILE,
+    PREFILL_FILE,
+    TOWER_FILE,
+    VOCABULARY_FILE,
+    Manifest,
+)
+from pagecast.featurestore.vocabulary import Vocabulary
+
+DEFAULT_CONFIG = EngineConfig()
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog."""
+
+    manifest: Manifest
+    vocabulary: Vocabulary
+    tower: Graph
+    prefill: Graph
+    decode: Graph
+    row_input_RD: FloatArray
+    row_output_RD: FloatArray
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+
+def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
+    """Loads the bundle in the directory `path`.
+
+    Raises BundleError with the file and the reason if anything in it is missing, truncated,
+    altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
+    than where it was made.
+    """
+    began_s = time.monotonic()
+    manifest, files = read_bundle_files(path)
+    vocabulary = _vocabulary(files[VOCABULARY_FILE])
+    graphs = {
+        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
+        "prefill": Graph(PREFILL_FILE, files[PREFILL_FILE], config),
+        "decode": Graph(DECODE_FILE, files[DECODE_FILE], config),
+    }
+    rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
+    check_graphs(graphs, manifest.model, vocabulary)
+    check_rows(rows, manifest.model, vocabulary)
+    check_indices(graphs, manifest.model, vocabulary)
+    canary = _tensors(CANARY_FILE, files[CANARY_FILE])
+    check_canary(canary, graphs, manifest.model, vocabulary)
+    took_ms = round((time.monotonic() - began_s) * 1000)
+    _log.info("bundle_loaded", version=manifest.version, took_ms=took_ms)
+    return Bundle(
+        manifest=manifest,
+        vocabulary=vocabulary,
+        tower=graphs["tower"],
+        prefill=graphs["prefill"],
+        decode=graphs["decode"],
+        row_input_RD=rows["row_input_RD"],
+        row_output_RD=rows["row_output_RD"],
+    )
+
+
+def _vocabulary(data: bytes) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(data.decode())
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BundleError(f"{VOCABULARY_FILE}: not a vocabulary: {error}") from error
+
+
+def _tensors(name: str, data: bytes) -> dict[str, Any]:
+    try:
+        return load_safetensors(data)
+    except SafetensorError as error:
+        raise BundleError(f"{name}: not safetensors: {error}") from error
+
+
+def _row_tables(checkpoint: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    try:
+        return {name: checkpoint[name] for name in ("row_input_RD", "row_output_RD")}
+    except KeyError as error:
+        raise BundleError(f"{CHECKPOINT_FILE}: no tensor {error}") from error

@@ -1,0 +1,139 @@
+"""Whether the parts of a bundle belong together and still do what they did where they were made.
+
+Letters in names: E entities, G genres and the fallback, A age features, B batch, T prompt
+positions, F fields, L layers, H key/value heads, K head width, P past and S new positions, R rows
+and the fallback, D width.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pagecast.engine.errors import BundleError, EngineError
+from pagecast.engine.graph import Array, FloatArray, Graph
+from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
+from pagecast.featurestore.vocabulary import FIELDS, MATURITY_BUCKETS, YEARS, Vocabulary
+from pagecast.v1 import catalog_pb2
+
+CANARY_TOLERANCE = 1e-3
+"""Largest difference, absolute and relative, from the outputs recorded in the bundle. Kernels of
+other processors differ by 1e-5; a flipped bit that matters differs by more than this."""
+
+Shape = Sequence[int | str | None]
+
+
+def check_graphs(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vocabulary) -> None:
+    """Raises BundleError unless the inputs and outputs of each graph are the contract's."""
+    for name, (inputs, outputs) in _contract(model, vocabulary).items():
+        graph = graphs[name]
+        for kind, found, expected in (
+            ("inputs", graph.inputs, inputs),
+            ("outputs", graph.outputs, outputs),
+        ):
+            if found.keys() != expected.keys():
+                raise BundleError(
+                    f"{graph.name}: {kind} are {sorted(found)}, not {sorted(expected)}"
+                )
+            for tensor, shape in expected.items():
+                _check_shape(f"{graph.name}: {tensor}", found[tensor], shape)
+
+
+def check_rows(tables: Mapping[str, FloatArray], model: ModelShape, vocabulary: Vocabulary) -> None:
+    """Raises BundleError unless there is one finite embedding per row and for the fallback."""
+    for name, table_RD in tables.items():
+        where = f"{CHECKPOINT_FILE}: {name}"
+        _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, model.d_model))
+        if table_RD.dtype != np.float32 or not np.isfinite(table_RD).all():
+            raise BundleError(f"{where} must be finite float32")
+
+
+def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vocabulary) -> None:
+    """Raises BundleError if a graph's tables are smaller than the vocabulary.
+
+    The highest index of each is looked up once: beyond a table onnxruntime refuses it.
+    """
+    highest = {
+        "id_E": len(vocabulary.entities),
+        "kind_E": max(catalog_pb2.EntityKind.values()),
+        "year_E": YEARS - 1,
+        "language_E": len(vocabulary.languages),
+        "maturity_E": MATURITY_BUCKETS - 2,
+    }
+    features: dict[str, Array] = {name: np.array([value]) for name, value in highest.items()}
+    features["genres_EG"] = np.ones((1, len(vocabulary.genres) + 1), np.float32)
+    features["age_EA"] = np.ones((1, 2), np.float32)
+    fields_BTF = np.array([[vocabulary.field_sizes()]], np.int64) - 1
+    entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
+    try:
+        graphs["tower"].run(features)
+        graphs["prefill"].run({"entity_BTD": entity_BTD, "fields_BTF": fields_BTF})
+    except EngineError as error:
+        raise BundleError(f"{VOCABULARY_FILE}: of another model: {error}") from error
+
+
+def check_canary(
+    canary: Mapping[str, Array],
+    graphs: Mapping[str, Graph],
+    model: ModelShape,
+    vocabulary: Vocabulary,
+) -> None:
+    """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs."""
+    for name, (inputs, outputs) in _contract(model, vocabulary).items():
+        try:
+            recorded = {tensor: canary[f"{name}.{tensor}"] for tensor in (*inputs, *outputs)}
+            found = graphs[name].run({tensor: recorded[tensor] for tensor in inputs})
+        except KeyError as error:
+            raise BundleError(f"{CANARY_FILE}: no tensor {error}") from error
+        except EngineError as error:
+            raise BundleError(f"{CANARY_FILE}: refused by {error}") from error
+        for tensor, shape in outputs.items():
+            where = f"{CANARY_FILE}: {name}.{tensor}"
+            _check_shape(where, found[tensor].shape, shape)
+            _check_shape(where, recorded[tensor].shape, found[tensor].shape)
+            if not np.allclose(
+                found[tensor], recorded[tensor], rtol=CANARY_TOLERANCE, atol=CANARY_TOLERANCE
+            ):
+                raise BundleError(f"{where} comes out otherwise here than where it was made")
+
+
+def _check_shape(where: str, found: Shape, expected: Shape) -> None:
+    fits = len(found) == len(expected) and all(
+        a == b
+        for a, b in zip(found, expected, strict=True)
+        if isinstance(a, int) and isinstance(b, int)
+    )
+    if not fits:
+        raise BundleError(f"{where} has shape {list(found)}, expected {list(expected)}")
+
+
+def _contract(
+    model: ModelShape, vocabulary: Vocabulary
+) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
+    """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
+    d, k = model.d_model, model.head_dim
+
+    def cache(positions: str) -> Shape:
+        return (model.layers, "B", model.kv_heads, positions, k)
+
+    indices = ("id_E", "kind_E", "year_E", "language_E", "maturity_E")
+    features: dict[str, Shape] = dict.fromkeys(indices, ("E",))
+    features |= {"genres_EG": ("E", len(vocabulary.genres) + 1), "age_EA": ("E", 2)}
+    return {
+        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", d)}),
+        "prefill": (
+            {"entity_BTD": ("B", "T", d), "fields_BTF": ("B", "T", len(FIELDS))},
+            {"hidden_BD": ("B", d), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
+        ),
+        "decode": (
+            {
+                "tokens_BSD": ("B", "S", d),
+                "past_keys_LBHPK": cache("P"),
+                "past_values_LBHPK": cache("P"),
+            },
+            {
+                "hidden_BSD": ("B", "S", d),
+                "keys_LBHSK": cache("S"),
+                "values_LBHSK": cache("S"),
+            },
+        ),
+    }

@@ -1,0 +1,58 @@
+"""The head: which of the eligible tokens follows a hidden state (papers.md 1.8).
+
+Logits are products with the output embeddings of the eligible alone, in numpy: a full head in the
+graph would evict the decoder's weights from the processor's cache at every step (serving_facts).
+
+Letters in names: N entities of the snapshot, C candidates of a row, V what competes: rows or
+candidates, D width.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagecast.engine.errors import EngineError
+from pagecast.engine.graph import FloatArray
+from pagecast.rules.predicates import Indices, Mask
+
+NEAR_TIE = 1e-3
+"""Below this lead of the best logit over the second, another chunking may choose the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A token by its position among what competed, and its log-probability under the mask."""
+
+    position: int
+    log_probability: float
+    near_tie: bool = False
+
+
+def choose(logits_V: FloatArray, mask_V: Mask) -> Choice:
+    """The best of what the mask allows; the first of equals. `mask_V` must allow something.
+
+    Raises EngineError if the best logit is no number: then the model is broken, not the page.
+    """
+    masked_V = np.where(mask_V, logits_V, -np.inf)
+    position = int(masked_V.argmax())
+    best = masked_V[position]
+    if not np.isfinite(best):
+        raise EngineError(f"the model's best logit is {best}")
+    total = float(np.exp(masked_V - best).sum(dtype=np.float64))
+    near_tie = int(np.count_nonzero(masked_V >= best - NEAR_TIE)) > 1
+    return Choice(position=position, log_probability=0.0 - math.log(total), near_tie=near_tie)
+
+
+class CandidateHead:
+    """Logits of one row's candidates: their output embeddings, gathered once for the row."""
+
+    def __init__(self, output_ND: FloatArray, candidates_C: Indices) -> None:
+        # Copying most of a table costs more than multiplying the rest of it in vain.
+        gathers = len(candidates_C) < len(output_ND) // 2
+        self._output_VD = output_ND[candidates_C] if gathers else output_ND
+        self._selected = None if gathers else candidates_C
+
+    def logits(self, hidden_D: FloatArray) -> FloatArray:
+        logits_V = self._output_VD @ hidden_D
+        return logits_V if self._selected is None else logits_V[self._selected]

@@ -1,0 +1,89 @@
+"""Embeddings of a catalog's entities, kept up with the catalog by the entity tower.
+
+Letters in names: N entities of the snapshot, E entities of one run, T prompt positions, D width.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pagecast.engine.bundle import Bundle
+from pagecast.engine.errors import EngineError
+from pagecast.engine.graph import FloatArray
+from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
+from pagecast.featurestore.vocabulary import entity_features
+from pagecast.rules.compiled_catalog import changed_entities
+
+TOWER_ENTITIES_MAX = 1024
+"""Entities of one run of the tower: a catalog of 100,000 at once would need gigabytes."""
+
+
+class EntityTable:
+    """Input and output embeddings [N, D] of a snapshot's entities. Never changes.
+
+    Given an `older` table of the same bundle, only entities that changed go through the tower: an
+    entity launched through the catalog can be placed with no retrain and no restart.
+    """
+
+    def __init__(
+        self, bundle: Bundle, snapshot: CatalogSnapshot, older: "EntityTable | None" = None
+    ) -> None:
+        """Raises EngineError if the tower cannot embed an entity."""
+        entities, width = snapshot.entities, bundle.manifest.model.d_model
+        self.snapshot = snapshot
+        self.input_ND = np.zeros((len(entities), width), np.float32)
+        self.output_ND = np.zeros((len(entities), width), np.float32)
+        self.changed = np.arange(len(entities))
+        if older is not None:
+            self.changed = changed_entities(older.snapshot, snapshot)
+            kept = min(len(older.input_ND), len(entities))
+            self.input_ND[:kept] = older.input_ND[:kept]
+            self.output_ND[:kept] = older.output_ND[:kept]
+        for start in range(0, len(self.changed), TOWER_ENTITIES_MAX):
+            run = self.changed[start : start + TOWER_ENTITIES_MAX]
+            input_ED, output_ED = _embed(bundle, [entities[i] for i in run])
+            self.input_ND[run], self.output_ND[run] = input_ED, output_ED
+        self._outside = _embed_outside(bundle, snapshot, older)
+
+    def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
+        """Input embeddings [T, D] of a prompt's entities.
+
+        What neither the catalog nor the vocabulary knows, "" among it, is zeros.
+        """
+        input_TD = np.zeros((len(entity_ids), self.input_ND.shape[1]), np.float32)
+        index = self.snapshot.entity_index
+        for position, entity_id in enumerate(entity_ids):
+            if entity_id in index:
+                input_TD[position] = self.input_ND[index[entity_id]]
+            elif entity_id in self._outside:
+                input_TD[position] = self._outside[entity_id]
+        return input_TD
+
+
+def _embed(bundle: Bundle, entities: Sequence[CatalogEntity]) -> tuple[FloatArray, FloatArray]:
+    outputs = bundle.tower.run(entity_features(entities, bundle.vocabulary))
+    input_ED, output_ED = outputs["input_ED"], outputs["output_ED"]
+    finite_E = np.isfinite(input_ED).all(axis=1) & np.isfinite(output_ED).all(axis=1)
+    if not finite_E.all():
+        entity = entities[int(np.argmin(finite_E))]
+        raise EngineError(f"{bundle.tower.name}: entity {entity.entity_id} embeds to no number")
+    return input_ED, output_ED
+
+
+def _embed_outside(
+    bundle: Bundle, snapshot: CatalogSnapshot, older: EntityTable | None
+) -> dict[str, FloatArray]:
+    """Input embeddings of what the vocabulary knows and the catalog does not, by its id alone.
+
+    Histories may hold such entities when a catalog starts over; there are none otherwise.
+    """
+    outside = [e for e in bundle.vocabulary.entities if e not in snapshot.entity_index]
+    if older is not None and outside == list(older._outside):
+        return older._outside
+    bare = [
+        CatalogEntity(
+            entity_id=entity_id, kind=0, title="", number=0, changed_at_ms=0, attributes={}
+        )
+        for entity_id in outside
+    ]
+    return dict(zip(outside, _embed(bundle, bare)[0], strict=True)) if bare else {}

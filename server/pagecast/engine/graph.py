@@ -1,0 +1,75 @@
+"""An ONNX graph in onnxruntime, run by names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from pagecast.engine.errors import BundleError, EngineError
+
+Array = npt.NDArray[np.generic]
+FloatArray = npt.NDArray[np.float32]
+
+THREADS_PER_RUN = 1
+"""onnxruntime's threads wait by spinning: a second one burns a core (serving_facts)."""
+
+LOG_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Where graphs run."""
+
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    """onnxruntime's execution providers, the preferred first; each must really be there."""
+
+
+class Graph:
+    """A loaded graph. `run` releases the GIL and may be called by several threads at once."""
+
+    def __init__(self, name: str, data: bytes, config: EngineConfig) -> None:
+        """Raises BundleError if onnxruntime refuses the graph or has not all of the providers."""
+        self.name = name
+        missing = set(config.providers) - set(onnxruntime.get_available_providers())
+        if missing:
+            raise BundleError(
+                f"{name}: no {', '.join(sorted(missing))} here; install onnxruntime-gpu"
+                " (extra `gpu`) or choose another provider"
+            )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, _session_options(), providers=list(config.providers)
+            )
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise BundleError(f"{name}: onnxruntime refuses it: {error}") from error
+        # A provider that fails to start is replaced by the CPU with no more than a log line.
+        if self._session.get_providers()[0] != config.providers[0]:
+            raise BundleError(f"{name}: {config.providers[0]} does not start here")
+        self.inputs: dict[str, list[int | str | None]] = {
+            each.name: each.shape for each in self._session.get_inputs()
+        }
+        self.outputs: dict[str, list[int | str | None]] = {
+            each.name: each.shape for each in self._session.get_outputs()
+        }
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        """Runs the graph; outputs by name. Raises EngineError if onnxruntime cannot."""
+        try:
+            outputs = self._session.run(list(self.outputs), dict(inputs))
+        except Exception as error:
+            raise EngineError(f"{self.name}: {error}") from error
+        return dict(zip(self.outputs, outputs, strict=True))
+
+
+def _session_options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS_PER_RUN
+    options.inter_op_num_threads = THREADS_PER_RUN
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # One memory pattern is kept per input shape, and every step of a page has another one.
+    options.enable_mem_pattern = False
+    options.log_severity_level = LOG_ERRORS_ONLY
+    return options

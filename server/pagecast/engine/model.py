@@ -1,0 +1,39 @@
+"""A bundle bound to a catalog snapshot: all that decoding a page needs.
+
+Letters in names: R rows of the snapshot, D width.
+"""
+
+import numpy as np
+
+from pagecast.engine.bundle import Bundle
+from pagecast.engine.embeddings import EntityTable
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.kv_cache import CachePool
+from pagecast.featurestore.snapshot import CatalogSnapshot
+
+
+class Model:
+    """A model for one catalog number. Never changes, so any number of pages may share it.
+
+    A newer snapshot needs a newer model, `Model(bundle, snapshot, older=model)`: cheap, since only
+    what changed is embedded; an `older` one of another bundle is of no use and is ignored. Rows
+    the vocabulary does not know have the fallback's embedding.
+    """
+
+    def __init__(
+        self, bundle: Bundle, snapshot: CatalogSnapshot, older: "Model | None" = None
+    ) -> None:
+        """Raises EngineError if the entity tower fails."""
+        same = older if older is not None and older.bundle is bundle else None
+        row_ids = [bundle.vocabulary.row_ids.get(row.row_id, 0) for row in snapshot.rows]
+        rows = np.array(row_ids, np.int64)
+        self.bundle: Bundle = bundle
+        self.snapshot: CatalogSnapshot = snapshot
+        self.row_input_RD: FloatArray = bundle.row_input_RD[rows]
+        self.row_output_RD: FloatArray = bundle.row_output_RD[rows]
+        self.entities: EntityTable = EntityTable(bundle, snapshot, same.entities if same else None)
+        self.caches: CachePool = same.caches if same else CachePool(bundle.manifest.model)
+
+    @property
+    def version(self) -> str:
+        return self.bundle.version

@@ -1,0 +1,129 @@
+"""Decodes a page with a model: greedy, under the rules' masks, the tail of a row from one run.
+
+Letters in names: R rows and N entities of the snapshot, C candidates of a row, S tokens not yet
+fed, D width.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagecast.engine.choice import CandidateHead, Choice, choose
+from pagecast.engine.decoder import Decoder
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.model import Model
+from pagecast.engine.page_events import PageEvent
+from pagecast.engine.walk import walk_page
+from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.page_rules import PageRules
+from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.rules.predicates import Indices, Mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """How a page is decoded.
+
+    The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
+    (hybrid row decoding, papers.md 1.8); a number of at least the row's length is exact. Greedy
+    decoding draws nothing, so `seed` changes nothing yet.
+    """
+
+    exact_entities: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.exact_entities < 0:
+            raise ValueError(f"exact_entities must be at least 0, is {self.exact_entities}")
+
+
+DEFAULT_OPTIONS = DecodeOptions()
+
+
+def decode_page(
+    model: Model,
+    prompt: Prompt,
+    rules: PageRules,
+    options: DecodeOptions = DEFAULT_OPTIONS,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[PageEvent]:
+    """Decodes a page; each event comes as soon as it is decided.
+
+    `cancelled` is asked before every choice; closing the iterator stops the work as well. The same
+    inputs give the same page. Raises EngineError, while iterating, if the model cannot go on, and
+    ValueError at once if the rules are for another catalog than the model.
+    """
+    compiled_for = rules.catalog.snapshot
+    if compiled_for is not model.snapshot and compiled_for.number != model.snapshot.number:
+        raise ValueError(
+            f"rules for catalog number {compiled_for.number}, model for {model.snapshot.number}"
+        )
+    return _decode(model, prompt, rules, options, cancelled)
+
+
+def _decode(
+    model: Model,
+    prompt: Prompt,
+    rules: PageRules,
+    options: DecodeOptions,
+    cancelled: Callable[[], bool],
+) -> Iterator[PageEvent]:
+    prompt_positions = len(prompt.steps) + 2
+    page_positions = rules.rows_max * (1 + rules.entities_per_row)
+    with model.caches.borrow(prompt_positions + page_positions) as cache:
+        if cancelled():
+            return
+        chooser = ModelChooser(model, Decoder(model, cache), prompt, options.exact_entities)
+        yield from walk_page(rules, chooser, cancelled)
+
+
+class ModelChooser:
+    """Chooses what the model finds likeliest.
+
+    What was chosen is fed only when the next hidden state is needed: entities filled from one run
+    are then fed as one chunk.
+    """
+
+    def __init__(self, model: Model, decoder: Decoder, prompt: Prompt, exact_entities: int) -> None:
+        self._model = model
+        self._decoder = decoder
+        self._exact_entities = exact_entities
+        self._hidden_D = decoder.prefill(prompt)
+        self._unfed: list[FloatArray] = []
+        self._candidates_C: Indices
+        self._head: CandidateHead
+        self._logits_C: FloatArray
+        self._row_entities = 0
+
+    @property
+    def runs(self) -> int:
+        return self._decoder.runs
+
+    def choose_row(self, mask_R: Mask) -> Choice:
+        return choose(self._model.row_output_RD @ self._hidden_after_all(), mask_R)
+
+    def begin_row(self, row: int, argument: int, candidates_C: Indices) -> None:
+        token_D = self._model.row_input_RD[row]
+        if argument != NO_ARGUMENT:
+            token_D = token_D + self._model.entities.input_ND[argument]
+        self._unfed.append(token_D)
+        self._candidates_C = candidates_C
+        self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
+        self._row_entities = 0
+
+    def choose_entity(self, mask_C: Mask) -> Choice:
+        if self._row_entities <= self._exact_entities:
+            self._logits_C = self._head.logits(self._hidden_after_all())
+        choice = choose(self._logits_C, mask_C)
+        entity = self._candidates_C[choice.position]
+        self._unfed.append(self._model.entities.input_ND[entity])
+        self._row_entities += 1
+        return choice
+
+    def _hidden_after_all(self) -> FloatArray:
+        """The hidden state [D] after every token of the page so far."""
+        if self._unfed:
+            self._hidden_D = self._decoder.feed(np.stack(self._unfed))
+            self._unfed.clear()
+        return self._hidden_D

@@ -1,0 +1,54 @@
+"""The page without a model: the most popular, under the same rules, with the same events.
+
+Letters in names: N entities of the snapshot, R rows, C candidates of a row.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.engine.choice import Choice
+from pagecast.engine.page_events import PageEvent
+from pagecast.engine.walk import walk_page
+from pagecast.rules.page_rules import PageRules
+from pagecast.rules.predicates import Indices, Mask
+
+
+def popular_page(rules: PageRules, scores_N: npt.NDArray[np.floating]) -> Iterator[PageEvent]:
+    """Pinned rows at their positions, the others in catalog order.
+
+    A row with a source keeps its source's order; in any other the highest score comes first, and
+    of equals the lowest index. Nothing is drawn and nothing estimated: log-probabilities are 0.
+    Raises ValueError if there is not one finite score per entity.
+    """
+    entities = len(rules.catalog.snapshot.entities)
+    if scores_N.shape != (entities,) or not np.isfinite(scores_N).all():
+        raise ValueError(f"scores_N must be {entities} finite numbers, one per entity")
+    return walk_page(rules, PopularChooser(rules, scores_N), cancelled=lambda: False)
+
+
+class PopularChooser:
+    """Chooses by rank."""
+
+    runs = 0
+
+    def __init__(self, rules: PageRules, scores_N: npt.NDArray[np.floating]) -> None:
+        self._rules = rules
+        self._scores_N = scores_N
+        self._scores_C: npt.NDArray[np.floating]
+
+    def choose_row(self, mask_R: Mask) -> Choice:
+        return Choice(position=int(mask_R.argmax()), log_probability=0.0)
+
+    def begin_row(self, row: int, _argument: int, candidates_C: Indices) -> None:
+        order = self._rules.source_order[row]
+        if order:
+            rank = {entity: position for position, entity in enumerate(order)}
+            self._scores_C = np.array([-rank[e] for e in candidates_C.tolist()], np.float64)
+        else:
+            self._scores_C = self._scores_N[candidates_C]
+
+    def choose_entity(self, mask_C: Mask) -> Choice:
+        position = int(np.where(mask_C, self._scores_C, -np.inf).argmax())
+        return Choice(position=position, log_probability=0.0)

@@ -1,0 +1,350 @@
+"""Makers of small real bundles: graphs in ONNX's text form with random weights, no torch.
+
+The decoder is what the contract asks for in the fewest operators: attention over the past and the
+new tokens, causal, with a position signal, a ReLU block, a final norm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+from factories import START_MS
+from rules.factories_rules import entity
+from safetensors.numpy import save_file
+
+from pagecast.engine.graph import EngineConfig, Graph
+from pagecast.engine.manifest import (
+    BUNDLE_FILES,
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    DECODE_FILE,
+    MANIFEST_FILE,
+    PREFILL_FILE,
+    TOWER_FILE,
+    VOCABULARY_FILE,
+    FileDigest,
+    Manifest,
+    ModelShape,
+    bundle_version,
+)
+from pagecast.featurestore.history import Action, Profile, Step
+from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import FIELDS, YEARS, Vocabulary, entity_features
+
+OPSET = 20
+
+Weights = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyModel:
+    """Sizes of a test model and the seed of its weights."""
+
+    d_model: int = 16
+    layers: int = 2
+    heads: int = 2
+    head_dim: int = 8
+    mlp: int = 32
+    seed: int = 0
+
+    def shape(self, vocabulary: Vocabulary, steps_max: int = 512) -> ModelShape:
+        return ModelShape(
+            d_model=self.d_model,
+            layers=self.layers,
+            query_heads=self.heads,
+            kv_heads=self.heads,
+            head_dim=self.head_dim,
+            genres=len(vocabulary.genres),
+            steps_max=steps_max,
+        )
+
+
+def vocabulary_of(snapshot: CatalogSnapshot) -> Vocabulary:
+    """The vocabulary a model trained on the snapshot would have."""
+    genres = sorted({genre for entity in snapshot.entities for genre in entity.genres})
+    return Vocabulary(
+        entities=tuple(entity.entity_id for entity in snapshot.entities),
+        entity_interactions=tuple(range(len(snapshot.entities))),
+        rows=tuple(row.row_id for row in snapshot.rows),
+        genres=tuple(genres),
+        languages=("en", "de"),
+        countries=("DE",),
+        devices=("tv",),
+        surfaces=("home",),
+    )
+
+
+def prompt_of(*entity_ids: str, at_ms: int = START_MS) -> Prompt:
+    """The prompt of a user who played these, one a minute."""
+    began_ms = at_ms - 60_000 * len(entity_ids)
+    steps = tuple(
+        Step(
+            occurred_at_ms=began_ms + 60_000 * i,
+            action=Action.PLAY_FEATURE,
+            entity_id=entity_id,
+            device="tv",
+        )
+        for i, entity_id in enumerate(entity_ids)
+    )
+    request = RequestHalf(at_ms=at_ms, device="tv", country="DE", surface="home")
+    return Prompt(profile=Profile(), steps=steps, request=request)
+
+
+def write_bundle(
+    directory: Path,
+    vocabulary: Vocabulary,
+    model: TinyModel = TinyModel(),
+    *,
+    steps_max: int = 512,
+) -> Path:
+    """Writes a complete bundle and returns its directory, named after its version."""
+    rng = np.random.default_rng(model.seed)
+    graphs = build_graphs(model, vocabulary, rng)
+    parts = directory / "parts"
+    parts.mkdir(parents=True)
+    for name, graph in graphs.items():
+        (parts / name).write_bytes(graph)
+    (parts / VOCABULARY_FILE).write_text(vocabulary.to_json())
+    rows = (len(vocabulary.rows) + 1, model.d_model)
+    tables = {name: _random(rng, *rows) for name in ("row_input_RD", "row_output_RD")}
+    save_file(tables, parts / CHECKPOINT_FILE)
+    save_file(_canary(graphs, model, vocabulary, rng), parts / CANARY_FILE)
+    return seal_bundle(parts, model.shape(vocabulary, steps_max))
+
+
+def seal_bundle(parts: Path, shape: ModelShape) -> Path:
+    """Writes the manifest of a directory's files and renames it to their version."""
+    files = {name: FileDigest.of((parts / name).read_bytes()) for name in BUNDLE_FILES}
+    manifest = Manifest(
+        version=bundle_version(files),
+        created_at="2026-01-05T12:00:00Z",
+        files=files,
+        model=shape,
+        opset=OPSET,
+    )
+    (parts / MANIFEST_FILE).write_bytes(manifest.seal())
+    return parts.rename(parts.parent / manifest.version)
+
+
+def build_graphs(
+    model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator
+) -> dict[str, bytes]:
+    d, cache = model.d_model, f"{model.layers},B,{model.heads}"
+    decoder = _decoder_weights(model, rng)
+    return {
+        TOWER_FILE: _tower(model, vocabulary, rng),
+        PREFILL_FILE: _graph(
+            f"float[B,T,{d}] entity_BTD, int64[B,T,{len(FIELDS)}] fields_BTF",
+            f"float[B,{d}] hidden_BD, float[{cache},T,{model.head_dim}] keys_LBHTK, "
+            f"float[{cache},T,{model.head_dim}] values_LBHTK",
+            f"""
+            shifted = Add(fields_BTF, field_offsets)
+            embedded = Gather<axis=0>(field_table, shifted)
+            summed = ReduceSum<keepdims=0>(embedded, axis_2)
+            x = Add(summed, entity_BTD)
+            batch = Shape<start=0,end=1>(x)
+            nothing = Concat<axis=0>(layers, batch, heads, zero, head_dim)
+            past_keys = ConstantOfShape(nothing)
+            past_values = ConstantOfShape(nothing)
+            {_decoder(model)}
+            hidden_BD = Gather<axis=1>(hidden, last)
+            keys_LBHTK = Identity(keys)
+            values_LBHTK = Identity(values)
+            """,
+            decoder | _field_weights(model, vocabulary, rng),
+        ),
+        DECODE_FILE: _graph(
+            f"float[B,S,{d}] tokens_BSD, float[{cache},P,{model.head_dim}] past_keys_LBHPK, "
+            f"float[{cache},P,{model.head_dim}] past_values_LBHPK",
+            f"float[B,S,{d}] hidden_BSD, float[{cache},S,{model.head_dim}] keys_LBHSK, "
+            f"float[{cache},S,{model.head_dim}] values_LBHSK",
+            f"""
+            x = Identity(tokens_BSD)
+            past_keys = Identity(past_keys_LBHPK)
+            past_values = Identity(past_values_LBHPK)
+            {_decoder(model)}
+            hidden_BSD = Identity(hidden)
+            keys_LBHSK = Identity(keys)
+            values_LBHSK = Identity(values)
+            """,
+            decoder,
+        ),
+    }
+
+
+def _tower(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> bytes:
+    d, genres = model.d_model, len(vocabulary.genres) + 1
+    return _graph(
+        f"int64[E] id_E, int64[E] kind_E, float[E,{genres}] genres_EG, int64[E] year_E, "
+        "int64[E] language_E, int64[E] maturity_E, float[E,2] age_EA",
+        f"float[E,{d}] input_ED, float[E,{d}] output_ED",
+        """
+        id = Gather<axis=0>(id_table, id_E)
+        kind = Gather<axis=0>(kind_table, kind_E)
+        year = Gather<axis=0>(year_table, year_E)
+        language = Gather<axis=0>(language_table, language_E)
+        maturity = Gather<axis=0>(maturity_table, maturity_E)
+        genre = MatMul(genres_EG, genre_table)
+        age = MatMul(age_EA, age_table)
+        mixed = Sum(id, kind, year, language, maturity, genre, age)
+        bounded = Tanh(mixed)
+        input_ED = MatMul(bounded, to_input)
+        output_ED = MatMul(bounded, to_output)
+        """,
+        {
+            "id_table": _random(rng, len(vocabulary.entities) + 1, d),
+            "kind_table": _random(rng, 5, d),
+            "year_table": _random(rng, YEARS, d),
+            "language_table": _random(rng, len(vocabulary.languages) + 1, d),
+            "maturity_table": _random(rng, 22, d),
+            "genre_table": _random(rng, genres, d),
+            "age_table": _random(rng, 2, d),
+            "to_input": _random(rng, d, d),
+            "to_output": _random(rng, d, d),
+        },
+    )
+
+
+def _decoder(model: TinyModel) -> str:
+    """Reads x [B, S, D], past_keys and past_values; makes hidden, keys and values."""
+    keys = ", ".join(f"stacked_key_{i}" for i in range(model.layers))
+    layers = "\n".join(_layer(i) for i in range(model.layers))
+    return f"""
+        new_1 = Shape<start=1,end=2>(x)
+        past_1 = Shape<start=3,end=4>(past_keys)
+        total_1 = Add(new_1, past_1)
+        past = Squeeze(past_1)
+        total = Squeeze(total_1)
+        new_at = Range(past, total, step)
+        every_T = Range(start, total, step)
+        new_S1 = Unsqueeze(new_at, axis_1)
+        seen_ST = LessOrEqual(every_T, new_S1)
+        bias_ST = Where(seen_ST, seen, unseen)
+        at_S1 = Cast<to=1>(new_S1)
+        angle_SK = Mul(at_S1, frequency_K)
+        place_SK = Sin(angle_SK)
+        x_0 = Identity(x)
+        {layers}
+        squared = Mul(x_{model.layers}, x_{model.layers})
+        mean = ReduceMean<keepdims=1>(squared, axis_2)
+        size = Sqrt(mean)
+        hidden = Div(x_{model.layers}, size)
+        keys = Concat<axis=0>({keys})
+        values = Concat<axis=0>({keys.replace("key", "value")})
+    """
+
+
+def _layer(i: int) -> str:
+    heads = "\n".join(
+        f"""
+        {name}_flat_{i} = MatMul(x_{i}, to_{name}_{i})
+        {name}_split_{i} = Reshape({name}_flat_{i}, split)
+        {name}_plain_{i} = Transpose<perm=[0,2,1,3]>({name}_split_{i})
+        """
+        for name in ("query", "key", "value")
+    )
+    return f"""
+        {heads}
+        key_{i} = Add(key_plain_{i}, place_SK)
+        stacked_key_{i} = Unsqueeze(key_{i}, axis_0)
+        stacked_value_{i} = Unsqueeze(value_plain_{i}, axis_0)
+        past_key_{i} = Gather<axis=0>(past_keys, layer_{i})
+        past_value_{i} = Gather<axis=0>(past_values, layer_{i})
+        every_key_{i} = Concat<axis=2>(past_key_{i}, key_{i})
+        every_value_{i} = Concat<axis=2>(past_value_{i}, value_plain_{i})
+        turned_{i} = Transpose<perm=[0,1,3,2]>(every_key_{i})
+        score_{i} = MatMul(query_plain_{i}, turned_{i})
+        biased_{i} = Add(score_{i}, bias_ST)
+        attention_{i} = Softmax(biased_{i})
+        read_{i} = MatMul(attention_{i}, every_value_{i})
+        read_split_{i} = Transpose<perm=[0,2,1,3]>(read_{i})
+        read_flat_{i} = Reshape(read_split_{i}, merged)
+        mixed_{i} = MatMul(read_flat_{i}, from_heads_{i})
+        attended_{i} = Add(x_{i}, mixed_{i})
+        wide_{i} = MatMul(attended_{i}, to_wide_{i})
+        active_{i} = Relu(wide_{i})
+        narrow_{i} = MatMul(active_{i}, from_wide_{i})
+        x_{i + 1} = Add(attended_{i}, narrow_{i})
+    """
+
+
+def _decoder_weights(model: TinyModel, rng: np.random.Generator) -> Weights:
+    d, width = model.d_model, model.heads * model.head_dim
+    weights: Weights = {
+        "axis_0": np.array([0]),
+        "axis_1": np.array([1]),
+        "axis_2": np.array([2]),
+        "start": np.array(0),
+        "step": np.array(1),
+        "seen": np.array(0, np.float32),
+        "unseen": np.array(-1e9, np.float32),
+        "split": np.array([0, 0, model.heads, model.head_dim]),
+        "merged": np.array([0, 0, width]),
+        "frequency_K": np.linspace(0.1, 2, model.head_dim, dtype=np.float32),
+    }
+    for i in range(model.layers):
+        weights[f"layer_{i}"] = np.array(i)
+        weights |= {f"to_{n}_{i}": _random(rng, d, width) for n in ("query", "key", "value")}
+        weights[f"from_heads_{i}"] = _random(rng, width, d)
+        weights[f"to_wide_{i}"] = _random(rng, d, model.mlp)
+        weights[f"from_wide_{i}"] = _random(rng, model.mlp, d)
+    return weights
+
+
+def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> Weights:
+    sizes = np.array(vocabulary.field_sizes())
+    return {
+        "field_offsets": np.cumsum(sizes) - sizes,
+        "field_table": _random(rng, int(sizes.sum()), model.d_model),
+        "layers": np.array([model.layers]),
+        "heads": np.array([model.heads]),
+        "head_dim": np.array([model.head_dim]),
+        "zero": np.array([0]),
+        "last": np.array(-1),
+    }
+
+
+def _graph(inputs: str, outputs: str, nodes: str, weights: Weights) -> bytes:
+    text = f'<ir_version: 10, opset_import: ["" : {OPSET}]> g ({inputs}) => ({outputs}) {{{nodes}}}'
+    model = onnx.parser.parse_model(text)
+    used = {name for node in model.graph.node for name in node.input}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in weights.items() if name in used
+    )
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _canary(
+    graphs: Mapping[str, bytes], model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator
+) -> Weights:
+    """Inputs and outputs of the three graphs, named as in the contract."""
+    past = (model.layers, 2, model.heads, 3, model.head_dim)
+    entities = [entity("known", "Comedy", released_at_ms=START_MS), entity("new", "Opera")]
+    inputs: dict[str, Weights] = {
+        TOWER_FILE: entity_features(entities, vocabulary),
+        PREFILL_FILE: {
+            "entity_BTD": _random(rng, 2, 4, model.d_model),
+            "fields_BTF": rng.integers(0, vocabulary.field_sizes(), (2, 4, len(FIELDS))),
+        },
+        DECODE_FILE: {
+            "tokens_BSD": _random(rng, 2, 3, model.d_model),
+            "past_keys_LBHPK": _random(rng, *past),
+            "past_values_LBHPK": _random(rng, *past),
+        },
+    }
+    canary: Weights = {}
+    for name, prefix in ((TOWER_FILE, "tower"), (PREFILL_FILE, "prefill"), (DECODE_FILE, "decode")):
+        outputs = Graph(name, graphs[name], EngineConfig()).run(inputs[name])
+        canary |= {f"{prefix}.{n}": value for n, value in (inputs[name] | outputs).items()}
+    return canary
+
+
+def _random(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float32]:
+    return (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
