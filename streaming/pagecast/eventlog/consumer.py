@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 
 from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.connection import client_settings, create_no_topics, kafka_errors
@@ -167,7 +173,8 @@ class EventConsumer:
     def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with kafka_errors("leaving the group"):
+            # A broker that is gone finds out by itself.
+            with suppress(KafkaError):
                 client.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
     def _begin_epoch(self) -> None:

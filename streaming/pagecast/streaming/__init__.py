@@ -1,0 +1,1 @@
+"""Events become steps: validation, dead letters, the ingest worker, publishing."""

@@ -1,0 +1,45 @@
+"""Catalog and profile changes: the same way as events, into the catalog and the profile view."""
+
+from collections.abc import Sequence
+
+from pagecast.eventlog.record import Record
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.history import HistoryVersion, Profile
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.packing import profile_of
+from pagecast.featurestore.positions import LogOffset
+from pagecast.v1 import catalog_pb2, events_pb2
+
+
+class ChangeWriter:
+    """Writes changes where they belong. Both stores know by its offset what they contain."""
+
+    def __init__(self, catalog: Catalog, online: OnlineFeatures) -> None:
+        self._catalog = catalog
+        self._online = online
+
+    def write_catalog(self, changes: Sequence[tuple[Record, catalog_pb2.CatalogChange]]) -> None:
+        """Returns when the catalog has numbered the changes."""
+        if changes:
+            self._catalog.apply([(_place(record), change) for record, change in changes])
+
+    def write_profiles(self, changes: Sequence[tuple[Record, events_pb2.ProfileChange]]) -> None:
+        """Returns when the newest profile of each user, in the order of the log, is stored."""
+        newest: dict[str, tuple[Profile, HistoryVersion]] = {
+            change.user_id: (
+                profile_of(change),
+                HistoryVersion(
+                    topic_id=record.topic_id,
+                    partition=record.partition,
+                    next_offset=record.offset + 1,
+                ),
+            )
+            for record, change in changes
+        }
+        if newest:
+            # A refused one is older than what is stored: a replay.
+            self._online.write_profiles(newest)
+
+
+def _place(record: Record) -> LogOffset:
+    return LogOffset(topic_id=record.topic_id, partition=record.partition, offset=record.offset)

@@ -1,0 +1,64 @@
+"""What an ingest worker is told."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
+from pagecast.featurestore.state import StatePaths
+
+GROUP = "pagecast-ingest"
+"""The consumer group of the workers, unless another is named."""
+
+BATCH_RECORDS_MAX = 2_000
+"""Records of one poll. Larger batches are hardly faster and hold up a rebalance."""
+
+OFFLINE_FLUSH_MS = 1_000
+"""How long events wait to be appended to the offline log: at little traffic, one part file a
+second and partition instead of one an event. They are in the online store at once."""
+
+RETRY_SECONDS_MAX = 60.0
+"""How long a store or a broker may be away before the worker gives up: a restart takes less, and
+who supervises the worker should learn of a longer one."""
+
+
+class OnLogChange(StrEnum):
+    """What to do when the interaction topic is another one than the stores were built from."""
+
+    STOP = "stop"
+    """End with an error: a topic must not be lost unnoticed."""
+    RESTART = "restart"
+    """Begin the histories of the new log anew: for a broker that keeps nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestConfig:
+    """How a worker works; `pagecast.streaming.ingest.run_worker` makes it work."""
+
+    bootstrap_servers: str
+    """Kafka, as host:port, several separated by commas."""
+    paths: StatePaths
+    """Where the online store and the offline log are."""
+    database_url: str | None = None
+    """Catalog and popularity; SQLite in `paths` if None."""
+    group: str = GROUP
+    """Consumer group; its members share the partitions."""
+    on_log_change: OnLogChange = OnLogChange.STOP
+    """What to do when the log began again."""
+    batch_records_max: int = BATCH_RECORDS_MAX
+    """Records of one poll."""
+    poll_ms: int = 100
+    """How long a poll without records takes: also how soon a stop is noticed."""
+    offline_flush_ms: int = OFFLINE_FLUSH_MS
+    """How long events may wait for the offline log and their offsets for the commit."""
+    session_timeout_ms: int = SESSION_TIMEOUT_MS
+    """When the group takes a silent worker for dead. Kafka allows no less than 6000 by default."""
+    retry_seconds_max: float = RETRY_SECONDS_MAX
+    """How long to retry while a store or the broker is away."""
+    metrics_port: int | None = None
+    """TCP port for Prometheus on the loopback interface; 0 takes a free one, None serves none."""
+
+    def __post_init__(self) -> None:
+        if min(self.batch_records_max, self.poll_ms, self.session_timeout_ms) < 1:
+            raise ValueError("batch_records_max, poll_ms and session_timeout_ms must be positive")
+        if self.offline_flush_ms < 0 or self.retry_seconds_max < 0:
+            raise ValueError("offline_flush_ms and retry_seconds_max must not be negative")

@@ -1,0 +1,257 @@
+"""The ingest worker: steps 2 to 8 of the life of an event, for three topics.
+
+The numbers in comments here, in `interactions` and in `uncommitted` are those of
+docs/architecture.md.
+"""
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import start_http_server
+
+from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.consumer import EventConsumer
+from pagecast.eventlog.errors import Fenced
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.record import Record
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
+from pagecast.featurestore.offline import LoggedEvent
+from pagecast.streaming.changes import ChangeWriter
+from pagecast.streaming.config import IngestConfig, OnLogChange
+from pagecast.streaming.deadletter import send_dead_letters
+from pagecast.streaming.interactions import InteractionWriter
+from pagecast.streaming.metrics import (
+    CONSUMER_LAG_RECORDS,
+    EVENT_TO_FEATURE_SECONDS,
+    EVENTS_INGESTED,
+)
+from pagecast.streaming.retry import TRANSIENT, retrying
+from pagecast.streaming.stores import Stores
+from pagecast.streaming.uncommitted import Uncommitted
+from pagecast.streaming.validation import (
+    AnyMessage,
+    Reason,
+    Rejection,
+    catalog_change_of,
+    interaction_of,
+    profile_change_of,
+)
+from pagecast.v1 import events_pb2
+
+TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES)
+
+log = structlog.get_logger(__name__)
+
+
+class LogReplaced(Exception):  # noqa: N818 - named by what is wrong, as the others are
+    """The interaction topic is not the one that the stores were built from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestReady:
+    """What a worker says when it has joined its group."""
+
+    metrics_port: int | None
+
+
+def run_worker(config: IngestConfig, on_ready: Callable[[IngestReady], None] | None = None) -> None:
+    """Runs a worker until SIGTERM or SIGINT. Call it in the main thread of a process.
+
+    Raises what `IngestWorker.run` raises: then the process should end with an error.
+    """
+    stop = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        IngestWorker(config).run(stop, on_ready)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class IngestWorker:
+    """One member of the consumer group. Run one a process."""
+
+    def __init__(self, config: IngestConfig) -> None:
+        self._config = config
+
+    def run(
+        self, stop: threading.Event, on_ready: Callable[[IngestReady], None] | None = None
+    ) -> None:
+        """Works until `stop` is set. `on_ready` is called once, when it has joined the group.
+
+        Raises LogReplaced, LogTruncated, what is in `retry.TRANSIENT` if it lasts too long, and
+        anything that is a fault. Nothing is lost then: another worker goes on from the commits.
+        """
+        try:
+            with ExitStack() as exits:
+                _Loop(self._config, stop, exits).run(on_ready)
+        except TRANSIENT:
+            if not stop.is_set():
+                raise
+
+
+class _Loop:
+    """A running worker; what it opens is closed by `exits`."""
+
+    def __init__(self, config: IngestConfig, stop: threading.Event, exits: ExitStack) -> None:
+        self._config = config
+        self._stop = stop
+        self._retrying = retrying(stop, config.retry_seconds_max)
+        self._metrics_port = _serve_metrics(config, exits)
+        self._stores = exits.enter_context(Stores.open(config))
+        bootstrap = config.bootstrap_servers
+        self._retrying(ensure_topics, bootstrap)
+        self._producer: EventProducer = exits.enter_context(
+            self._retrying(EventProducer, bootstrap, source="pagecast/ingest")
+        )
+        self._consumer: EventConsumer = exits.enter_context(
+            self._retrying(
+                EventConsumer,
+                bootstrap,
+                config.group,
+                TOPICS_INGESTED,
+                session_timeout_ms=config.session_timeout_ms,
+            )
+        )
+        self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
+        self._interactions = InteractionWriter(self._stores.online, self._stores.popularity)
+        self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
+        self._topic_id = ""
+
+    def run(self, on_ready: Callable[[IngestReady], None] | None) -> None:
+        epoch = self._begin_epoch()
+        while not self._stop.is_set():
+            # 2. Poll a batch. It begins after what was committed.
+            records = self._retrying(self._poll)
+            if self._consumer.epoch != epoch:
+                epoch = self._begin_epoch()
+                if on_ready is not None:
+                    on_ready(IngestReady(metrics_port=self._metrics_port))
+                    on_ready = None
+            if records:
+                self._retrying(self._ingest, records)
+            if self._uncommitted.is_due():
+                self._retrying(self._commit)
+        with suppress(*TRANSIENT):
+            self._commit()
+
+    def _begin_epoch(self) -> int:
+        """Forgets everything that was held: the partitions, or the log, are other ones."""
+        self._interactions.forget()
+        logged = self._stores.offline.positions()
+        self._uncommitted.begin_epoch(logged)
+        known = {topic_id for topic_id, _ in logged} | ({self._topic_id} - {""})
+        self._topic_id = self._consumer.topic_ids[INTERACTIONS]
+        if known and self._topic_id not in known:
+            if self._config.on_log_change is OnLogChange.STOP:
+                raise LogReplaced(
+                    f"{INTERACTIONS} has id {self._topic_id}, the stores were built from "
+                    f"{', '.join(sorted(known))}: the topic was made anew. Restore it, or set "
+                    "on_log_change to restart to begin the histories anew from what is in it"
+                )
+            log.warning("histories begin anew from another log", topic_id=self._topic_id)
+        return self._consumer.epoch
+
+    def _poll(self) -> list[Record]:
+        return self._consumer.poll(self._config.batch_records_max, self._config.poll_ms)
+
+    def _ingest(self, records: Sequence[Record]) -> None:
+        """Steps 2 to 6a for a batch. It may be repeated after an exception."""
+        try:
+            self._changes.write_catalog(self._valid(records, CATALOG, catalog_change_of))
+            self._changes.write_profiles(self._valid(records, PROFILES, profile_change_of))
+            events = self._write_interactions(self._valid(records, INTERACTIONS, interaction_of))
+        except BaseException:
+            self._interactions.forget()
+            raise
+        self._uncommitted.add(records, events)
+        # 8. Measure.
+        now_s = time.time()
+        for record in records:
+            if record.topic == INTERACTIONS:
+                EVENT_TO_FEATURE_SECONDS.observe(max(0.0, now_s - record.timestamp_ms / 1000))
+        for topic, count in Counter(record.topic for record in records).items():
+            EVENTS_INGESTED.labels(topic=topic).inc(count)
+
+    def _valid(
+        self,
+        records: Sequence[Record],
+        topic: str,
+        parse: Callable[[Record], AnyMessage | Rejection],
+    ) -> list[tuple[Record, AnyMessage]]:
+        """Parses the records of a topic; what is refused is in the dead letters on return."""
+        valid: list[tuple[Record, AnyMessage]] = []
+        refused: list[tuple[Record, Rejection]] = []
+        for record in records:
+            if record.topic == topic:
+                parsed = parse(record)
+                if isinstance(parsed, Rejection):
+                    refused.append((record, parsed))
+                else:
+                    valid.append((record, parsed))
+        send_dead_letters(self._producer, refused)
+        return valid
+
+    def _write_interactions(
+        self, valid: Sequence[tuple[Record, events_pb2.InteractionEvent]]
+    ) -> list[LoggedEvent]:
+        """Steps 3 to 6a; returns the events for the offline log."""
+        if not valid:
+            return []
+        rows = {
+            (record.partition, record.offset): LoggedEvent(
+                topic_id=record.topic_id,
+                partition=record.partition,
+                offset=record.offset,
+                event=event,
+            )
+            for record, event in valid
+        }
+        misplaced = self._interactions.write(list(rows.values()))
+        for row in misplaced:
+            del rows[row.partition, row.offset]
+        refused = [record for record, _ in valid if (record.partition, record.offset) not in rows]
+        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
+        return list(rows.values())
+
+    def _commit(self) -> None:
+        """Steps 6b and 7."""
+        try:
+            self._uncommitted.commit(self._consumer)
+        except Fenced as error:
+            # The next poll joins the group again, and reads again what was not committed.
+            log.warning("not committed", reason=str(error))
+            self._uncommitted.begin_epoch({})
+        for (topic, partition), records in self._consumer.lag().items():
+            CONSUMER_LAG_RECORDS.labels(topic=topic, partition=str(partition)).set(records)
+
+
+_MISPLACED = Rejection(
+    reason=Reason.WRONG_PARTITION,
+    field="",
+    detail="the user's events are in another partition: let every producer choose partitions by "
+    "the same hash of the key (murmur2, as Kafka's own client does)",
+)
+
+
+def _serve_metrics(config: IngestConfig, exits: ExitStack) -> int | None:
+    if config.metrics_port is None:
+        return None
+    server, thread = start_http_server(config.metrics_port, addr="127.0.0.1")
+
+    def close() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    exits.callback(close)
+    return int(server.server_port)

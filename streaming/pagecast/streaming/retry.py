@@ -1,0 +1,59 @@
+"""What is tried again, and for how long."""
+
+import sqlite3
+import threading
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
+
+from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, PublishFailed, TopicMissing
+
+TRANSIENT = (
+    BrokerUnavailable,
+    TopicMissing,
+    PublishFailed,
+    BufferFull,
+    OperationalError,
+    InterfaceError,
+    sqlite3.OperationalError,
+    OSError,
+)
+"""A broker or store that is away, busy or full. Anything else is a fault that stays: the process
+ends, and who supervises it learns of it."""
+
+PAUSE_S_MIN, PAUSE_S_MAX = 0.05, 2.0
+"""The first and the longest pause; in between they double, with jitter, so that the workers of a
+group do not all come back at the same moment."""
+
+log = structlog.get_logger(__name__)
+
+
+def retrying(stop: threading.Event, seconds_max: float) -> Retrying:
+    """Calls a function until it raises nothing TRANSIENT, for so long, or until `stop` is set.
+
+    Then the last exception is raised.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(TRANSIENT),
+        wait=wait_exponential_jitter(initial=PAUSE_S_MIN, max=PAUSE_S_MAX, jitter=PAUSE_S_MIN),
+        stop=stop_after_delay(seconds_max) | stop_when_event_set(stop),
+        sleep=sleep_using_event(stop),
+        before_sleep=_note,
+        reraise=True,
+    )
+
+
+def _note(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    log.warning(
+        "retrying", error=type(error).__name__, detail=str(error), attempt=state.attempt_number
+    )

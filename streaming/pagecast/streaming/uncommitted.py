@@ -1,0 +1,79 @@
+"""Steps 6b and 7 of the life of an event: the offline log, and then the commit."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from pagecast.eventlog.consumer import EventConsumer
+from pagecast.eventlog.record import Record
+from pagecast.featurestore.offline import LoggedEvent, OfflineLog
+from pagecast.streaming.failpoint import reach
+
+OFFLINE_ROWS_MAX = 10_000
+"""Events that may wait for the offline log: above it, part files do not become cheaper."""
+
+OFFLINE_BYTES_MAX = 32 * 1024 * 1024
+"""The same in bytes of the records, for events that are unusually large."""
+
+
+class Uncommitted:
+    """What is done but not committed: events for the offline log, and offsets.
+
+    They wait up to `flush_ms`, because the offline log is made of files. Losing them costs
+    nothing: what is not committed is read again, and the histories contain it already.
+    """
+
+    def __init__(self, offline: OfflineLog, flush_ms: int) -> None:
+        self._offline = offline
+        self._flush_s = flush_ms / 1000
+        self._logged: dict[tuple[str, int], int] = {}
+        self._rows: list[LoggedEvent] = []
+        self._bytes = 0
+        self._positions: dict[tuple[str, int], int] = {}
+        self._since_s = 0.0
+
+    def begin_epoch(self, logged: Mapping[tuple[str, int], int]) -> None:
+        """Forgets what waits; `logged` is how far the offline log reaches."""
+        self._logged = dict(logged)
+        self._clear()
+
+    def add(self, records: Sequence[Record], events: Sequence[LoggedEvent]) -> None:
+        """Takes the records of a batch, refused ones included, and its events."""
+        if not self._positions:
+            self._since_s = time.monotonic()
+        for record in records:
+            self._positions[record.topic, record.partition] = record.offset + 1
+            self._bytes += len(record.value)
+        # What a replay brings again is in the offline log already.
+        self._rows += [
+            row
+            for row in events
+            if row.offset >= self._logged.get((row.topic_id, row.partition), 0)
+        ]
+
+    def is_due(self) -> bool:
+        """Whether enough is waiting, or has waited long enough."""
+        return bool(self._positions) and (
+            len(self._rows) >= OFFLINE_ROWS_MAX
+            or self._bytes >= OFFLINE_BYTES_MAX
+            or time.monotonic() - self._since_s >= self._flush_s
+        )
+
+    def commit(self, consumer: EventConsumer) -> None:
+        """Makes all of it durable. May be repeated after an exception."""
+        if not self._positions:
+            return
+        # 6b. Append the events to the offline log.
+        self._offline.append(self._rows)
+        for row in self._rows:
+            self._logged[row.topic_id, row.partition] = row.offset + 1
+        self._rows = []
+        reach("offline")
+        # 7. Only then commit the offsets.
+        consumer.commit(self._positions)
+        reach("committed")
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows = []
+        self._positions = {}
+        self._bytes = 0

@@ -1,0 +1,199 @@
+"""Workers for tests, in a thread or in a process of their own, and what they have written."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
+from google.protobuf.message import Message
+
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.database import connect
+from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.packing import pack
+from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.config import IngestConfig
+from pagecast.streaming.ingest import IngestWorker
+from pagecast.streaming.progress import wait_until_ingested
+from pagecast.streaming.validation import catalog_key
+from pagecast.v1 import catalog_pb2, events_pb2
+
+Positions = dict[tuple[str, int], int]
+
+FAST: dict[str, Any] = {"session_timeout_ms": SESSION_TIMEOUT_MS, "offline_flush_ms": 50}
+"""Settings for tests that wait for commits."""
+
+
+def config(bootstrap: str, paths: StatePaths, **changes: Any) -> IngestConfig:
+    return IngestConfig(bootstrap_servers=bootstrap, paths=paths, **{**FAST, **changes})
+
+
+def send(bootstrap: str, messages: Sequence[Message]) -> Positions:
+    """Sends each message to its topic with its key; returns the offsets after them."""
+    with EventProducer(bootstrap) as producer:
+        for message in messages:
+            match message:
+                case events_pb2.InteractionEvent():
+                    producer.send(INTERACTIONS, message.user_id, message)
+                case catalog_pb2.CatalogChange():
+                    producer.send(CATALOG, catalog_key(message), message)
+                case events_pb2.ProfileChange():
+                    producer.send(PROFILES, message.user_id, message)
+        producer.flush()
+        return producer.acknowledged
+
+
+class RunningWorker:
+    """A worker in a thread of the test; `join` raises what the worker raised."""
+
+    def __init__(self, settings: IngestConfig) -> None:
+        self.metrics_port: int | None = None
+        self.ready = threading.Event()
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        self._settings = settings
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def join(self, timeout_s: float = 30.0) -> None:
+        self._thread.join(timeout_s)
+        assert not self._thread.is_alive(), "the worker does not end"
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            IngestWorker(self._settings).run(self.stop, self._on_ready)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.ready.set()
+
+    def _on_ready(self, ready: Any) -> None:
+        self.metrics_port = ready.metrics_port
+        self.ready.set()
+
+
+@contextmanager
+def ingesting(bootstrap: str, paths: StatePaths, **changes: Any) -> Iterator[RunningWorker]:
+    """A worker that has joined its group, and is stopped in the end."""
+    worker = RunningWorker(config(bootstrap, paths, **changes))
+    try:
+        assert worker.ready.wait(60)
+        yield worker
+    finally:
+        worker.stop.set()
+        worker.join()
+
+
+def ingest(bootstrap: str, paths: StatePaths, positions: Positions, **changes: Any) -> None:
+    """Lets a worker run until it has committed these offsets."""
+    with ingesting(bootstrap, paths, **changes) as worker:
+        group = config(bootstrap, paths, **changes).group
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and worker.error is None:
+            try:
+                wait_until_ingested(bootstrap, group, positions, 1.0)
+            except TimeoutError:
+                continue
+            return
+    raise AssertionError("not ingested in time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """All that ingest has written, in a form that can be compared."""
+
+    histories: dict[str, bytes]
+    profiles: dict[str, Profile]
+    offline: list[tuple[str, int, int, bytes]]
+    popularity: dict[str, float]
+    catalog: CatalogSnapshot
+
+
+def stored(paths: StatePaths, users: Sequence[str] = ()) -> Stored:
+    engine = connect(paths.database_url)
+    online = OnlineFeatures.open(paths)
+    try:
+        return Stored(
+            histories={u: pack(h) for u, h in online.read_histories(list(users)).items()},
+            profiles={user: online.read_profile(user) for user in users},
+            offline=[
+                (r.topic_id, r.partition, r.offset, r.event.SerializeToString(deterministic=True))
+                for r in OfflineLog(paths.offline).read()
+            ],
+            popularity={
+                entity: round(score, 9) for entity, score in Popularity(engine).scores().items()
+            },
+            catalog=Catalog(engine).snapshot(),
+        )
+    finally:
+        online.close()
+        engine.dispose()
+
+
+def history_of(paths: StatePaths, user_id: str) -> History | None:
+    online = OnlineFeatures.open(paths)
+    try:
+        return online.read_history(user_id)
+    finally:
+        online.close()
+
+
+class WorkerProcess:
+    """A worker in a process of its own, to be killed; its output goes to a file."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        root: Path,
+        *,
+        group: str,
+        failpoint: str = "",
+        on_log_change: str = "stop",
+    ) -> None:
+        self.log = root.parent / f"{root.name}-{group}-{time.monotonic_ns()}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        script = Path(__file__).with_name("worker_process.py")
+        environment = dict(os.environ)
+        environment["PAGECAST_FAILPOINT"] = failpoint
+        self._ready = self.log.with_suffix(".ready")
+        arguments = [bootstrap, str(root), group, on_log_change, str(SESSION_TIMEOUT_MS)]
+        arguments.append(str(self._ready))
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not self._ready.exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, "the worker does not join its group"
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """SIGTERM, and SIGKILL if it is ignored; returns the exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
