@@ -6,7 +6,8 @@ from factories import START_MS, event_id, timestamp
 from hypothesis import strategies as st
 
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
-from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.history import Action, History, HistoryVersion, Profile, Step
+from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.v1 import events_pb2
 
 MINUTE_MS = 60_000
@@ -111,3 +112,46 @@ def event_streams(draw: st.DrawFn, *, events_max: int = 40) -> list[Event]:
         if draw(st.integers(0, 9)) == 0:
             events.append(draw(st.sampled_from(events)))
     return events
+
+
+@st.composite
+def prompts(draw: st.DrawFn, *, steps_max: int = 4) -> Prompt:
+    """Prompts of few different values, so that equal ones are found, too."""
+    words = st.sampled_from(["", "a", "b"])
+    at_ms = START_MS + draw(st.integers(0, 3))
+    steps = []
+    for _ in range(draw(st.integers(0, steps_max))):
+        at_ms += draw(st.sampled_from([0, 1000, 3_600_000, 86_400_000]))
+        steps.append(
+            Step(
+                occurred_at_ms=at_ms,
+                action=draw(st.sampled_from([Action.NONE, Action.CLICK, Action.COMPLETE])),
+                entity_id=draw(words),
+                row_id=draw(words),
+                watched_ms=draw(st.sampled_from([0, 30_000, 7_200_000, 172_800_000])),
+                rating=draw(st.sampled_from([None, 0.0, 2.5, 5.0])),
+                events=draw(st.sampled_from([1, 2, 1000])),
+                device=draw(words),
+                country=draw(words),
+                language=draw(words),
+                surface=draw(words),
+            )
+        )
+    profile = Profile(
+        language=draw(words),
+        profile_type=draw(st.integers(0, 3)),
+        maturity_limit=draw(st.sampled_from([None, 0, 21])),
+    )
+    return Prompt(profile=profile, steps=tuple(steps), request=draw(requests(at_ms)))
+
+
+@st.composite
+def requests(draw: st.DrawFn, after_ms: int = START_MS) -> RequestHalf:
+    words = st.sampled_from(["", "a", "b"])
+    return RequestHalf(
+        at_ms=after_ms + draw(st.sampled_from([0, 1, 60_000, 10**10])),
+        device=draw(words),
+        country=draw(words),
+        language=draw(words),
+        surface=draw(words),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 from factories import START_MS, genre_row, movie, source_row, timestamp, upsert
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
@@ -136,6 +136,7 @@ _changes = st.lists(
 )
 
 
+@settings(max_examples=20)
 @given(batches=st.lists(_changes, max_size=4))
 def test_the_past_stays_the_same_and_indices_are_stable(batches: list[list[Change]]) -> None:
     engine = connect("sqlite://")
@@ -157,6 +158,7 @@ def test_the_past_stays_the_same_and_indices_are_stable(batches: list[list[Chang
     engine.dispose()
 
 
+@settings(max_examples=20)
 @given(batch=_changes, cut=st.integers(0, 12))
 def test_one_batch_or_two_make_the_same_catalog(batch: list[Change], cut: int) -> None:
     whole, halves = connect("sqlite://"), connect("sqlite://")

@@ -1,6 +1,6 @@
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.database import connect, migrate
@@ -64,6 +64,7 @@ _batches = st.lists(
 )
 
 
+@settings(max_examples=20)
 @given(batches=_batches, data=st.data())
 def test_the_order_of_batches_and_replays_do_not_matter(
     batches: list[tuple[dict[str, float], int]], data: st.DataObject
