@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 EXTRAS := server,trainer,cpu,local,postgres,dev
 
-SOURCES := featurestore streaming trainer server cli tests benchmarks protos/generate.py
+SOURCES := featurestore streaming trainer server cli tests benchmarks protos/generate.py docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-kafka check format proto clean
+.PHONY: help setup demo test test-faults test-kafka check format proto docs clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,7 @@ check: setup ## Format, lint, types, protos, layers, generated code.
 	$(BIN)/buf lint $(VENV)/protos.binpb --config protos/buf.yaml
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/generate_limits.py --check
 
 format: setup ## Formats and mends what can be mended.
 	$(BIN)/ruff check --fix-only $(SOURCES)
@@ -53,6 +54,9 @@ format: setup ## Formats and mends what can be mended.
 
 proto: setup ## Makes the stubs from the protos.
 	$(BIN)/python protos/generate.py
+
+docs: setup ## Makes docs/limits.md from the code.
+	$(BIN)/python docs/generate_limits.py
 
 clean: ## Removes the environment and all state.
 	rm -rf $(VENV) .pagecast
