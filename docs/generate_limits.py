@@ -18,9 +18,9 @@ OPERATIONAL = ("_MAX", "_MIN", "_MS", "_SECONDS", "_BYTES", "TOGETHER", "_KIB")
 
 HEADER = """# Limits
 
-Every queue, loop, cache, retry and stream has a bound, each a named constant. This page is made from
-the code (`make docs`); the contracts' own bounds (ids of 256 bytes, 40 rows of 40 entities and so on)
-stand in `protos/pagecast/v1/*.proto`.
+Every queue, loop, cache, retry and stream has a bound, each a named constant. This page is made
+from the code (`make docs`); the contracts' own bounds (ids of 256 bytes, 40 rows of 40 entities and
+so on) stand in `protos/pagecast/v1/*.proto`.
 """
 
 
