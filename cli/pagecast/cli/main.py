@@ -10,10 +10,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from pagecast.cli.commands import data, models
+from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.history import history
+from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
+from pagecast.cli.commands.publish import publish
 from pagecast.cli.commands.serve import serve
+from pagecast.cli.commands.train import train
 from pagecast.cli.commands.up import up
 from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
 
@@ -26,10 +30,14 @@ app = typer.Typer(
     help="Builds whole homepages with one generative model, streamed while they are decoded.",
     epilog=EXIT_CODES_HELP,
 )
+app.command()(demo)
 app.command()(up)
-app.command()(serve)
+app.command()(publish)
+app.command()(train)
 app.command()(page)
 app.command()(history)
+app.command()(ingest)
+app.command()(serve)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

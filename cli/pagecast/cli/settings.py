@@ -48,6 +48,8 @@ class IngestSettings(BaseModel):
 
     group: str = Field(default="pagecast-ingest", min_length=1, max_length=249)
     """Consumer group of the workers."""
+    on_log_change: Literal["stop", "restart"] = "stop"
+    """When the interaction topic was made anew: end with an error, or begin histories anew."""
     metrics_port: int = 9465
     """TCP port of /metrics; 0 takes a free one."""
 

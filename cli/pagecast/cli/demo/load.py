@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pagecast.cli.demo.stage import Stage, progress_bar
+from pagecast.cli.demo.stage import Stage
+from pagecast.cli.progress import progress_bar
 
 STREAMS = 2
 """Readers at once: as many as the server decodes pages at once, so that nothing queues."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 from pagecast.cli.data.source import Film, MovieLens
@@ -38,6 +39,11 @@ class People:
     def popularity(self) -> Counter[int]:
         """Ratings by film."""
         return Counter(rating.film_id for rating in self.data.ratings)
+
+    @property
+    def newest_year(self) -> int:
+        """The present, in the data set's own calendar."""
+        return datetime.fromtimestamp(self.data.ratings[-1].at_s, UTC).year
 
     def newest(self, count: int) -> list[int]:
         """The people who rated last, newest first, of at least `RATINGS_MIN` ratings."""

@@ -1,12 +1,9 @@
 """What every step of the demo has at hand."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pagecast.cli.client import Client
 from pagecast.cli.exits import CommandError
@@ -61,21 +58,6 @@ class Stage:
 def heading(console: Console, number: int, text: str) -> None:
     console.print()
     console.print(f"[bold cyan]{number}[/] [bold]{text}[/]")
-
-
-@contextmanager
-def progress_bar(console: Console) -> Iterator[Progress]:
-    """A bar for what is long; with no terminal only its end is written."""
-    columns = (
-        TextColumn("  {task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield progress
 
 
 class Deadline:

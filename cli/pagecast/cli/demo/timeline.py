@@ -1,28 +1,29 @@
 """Steps 1 to 3: real data, through Kafka, into the feature store."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from pagecast.cli.data.files import Slices, write_slices
+from pagecast.cli.catchup import Positions, wait_until_ingested
+from pagecast.cli.data.files import Slices, WrittenFile, write_slices
 from pagecast.cli.data.movielens import Shift
 from pagecast.cli.data.source import ML_100K, MovieLens, read_movielens
 from pagecast.cli.data.wheel import fetch
-from pagecast.cli.demo.stage import CheckFailedError, progress_bar
+from pagecast.cli.demo.report import Ingested
+from pagecast.cli.progress import progress_bar
 from pagecast.cli.stack.local import LocalStack
-from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS
+from pagecast.streaming.publish import publish_files
 
 FIRST_SHARE = 0.9
 """Of the timeline, published before the training; the rest is what the model is tested on."""
 
 INGEST_SECONDS_MAX = 600.0
 """A worker that is slower than this is broken, not slow: it needs about a minute."""
-
-POLL_SECONDS = 0.1
-"""Between two looks at what the worker has committed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +52,41 @@ def prepare(console: Console, source: Path, folder: Path) -> Timeline:
     return Timeline(data=data, slices=slices)
 
 
-def catch_up(
-    console: Console, stack: LocalStack, acknowledged: dict[tuple[str, int], int], group: str
-) -> float:
-    """Waits until the group has committed all that was acknowledged; returns the seconds it took.
+def publish_slice(console: Console, producer: EventProducer, files: Sequence[WrittenFile]) -> None:
+    """Publishes files through Kafka."""
+    paths = [file.path for file in files]
+    with progress_bar(console) as progress:
+        size = sum(path.stat().st_size for path in paths)
+        task = progress.add_task("publish", total=size, note="")
+        publish_files(producer, paths, lambda read: progress.advance(task, read))
+    lines = sum(file.lines for file in files)
+    console.print(f"  {lines:,} messages acknowledged by the broker")
 
-    The worker commits after it has written: what is committed is in the feature store. Raises
-    CheckFailedError if it takes too long, ChildEndedError if the worker ends.
+
+def ingest_slice(
+    console: Console, stack: LocalStack, producer: EventProducer, group: str
+) -> Ingested:
+    """Waits until the worker has ingested all that the producer sent.
+
+    Raises CommandError if it takes too long, ChildEndedError if the worker ends.
     """
-    wanted = {at: offset for at, offset in acknowledged.items() if offset}
-    total = sum(offset for (topic, _), offset in wanted.items() if topic == INTERACTIONS)
-    begin = time.perf_counter()
-    with Admin(stack.record.bootstrap_servers) as admin, progress_bar(console) as progress:
-        task = progress.add_task("events", total=total, note="")
-        while True:
-            committed = admin.committed(group)
-            done = sum(
-                min(committed.get(at, 0), offset)
-                for at, offset in wanted.items()
-                if at[0] == INTERACTIONS
-            )
-            progress.update(task, completed=done)
-            if all(committed.get(at, 0) >= offset for at, offset in wanted.items()):
-                return time.perf_counter() - begin
-            if time.perf_counter() - begin > INGEST_SECONDS_MAX:
-                raise CheckFailedError(
-                    f"the worker ingested {done} of {total} events, then no more"
-                )
+    wanted = producer.acknowledged
+    begin, before = time.perf_counter(), -1
+    with progress_bar(console) as progress:
+        total = _events(wanted)
+        task = progress.add_task("ingest", total=total, note="")
+
+        def look(committed: Positions) -> None:
+            nonlocal before
             stack.check()
-            time.sleep(POLL_SECONDS)
+            done = _events(committed)
+            before = done if before < 0 else before
+            progress.update(task, completed=done)
+
+        servers = stack.record.bootstrap_servers
+        wait_until_ingested(servers, group, wanted, look, seconds_max=INGEST_SECONDS_MAX)
+    return Ingested(events=total - before, seconds=time.perf_counter() - begin)
+
+
+def _events(positions: Positions) -> int:
+    return sum(offset for (topic, _), offset in positions.items() if topic == INTERACTIONS)

@@ -53,7 +53,8 @@ def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
     if champion is None:
         return note("model", "no champion yet: pages are by popularity", "run `pagecast train`")
     try:
-        from pagecast.engine.bundle import BundleError, load_bundle
+        from pagecast.engine.bundle import load_bundle
+        from pagecast.engine.errors import BundleError
     except ImportError:
         return note("model", "it cannot be looked at", "pip install 'pagecast[cpu]'")
     try:

@@ -1,6 +1,7 @@
 """The local stack: a broker, an ingest worker and a server that live as long as one command."""
 
 import os
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ class StackConfig:
     """TCP port of the RPCs."""
     allow_client_clock: bool = False
     """Lets clients name `requested_at`."""
+    fresh: bool = False
+    """Removes what an earlier stack left in the state directory."""
 
 
 @dataclass(kw_only=True)
@@ -48,6 +51,8 @@ class LocalStack:
         paths = self.config.paths
         with ExitStack() as exits:
             exits.enter_context(StateLock(paths.run))
+            if self.config.fresh:
+                _wipe(paths)
             paths.create()
             exits.callback(remove_record, paths.run)
             self._exits = exits.pop_all()
@@ -78,6 +83,9 @@ class LocalStack:
     def start_ingest(self) -> Child:
         """An ingest worker that has joined its group."""
         arguments = ["--bootstrap-servers", self.record.bootstrap_servers, "--metrics-port", "0"]
+        if self._broker is not None:
+            # It keeps nothing: each start is another log, and that is no accident.
+            arguments += ["--on-log-change", "restart"]
         return self._start("ingest", arguments)
 
     def start_server(self) -> str:
@@ -126,6 +134,13 @@ class LocalStack:
 
     def _log(self, name: str) -> Path:
         return self.config.paths.logs / f"{name}.log"
+
+
+def _wipe(paths: StatePaths) -> None:
+    """All but `run`, which holds the lock."""
+    for path in paths.root.iterdir():
+        if path != paths.run:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _has_ended(pid: int | None) -> bool:

@@ -1,0 +1,76 @@
+"""`pagecast demo`: the whole house, on real data."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pagecast.cli.commands.up import CHECK_SECONDS
+from pagecast.cli.options import AsJson, BootstrapServers, StateDir
+
+if TYPE_CHECKING:
+    from pagecast.cli.output import Output
+
+DEMO_FOLDER = "demo"
+"""Inside the state directory: a demo never touches what is yours."""
+
+
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack up in the end, until Ctrl-C.")
+    ] = False,
+    budget_minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="The training loop stops here.", show_default="2.5"),
+    ] = None,
+    bootstrap_servers: BootstrapServers = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Real data, a real broker, a real model: pages change because an event arrived."""
+    from pagecast.cli.demo.run import DemoConfig, run_demo
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.cli.stack.local import LocalStack, StackConfig
+    from pagecast.featurestore.state import StatePaths
+
+    settings = load_settings(
+        state_dir=state_dir,
+        bootstrap_servers=bootstrap_servers,
+        train={"budget_minutes": budget_minutes},
+    )
+    configure_logging(settings, level="error")
+    output = Output(as_json=as_json)
+    config = DemoConfig(
+        data_folder=StatePaths(root=settings.state_dir).data / "ml-100k" / "source",
+        group=settings.ingest.group,
+        budget_minutes=settings.train.budget_minutes,
+    )
+    stack_config = StackConfig(
+        paths=StatePaths(root=settings.state_dir / DEMO_FOLDER),
+        bootstrap_servers=settings.bootstrap_servers,
+        allow_client_clock=True,
+        fresh=True,
+    )
+    with LocalStack(config=stack_config) as stack:
+        report = run_demo(stack, config, output.console)
+        output.document(report.to_dict())
+        if keep:
+            _tell_how_to_talk(output, stack.record.server_address, stack_config.paths.root)
+            while True:
+                stack.check()
+                time.sleep(CHECK_SECONDS)
+
+
+def _tell_how_to_talk(output: "Output", address: str, state_dir: Path) -> None:
+    body = '{"user_id": "405", "rows": 3}'
+    output.say("\n[bold]The stack stays up until Ctrl-C.[/] In another terminal:")
+    for command in (
+        f"pagecast page 405 --state-dir {state_dir}",
+        f"pagecast history 405 --state-dir {state_dir}",
+        "buf curl --schema protos --protocol grpc --http2-prior-knowledge "
+        f"--data '{body}' http://{address}/pagecast.v1.HomepageService/StreamHomepage",
+    ):
+        output.console.print(f"  {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,68 @@
+"""Steps 4 and 5: a first model from the feature store, tested on what happened next."""
+
+from rich.console import Console
+
+from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
+from pagecast.cli.demo.stage import CheckFailedError
+from pagecast.cli.training import training_bar
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.evaluate import Quality, Score
+from pagecast.trainer.snapshot import Source
+from pagecast.trainer.train import (
+    Trained,
+    TrainJob,
+    evaluate_next_slice,
+    export_and_register,
+    fit_snapshot,
+)
+
+
+def learn(console: Console, source: Source, budget_minutes: float) -> Trained:
+    """Trains on all that the feature store holds."""
+    job = TrainJob(source=source, config=TrainConfig(budget_minutes=budget_minutes))
+    with training_bar(console) as bar:
+        trained = fit_snapshot(job, bar)
+    console.print(
+        f"  {trained.steps:,} steps of {trained.users:,} people, {trained.fit.epochs:.1f} epochs "
+        f"in {trained.fit.seconds:.0f} s"
+    )
+    return trained
+
+
+def evaluate_on_next_slice(console: Console, source: Source, trained: Trained) -> Quality:
+    """Predicts each event of the next slice once, beside the baselines.
+
+    Raises CheckFailedError if the model is not above recent popularity.
+    """
+    with console.status("  predicting the next slice, one event after the other"):
+        quality = evaluate_next_slice(source, trained)
+    console.print(f"  {quality.targets:,} events of {quality.users:,} people, full catalog ranked")
+    show_quality(console, quality_report(quality))
+    if quality.pagecast.ndcg_at_10 <= quality.popularity.ndcg_at_10:
+        raise CheckFailedError("the model is not better than recent popularity (NDCG@10)")
+    return quality
+
+
+def publish_model(console: Console, source: Source, trained: Trained, quality: Quality) -> str:
+    """Exports the bundle, compares it with torch and registers it; returns its version."""
+    with training_bar(console) as bar:
+        outcome = export_and_register(source, trained, quality, bar)
+    size = sum(file.stat().st_size for file in outcome.bundle.iterdir())
+    console.print(
+        f"  bundle {outcome.version}, {size / 1024**2:.1f} MiB, answers as torch does; "
+        f"in {outcome.bundle}"
+    )
+    return outcome.version
+
+
+def quality_report(quality: Quality) -> QualityReport:
+    return QualityReport(
+        protocol=quality.protocol,
+        model=_ranked(quality.pagecast),
+        popularity=_ranked(quality.popularity),
+        last_item_counter=_ranked(quality.last_item_counter),
+    )
+
+
+def _ranked(score: Score) -> Ranked:
+    return Ranked(ndcg_at_10=score.ndcg_at_10, hr_at_10=score.hr_at_10)

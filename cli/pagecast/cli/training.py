@@ -1,0 +1,63 @@
+"""Training as the front door starts it: the feature store's data, a bar with the loss."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from pagecast.cli.progress import progress_bar
+from pagecast.featurestore.history import Profile
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.snapshot import Source
+from pagecast.trainer.train import Progress as TrainerProgress
+from pagecast.trainer.train import TrainProgress
+
+STAGES = {
+    "read": "reading the feature store",
+    "fit": "training",
+    "evaluate": "evaluating",
+    "export": "exporting",
+}
+"""What the trainer's stages are called on the terminal."""
+
+
+@contextmanager
+def training_source(paths: StatePaths, database_url: str | None) -> Iterator[Source]:
+    """The feature store as the trainer reads it, with the profiles of the online store."""
+    online = OnlineFeatures.open(paths)
+
+    def read_profiles(user_ids: Sequence[str]) -> Mapping[str, Profile]:
+        return {user_id: online.read_profile(user_id) for user_id in user_ids}
+
+    try:
+        yield Source(paths=paths, database_url=database_url, read_profiles=read_profiles)
+    finally:
+        online.close()
+
+
+@contextmanager
+def training_bar(console: Console) -> Iterator[TrainerProgress]:
+    """A bar for the trainer's progress: the stage, the loss and the speed."""
+    with progress_bar(console) as progress:
+        bar = _Bar(progress)
+        yield bar.show
+
+
+class _Bar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, at: TrainProgress) -> None:
+        if at.stage not in self._tasks:
+            name = STAGES.get(at.stage, at.stage)
+            self._tasks[at.stage] = self._progress.add_task(name, total=1.0, note="")
+        note = ""
+        if at.fit is not None:
+            note = (
+                f"step {at.fit.step}, loss {at.fit.entity_loss:.3f} (entities) "
+                f"{at.fit.row_loss:.3f} (rows), {at.fit.examples_per_second:,.0f} examples/s"
+            )
+        self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)
