@@ -16,6 +16,8 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
 from pagecast.server.request import (
     BECAUSE_ARGUMENTS_MAX,
+    PAGE_TIME_MAX_S,
+    PageClock,
     because_arguments,
     facts_of,
     read_request,
@@ -23,6 +25,7 @@ from pagecast.server.request import (
 from pagecast.v1 import catalog_pb2, events_pb2, homepage_pb2
 
 NOW_MS = factories.START_MS
+CLOCK = PageClock.start(None)
 CONFIG = ServerConfig(state=StatePaths(root=Path("state")))
 CLIENT_CLOCK = ServerConfig(state=StatePaths(root=Path("state")), allow_client_clock=True)
 
@@ -51,7 +54,7 @@ def catalog(*entity_ids: str) -> CatalogSnapshot:
 
 
 def test_what_is_not_said_is_the_server_s_default() -> None:
-    page = read_request(request(), CONFIG, NOW_MS)
+    page = read_request(request(), CONFIG, CLOCK, NOW_MS)
     assert (page.rows, page.entities_per_row, page.exact_entities) == (8, 10, 3)
     assert page.half == RequestHalf(at_ms=NOW_MS)
     assert not page.entity_by_entity
@@ -69,6 +72,7 @@ def test_what_is_said_counts() -> None:
             granularity=homepage_pb2.GRANULARITY_ENTITIES,
         ),
         CONFIG,
+        CLOCK,
         NOW_MS,
     )
     assert (page.rows, page.entities_per_row, page.exact_entities, page.seed) == (2, 5, 4, 7)
@@ -78,21 +82,33 @@ def test_what_is_said_counts() -> None:
     assert page.entity_by_entity
 
 
+@pytest.mark.parametrize(
+    ("time_remaining_s", "limit_s"), [(None, PAGE_TIME_MAX_S), (1.5, 1.5), (1e6, PAGE_TIME_MAX_S)]
+)
+def test_a_page_has_a_deadline_whatever_the_client_says(
+    time_remaining_s: float | None, limit_s: float
+) -> None:
+    clock = PageClock.start(time_remaining_s)
+    assert clock.deadline_s - clock.arrived_s == pytest.approx(limit_s)
+    assert not clock.is_over()
+    assert PageClock.start(0.0).is_over()
+
+
 def test_no_two_pages_have_one_id() -> None:
-    assert len({read_request(request(), CONFIG, NOW_MS).page_id for _ in range(100)}) == 100
+    assert len({read_request(request(), CONFIG, CLOCK, NOW_MS).page_id for _ in range(100)}) == 100
 
 
 def test_a_client_s_clock_is_refused_by_name() -> None:
     with pytest.raises(Refusal) as refused:
-        read_request(request(requested_at=factories.timestamp(NOW_MS)), CONFIG, NOW_MS)
+        read_request(request(requested_at=factories.timestamp(NOW_MS)), CONFIG, CLOCK, NOW_MS)
     assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
     assert [v.path for v in refused.value.violations] == ["requested_at"]
 
 
 def test_a_client_s_clock_counts_where_it_is_allowed() -> None:
     earlier = request(requested_at=factories.timestamp(NOW_MS - 5))
-    assert read_request(earlier, CLIENT_CLOCK, NOW_MS).half.at_ms == NOW_MS - 5
-    assert read_request(request(), CLIENT_CLOCK, NOW_MS).half.at_ms == NOW_MS
+    assert read_request(earlier, CLIENT_CLOCK, CLOCK, NOW_MS).half.at_ms == NOW_MS - 5
+    assert read_request(request(), CLIENT_CLOCK, CLOCK, NOW_MS).half.at_ms == NOW_MS
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(-(2**31), 2**31 - 1))
@@ -100,7 +116,7 @@ def test_any_moment_is_taken_or_refused(seconds: int, nanos: int) -> None:
     message = request()
     message.requested_at.seconds, message.requested_at.nanos = seconds, nanos
     try:
-        assert read_request(message, CLIENT_CLOCK, NOW_MS).half.at_ms >= 0
+        assert read_request(message, CLIENT_CLOCK, CLOCK, NOW_MS).half.at_ms >= 0
     except Refusal as refusal:
         assert [v.path for v in refusal.violations] == ["requested_at"]
 
@@ -143,7 +159,7 @@ def test_facts_hold_what_the_history_rules_out() -> None:
         resume_ms={"older": 1, "newer": 2},
     )
     page = read_request(
-        request(context=events_pb2.RequestContext(device="tv", country="DE")), CONFIG, NOW_MS
+        request(context=events_pb2.RequestContext(device="tv", country="DE")), CONFIG, CLOCK, NOW_MS
     )
     facts = facts_of(page, history, Profile(maturity_limit=12), catalog("seen"))
     assert (facts.at_ms, facts.device, facts.country) == (NOW_MS, "tv", "DE")
@@ -155,6 +171,6 @@ def test_facts_hold_what_the_history_rules_out() -> None:
 
 
 def test_a_stranger_has_neither_seen_nor_hidden_anything() -> None:
-    facts = facts_of(read_request(request(), CONFIG, NOW_MS), None, Profile(), catalog("a"))
+    facts = facts_of(read_request(request(), CONFIG, CLOCK, NOW_MS), None, Profile(), catalog("a"))
     assert not (facts.hidden or facts.watched or facts.resume or facts.because)
     assert (facts.rows, facts.entities_per_row) == (8, 10)

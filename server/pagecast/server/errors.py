@@ -27,7 +27,7 @@ class FieldViolation:
 
 
 @dataclass(kw_only=True)
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - not every refusal is an error of ours
     """An RPC ends with `code`; `message` says what to do about it and names no user."""
 
     code: grpc.StatusCode

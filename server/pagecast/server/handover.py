@@ -21,7 +21,7 @@ A reader that stands still costs this much memory, and no slot.
 T = TypeVar("T")
 
 
-class HandoverFull(Exception):
+class HandoverFull(Exception):  # noqa: N818 - named as queue.Full is
     """The reader is more than a whole page behind."""
 
 

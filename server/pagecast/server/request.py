@@ -1,5 +1,6 @@
 """Steps 1 and 3 of the life of a page: what was asked for, in the words of prompt and rules."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from itertools import islice
@@ -25,10 +26,36 @@ PLAYED_ACTIONS = frozenset(
 )
 
 
+PAGE_TIME_MAX_S = 30.0
+"""A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageClock:
+    """When a request arrived and when its page must be there, by the monotonic clock."""
+
+    arrived_s: float
+    deadline_s: float
+
+    @classmethod
+    def start(cls, time_remaining_s: float | None) -> "PageClock":
+        """`time_remaining_s` is what the client's deadline leaves, if there is one."""
+        now_s = time.monotonic()
+        limit_s = PAGE_TIME_MAX_S if time_remaining_s is None else time_remaining_s
+        return cls(arrived_s=now_s, deadline_s=now_s + min(limit_s, PAGE_TIME_MAX_S))
+
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self.arrived_s) * 1000
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.deadline_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
     """A request with every default filled in."""
 
+    clock: PageClock
     page_id: str
     user_id: str
     half: RequestHalf
@@ -41,11 +68,15 @@ class PageRequest:
 
 
 def read_request(
-    request: homepage_pb2.StreamHomepageRequest, config: ServerConfig, now_ms: int
+    request: homepage_pb2.StreamHomepageRequest,
+    config: ServerConfig,
+    clock: PageClock,
+    now_ms: int,
 ) -> PageRequest:
     """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow."""
     context = request.context
     return PageRequest(
+        clock=clock,
         page_id=uuid.uuid4().hex,
         user_id=request.user_id,
         half=RequestHalf(

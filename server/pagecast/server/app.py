@@ -1,0 +1,178 @@
+"""One server: its services, its doors to the outside, its start and its drain."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from pagecast.server.config import ServerConfig
+from pagecast.server.features import FeatureService
+from pagecast.server.homepage import HomepageService
+from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
+from pagecast.server.metrics import Metrics
+from pagecast.server.registry import ModelService
+from pagecast.server.resources import Resources
+from pagecast.v1 import (
+    feature_pb2,
+    feature_pb2_grpc,
+    homepage_pb2,
+    homepage_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+)
+
+_log = structlog.get_logger(__name__)
+
+REQUEST_BYTES_MAX = 256 * 1024
+"""A request is a few hundred bytes; the default of 4 MiB is only useful to an attacker."""
+
+RPCS_MAX = 10_000
+"""Open RPCs; the last line of defence of memory. Slots refuse pages long before."""
+
+PENDING_CALLS_MAX = 20_000
+"""Accepted calls whose handler has not begun. At the default of 1,000 grpc-core sheds load by
+itself, with CANCELLED instead of RESOURCE_EXHAUSTED (faults.md 2)."""
+
+KEEPALIVE_TIME_MS = 15_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+"""A client that vanished without a word is noticed, and its slot freed, within 25 s."""
+
+PING_INTERVAL_MIN_MS = 10_000
+"""Clients that ping more often are sent away."""
+
+HEALTH_HEADSTART_S = 0.1
+"""Between NOT_SERVING and the end of the connections, so that health watchers hear it."""
+
+STATUS_TIME_S = 0.25
+"""For the last statuses to leave when no page is in flight any more."""
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
+    # Two servers on one port would share its connections unnoticed.
+    ("grpc.so_reuseport", 0),
+)
+
+_SERVICES = tuple(
+    descriptor.full_name
+    for module in (homepage_pb2, feature_pb2, model_pb2)
+    for descriptor in module.DESCRIPTOR.services_by_name.values()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """Where a started server is reached."""
+
+    host: str
+    port: int
+    metrics_port: int
+
+    @property
+    def target(self) -> str:
+        """What a channel is made with."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class PortTakenError(OSError):
+    """A port cannot be listened on; the message names the setting."""
+
+
+class PagecastServer:
+    """Started once, drained or stopped once, all in one event loop."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._calls = CallsInFlight()
+        self._health = HealthServicer()
+
+    async def start(self) -> Listening:
+        """Opens everything, then listens. Raises PortTakenError and what the stores raise."""
+        self._resources = await asyncio.to_thread(Resources.open, self._config, self._metrics)
+        try:
+            listening = await self._listen()
+        except BaseException:
+            await asyncio.to_thread(self._resources.close)
+            raise
+        _log.info("listening", target=listening.target, metrics_port=listening.metrics_port)
+        return listening
+
+    async def _listen(self) -> Listening:
+        config = self._config
+        self._server = grpc.aio.server(
+            interceptors=[RequestInterceptor(self._metrics, self._calls)],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=RPCS_MAX,
+        )
+        self._add_services(self._server)
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        try:
+            port = self._server.add_insecure_port(f"{host}:{config.port}")
+        except RuntimeError as error:
+            raise PortTakenError(
+                f"port {config.port} of {config.host} is taken: choose another, or 0"
+            ) from error
+        try:
+            self._http, _ = start_http_server(
+                config.metrics_port, addr="127.0.0.1", registry=self._metrics.registry
+            )
+        except OSError as error:
+            raise PortTakenError(
+                f"metrics_port {config.metrics_port} is taken: choose another, or 0"
+            ) from error
+        await self._server.start()
+        for service in ("", *_SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return Listening(host=config.host, port=port, metrics_port=self._http.server_port)
+
+    async def drain(self, insisted: asyncio.Event) -> None:
+        """Refuses new RPCs and lets those in flight end within the grace, or until `insisted`."""
+        await self._health.enter_graceful_shutdown()
+        _log.info("draining", grace_seconds=self._config.grace_seconds)
+        await _first_of(insisted.wait(), asyncio.sleep(HEALTH_HEADSTART_S))
+        stopping = asyncio.create_task(self._server.stop(self._config.grace_seconds))
+        await _first_of(insisted.wait(), self._calls.wait_until_none(), asyncio.shield(stopping))
+        await self._server.stop(None if insisted.is_set() else STATUS_TIME_S)
+        await stopping
+        self._http.shutdown()
+        self._http.server_close()
+        await asyncio.to_thread(self._resources.close)
+        _log.info("stopped")
+
+    def _add_services(self, server: grpc.aio.Server) -> None:
+        homepage_pb2_grpc.add_HomepageServiceServicer_to_server(
+            HomepageService(self._config, self._resources, self._metrics), server
+        )
+        feature_pb2_grpc.add_FeatureServiceServicer_to_server(
+            FeatureService(self._resources.users), server
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(self._resources.registry), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+    """Returns when one of them is done; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""FeatureService: what a page would see of a user."""
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from pagecast.featurestore.history import History, Step
+from pagecast.server.basis import version_message
+from pagecast.server.errors import Refusal
+from pagecast.server.users import StoreUnavailable, Users
+from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
+
+
+class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
+    def __init__(self, users: Users) -> None:
+        self._users = users
+
+    async def GetHistory(
+        self, request: feature_pb2.GetHistoryRequest, _context: Any
+    ) -> feature_pb2.GetHistoryResponse:
+        """Raises Refusal: NOT_FOUND for a user without events, UNAVAILABLE without a store."""
+        try:
+            user = await asyncio.to_thread(self._users.read, request.user_id)
+        except StoreUnavailable as error:
+            raise Refusal(
+                code=grpc.StatusCode.UNAVAILABLE,
+                reason="FEATURE_STORE_UNAVAILABLE",
+                message="histories cannot be read at the moment: try again",
+            ) from error
+        if user.history is None:
+            raise Refusal(
+                code=grpc.StatusCode.NOT_FOUND,
+                reason="USER_UNKNOWN",
+                message="no event of this user has been ingested: publish one, or check the id",
+            )
+        return _response(user.history, request.steps_max)
+
+
+def _response(history: History, steps_max: int) -> feature_pb2.GetHistoryResponse:
+    response = feature_pb2.GetHistoryResponse(
+        version=version_message(history), steps_dropped=history.steps_dropped
+    )
+    for step in history.steps[-steps_max:] if steps_max else history.steps:
+        response.steps.append(_step(step))
+    return response
+
+
+def _step(step: Step) -> feature_pb2.Step:
+    message = feature_pb2.Step(
+        action=step.action.name.lower(),
+        entity_id=step.entity_id,
+        row_id=step.row_id,
+        rating=step.rating,
+        events=step.events,
+        context=events_pb2.RequestContext(
+            session_id=step.session_id,
+            device=step.device,
+            country=step.country,
+            language=step.language,
+            surface=step.surface,
+        ),
+    )
+    message.occurred_at.FromMilliseconds(step.occurred_at_ms)
+    if step.watched_ms:
+        message.watched.FromMilliseconds(step.watched_ms)
+    return message

@@ -1,0 +1,44 @@
+"""The process of a server: from a config to an exit code."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import structlog
+import uvloop
+
+from pagecast.server.app import Listening, PagecastServer
+from pagecast.server.config import ServerConfig
+
+_log = structlog.get_logger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def serve(config: ServerConfig, ready: Callable[[Listening], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal cuts what is in flight.
+
+    `ready` is called once, when requests are answered. Raises PortTakenError, and what the stores
+    raise if they cannot be opened.
+    """
+    loop = asyncio.get_running_loop()
+    asked, insisted = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (insisted if asked.is_set() else asked).set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    server = PagecastServer(config)
+    try:
+        ready(await server.start())
+        await asked.wait()
+        await server.drain(insisted)
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def run(config: ServerConfig, ready: Callable[[Listening], None]) -> None:
+    """`serve` in an event loop of its own."""
+    uvloop.run(serve(config, ready))

@@ -1,0 +1,148 @@
+"""Step 2 of the life of a page: what new pages are made with, exchanged as one reference.
+
+The catalog follower, the champion follower and the popularity refresh each make a new `Serving`
+beside the old one. A page keeps the one it began with, so that model, catalog and rules always fit
+each other, and nobody waits for a change. The last page on an old one frees it.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import structlog
+
+from pagecast.engine.bundle import Bundle
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.model import Model
+from pagecast.engine.page import decode_page
+from pagecast.featurestore.catalog import CatalogFollower
+from pagecast.featurestore.history import STEPS_MAX, Profile
+from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.facts import RequestFacts
+from pagecast.rules.page_rules import compile_rules
+from pagecast.rules.predicates import Indices
+from pagecast.server.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What a page is made with. N entities of the snapshot.
+
+    `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
+    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded.
+    """
+
+    catalog: CompiledCatalog
+    scores_N: FloatArray
+    popular: Indices
+    model: Model | None
+
+    @property
+    def snapshot(self) -> CatalogSnapshot:
+        return self.catalog.snapshot
+
+    @property
+    def steps_max(self) -> int:
+        """Steps of a prompt: what the model was trained on."""
+        return STEPS_MAX if self.model is None else self.model.bundle.manifest.model.steps_max
+
+
+class Servings:
+    """Holds the newest `Serving` and follows the catalog. Changes come from several threads."""
+
+    def __init__(self, catalog: CatalogFollower, popularity: Popularity, metrics: Metrics) -> None:
+        self._popularity = popularity
+        self._metrics = metrics
+        self._changing = threading.Lock()
+        self._scores = popularity.scores()
+        with self._changing:
+            catalog.add_listener(self._take_up_catalog)
+            snapshot = catalog.snapshot
+            scores_N, popular = _popular(self._scores, snapshot)
+            self._publish(
+                Serving(
+                    catalog=CompiledCatalog(snapshot),
+                    scores_N=scores_N,
+                    popular=popular,
+                    model=None,
+                )
+            )
+
+    @property
+    def current(self) -> Serving:
+        """Read once a page."""
+        return self._current
+
+    def take_up_bundle(self, bundle: Bundle) -> None:
+        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog.
+
+        Raises EngineError, and changes nothing, if it cannot decode a page.
+        """
+        serving = self._current
+        model = Model(bundle, serving.snapshot)
+        _warm(replace(serving, model=model), model)
+        with self._changing:
+            serving = self._current
+            if serving.snapshot is not model.snapshot:
+                model = Model(bundle, serving.snapshot, older=model)
+            self._publish(replace(serving, model=model))
+
+    def refresh_popularity(self) -> None:
+        """Raises what the database raises; then the scores stay as they were."""
+        scores = self._popularity.scores()
+        with self._changing:
+            if scores != self._scores:
+                self._scores = scores
+                scores_N, popular = _popular(scores, self._current.snapshot)
+                self._publish(replace(self._current, scores_N=scores_N, popular=popular))
+
+    def _take_up_catalog(self, snapshot: CatalogSnapshot) -> None:
+        """Only what changed is compiled and embedded. Called by the catalog follower's thread."""
+        with self._changing:
+            older = self._current
+            if snapshot is older.snapshot:
+                return
+            scores_N, popular = _popular(self._scores, snapshot)
+            model = older.model
+            if model is not None:
+                model = Model(model.bundle, snapshot, older=model)
+            self._publish(
+                Serving(
+                    catalog=CompiledCatalog(snapshot, older.catalog),
+                    scores_N=scores_N,
+                    popular=popular,
+                    model=model,
+                )
+            )
+
+    def _publish(self, serving: Serving) -> None:
+        self._current = serving
+        self._metrics.catalog_number.set(serving.snapshot.number)
+        self._metrics.model_info.clear()
+        if serving.model is not None:
+            self._metrics.model_info.labels(version=serving.model.version).set(1)
+
+
+def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[FloatArray, Indices]:
+    """Scores [N] of the snapshot's entities, and the indices of those with one, best first."""
+    scores_N = np.zeros(len(snapshot.entities), np.float32)
+    known = [e for e in scores if e in snapshot.entity_index]
+    popular = np.array([snapshot.entity_index[e] for e in known], np.int64)
+    scores_N[popular] = [scores[e] for e in known]
+    return scores_N, popular
+
+
+def _warm(serving: Serving, model: Model) -> None:
+    """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
+    now_ms = time.time_ns() // 1_000_000
+    rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
+    prompt = build_prompt(None, Profile(), RequestHalf(at_ms=now_ms))
+    for _ in decode_page(model, prompt, rules):
+        pass

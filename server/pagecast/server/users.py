@@ -1,0 +1,68 @@
+"""Step 3 of the life of a page: one read brings what is known of a user.
+
+Reads run in threads of their own. A store that hangs costs these threads and nothing else: a read
+that takes too long is given up, and while all of them hang the next reads fail at once.
+"""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.online import OnlineFeatures
+
+READ_THREADS = 2
+"""A read takes about a millisecond; more threads would only take the core from decoding."""
+
+READ_TIME_MAX_S = 0.25
+"""After this a page goes on without a history: late is worse than less personal."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - named as the reason clients see
+    """What is known of a user could not be read, or not in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """What is known of a user; a stranger has no history and the default profile."""
+
+    history: History | None
+    profile: Profile
+
+
+STRANGER = User(history=None, profile=Profile())
+
+
+class Users:
+    """Reads users; safe for threads. Call `close` in the end."""
+
+    def __init__(self, store: OnlineFeatures) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="user-read")
+        self._hanging: set[Future[User]] = set()
+        self._counting = threading.Lock()
+
+    def read(self, user_id: str) -> User:
+        """Blocks for READ_TIME_MAX_S at most. Raises StoreUnavailable."""
+        with self._counting:
+            self._hanging = {read for read in self._hanging if not read.done()}
+            if len(self._hanging) >= READ_THREADS:
+                raise StoreUnavailable("the online store does not answer")
+        read = self._threads.submit(self._read, user_id)
+        try:
+            return read.result(READ_TIME_MAX_S)
+        except Exception as error:  # a store raises what its driver raises
+            if not (read.done() or read.cancel()):
+                with self._counting:
+                    self._hanging.add(read)
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Does not wait for a store that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+    def _read(self, user_id: str) -> User:
+        return User(
+            history=self._store.read_history(user_id), profile=self._store.read_profile(user_id)
+        )

@@ -1,0 +1,128 @@
+"""Step 7 of the life of a page: what was chosen becomes the messages of the stream."""
+
+import time
+from collections.abc import Callable
+
+from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.server.basis import PageBasis
+from pagecast.server.metrics import Metrics
+from pagecast.v1 import events_pb2, homepage_pb2
+
+Response = homepage_pb2.StreamHomepageResponse
+
+
+class PageWriter:
+    """Writes one page, in the thread that decodes it; `put` takes the messages.
+
+    `PageStarted` leaves with the first row or entity, not before: until then the page has not
+    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots.
+    """
+
+    def __init__(
+        self,
+        basis: PageBasis,
+        put: Callable[[Response], None],
+        metrics: Metrics,
+        waited_ms: float,
+    ) -> None:
+        self._basis = basis
+        self._snapshot = basis.snapshot
+        self._put = put
+        self._metrics = metrics
+        self._waited_ms = waited_ms
+        self._sequence = 0
+        self._row = homepage_pb2.RowCompleted()
+        self._served_row = events_pb2.ServedRow()
+        self._row_began_s = 0.0
+        self._first_row_ms: float | None = None
+        self._rows: list[events_pb2.ServedRow] = []
+        self.ended = False
+
+    @property
+    def begun(self) -> bool:
+        return self._sequence > 0
+
+    def served(self) -> events_pb2.PageServed:
+        """The page as far as it was put."""
+        return self._basis.served(self._rows)
+
+    def write(self, event: PageEvent) -> None:
+        """Raises what `put` raises."""
+        match event:
+            case RowBegun():
+                self._begin_row(event)
+            case EntityChosen():
+                self._place(event)
+            case RowEnded():
+                self._end_row()
+            case PageEnded():
+                self._end_page(event)
+
+    def _begin_row(self, event: RowBegun) -> None:
+        row = self._snapshot.rows[event.row]
+        argument_id, title = "", row.title
+        if event.argument != NO_ARGUMENT:
+            argument = self._snapshot.entities[event.argument]
+            argument_id, title = argument.entity_id, title.replace("{entity}", argument.title)
+        begun = homepage_pb2.RowStarted(
+            row_id=row.row_id,
+            title=title,
+            row_position=event.row_position,
+            argument_entity_id=argument_id,
+        )
+        self._row = homepage_pb2.RowCompleted(row=begun)
+        self._served_row = events_pb2.ServedRow(
+            row_id=row.row_id,
+            argument_entity_id=argument_id,
+            log_probability=event.log_probability,
+        )
+        self._row_began_s = time.monotonic()
+        if self._basis.page.entity_by_entity:
+            self._send(Response(row_started=begun))
+
+    def _place(self, event: EntityChosen) -> None:
+        entity = self._snapshot.entities[event.entity]
+        placed = self._row.entities.add(
+            row_position=event.row_position,
+            entity_position=event.entity_position,
+            entity_id=entity.entity_id,
+            title=entity.title,
+            kind=entity.kind,
+        )
+        self._served_row.entity_ids.append(entity.entity_id)
+        self._served_row.entity_log_probabilities.append(event.log_probability)
+        if self._basis.page.entity_by_entity:
+            self._send(Response(entity_placed=placed))
+
+    def _end_row(self) -> None:
+        row_s = time.monotonic() - self._row_began_s
+        self._metrics.entity_decode.observe(row_s / len(self._row.entities))
+        if self._first_row_ms is None:
+            self._first_row_ms = self._basis.page.clock.elapsed_ms()
+            self._metrics.time_to_first_row.observe(self._first_row_ms / 1000)
+        self._rows.append(self._served_row)
+        self._send(Response(row_completed=self._row))
+
+    def _end_page(self, event: PageEnded) -> None:
+        page_ms = self._basis.page.clock.elapsed_ms()
+        self._metrics.time_to_page.observe(page_ms / 1000)
+        completed = homepage_pb2.PageCompleted(finish_reason=event.finish_reason)
+        if self._first_row_ms is not None:
+            completed.time_to_first_row.FromMicroseconds(round(self._first_row_ms * 1000))
+        completed.time_to_page.FromMicroseconds(round(page_ms * 1000))
+        completed.time_in_queue.FromMicroseconds(round(self._waited_ms * 1000))
+        self._send(Response(page_completed=completed))
+        self.ended = True
+
+    def _send(self, response: Response) -> None:
+        if not self.begun:
+            self._put_next(Response(page_started=self._basis.started()))
+            for reason in self._basis.degraded:
+                self._metrics.degraded_pages.labels(reason=reason).inc()
+        self._put_next(response)
+
+    def _put_next(self, response: Response) -> None:
+        response.sequence = self._sequence
+        self._sequence += 1
+        self._put(response)
