@@ -1,6 +1,6 @@
-"""The offline log: one unmerged row per event, keyed (topic id, partition, offset).
+"""The offline log (step 6 of the life of an event): one unmerged row per event.
 
-Part files of Parquet by event day, written once and never changed. What a replay writes again is
+Keyed (topic id, partition, offset). Part files of Parquet by event day, never changed. What a replay writes again is
 the same file, or one that overlaps: readers keep one row per key.
 """
 

@@ -1,4 +1,4 @@
-"""Histories and profiles in Feast's online store.
+"""Histories and profiles in Feast's online store: steps 3 and 6 of the life of an event.
 
 Feast is imported when a store is opened, not before: that takes seconds of CPU.
 """

@@ -6,7 +6,7 @@ rest), the topic id, and a protobuf message: `PackedHistory` or `ProfileChange`.
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 
 from google.protobuf.message import DecodeError
@@ -48,16 +48,16 @@ def pack(history: History) -> bytes:
         format=FORMAT,
         occurred_at_ms=[s.occurred_at_ms for s in steps],
         action=[s.action for s in steps],
-        entity=strings.indices(s.entity_id for s in steps),
-        row=strings.indices(s.row_id for s in steps),
+        entity=strings.indices([s.entity_id for s in steps]),
+        row=strings.indices([s.row_id for s in steps]),
         watched_ms=[s.watched_ms for s in steps],
         rating=[0 if s.rating is None else int(s.rating * 2) + 1 for s in steps],
         events=[s.events for s in steps],
-        device=strings.indices(s.device for s in steps),
-        country=strings.indices(s.country for s in steps),
-        language=strings.indices(s.language for s in steps),
-        surface=strings.indices(s.surface for s in steps),
-        session=strings.indices(s.session_id for s in steps),
+        device=strings.indices([s.device for s in steps]),
+        country=strings.indices([s.country for s in steps]),
+        language=strings.indices([s.language for s in steps]),
+        surface=strings.indices([s.surface for s in steps]),
+        session=strings.indices([s.session_id for s in steps]),
         recent_event_hashes=history.recent_event_hashes,
         hidden=strings.indices(history.hidden),
         completed=strings.indices(history.completed),
@@ -149,9 +149,11 @@ class _Strings:
     def known(self) -> Sequence[str]:
         return list(self._indices)[1:]
 
-    def indices(self, names: Iterable[str]) -> list[int]:
+    def indices(self, names: Collection[str]) -> list[int]:
         known = self._indices
-        return [known.setdefault(name, len(known)) for name in names]
+        for name in dict.fromkeys(names):
+            known.setdefault(name, len(known))
+        return [known[name] for name in names]
 
 
 def _header(magic: bytes, version: HistoryVersion) -> bytes:
