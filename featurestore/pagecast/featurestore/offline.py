@@ -1,7 +1,7 @@
 """The offline log (step 6 of the life of an event): one unmerged row per event.
 
-Keyed (topic id, partition, offset). Part files of Parquet by event day, never changed. What a replay writes again is
-the same file, or one that overlaps: readers keep one row per key.
+Keyed (topic id, partition, offset), in part files of Parquet by event day that never change. What
+a replay writes again is the same file, or one that overlaps: readers keep one row per key.
 """
 
 import hashlib
