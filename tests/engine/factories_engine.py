@@ -53,7 +53,7 @@ class TinyModel:
     mlp: int = 32
     seed: int = 0
 
-    def shape(self, vocabulary: Vocabulary, steps_max: int = 512) -> ModelShape:
+    def shape(self, vocabulary: Vocabulary) -> ModelShape:
         return ModelShape(
             d_model=self.d_model,
             layers=self.layers,
@@ -61,7 +61,7 @@ class TinyModel:
             kv_heads=self.heads,
             head_dim=self.head_dim,
             genres=len(vocabulary.genres),
-            steps_max=steps_max,
+            steps_max=512,
         )
 
 
@@ -101,11 +101,14 @@ def write_bundle(
     vocabulary: Vocabulary,
     model: TinyModel = TinyModel(),
     *,
-    steps_max: int = 512,
+    broken_kind: int | None = None,
 ) -> Path:
-    """Writes a complete bundle and returns its directory, named after its version."""
+    """Writes a complete bundle and returns its directory, named after its version.
+
+    Entities of `broken_kind` embed to NaN.
+    """
     rng = np.random.default_rng(model.seed)
-    graphs = build_graphs(model, vocabulary, rng)
+    graphs = build_graphs(model, vocabulary, rng, broken_kind)
     parts = directory / "parts"
     parts.mkdir(parents=True)
     for name, graph in graphs.items():
@@ -115,7 +118,7 @@ def write_bundle(
     tables = {name: _random(rng, *rows) for name in ("row_input_RD", "row_output_RD")}
     save_file(tables, parts / CHECKPOINT_FILE)
     save_file(_canary(graphs, model, vocabulary, rng), parts / CANARY_FILE)
-    return seal_bundle(parts, model.shape(vocabulary, steps_max))
+    return seal_bundle(parts, model.shape(vocabulary))
 
 
 def seal_bundle(parts: Path, shape: ModelShape) -> Path:
@@ -133,12 +136,15 @@ def seal_bundle(parts: Path, shape: ModelShape) -> Path:
 
 
 def build_graphs(
-    model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator
+    model: TinyModel,
+    vocabulary: Vocabulary,
+    rng: np.random.Generator,
+    broken_kind: int | None = None,
 ) -> dict[str, bytes]:
     d, cache = model.d_model, f"{model.layers},B,{model.heads}"
     decoder = _decoder_weights(model, rng)
     return {
-        TOWER_FILE: _tower(model, vocabulary, rng),
+        TOWER_FILE: _tower(model, vocabulary, rng, broken_kind),
         PREFILL_FILE: _graph(
             f"float[B,T,{d}] entity_BTD, int64[B,T,{len(FIELDS)}] fields_BTF",
             f"float[B,{d}] hidden_BD, float[{cache},T,{model.head_dim}] keys_LBHTK, "
@@ -178,8 +184,13 @@ def build_graphs(
     }
 
 
-def _tower(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> bytes:
+def _tower(
+    model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator, broken_kind: int | None
+) -> bytes:
     d, genres = model.d_model, len(vocabulary.genres) + 1
+    kind_table = _random(rng, 5, d)
+    if broken_kind is not None:
+        kind_table[broken_kind] = np.nan
     return _graph(
         f"int64[E] id_E, int64[E] kind_E, float[E,{genres}] genres_EG, int64[E] year_E, "
         "int64[E] language_E, int64[E] maturity_E, float[E,2] age_EA",
@@ -199,7 +210,7 @@ def _tower(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -
         """,
         {
             "id_table": _random(rng, len(vocabulary.entities) + 1, d),
-            "kind_table": _random(rng, 5, d),
+            "kind_table": kind_table,
             "year_table": _random(rng, YEARS, d),
             "language_table": _random(rng, len(vocabulary.languages) + 1, d),
             "maturity_table": _random(rng, 22, d),

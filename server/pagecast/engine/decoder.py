@@ -25,7 +25,9 @@ class Decoder:
         """Feeds the prompt; returns the hidden state [D] after it."""
         steps_max = self._model.bundle.manifest.model.steps_max
         if len(prompt.steps) > steps_max:
-            raise EngineError(f"a prompt of {len(prompt.steps)} steps; build it of {steps_max}")
+            raise EngineError(
+                f"a prompt of {len(prompt.steps)} steps; build it of at most {steps_max}"
+            )
         encoded = encode_prompt(prompt, self._model.bundle.vocabulary)
         self._check_fields(encoded)
         outputs = self._model.bundle.prefill.run(

@@ -4,7 +4,7 @@ Letters in names: R rows and N entities of the snapshot, C candidates of a row, 
 fed, D width.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ def decode_page(
     rules: PageRules,
     options: DecodeOptions = DEFAULT_OPTIONS,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[PageEvent]:
+) -> Generator[PageEvent, None, None]:
     """Decodes a page; each event comes as soon as it is decided.
 
     `cancelled` is asked before every choice; closing the iterator stops the work as well. The same
@@ -68,7 +68,7 @@ def _decode(
     rules: PageRules,
     options: DecodeOptions,
     cancelled: Callable[[], bool],
-) -> Iterator[PageEvent]:
+) -> Generator[PageEvent, None, None]:
     prompt_positions = len(prompt.steps) + 2
     page_positions = rules.rows_max * (1 + rules.entities_per_row)
     with model.caches.borrow(prompt_positions + page_positions) as cache:

@@ -3,7 +3,7 @@
 Letters in names: N entities of the snapshot, R rows, C candidates of a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,9 @@ from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask
 
 
-def popular_page(rules: PageRules, scores_N: npt.NDArray[np.floating]) -> Iterator[PageEvent]:
+def popular_page(
+    rules: PageRules, scores_N: npt.NDArray[np.floating]
+) -> Generator[PageEvent, None, None]:
     """Pinned rows at their positions, the others in catalog order.
 
     A row with a source keeps its source's order; in any other the highest score comes first, and

@@ -3,7 +3,7 @@
 So a page of a model and a page without one obey the same rules and make the same events.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 from pagecast.engine.choice import Choice
@@ -32,7 +32,7 @@ class Chooser(Protocol):
 
 def walk_page(
     rules: PageRules, chooser: Chooser, cancelled: Callable[[], bool]
-) -> Iterator[PageEvent]:
+) -> Generator[PageEvent, None, None]:
     """Makes a page, event by event. Ends without PageEnded once `cancelled` says so."""
     state = PageState(rules)
     near_ties = 0

@@ -1,0 +1,214 @@
+"""A bundle is loaded only if it is exactly what was published."""
+
+import json
+import shutil
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from engine.factories_engine import TinyModel, seal_bundle, vocabulary_of, write_bundle
+from rules.factories_rules import entity, predicate_row, snapshot
+from safetensors.numpy import load_file, save_file
+
+from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundle_files import MANIFEST_BYTES_MAX
+from pagecast.engine.errors import BundleError
+from pagecast.engine.graph import EngineConfig
+from pagecast.engine.manifest import (
+    BUNDLE_FILES,
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    DECODE_FILE,
+    MANIFEST_FILE,
+    TOWER_FILE,
+    VOCABULARY_FILE,
+    Manifest,
+    ModelShape,
+)
+from pagecast.featurestore.snapshot import CatalogSnapshot
+
+FILES = (MANIFEST_FILE, *BUNDLE_FILES)
+
+
+@pytest.fixture
+def copy(bundle_path: Path, tmp_path: Path) -> Path:
+    """A bundle that may be damaged."""
+    return Path(shutil.copytree(bundle_path, tmp_path / "copy"))
+
+
+def sealed_again(copy: Path, **shape: int) -> Path:
+    """The damaged copy with a manifest that matches its files: only what they hold is wrong."""
+    manifest = json.loads((copy / MANIFEST_FILE).read_bytes())
+    return seal_bundle(copy, ModelShape(**(manifest["model"] | shape)))
+
+
+def test_a_bundle_is_loaded_as_it_was_written(
+    bundle: Bundle, bundle_path: Path, catalog: CatalogSnapshot
+) -> None:
+    assert bundle.version == bundle_path.name
+    assert bundle.vocabulary == vocabulary_of(catalog)
+    assert bundle.row_input_RD.shape == (len(catalog.rows) + 1, 16)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=f"{name}: cannot be read"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_truncated_file_is_refused(copy: Path, name: str, share: float) -> None:
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BundleError, match=name):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_flipped_bit_is_refused(copy: Path, name: str) -> None:
+    data = (copy / name).read_bytes()
+    for bit in Random(1).sample(range(8 * len(data)), 30):
+        altered = bytearray(data)
+        altered[bit // 8] ^= 1 << (bit % 8)
+        (copy / name).write_bytes(altered)
+        with pytest.raises(BundleError, match=name):
+            load_bundle(copy)
+    (copy / name).write_bytes(data)
+    load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", BUNDLE_FILES)
+def test_a_file_of_another_bundle_is_refused(
+    copy: Path, name: str, catalog: CatalogSnapshot, tmp_path: Path
+) -> None:
+    larger = snapshot([*catalog.entities, entity("more", "Western")], catalog.rows)
+    other = write_bundle(tmp_path / "other", vocabulary_of(larger), TinyModel(seed=1))
+    shutil.copy(other / name, copy / name)
+    with pytest.raises(BundleError, match=name):
+        load_bundle(copy)
+
+
+def test_a_manifest_of_another_bundle_is_refused(
+    copy: Path, catalog: CatalogSnapshot, tmp_path: Path
+) -> None:
+    other = write_bundle(tmp_path / "other", vocabulary_of(catalog), TinyModel(seed=1))
+    shutil.copy(other / MANIFEST_FILE, copy / MANIFEST_FILE)
+    with pytest.raises(BundleError, match=r"manifest says|altered"):
+        load_bundle(copy)
+
+
+def test_a_version_that_is_not_its_files_is_refused(copy: Path) -> None:
+    manifest = Manifest.unseal((copy / MANIFEST_FILE).read_bytes())
+    forged = manifest.model_copy(update={"version": "0" * 16})
+    (copy / MANIFEST_FILE).write_bytes(forged.seal())
+    with pytest.raises(BundleError, match="`version` is not that of its files"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "notes.txt"])
+def test_only_the_files_of_a_bundle_are_read(copy: Path, name: str) -> None:
+    manifest = Manifest.unseal((copy / MANIFEST_FILE).read_bytes())
+    files = manifest.files | {name: manifest.files[DECODE_FILE]}
+    (copy / MANIFEST_FILE).write_bytes(manifest.model_copy(update={"files": files}).seal())
+    with pytest.raises(BundleError, match="`files` must be"):
+        load_bundle(copy)
+
+
+def test_a_huge_manifest_is_not_read(copy: Path) -> None:
+    (copy / MANIFEST_FILE).write_bytes(b" " * (MANIFEST_BYTES_MAX + 1))
+    with pytest.raises(BundleError, match="at most 1048576 are read"):
+        load_bundle(copy)
+
+
+def test_a_vocabulary_larger_than_the_graphs_is_refused(
+    copy: Path, catalog: CatalogSnapshot
+) -> None:
+    larger = snapshot([*catalog.entities, entity("more", "Comedy")], catalog.rows)
+    (copy / VOCABULARY_FILE).write_text(vocabulary_of(larger).to_json())
+    with pytest.raises(BundleError, match=r"vocabulary.json: of another model"):
+        load_bundle(sealed_again(copy))
+
+
+def test_a_vocabulary_of_other_genres_is_refused(copy: Path, catalog: CatalogSnapshot) -> None:
+    western = snapshot([*catalog.entities[:-1], entity("e59", "Western")], catalog.rows)
+    (copy / VOCABULARY_FILE).write_text(vocabulary_of(western).to_json())
+    with pytest.raises(BundleError, match="genres_EG has shape"):
+        load_bundle(sealed_again(copy))
+
+
+def test_a_vocabulary_of_other_rows_is_refused(copy: Path, catalog: CatalogSnapshot) -> None:
+    more = snapshot(catalog.entities, [*catalog.rows, predicate_row("more")])
+    (copy / VOCABULARY_FILE).write_text(vocabulary_of(more).to_json())
+    with pytest.raises(BundleError, match="row_input_RD has shape"):
+        load_bundle(sealed_again(copy))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"entities": 1}', '{"entities": ["a"]}'])
+def test_what_is_no_vocabulary_is_refused(copy: Path, text: str) -> None:
+    (copy / VOCABULARY_FILE).write_text(text)
+    with pytest.raises(BundleError, match="not a vocabulary"):
+        load_bundle(sealed_again(copy))
+
+
+@pytest.mark.parametrize(
+    ("size", "value"), [("d_model", 32), ("layers", 3), ("kv_heads", 1), ("head_dim", 16)]
+)
+def test_graphs_of_another_shape_than_the_manifest_are_refused(
+    copy: Path, size: str, value: int
+) -> None:
+    with pytest.raises(BundleError, match="has shape"):
+        load_bundle(sealed_again(copy, **{size: value}))
+
+
+def test_graphs_in_each_others_place_are_refused(copy: Path) -> None:
+    shutil.copy(copy / DECODE_FILE, copy / TOWER_FILE)
+    with pytest.raises(BundleError, match=r"entity_tower.onnx: inputs are"):
+        load_bundle(sealed_again(copy))
+
+
+def test_a_file_that_is_no_graph_is_refused(copy: Path) -> None:
+    (copy / DECODE_FILE).write_bytes(b"no graph")
+    with pytest.raises(BundleError, match=r"decode.onnx: onnxruntime refuses it"):
+        load_bundle(sealed_again(copy))
+
+
+@pytest.mark.parametrize("tensor", ["tower.output_ED", "prefill.hidden_BD", "decode.values_LBHSK"])
+def test_graphs_that_compute_otherwise_than_recorded_are_refused(copy: Path, tensor: str) -> None:
+    canary = load_file(copy / CANARY_FILE)
+    canary[tensor][0] += 0.01
+    save_file(canary, copy / CANARY_FILE)
+    with pytest.raises(BundleError, match=f"{tensor} comes out otherwise"):
+        load_bundle(sealed_again(copy))
+
+
+def test_a_canary_without_a_tensor_is_refused(copy: Path) -> None:
+    canary = load_file(copy / CANARY_FILE)
+    del canary["decode.hidden_BSD"]
+    save_file(canary, copy / CANARY_FILE)
+    with pytest.raises(BundleError, match=r"no tensor 'decode.hidden_BSD'"):
+        load_bundle(sealed_again(copy))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_that_are_no_numbers_are_refused(copy: Path, value: float) -> None:
+    checkpoint = load_file(copy / CHECKPOINT_FILE)
+    checkpoint["row_output_RD"][2, 3] = value
+    save_file(checkpoint, copy / CHECKPOINT_FILE)
+    with pytest.raises(BundleError, match="row_output_RD must be finite float32"):
+        load_bundle(sealed_again(copy))
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT_FILE, CANARY_FILE])
+def test_what_is_no_safetensors_is_refused(copy: Path, name: str) -> None:
+    (copy / name).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(BundleError, match=f"{name}: not safetensors"):
+        load_bundle(sealed_again(copy))
+
+
+def test_a_provider_that_is_not_there_is_refused_with_the_remedy(bundle_path: Path) -> None:
+    config = EngineConfig(providers=("CUDAExecutionProvider", "CPUExecutionProvider"))
+    with pytest.raises(BundleError, match="no CUDAExecutionProvider here; install onnxruntime-gpu"):
+        load_bundle(bundle_path, config)

@@ -1,0 +1,290 @@
+"""A page is decoded greedily under the rules, always the same, and stops when told."""
+
+import re
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from engine.factories_engine import prompt_of
+from hypothesis import given, settings
+from rules.factories_rules import SEEDS, facts, random_request, random_snapshot, snapshot
+from rules.page_checker import PageChecker, PlacedRow
+
+from pagecast.engine.bundle import Bundle
+from pagecast.engine.decoder import Decoder
+from pagecast.engine.errors import EngineError
+from pagecast.engine.kv_cache import KvCache
+from pagecast.engine.model import Model
+from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.facts import RulesConfig
+from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd
+from pagecast.v1 import homepage_pb2
+
+PROMPT = prompt_of("e1", "e2", "e3")
+EXACT = DecodeOptions(exact_entities=40)
+
+
+@pytest.fixture
+def model(bundle: Bundle, catalog: CatalogSnapshot) -> Model:
+    return Model(bundle, catalog)
+
+
+@pytest.fixture
+def rules(catalog: CatalogSnapshot) -> PageRules:
+    request = facts(because=("e3",), resume=("e1", "e9"), watched=frozenset({"e1"}), rows=6)
+    return compile_rules(CompiledCatalog(catalog), request, range(40))
+
+
+def rows_of(events: Sequence[PageEvent]) -> list[PlacedRow]:
+    page = []
+    for event in events:
+        if isinstance(event, RowBegun):
+            argument = None if event.argument == NO_ARGUMENT else event.argument
+            page.append(PlacedRow(event.row, argument, ()))
+        elif isinstance(event, EntityChosen):
+            last = page.pop()
+            page.append(PlacedRow(last.row, last.argument, (*last.entities, event.entity)))
+    return page
+
+
+def ended(events: Sequence[PageEvent]) -> PageEnded:
+    assert isinstance(events[-1], PageEnded)
+    return events[-1]
+
+
+def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules) -> None:
+    events = list(decode_page(model, PROMPT, rules))
+    position = -1
+    for event in events[:-1]:
+        if isinstance(event, RowBegun):
+            position += 1
+            entities = 0
+        elif isinstance(event, EntityChosen):
+            assert event.entity_position == entities
+            entities += 1
+        elif isinstance(event, RowEnded):
+            assert event.entities == entities
+            assert event.reason is (RowEnd.FULL if entities == 10 else RowEnd.CANDIDATES_RAN_OUT)
+        assert event.row_position == position
+    letters = {RowBegun: "b", EntityChosen: "c", RowEnded: "e", PageEnded: "E"}
+    assert re.fullmatch("(bc+e)+E", "".join(letters[type(event)] for event in events))
+    end = ended(events)
+    assert end.rows == position + 1 == len(rows_of(events))
+    assert end.finish_reason == homepage_pb2.FINISH_REASON_ROWS
+    assert end.rows_cut_short == 1
+
+
+def test_the_page_keeps_its_rules(model: Model, rules: PageRules, catalog: CatalogSnapshot) -> None:
+    request = facts(because=("e3",), resume=("e1", "e9"), watched=frozenset({"e1"}), rows=6)
+    checker = PageChecker(catalog, request, range(40), RulesConfig())
+    for exact_entities in (0, 3, 40):
+        options = DecodeOptions(exact_entities=exact_entities)
+        events = list(decode_page(model, PROMPT, rules, options))
+        checker.check(rows_of(events), ended(events).finish_reason)
+
+
+def test_the_same_inputs_give_the_same_page(bundle: Bundle, catalog: CatalogSnapshot) -> None:
+    def page() -> list[PageEvent]:
+        rules = compile_rules(CompiledCatalog(catalog), facts(), range(40))
+        return list(decode_page(Model(bundle, catalog), PROMPT, rules))
+
+    assert page() == page()
+
+
+def test_the_prompt_decides_the_page(model: Model, rules: PageRules) -> None:
+    pages = [
+        rows_of(list(decode_page(model, prompt_of(*ids), rules)))
+        for ids in ((), ("e1", "e2", "e3"), ("e40", "e50"))
+    ]
+    assert pages[0] != pages[1] != pages[2]
+
+
+def test_a_page_is_the_same_whatever_the_buffers_held_before(
+    model: Model, rules: PageRules
+) -> None:
+    fresh = list(decode_page(model, PROMPT, rules))
+    list(decode_page(model, prompt_of(*["e9"] * 100), rules))
+    assert list(decode_page(model, PROMPT, rules)) == fresh
+
+
+def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogSnapshot) -> None:
+    everything = catalog.entities[0]
+    launched = [
+        type(everything)(
+            entity_id=f"new-{kind}", kind=kind, title="New", number=2, changed_at_ms=0,
+            genres=("Comedy",), attributes={},
+        )
+        for kind in (1, 3, 4)
+    ]  # fmt: skip
+    newer = snapshot([*catalog.entities, *launched], catalog.rows, 2)
+    rules = compile_rules(CompiledCatalog(newer), facts(rows=6, entities_per_row=40), ())
+    grown = Model(model.bundle, newer, older=model)
+    placed = {e for row in rows_of(list(decode_page(grown, PROMPT, rules))) for e in row.entities}
+    assert {60, 61, 62} <= placed
+
+
+@pytest.mark.parametrize(
+    ("exact_entities", "runs_per_row"), [(0, 2), (1, 3), (3, 5), (9, 11), (10, 11), (40, 11)]
+)
+def test_exact_entities_are_decoded_one_by_one_and_the_rest_from_one_run(
+    bundle: Bundle, catalog: CatalogSnapshot, exact_entities: int, runs_per_row: int
+) -> None:
+    rows = [catalog.rows[0], catalog.rows[1]]
+    small = snapshot(catalog.entities, rows)
+    rules = compile_rules(CompiledCatalog(small), facts(rows=2), ())
+    options = DecodeOptions(exact_entities=exact_entities)
+    events = list(decode_page(Model(bundle, small), PROMPT, rules, options))
+    # The prompt is one run; the last row's tail is chosen and never fed.
+    assert ended(events).runs == 1 + 2 * runs_per_row - 1
+
+
+@pytest.mark.parametrize("exact_entities", [9, 10, 40])
+def test_as_many_exact_entities_as_a_row_has_is_exact(
+    model: Model, rules: PageRules, exact_entities: int
+) -> None:
+    options = DecodeOptions(exact_entities=exact_entities)
+    page = rows_of(list(decode_page(model, PROMPT, rules, options)))
+    assert page == rows_of(list(decode_page(model, PROMPT, rules, EXACT)))
+
+
+def test_the_exact_part_of_the_first_row_is_that_of_the_exact_page(
+    model: Model, rules: PageRules
+) -> None:
+    exact = rows_of(list(decode_page(model, PROMPT, rules, EXACT)))[0]
+    hybrid = rows_of(list(decode_page(model, PROMPT, rules, DecodeOptions(exact_entities=3))))[0]
+    assert hybrid.entities[:4] == exact.entities[:4]
+
+
+def replayed(
+    model: Model, rules: PageRules, events: Sequence[PageEvent], exact_entities: int
+) -> Iterator[tuple[float, float]]:
+    """Each choice's log-probability, and the same computed again: one token at a time, with the
+    masks of a state of its own, over all entities, in float64."""
+    decoder = Decoder(model, KvCache(model.bundle.manifest.model, 512))
+    state = PageState(rules)
+    hidden_D = decoder.prefill(PROMPT)
+    for event in events:
+        if isinstance(event, RowBegun):
+            logits = model.row_output_RD.astype(np.float64) @ hidden_D
+            yield event.log_probability, log_softmax(logits, state.row_mask_R, event.row)
+            argument = state.begin_row(event.row)
+            token_D = model.row_input_RD[event.row].copy()
+            if argument != NO_ARGUMENT:
+                token_D += model.entities.input_ND[argument]
+            hidden_D = decoder.feed(token_D[None])
+        elif isinstance(event, EntityChosen):
+            if event.entity_position <= exact_entities:
+                logits = model.entities.output_ND.astype(np.float64) @ hidden_D
+            yield event.log_probability, log_softmax(logits, state.entity_mask_N, event.entity)
+            state.place(event.entity)
+            hidden_D = decoder.feed(model.entities.input_ND[[event.entity]])
+        elif isinstance(event, RowEnded):
+            assert state.end_row() is event.reason
+
+
+def log_softmax(logits, mask, chosen: int) -> float:  # type: ignore[no-untyped-def]
+    eligible = logits[mask]
+    top = eligible.max()
+    return float(logits[chosen] - top - np.log(np.exp(eligible - top).sum()))
+
+
+@pytest.mark.parametrize("exact_entities", [0, 3, 40])
+def test_log_probabilities_are_those_under_the_masks(
+    model: Model, rules: PageRules, exact_entities: int
+) -> None:
+    events = list(decode_page(model, PROMPT, rules, DecodeOptions(exact_entities=exact_entities)))
+    pairs = list(replayed(model, rules, events, exact_entities))
+    assert len(pairs) == len([e for e in events if isinstance(e, RowBegun | EntityChosen)])
+    recorded, computed = zip(*pairs, strict=True)
+    np.testing.assert_allclose(recorded, computed, atol=1e-4)
+    assert max(recorded) <= 0
+    assert min(recorded) < 0
+
+
+@pytest.mark.parametrize("until", [0, 1, 2, 7, 12, 30])
+def test_a_cancelled_page_makes_at_most_the_event_in_hand(
+    model: Model, rules: PageRules, until: int
+) -> None:
+    events: list[PageEvent] = []
+    for event in decode_page(model, PROMPT, rules, cancelled=lambda: len(events) > until):
+        events.append(event)  # noqa: PERF402 - `cancelled` looks at the list as it grows
+    assert len(events) <= until + 2 < len(list(decode_page(model, PROMPT, rules)))
+    assert not any(isinstance(event, PageEnded) for event in events)
+
+
+def test_a_page_cancelled_before_it_began_does_nothing(model: Model, rules: PageRules) -> None:
+    assert list(decode_page(model, PROMPT, rules, cancelled=lambda: True)) == []
+
+
+def test_a_closed_page_gives_its_buffers_back(model: Model, rules: PageRules) -> None:
+    events = decode_page(model, PROMPT, rules)
+    next(events)
+    with model.caches.borrow(1) as other:
+        pass
+    events.close()
+    with model.caches.borrow(1) as again:
+        assert again is not other
+    assert list(events) == []
+
+
+def test_logits_that_are_no_numbers_end_the_page_with_an_error(
+    model: Model, rules: PageRules
+) -> None:
+    model.entities.output_ND[:] = np.nan
+    events = decode_page(model, PROMPT, rules)
+    assert isinstance(next(events), RowBegun)
+    with pytest.raises(EngineError, match="the model's best logit is nan"):
+        list(events)
+
+
+def test_rules_of_another_catalog_are_refused(model: Model, catalog: CatalogSnapshot) -> None:
+    newer = snapshot(catalog.entities, catalog.rows, 9)
+    rules = compile_rules(CompiledCatalog(newer), facts(), ())
+    with pytest.raises(ValueError, match="rules for catalog number 9, model for 1"):
+        decode_page(model, PROMPT, rules)
+
+
+def test_options_outside_their_bounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="exact_entities must be at least 0"):
+        DecodeOptions(exact_entities=-1)
+
+
+def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(
+    bundle: Bundle, catalog: CatalogSnapshot
+) -> None:
+    for nothing in (snapshot([]), snapshot(catalog.entities), snapshot([], catalog.rows)):
+        rules = compile_rules(CompiledCatalog(nothing), facts(), ())
+        (event,) = decode_page(Model(bundle, nothing), PROMPT, rules)
+        assert ended([event]).finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+
+
+LIMITS = RulesConfig(
+    row_entities_min=2,
+    popular_entities_max=3,
+    recent_entities_max=3,
+    continue_entities_max=2,
+    because_arguments_max=2,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(random=SEEDS)
+def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
+    catalog, request = random_snapshot(random), random_request(random)
+    entities = range(len(catalog.entities))
+    popular = random.sample(entities, random.randint(0, len(entities)))
+    model = Model(bundle, catalog)
+    # Weights that give large, equal and ordinary logits alike.
+    model.entities.output_ND[:] *= random.choice((0.0, 1.0, 1e4))
+    model.row_output_RD[:] *= random.choice((0.0, 1.0, 1e4))
+    rules = compile_rules(CompiledCatalog(catalog), request, popular, LIMITS)
+    options = DecodeOptions(exact_entities=random.randint(0, 5))
+    events = list(decode_page(model, prompt_of("e1", "nobody"), rules, options))
+    PageChecker(catalog, request, popular, LIMITS).check(
+        rows_of(events), ended(events).finish_reason
+    )
