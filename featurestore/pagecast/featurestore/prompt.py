@@ -30,7 +30,11 @@ class Prompt:
     request: RequestHalf
 
     def to_bytes(self) -> bytes:
-        """Serialises canonically: equal prompts, and only they, give equal bytes."""
+        """Serialises canonically all that the model can see.
+
+        Session ids and the time of a profile are not among it: prompts that differ in these alone
+        give equal bytes.
+        """
         return _canonical(self).SerializeToString(deterministic=True)
 
     def sha256(self) -> str:

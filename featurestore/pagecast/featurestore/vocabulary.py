@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.history import Action, Step
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogEntity
 
 SEGMENT_PROFILE, SEGMENT_STEP = 1, 2
@@ -111,7 +111,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
-        """Raises ValueError or TypeError if `text` is not what `to_json` makes."""
+        """Raises ValueError, TypeError or AttributeError if `text` is not what `to_json` makes."""
         return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
 
 
@@ -134,7 +134,7 @@ def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
     positions = len(steps) + 2
     fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
     _encode_profile(fields_TF, prompt, vocabulary)
-    requests = [*steps, request]
+    requests: list[Step | RequestHalf] = [*steps, request]
     at_ms = np.array([*(s.occurred_at_ms for s in steps), request.at_ms], dtype=np.int64)
     body_TF = fields_TF[1:]
     body_TF[:, _at("segment")] = SEGMENT_STEP
@@ -203,13 +203,14 @@ def _log_bucket(values: npt.ArrayLike, buckets: int) -> npt.NDArray[np.int64]:
 def _season(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """1 to 4: December to February, March to May, and so on."""
     month = at_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % 12
-    return 1 + ((month + 1) % 12) // 3
+    season: npt.NDArray[np.int64] = 1 + ((month + 1) % 12) // 3
+    return season
 
 
 def _year(entity: CatalogEntity) -> int:
     """`attributes.year` where the operator says it, else the year of release; 0 if unknown."""
     text = entity.attributes.get("year", "")
-    if text.isdigit():
+    if text.isdecimal():
         year = int(text)
     elif entity.released_at_ms is not None:
         moment = np.datetime64(entity.released_at_ms, "ms").astype("datetime64[Y]")

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagecast/v1/catalog.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x02\n\x12\x41vailabilityWindow\x12%\n\x07\x63ountry\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:y\xbaHv\x1at\n\x19\x61vailability_window.order\x12\x18until must be after from\x1a=!has(this.from) || !has(this.until) || this.from < this.until\"N\n\x10\x43ontentEmbedding\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@\x12!\n\x06values\x18\x02 \x03(\x02\x42\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x80 \"\x04\n\x02@\x01\"\xdc\x04\n\x06\x45ntity\x12\x1d\n\tentity_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x17.pagecast.v1.EntityKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x08\x12 \n\x06genres\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10 \"\x06r\x04\x10\x01(@\x12#\n\tlanguages\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01(#\x12+\n\tcountries\x18\x06 \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10@\"\x0er\x0c\x32\n^[A-Z]{2}$\x12\x19\n\x08maturity\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x15\x12/\n\x0breleased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x0c\x61vailability\x18\t \x03(\x0b\x32\x1f.pagecast.v1.AvailabilityWindowB\t\xbaH\x06\x92\x01\x03\x10\x80\x04\x12P\n\nattributes\x18\n \x03(\x0b\x32#.pagecast.v1.Entity.AttributesEntryB\x17\xbaH\x14\x9a\x01\x11\x10@\"\x06r\x04\x10\x01(@*\x05r\x03(\x80\x08\x12;\n\nembeddings\x18\x0b \x03(\x0b\x32\x1d.pagecast.v1.ContentEmbeddingB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12!\n\x07\x64\x65vices\x18\x0c \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x10\"\x06r\x04\x10\x01( \x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x03\n\x07\x43ompare\x12o\n\tattribute\x18\x01 \x01(\tB\\\xbaHYrW2U^(kind|genre|language|country|maturity|released_at_ms|entity_id|attributes\\..{1,64})$\x12\x37\n\ncomparison\x18\x02 \x01(\x0e\x32\x17.pagecast.v1.ComparisonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x06values\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\x80\x08\"\x05r\x03(\x80\x08:\xbc\x01\xbaH\xb8\x01\x1a\xb5\x01\n\x15\x63ompare.single_number\x12\x36\x61n ordered comparison takes exactly one decimal number\x1a\x64this.comparison == 1 || (size(this.values) == 1 && this.values[0].matches(\'^-?[0-9]+([.][0-9]+)?$\'))\"?\n\nPredicates\x12\x31\n\x05items\x18\x01 \x03(\x0b\x32\x16.pagecast.v1.PredicateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"\xd9\x01\n\tPredicate\x12&\n\x03\x61ll\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.PredicatesH\x00\x12&\n\x03\x61ny\x18\x02 \x01(\x0b\x32\x17.pagecast.v1.PredicatesH\x00\x12%\n\x03not\x18\x03 \x01(\x0b\x32\x16.pagecast.v1.PredicateH\x00\x12\'\n\x07\x63ompare\x18\x04 \x01(\x0b\x32\x14.pagecast.v1.CompareH\x00\x12\x1d\n\neverything\x18\x05 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x42\r\n\x04node\x12\x05\xbaH\x02\x08\x01\"\x84\x02\n\x03Row\x12\x1a\n\x06row_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x08\x12+\n\tpredicate\x18\x03 \x01(\x0b\x32\x16.pagecast.v1.PredicateH\x00\x12\x34\n\x06source\x18\x04 \x01(\x0e\x32\x16.pagecast.v1.RowSourceB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12\x19\n\x03pin\x18\x05 \x01(\rB\x07\xbaH\x04*\x02\x10(H\x01\x88\x01\x01\x12+\n\x10\x66irst_entity_ids\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10(\"\x07r\x05\x10\x01(\x80\x02\x42\x13\n\ncandidates\x12\x05\xbaH\x02\x08\x01\x42\x06\n\x04_pin\"\xfc\x01\n\rCatalogChange\x12\x37\n\x0boccurred_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12,\n\rupsert_entity\x18\x02 \x01(\x0b\x32\x13.pagecast.v1.EntityH\x00\x12&\n\x10retire_entity_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02H\x00\x12&\n\nupsert_row\x18\x04 \x01(\x0b\x32\x10.pagecast.v1.RowH\x00\x12#\n\rretire_row_id\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02H\x00\x42\x0f\n\x06\x63hange\x12\x05\xbaH\x02\x08\x01*\x88\x01\n\nEntityKind\x12\x1b\n\x17\x45NTITY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTITY_KIND_MOVIE\x10\x01\x12\x14\n\x10\x45NTITY_KIND_SHOW\x10\x02\x12\x14\n\x10\x45NTITY_KIND_GAME\x10\x03\x12\x1a\n\x16\x45NTITY_KIND_LIVE_EVENT\x10\x04*q\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x11\n\rCOMPARISON_IN\x10\x01\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03*\x87\x01\n\tRowSource\x12\x1a\n\x16ROW_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12ROW_SOURCE_POPULAR\x10\x01\x12\x15\n\x11ROW_SOURCE_RECENT\x10\x02\x12\x17\n\x13ROW_SOURCE_CONTINUE\x10\x03\x12\x16\n\x12ROW_SOURCE_BECAUSE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagecast/v1/catalog.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x02\n\x12\x41vailabilityWindow\x12%\n\x07\x63ountry\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:y\xbaHv\x1at\n\x19\x61vailability_window.order\x12\x18until must be after from\x1a=!has(this.from) || !has(this.until) || this.from < this.until\"N\n\x10\x43ontentEmbedding\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@\x12!\n\x06values\x18\x02 \x03(\x02\x42\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x80 \"\x04\n\x02@\x01\"\xf1\x04\n\x06\x45ntity\x12\x32\n\tentity_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x17.pagecast.v1.EntityKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x08\x12 \n\x06genres\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10 \"\x06r\x04\x10\x01(@\x12#\n\tlanguages\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01(#\x12+\n\tcountries\x18\x06 \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10@\"\x0er\x0c\x32\n^[A-Z]{2}$\x12\x19\n\x08maturity\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x15\x12/\n\x0breleased_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12@\n\x0c\x61vailability\x18\t \x03(\x0b\x32\x1f.pagecast.v1.AvailabilityWindowB\t\xbaH\x06\x92\x01\x03\x10\x80\x04\x12P\n\nattributes\x18\n \x03(\x0b\x32#.pagecast.v1.Entity.AttributesEntryB\x17\xbaH\x14\x9a\x01\x11\x10@\"\x06r\x04\x10\x01(@*\x05r\x03(\x80\x08\x12;\n\nembeddings\x18\x0b \x03(\x0b\x32\x1d.pagecast.v1.ContentEmbeddingB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12!\n\x07\x64\x65vices\x18\x0c \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x10\"\x06r\x04\x10\x01( \x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x03\n\x07\x43ompare\x12o\n\tattribute\x18\x01 \x01(\tB\\\xbaHYrW2U^(kind|genre|language|country|maturity|released_at_ms|entity_id|attributes\\..{1,64})$\x12\x37\n\ncomparison\x18\x02 \x01(\x0e\x32\x17.pagecast.v1.ComparisonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x06values\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\x80\x08\"\x05r\x03(\x80\x08:\xbc\x01\xbaH\xb8\x01\x1a\xb5\x01\n\x15\x63ompare.single_number\x12\x36\x61n ordered comparison takes exactly one decimal number\x1a\x64this.comparison == 1 || (size(this.values) == 1 && this.values[0].matches(\'^-?[0-9]+([.][0-9]+)?$\'))\"?\n\nPredicates\x12\x31\n\x05items\x18\x01 \x03(\x0b\x32\x16.pagecast.v1.PredicateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10@\"\xd9\x01\n\tPredicate\x12&\n\x03\x61ll\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.PredicatesH\x00\x12&\n\x03\x61ny\x18\x02 \x01(\x0b\x32\x17.pagecast.v1.PredicatesH\x00\x12%\n\x03not\x18\x03 \x01(\x0b\x32\x16.pagecast.v1.PredicateH\x00\x12\'\n\x07\x63ompare\x18\x04 \x01(\x0b\x32\x14.pagecast.v1.CompareH\x00\x12\x1d\n\neverything\x18\x05 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x42\r\n\x04node\x12\x05\xbaH\x02\x08\x01\"\xae\x02\n\x03Row\x12/\n\x06row_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x08\x12+\n\tpredicate\x18\x03 \x01(\x0b\x32\x16.pagecast.v1.PredicateH\x00\x12\x34\n\x06source\x18\x04 \x01(\x0e\x32\x16.pagecast.v1.RowSourceB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x00\x12\x19\n\x03pin\x18\x05 \x01(\rB\x07\xbaH\x04*\x02\x10(H\x01\x88\x01\x01\x12@\n\x10\x66irst_entity_ids\x18\x06 \x03(\tB&\xbaH#\x92\x01 \x10(\"\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$B\x13\n\ncandidates\x12\x05\xbaH\x02\x08\x01\x42\x06\n\x04_pin\"\xa6\x02\n\rCatalogChange\x12\x37\n\x0boccurred_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12,\n\rupsert_entity\x18\x02 \x01(\x0b\x32\x13.pagecast.v1.EntityH\x00\x12;\n\x10retire_entity_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x12&\n\nupsert_row\x18\x04 \x01(\x0b\x32\x10.pagecast.v1.RowH\x00\x12\x38\n\rretire_row_id\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x42\x0f\n\x06\x63hange\x12\x05\xbaH\x02\x08\x01*\x88\x01\n\nEntityKind\x12\x1b\n\x17\x45NTITY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTITY_KIND_MOVIE\x10\x01\x12\x14\n\x10\x45NTITY_KIND_SHOW\x10\x02\x12\x14\n\x10\x45NTITY_KIND_GAME\x10\x03\x12\x1a\n\x16\x45NTITY_KIND_LIVE_EVENT\x10\x04*q\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x11\n\rCOMPARISON_IN\x10\x01\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03*\x87\x01\n\tRowSource\x12\x1a\n\x16ROW_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12ROW_SOURCE_POPULAR\x10\x01\x12\x15\n\x11ROW_SOURCE_RECENT\x10\x02\x12\x17\n\x13ROW_SOURCE_CONTINUE\x10\x03\x12\x16\n\x12ROW_SOURCE_BECAUSE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTITY_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_ENTITY_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_ENTITY'].fields_by_name['entity_id']._loaded_options = None
-  _globals['_ENTITY'].fields_by_name['entity_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
+  _globals['_ENTITY'].fields_by_name['entity_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_ENTITY'].fields_by_name['kind']._loaded_options = None
   _globals['_ENTITY'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_ENTITY'].fields_by_name['title']._loaded_options = None
@@ -82,7 +82,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROW'].oneofs_by_name['candidates']._loaded_options = None
   _globals['_ROW'].oneofs_by_name['candidates']._serialized_options = b'\272H\002\010\001'
   _globals['_ROW'].fields_by_name['row_id']._loaded_options = None
-  _globals['_ROW'].fields_by_name['row_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
+  _globals['_ROW'].fields_by_name['row_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_ROW'].fields_by_name['title']._loaded_options = None
   _globals['_ROW'].fields_by_name['title']._serialized_options = b'\272H\007r\005\020\001(\200\010'
   _globals['_ROW'].fields_by_name['source']._loaded_options = None
@@ -90,37 +90,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROW'].fields_by_name['pin']._loaded_options = None
   _globals['_ROW'].fields_by_name['pin']._serialized_options = b'\272H\004*\002\020('
   _globals['_ROW'].fields_by_name['first_entity_ids']._loaded_options = None
-  _globals['_ROW'].fields_by_name['first_entity_ids']._serialized_options = b'\272H\016\222\001\013\020(\"\007r\005\020\001(\200\002'
+  _globals['_ROW'].fields_by_name['first_entity_ids']._serialized_options = b'\272H#\222\001 \020(\"\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CATALOGCHANGE'].oneofs_by_name['change']._loaded_options = None
   _globals['_CATALOGCHANGE'].oneofs_by_name['change']._serialized_options = b'\272H\002\010\001'
   _globals['_CATALOGCHANGE'].fields_by_name['occurred_at']._loaded_options = None
   _globals['_CATALOGCHANGE'].fields_by_name['occurred_at']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CATALOGCHANGE'].fields_by_name['retire_entity_id']._loaded_options = None
-  _globals['_CATALOGCHANGE'].fields_by_name['retire_entity_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
+  _globals['_CATALOGCHANGE'].fields_by_name['retire_entity_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CATALOGCHANGE'].fields_by_name['retire_row_id']._loaded_options = None
-  _globals['_CATALOGCHANGE'].fields_by_name['retire_row_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
-  _globals['_ENTITYKIND']._serialized_start=2274
-  _globals['_ENTITYKIND']._serialized_end=2410
-  _globals['_COMPARISON']._serialized_start=2412
-  _globals['_COMPARISON']._serialized_end=2525
-  _globals['_ROWSOURCE']._serialized_start=2528
-  _globals['_ROWSOURCE']._serialized_end=2663
+  _globals['_CATALOGCHANGE'].fields_by_name['retire_row_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_ENTITYKIND']._serialized_start=2379
+  _globals['_ENTITYKIND']._serialized_end=2515
+  _globals['_COMPARISON']._serialized_start=2517
+  _globals['_COMPARISON']._serialized_end=2630
+  _globals['_ROWSOURCE']._serialized_start=2633
+  _globals['_ROWSOURCE']._serialized_end=2768
   _globals['_AVAILABILITYWINDOW']._serialized_start=105
   _globals['_AVAILABILITYWINDOW']._serialized_end=372
   _globals['_CONTENTEMBEDDING']._serialized_start=374
   _globals['_CONTENTEMBEDDING']._serialized_end=452
   _globals['_ENTITY']._serialized_start=455
-  _globals['_ENTITY']._serialized_end=1059
-  _globals['_ENTITY_ATTRIBUTESENTRY']._serialized_start=1010
-  _globals['_ENTITY_ATTRIBUTESENTRY']._serialized_end=1059
-  _globals['_COMPARE']._serialized_start=1062
-  _globals['_COMPARE']._serialized_end=1468
-  _globals['_PREDICATES']._serialized_start=1470
-  _globals['_PREDICATES']._serialized_end=1533
-  _globals['_PREDICATE']._serialized_start=1536
-  _globals['_PREDICATE']._serialized_end=1753
-  _globals['_ROW']._serialized_start=1756
-  _globals['_ROW']._serialized_end=2016
-  _globals['_CATALOGCHANGE']._serialized_start=2019
-  _globals['_CATALOGCHANGE']._serialized_end=2271
+  _globals['_ENTITY']._serialized_end=1080
+  _globals['_ENTITY_ATTRIBUTESENTRY']._serialized_start=1031
+  _globals['_ENTITY_ATTRIBUTESENTRY']._serialized_end=1080
+  _globals['_COMPARE']._serialized_start=1083
+  _globals['_COMPARE']._serialized_end=1489
+  _globals['_PREDICATES']._serialized_start=1491
+  _globals['_PREDICATES']._serialized_end=1554
+  _globals['_PREDICATE']._serialized_start=1557
+  _globals['_PREDICATE']._serialized_end=1774
+  _globals['_ROW']._serialized_start=1777
+  _globals['_ROW']._serialized_end=2079
+  _globals['_CATALOGCHANGE']._serialized_start=2082
+  _globals['_CATALOGCHANGE']._serialized_end=2376
 # @@protoc_insertion_point(module_scope)
