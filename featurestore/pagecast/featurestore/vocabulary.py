@@ -197,14 +197,14 @@ def _indices(names: Iterable[str]) -> dict[str, int]:
 def _log_bucket(values: npt.ArrayLike, buckets: int) -> npt.NDArray[np.int64]:
     """1 + floor(log2(1 + value)), at most `buckets` - 1; negative values count as 0."""
     positive = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
-    return np.minimum(1 + np.floor(np.log2(1.0 + positive)), buckets - 1).astype(np.int64)
+    buckets_of = np.minimum(1 + np.floor(np.log2(1.0 + positive)), buckets - 1)
+    return np.asarray(buckets_of, dtype=np.int64)
 
 
 def _season(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """1 to 4: December to February, March to May, and so on."""
     month = at_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % 12
-    season: npt.NDArray[np.int64] = 1 + ((month + 1) % 12) // 3
-    return season
+    return np.asarray(1 + ((month + 1) % 12) // 3, dtype=np.int64)
 
 
 def _year(entity: CatalogEntity) -> int:
