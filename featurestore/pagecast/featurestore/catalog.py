@@ -23,7 +23,7 @@ from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.v1 import catalog_pb2
 
 POLL_MS = 250
-"""A change is on pages within a second (design): this, and the embedding of what changed."""
+"""A change is on pages within a second: this, and the embedding of what changed."""
 
 _CONSUMER = "catalog"
 

@@ -31,7 +31,7 @@ class Definitions:
     def of(cls, offline: Path) -> "Definitions":
         """The definitions for the offline log below `offline`.
 
-        Histories are pushed: Feast's joins and materialisation are not used (streaming_facts), so
+        Histories are pushed: Feast's joins and materialisation are not used (docs/facts.md), so
         that the sources only say where the events are from which a history is folded.
         """
         user = Entity(

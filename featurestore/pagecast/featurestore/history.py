@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 STEPS_MAX = 512
-"""Steps in a window. Above it prefill no longer fits a page's time (serving_facts)."""
+"""Steps in a window. Above it prefill no longer fits a page's time (docs/facts.md)."""
 
 STEPS_EVICTED_TOGETHER = 128
 """A full window drops this many at once: one by one, every step would void a cached prefix."""

@@ -129,7 +129,7 @@ class EncodedPrompt:
 
 
 def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
-    """Encodes a prompt (papers.md 3.1: request-time half of t, post-action half of t-1)."""
+    """Encodes a prompt (docs/papers.md 3.1: request-time half of t, post-action half of t-1)."""
     steps, request = prompt.steps, prompt.request
     positions = len(steps) + 2
     fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
