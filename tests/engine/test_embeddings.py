@@ -81,6 +81,8 @@ def test_an_entity_the_catalog_lost_is_embedded_by_its_id(
     again = EntityTable(bundle, snapshot(catalog.entities[:6], number=2), table)
     np.testing.assert_allclose(again.prompt_inputs(["e7", "e8"]), lost_TD, rtol=1e-5)
     np.testing.assert_array_equal(again.prompt_inputs(["e5"])[0], again.input_ND[5])
+    smaller = EntityTable(bundle, snapshot(catalog.entities[:2], number=3), again)
+    assert np.abs(smaller.prompt_inputs(["e3"])).max() > 0
 
 
 def test_an_entity_that_embeds_to_no_number_is_an_error(

@@ -218,7 +218,10 @@ def test_a_cancelled_page_makes_at_most_the_event_in_hand(
 
 
 def test_a_page_cancelled_before_it_began_does_nothing(model: Model, rules: PageRules) -> None:
-    assert list(decode_page(model, PROMPT, rules, cancelled=lambda: True)) == []
+    unread = prompt_of(*["e1"] * 600)
+    assert list(decode_page(model, unread, rules, cancelled=lambda: True)) == []
+    with pytest.raises(EngineError, match="a prompt of 600 steps"):
+        list(decode_page(model, unread, rules))
 
 
 def test_a_closed_page_gives_its_buffers_back(model: Model, rules: PageRules) -> None:

@@ -72,6 +72,14 @@ def test_without_a_queue_a_free_slot_still_takes_a_job() -> None:
     pool.close()
 
 
+def test_a_slot_is_free_again_when_its_result_is_there() -> None:
+    pool = Slots(slots_max=1, waiting_max=0)
+    for i in range(200):
+        assert pool.submit(lambda cancelled, i=i: i).future.result(PATIENCE_S) == i  # type: ignore[misc]
+    assert pool.in_use == 0
+    pool.close()
+
+
 def test_jobs_run_in_the_order_they_came(slots: Slots) -> None:
     order: list[int] = []
     gate = Gate()

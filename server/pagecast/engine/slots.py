@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -56,17 +57,16 @@ class Ticket(Generic[T]):
     def cancelled(self) -> bool:
         return self._cancelled.is_set()
 
-    def run(self) -> None:
-        """Runs the job, unless it was cancelled. Called by the slot's thread."""
+    def run(self) -> Callable[[], None]:
+        """Runs the job, unless it was cancelled; returns what tells the waiting of its end."""
         if not self.future.set_running_or_notify_cancel():
-            return
+            return lambda: None
         self._begun_s = time.monotonic()
         try:
             result = self._job(self.cancelled)
         except BaseException as error:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
+            return partial(self.future.set_exception, error)
+        return partial(self.future.set_result, result)
 
 
 class Slots:
@@ -125,9 +125,11 @@ class Slots:
 
     def _serve(self) -> None:
         while (ticket := self._next()) is not None:
-            ticket.run()
+            tell = ticket.run()
+            # The slot is free before anyone hears of it, or who asks at once would be refused.
             with self._changed:
-                self._running.discard(ticket)
+                self._running.remove(ticket)
+            tell()
 
     def _next(self) -> Ticket[Any] | None:
         with self._changed:
