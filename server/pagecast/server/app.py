@@ -95,13 +95,13 @@ class PagecastServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._metrics = Metrics()
+        self.metrics = Metrics()
         self._calls = CallsInFlight()
         self._health = HealthServicer()
 
     async def start(self) -> Listening:
         """Opens everything, then listens. Raises PortTakenError and what the stores raise."""
-        self._resources = await asyncio.to_thread(Resources.open, self._config, self._metrics)
+        self._resources = await asyncio.to_thread(Resources.open, self._config, self.metrics)
         try:
             listening = await self._listen()
         except BaseException:
@@ -113,7 +113,7 @@ class PagecastServer:
     async def _listen(self) -> Listening:
         config = self._config
         self._server = grpc.aio.server(
-            interceptors=[RequestInterceptor(self._metrics, self._calls)],
+            interceptors=[RequestInterceptor(self.metrics, self._calls)],
             options=_OPTIONS,
             maximum_concurrent_rpcs=RPCS_MAX,
         )
@@ -127,7 +127,7 @@ class PagecastServer:
             ) from error
         try:
             self._http, _ = start_http_server(
-                config.metrics_port, addr="127.0.0.1", registry=self._metrics.registry
+                config.metrics_port, addr="127.0.0.1", registry=self.metrics.registry
             )
         except OSError as error:
             raise PortTakenError(
@@ -154,7 +154,7 @@ class PagecastServer:
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(
-            HomepageService(self._config, self._resources, self._metrics), server
+            HomepageService(self._config, self._resources, self.metrics), server
         )
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
             FeatureService(self._resources.users), server

@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._version = ""
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.time_to_first_row = self._histogram(
@@ -47,7 +48,7 @@ class Metrics:
         )
         self.model_info = Gauge(
             "pagecast_model_info",
-            "1 for the model version that decodes new pages.",
+            "1 for the model version that decodes new pages, 0 for those before it.",
             ["version"],
             registry=self.registry,
         )
@@ -64,6 +65,14 @@ class Metrics:
             "PageServed records by outcome: sent, lost (buffer full) or failed.",
             "outcome",
         )
+
+    def name_model(self, version: str) -> None:
+        """New pages are decoded by `version`; "" for no model."""
+        if self._version and self._version != version:
+            self.model_info.labels(version=self._version).set(0)
+        if version:
+            self.model_info.labels(version=version).set(1)
+        self._version = version
 
     def _counter(self, name: str, documentation: str, label: str) -> Counter:
         return Counter(name, documentation, [label], registry=self.registry)

@@ -123,11 +123,9 @@ class Servings:
             )
 
     def _publish(self, serving: Serving) -> None:
-        self._current = serving
+        self._metrics.name_model("" if serving.model is None else serving.model.version)
         self._metrics.catalog_number.set(serving.snapshot.number)
-        self._metrics.model_info.clear()
-        if serving.model is not None:
-            self._metrics.model_info.labels(version=serving.model.version).set(1)
+        self._current = serving
 
 
 def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[FloatArray, Indices]:

@@ -1,0 +1,25 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from server.factories_server import House, catalog_changes
+
+# Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
+settings.register_profile("server", deadline=None, max_examples=50)
+settings.load_profile("server")
+
+
+@pytest.fixture
+def empty_house(tmp_path: Path) -> Iterator[House]:
+    """A house nobody has published to."""
+    house = House(tmp_path / "state")
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def house(empty_house: House) -> House:
+    """A house with a catalog, and neither users nor a model."""
+    empty_house.change(*catalog_changes())
+    return empty_house
