@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import apply_event
@@ -34,7 +35,7 @@ DAY_MS = 86_400_000
 
 SMALL = TinyModel()
 
-SLOW = TinyModel(d_model=256, layers=6, heads=4, head_dim=64, mlp=2048)
+SLOW = TinyModel(d_model=128, layers=3, heads=2, head_dim=64, mlp=1024)
 """Some milliseconds a decode step: a page that can be caught in the act."""
 
 LONG_PAGE = {"rows": 7, "entities_per_row": 40, "exact_entities": 40}
@@ -132,6 +133,10 @@ class Served:
 
     async def page(self, user_id: str, **fields: object) -> "Page":
         return Page([message async for message in self.stream(user_id, **fields)])
+
+    @property
+    def slots(self) -> Slots:
+        return self.server.resources.slots
 
     def metric(self, name: str, **labels: str) -> float:
         return self.server.metrics.registry.get_sample_value(name, labels) or 0.0

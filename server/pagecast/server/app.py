@@ -101,11 +101,11 @@ class PagecastServer:
 
     async def start(self) -> Listening:
         """Opens everything, then listens. Raises PortTakenError and what the stores raise."""
-        self._resources = await asyncio.to_thread(Resources.open, self._config, self.metrics)
+        self.resources = await asyncio.to_thread(Resources.open, self._config, self.metrics)
         try:
             listening = await self._listen()
         except BaseException:
-            await asyncio.to_thread(self._resources.close)
+            await asyncio.to_thread(self.resources.close)
             raise
         _log.info("listening", target=listening.target, metrics_port=listening.metrics_port)
         return listening
@@ -149,18 +149,18 @@ class PagecastServer:
         await stopping
         self._http.shutdown()
         self._http.server_close()
-        await asyncio.to_thread(self._resources.close)
+        await asyncio.to_thread(self.resources.close)
         _log.info("stopped")
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(
-            HomepageService(self._config, self._resources, self.metrics), server
+            HomepageService(self._config, self.resources, self.metrics), server
         )
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
-            FeatureService(self._resources.users), server
+            FeatureService(self.resources.users), server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self._resources.registry), server
+            ModelService(self.resources.registry), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)

@@ -1,0 +1,229 @@
+"""The life of a page when something is missing, late or too much (faults.md, section 4)."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from factories import START_MS, play
+from grpc import StatusCode
+from grpc.aio import EOF, AioRpcError
+from server.factories_server import (
+    LONG_PAGE,
+    SLOW,
+    House,
+    Page,
+    Response,
+    Served,
+    details_of,
+    eventually,
+)
+
+from pagecast.engine.errors import EngineError
+from pagecast.engine.graph import Graph
+
+
+def slots_in_use(served: Served) -> float:
+    return served.metric("pagecast_slots_in_use")
+
+
+async def read_until_error(call: Any) -> tuple[list[Response], AioRpcError]:
+    """What arrives before the error."""
+    received: list[Response] = []
+    with pytest.raises(AioRpcError) as failed:
+        while (message := await call.read()) is not EOF:
+            received.append(message)
+    return received, failed.value
+
+
+async def test_a_cancel_frees_the_slot_within_a_decode_step(house: House) -> None:
+    house.train_champion(SLOW)
+    async with house.serve(slots_max=1) as served:
+        call = served.stream("ada", **LONG_PAGE)
+        await call.read()
+        assert slots_in_use(served) == 1
+        call.cancel()
+        assert await eventually(lambda: slots_in_use(served) == 0) < 0.2
+        assert (await served.page("ada", rows=1)).rows
+
+
+async def test_a_cancel_while_waiting_leaves_the_queue(house: House) -> None:
+    house.train_champion(SLOW)
+    async with house.serve(slots_max=1, waiting_max=1) as served:
+        first = served.stream("ada", **LONG_PAGE)
+        await first.read()
+        waiting = served.stream("bob", **LONG_PAGE)
+        await eventually(lambda: served.slots.waiting == 1)
+        waiting.cancel()
+        await eventually(lambda: served.slots.waiting == 0)
+        first.cancel()
+
+
+async def test_a_deadline_keeps_what_was_sent_and_ends_the_decoding(house: House) -> None:
+    house.train_champion(SLOW)
+    async with house.serve(slots_max=1) as served:
+        began_s = time.monotonic()
+        whole = await served.page("ada", **LONG_PAGE)
+        page_s = time.monotonic() - began_s
+        call = served.stream("ada", timeout_s=page_s / 2, **LONG_PAGE, granularity=2)
+        received, error = await read_until_error(call)
+        assert error.code() is StatusCode.DEADLINE_EXCEEDED
+        assert await eventually(lambda: slots_in_use(served) == 0) < 0.2
+    assert 1 < len(received) < sum(len(row.entities) for row in whole.rows)
+    assert received[0].HasField("page_started")
+
+
+async def test_a_deadline_that_is_over_at_once_costs_no_slot(house: House) -> None:
+    house.train_champion()
+    async with house.serve() as served:
+        with pytest.raises(AioRpcError) as failed:
+            await served.page("ada", timeout_s=0.001, **LONG_PAGE)
+        assert failed.value.code() is StatusCode.DEADLINE_EXCEEDED
+        await eventually(lambda: slots_in_use(served) == 0)
+
+
+async def test_overload_is_refused_at_once_and_says_when_to_come_back(house: House) -> None:
+    house.train_champion(SLOW)
+
+    async def ask() -> Page | AioRpcError:
+        try:
+            return await served.page("ada", **LONG_PAGE)
+        except AioRpcError as error:
+            refused_s.append(time.monotonic() - began_s)
+            return error
+
+    refused_s: list[float] = []
+    async with house.serve(slots_max=1, waiting_max=2) as served:
+        began_s = time.monotonic()
+        answers = await asyncio.gather(*(ask() for _ in range(40)))
+        page_s = time.monotonic() - began_s
+        assert served.metric("pagecast_rejected_total", reason="SLOTS_EXHAUSTED") == 37
+    pages = [answer for answer in answers if isinstance(answer, Page)]
+    refusals = [answer for answer in answers if isinstance(answer, AioRpcError)]
+    assert len(pages) == 3
+    assert len({tuple(map(tuple, page.shape.values())) for page in pages}) == 1
+    for refusal in refusals:
+        assert refusal.code() is StatusCode.RESOURCE_EXHAUSTED
+        details = details_of(refusal)
+        assert details["ErrorInfo"].reason == "SLOTS_EXHAUSTED"
+        assert details["RetryInfo"].retry_delay.ToMilliseconds() > 0
+    assert max(refused_s) < page_s / 2
+
+
+async def test_a_reader_that_stands_still_holds_no_slot(house: House) -> None:
+    house.train_champion(SLOW)
+    async with house.serve(slots_max=1, waiting_max=0) as served:
+        idle = served.stream("ada", **LONG_PAGE, granularity=2)
+        await idle.read()
+        await eventually(lambda: slots_in_use(served) == 0)
+        assert (await served.page("bob", rows=1)).rows
+        idle.cancel()
+
+
+async def test_without_a_model_the_page_goes_by_popularity(house: House) -> None:
+    house.count(m30=9.0, m31=5.0, m32=7.0)
+    async with house.serve() as served:
+        page = await served.page("ada", rows=7, entities_per_row=3)
+        assert served.metric("pagecast_degraded_pages_total", reason="MODEL_NOT_LOADED") == 1
+    assert page.started.degraded_reason == "MODEL_NOT_LOADED"
+    assert page.started.model_version == ""
+    assert page.shape["top"] == ["m30", "m32", "m31"]
+
+
+async def test_a_page_by_popularity_obeys_the_same_rules(house: House) -> None:
+    house.remember("ada", play("ada", "m30", START_MS - 1000))
+    house.count(m30=9.0, m31=5.0)
+    async with house.serve() as served:
+        page = await served.page("ada", **LONG_PAGE)
+    assert "m30" not in page.entity_ids
+    assert page.shape["top"][0] == "m31"
+
+
+async def test_a_store_that_is_broken_makes_the_page_a_stranger_s(house: House) -> None:
+    version = house.train_champion()
+    house.remember("ada", play("ada", "m3", START_MS - 1000))
+    async with house.serve() as served:
+        stranger = await served.page("nobody", **LONG_PAGE)
+        break_store(house)
+        page = await served.page("ada", **LONG_PAGE)
+        reason = "FEATURE_STORE_UNAVAILABLE"
+        assert served.metric("pagecast_degraded_pages_total", reason=reason) == 1
+    assert page.started.degraded_reason == reason
+    assert page.started.model_version == version
+    assert not page.started.HasField("history_version")
+    assert page.shape == stranger.shape
+
+
+async def test_all_that_is_missing_is_said(house: House) -> None:
+    async with house.serve() as served:
+        break_store(house)
+        page = await served.page("ada")
+    assert page.started.degraded_reason == "FEATURE_STORE_UNAVAILABLE,MODEL_NOT_LOADED"
+
+
+async def test_a_model_that_fails_before_the_first_row_is_replaced_by_popularity(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.train_champion()
+    async with house.serve() as served:
+        monkeypatch.setattr(Graph, "run", failing_after(3, Graph.run))
+        page = await served.page("ada", rows=3, entities_per_row=10)
+    assert page.started.degraded_reason == "MODEL_FAILED"
+    assert page.started.model_version == ""
+    assert [m.sequence for m in page.messages] == list(range(5))
+    assert len(page.entity_ids) == 30
+
+
+async def test_a_model_that_fails_on_the_way_ends_the_stream(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = house.train_champion()
+    async with house.serve() as served:
+        monkeypatch.setattr(Graph, "run", failing_after(9, Graph.run))
+        received, error = await read_until_error(served.stream("ada", rows=4))
+    assert error.code() is StatusCode.UNAVAILABLE
+    assert details_of(error)["ErrorInfo"].reason == "MODEL_FAILED"
+    assert received[0].page_started.model_version == version
+    assert received[0].page_started.degraded_reason == ""
+    assert received[-1].HasField("row_completed")
+
+
+async def test_mutated_requests_never_fail_the_server(house: House) -> None:
+    house.train_champion()
+    method = "/pagecast.v1.HomepageService/StreamHomepage"
+    lawful = bytes.fromhex("0a0361646112044a024445180228031002")
+    async with house.serve() as served:
+        for position in range(len(lawful) * 8):
+            mutated = bytearray(lawful)
+            mutated[position // 8] ^= 1 << position % 8
+            call = served.channel.unary_stream(method, None, None)(bytes(mutated), timeout=10)
+            try:
+                while await call.read() is not EOF:
+                    pass
+            except AioRpcError as error:
+                assert error.code() is StatusCode.INVALID_ARGUMENT
+        assert served.metric("pagecast_rejected_total", reason="INTERNAL") == 0
+        assert (await served.page("ada")).rows
+
+
+def break_store(house: House) -> None:
+    """As a restore from the wrong backup would."""
+    with sqlite3.connect(house.paths.online_db) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (name,) in tables.fetchall():
+            connection.execute(f'DROP TABLE "{name}"')
+    connection.close()
+
+
+def failing_after(runs: int, run: Callable[..., Any]) -> Callable[..., Any]:
+    """`Graph.run`, until it has run so often."""
+    left = iter(range(runs))
+
+    def fail_in_the_end(self: Graph, inputs: Any) -> Any:
+        if next(left, None) is None:
+            raise EngineError(f"{self.name}: out of memory")
+        return run(self, inputs)
+
+    return fail_in_the_end
