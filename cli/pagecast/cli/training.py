@@ -56,8 +56,5 @@ class _Bar:
             self._tasks[at.stage] = self._progress.add_task(name, total=1.0, note="")
         note = ""
         if at.fit is not None:
-            note = (
-                f"step {at.fit.step}, loss {at.fit.entity_loss:.3f} (entities) "
-                f"{at.fit.row_loss:.3f} (rows), {at.fit.examples_per_second:,.0f} examples/s"
-            )
+            note = f"loss {at.fit.entity_loss:.3f}, of rows {at.fit.row_loss:.3f}"
         self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)

@@ -43,9 +43,7 @@ def up(
     )
     with LocalStack(config=config) as stack:
         output.say(f"broker   {stack.start_broker()}")
-        stack.start_ingest()
-        output.say("ingest   running")
-        output.say(f"server   {stack.start_server()}")
+        output.say(f"server   {stack.start_ingest_and_server()}")
         output.say(f"logs     {config.paths.logs}")
         output.say("Ctrl-C stops everything.")
         while True:

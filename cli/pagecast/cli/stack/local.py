@@ -80,23 +80,22 @@ class LocalStack:
         self._note(bootstrap_servers=servers)
         return servers
 
-    def start_ingest(self) -> Child:
+    def start_ingest(self) -> None:
         """An ingest worker that has joined its group."""
-        arguments = ["--bootstrap-servers", self.record.bootstrap_servers, "--metrics-port", "0"]
-        if self._broker is not None:
-            # It keeps nothing: each start is another log, and that is no accident.
-            arguments += ["--on-log-change", "restart"]
-        return self._start("ingest", arguments)
+        self._await(self._spawn("ingest", self._ingest_arguments()))
 
     def start_server(self) -> str:
         """A server that answers; returns its address."""
-        config = self.config
-        arguments = ["--port", str(config.server_port), "--metrics-port", "0"]
-        arguments += ["--bootstrap-servers", self.record.bootstrap_servers]
-        if config.allow_client_clock:
-            arguments.append("--allow-client-clock")
-        child = self._start("serve", arguments)
-        self._note(server_address=child.facts["address"])
+        self._await(self._spawn("serve", self._server_arguments()))
+        return self.record.server_address
+
+    def start_ingest_and_server(self) -> str:
+        """Both at once: each takes seconds of imports."""
+        for child in (
+            self._spawn("ingest", self._ingest_arguments()),
+            self._spawn("serve", self._server_arguments()),
+        ):
+            self._await(child)
         return self.record.server_address
 
     def check(self) -> None:
@@ -106,9 +105,22 @@ class LocalStack:
         if self._broker is not None and _has_ended(self._broker.pid):
             raise ChildEndedError("the broker ended", f"read {self._log('broker')}")
 
-    def _start(self, command: str, arguments: list[str]) -> Child:
+    def _ingest_arguments(self) -> list[str]:
+        if self._broker is None:
+            return []
+        # It keeps nothing: each start is another log, and that is no accident.
+        return ["--on-log-change", "restart"]
+
+    def _server_arguments(self) -> list[str]:
+        arguments = ["--port", str(self.config.server_port)]
+        if self.config.allow_client_clock:
+            arguments.append("--allow-client-clock")
+        return arguments
+
+    def _spawn(self, command: str, arguments: list[str]) -> Child:
         paths = self.config.paths
-        common = ["--state-dir", str(paths.root)]
+        common = ["--state-dir", str(paths.root), "--metrics-port", "0"]
+        common += ["--bootstrap-servers", self.record.bootstrap_servers]
         if self.config.database_url is not None:
             common += ["--database-url", self.config.database_url]
         child = Child(
@@ -120,13 +132,16 @@ class LocalStack:
             )
         )
         self._exits.callback(child.stop)
-        child.wait_ready()
         self._children.append(child)
-        self._note(
-            pids={**self.record.pids, command: child.pid},
-            metrics={**self.record.metrics, command: child.facts["metrics_port"]},
-        )
+        self._note(pids={**self.record.pids, command: child.pid})
         return child
+
+    def _await(self, child: Child) -> None:
+        child.wait_ready()
+        self._note(
+            metrics={**self.record.metrics, child.spec.name: child.facts["metrics_port"]},
+            server_address=child.facts.get("address", self.record.server_address),
+        )
 
     def _note(self, **changes: object) -> None:
         self.record = replace(self.record, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""The commands against one running stack, with the sample of docs/own-data.md."""
+
+import json
+import re
+import shlex
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli.factories_cli import Up, document, pagecast, start_up
+
+from pagecast.cli.exits import ExitCode
+
+REPOSITORY = Path(__file__).parents[2]
+WALK_THROUGH = REPOSITORY / "docs" / "own-data.md"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A stack in a folder where the walk-through's paths hold, with its commands run in order."""
+    folder = tmp_path_factory.mktemp("own-data")
+    (folder / "docs").symlink_to(REPOSITORY / "docs")
+    stack = start_up(folder)
+    try:
+        for command in commands_of(WALK_THROUGH):
+            done = pagecast(*command, cwd=folder)
+            assert done.returncode == ExitCode.OK, f"{command}: {done.stderr}"
+        yield stack
+    finally:
+        stack.end(signal.SIGTERM)
+
+
+def commands_of(text: Path) -> list[list[str]]:
+    """What follows `$ pagecast` in the console blocks; `up` is running already."""
+    blocks = re.findall(r"```console\n(.*?)```", text.read_text("utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert all(line.startswith("$ pagecast ") for line in lines), "every line is a command"
+    commands = [shlex.split(line)[2:] for line in lines]
+    assert ["up"] in commands
+    return [command for command in commands if command != ["up"]]
+
+
+def test_the_walk_through_ends_with_a_page_of_the_trained_model(up: Up) -> None:
+    champion = document(pagecast("models", "show", "--json", cwd=up.folder))
+    page = document(pagecast("page", "ada", "--rows", "3", "--json", cwd=up.folder))
+    assert page["model_version"] == champion["version"]
+    assert page["degraded_reason"] == ""
+    assert 1 <= len(page["rows"]) <= 3
+    entities = [e["entity_id"] for row in page["rows"] for e in row["entities"]]
+    assert len(entities) == len(set(entities)), "no entity twice"
+
+
+def test_an_event_that_is_published_is_in_the_history(up: Up, tmp_path: Path) -> None:
+    event = {
+        "eventId": "01a0f944-7f78-7ebd-a273-85d12d340001",
+        "userId": "zoe",
+        "occurredAt": "2026-11-01T20:00:00Z",
+        "play": {"entityId": "whale-song", "kind": "PLAY_KIND_FEATURE"},
+    }
+    (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
+    file = str(tmp_path / "events.jsonl")
+    published = document(pagecast("publish", file, "--wait", "--json", cwd=up.folder))
+    assert published == {
+        "published": {"pagecast.interaction.recorded.v1": 1},
+        "ingested": True,
+    }
+    history = document(pagecast("history", "zoe", "--json", cwd=up.folder))
+    assert [step["entity_id"] for step in history["steps"]] == ["whale-song"]
+
+
+def test_a_wrong_line_exits_2_and_names_file_line_and_field(up: Up, tmp_path: Path) -> None:
+    event = {"eventId": "not-a-uuid", "userId": "zoe", "occurredAt": "2026-11-01T20:00:00Z"}
+    (tmp_path / "wrong.jsonl").write_text("\n" + json.dumps(event) + "\n")
+    done = pagecast("publish", str(tmp_path / "wrong.jsonl"), cwd=up.folder)
+    assert done.returncode == ExitCode.BAD_INPUT
+    assert "wrong.jsonl:2" in done.stderr
+    assert "event_id" in done.stderr
+
+
+def test_a_stranger_has_no_history_and_gets_a_page(up: Up) -> None:
+    done = pagecast("history", "nobody", cwd=up.folder)
+    assert done.returncode == ExitCode.FAILED
+    assert "no history" in done.stderr
+    assert document(pagecast("page", "nobody", "--json", cwd=up.folder))["rows"]
+
+
+def test_a_page_is_written_for_people_row_by_row(up: Up) -> None:
+    shown = pagecast("page", "ada", "--rows", "2", "--entities", "3", cwd=up.folder)
+    assert shown.returncode == ExitCode.OK
+    assert re.search(r"^ 1 \S", shown.stdout, re.MULTILINE)
+    assert re.search(r"^ 2 \S", shown.stdout, re.MULTILINE)
+    assert "first row" in shown.stdout
+
+
+def test_a_single_champion_cannot_be_rolled_back(up: Up) -> None:
+    done = pagecast("models", "rollback", cwd=up.folder)
+    assert done.returncode == ExitCode.FAILED
+    assert "first champion" in done.stderr
+
+
+def test_doctor_finds_a_running_stack_well(up: Up) -> None:
+    findings = document(pagecast("doctor", "--json", cwd=up.folder))
+    health = {finding["part"]: finding["health"] for finding in findings}
+    for part in ("stack", "broker", "server", "catalog", "model", "online store", "offline log"):
+        assert health[part] == "ok", part
+
+
+def test_doctor_names_an_altered_bundle_and_how_to_mend_it(up: Up) -> None:
+    champion = document(pagecast("models", "show", "--json", cwd=up.folder))["version"]
+    graph = up.folder / ".pagecast" / "bundles" / champion / "decode.onnx"
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        done = pagecast("doctor", "--json", cwd=up.folder)
+    finally:
+        graph.write_bytes(content)
+    assert done.returncode == ExitCode.FAILED
+    broken = [f for f in json.loads(done.stdout) if f["health"] == "broken"]
+    assert [finding["part"] for finding in broken] == ["model"]
+    assert "decode.onnx" in broken[0]["text"]
+    assert "train again" in broken[0]["remedy"]

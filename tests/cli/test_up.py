@@ -1,0 +1,33 @@
+"""The local stack as a command: nothing outlives it, however it ends."""
+
+import signal
+from pathlib import Path
+
+from cli.factories_cli import pagecast, running, start_up, wait_until_gone
+
+from pagecast.cli.exits import ExitCode
+
+
+def test_ctrl_c_stops_everything_and_a_second_stack_is_refused_before(tmp_path: Path) -> None:
+    up = start_up(tmp_path)
+    pids = up.pids()
+    assert len(pids) == 4, "the command, the broker, the worker, the server"
+    assert running(pids) == pids
+
+    second = pagecast("up", cwd=tmp_path)
+    assert second.returncode == ExitCode.LOCKED
+    assert str(up.process.pid) in second.stderr
+
+    assert up.end(signal.SIGINT) == ExitCode.INTERRUPTED
+    assert running(pids) == []
+    assert not up.record, "no record is left that other commands could believe"
+
+
+def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
+    up = start_up(tmp_path)
+    pids = up.pids()
+    up.end(signal.SIGKILL)
+    assert wait_until_gone(pids) == []
+
+    done = pagecast("page", "7", cwd=tmp_path)
+    assert done.returncode == ExitCode.NOT_RUNNING, "its record is not believed"
