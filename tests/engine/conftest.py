@@ -22,7 +22,7 @@ def catalog() -> CatalogSnapshot:
             predicate_row("drama", compare("genre", "Drama"), first_entity_ids=("e4",)),
             source_row("popular", catalog_pb2.ROW_SOURCE_POPULAR, pin=1),
             source_row("because", catalog_pb2.ROW_SOURCE_BECAUSE),
-            source_row("continue", catalog_pb2.ROW_SOURCE_CONTINUE),
+            source_row("continue", catalog_pb2.ROW_SOURCE_CONTINUE, pin=2),
         ],
     )
 

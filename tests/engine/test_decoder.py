@@ -31,12 +31,26 @@ def test_chunks_give_the_hidden_state_of_single_tokens(model: Model) -> None:
     prompt = prompt_of("e1", "e2")
     np.testing.assert_array_equal(one_by_one.prefill(prompt), chunks.prefill(prompt))
     for token_D in tokens_SD:
-        hidden_D = one_by_one.feed(token_D[None])
+        hidden_SD = one_by_one.feed(token_D[None])
     chunks.feed(tokens_SD[:2])
-    np.testing.assert_allclose(chunks.feed(tokens_SD[2:]), hidden_D, atol=TOLERANCE)
+    np.testing.assert_allclose(chunks.feed(tokens_SD[2:])[-1], hidden_SD[-1], atol=TOLERANCE)
     for ours, theirs in zip(cache.past(), chunk_cache.past(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
     assert (one_by_one.runs, chunks.runs) == (6, 3)
+
+
+def test_a_token_taken_back_was_never_there(model: Model) -> None:
+    straight, _ = decoder_of(model)
+    detour, _ = decoder_of(model)
+    tokens_SD = model.entities.input_ND[[3, 9, 27]]
+    for decoder in (straight, detour):
+        decoder.prefill(prompt_of("e1"))
+    after_first_D = detour.feed(tokens_SD[:2])[0]
+    detour.take_back(1)
+    np.testing.assert_allclose(after_first_D, straight.feed(tokens_SD[:1])[0], atol=TOLERANCE)
+    np.testing.assert_allclose(
+        detour.feed(tokens_SD[2:]), straight.feed(tokens_SD[2:]), atol=TOLERANCE
+    )
 
 
 def test_every_step_of_the_prompt_counts(model: Model) -> None:

@@ -1,5 +1,6 @@
 """A page is decoded greedily under the rules, always the same, and stops when told."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -18,6 +19,7 @@ from pagecast.engine.kv_cache import KvCache
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
@@ -129,18 +131,29 @@ def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogS
 
 
 @pytest.mark.parametrize(
-    ("exact_entities", "runs_per_row"), [(0, 2), (1, 3), (3, 5), (9, 11), (10, 11), (40, 11)]
+    ("exact_entities", "runs_per_row"),
+    [(0, 1), (1, 2), (3, 4), (8, 9), (9, 11), (10, 11), (40, 11)],
 )
 def test_exact_entities_are_decoded_one_by_one_and_the_rest_from_one_run(
     bundle: Bundle, catalog: CatalogSnapshot, exact_entities: int, runs_per_row: int
 ) -> None:
-    rows = [catalog.rows[0], catalog.rows[1]]
-    small = snapshot(catalog.entities, rows)
-    rules = compile_rules(CompiledCatalog(small), facts(rows=2), ())
+    """Pinned rows are foreseen, so a filled tail and the row after it are one run."""
+    rows = [dataclasses.replace(catalog.rows[i], pin=i) for i in (0, 1)]
+    pinned = snapshot(catalog.entities, rows)
+    rules = compile_rules(CompiledCatalog(pinned), facts(rows=2), ())
     options = DecodeOptions(exact_entities=exact_entities)
-    events = list(decode_page(Model(bundle, small), PROMPT, rules, options))
-    # The prompt is one run; the last row's tail is chosen and never fed.
-    assert ended(events).runs == 1 + 2 * runs_per_row - 1
+    events = list(decode_page(Model(bundle, pinned), PROMPT, rules, options))
+    last_entity_unfed = exact_entities >= 9
+    assert ended(events).runs == 1 + 2 * runs_per_row - last_entity_unfed
+
+
+def test_a_row_that_was_not_foreseen_costs_one_run_more(model: Model, rules: PageRules) -> None:
+    options = DecodeOptions(exact_entities=0)
+    pages = [list(decode_page(model, prompt_of(f"e{i}"), rules, options)) for i in range(20)]
+    assert {ended(page).rows for page in pages} == {6}
+    runs = {ended(page).runs for page in pages}
+    assert len(runs) > 1
+    assert runs <= set(range(1 + 6, 1 + 2 * 6))
 
 
 @pytest.mark.parametrize("exact_entities", [9, 10, 40])
@@ -161,13 +174,17 @@ def test_the_exact_part_of_the_first_row_is_that_of_the_exact_page(
 
 
 def replayed(
-    model: Model, rules: PageRules, events: Sequence[PageEvent], exact_entities: int
+    model: Model,
+    prompt: Prompt,
+    rules: PageRules,
+    events: Sequence[PageEvent],
+    exact_entities: int,
 ) -> Iterator[tuple[float, float]]:
     """Each choice's log-probability, and the same computed again: one token at a time, with the
     masks of a state of its own, over all entities, in float64."""
     decoder = Decoder(model, KvCache(model.bundle.manifest.model, 512))
     state = PageState(rules)
-    hidden_D = decoder.prefill(PROMPT)
+    hidden_D = decoder.prefill(prompt)
     for event in events:
         if isinstance(event, RowBegun):
             logits = model.row_output_RD.astype(np.float64) @ hidden_D
@@ -176,13 +193,13 @@ def replayed(
             token_D = model.row_input_RD[event.row].copy()
             if argument != NO_ARGUMENT:
                 token_D += model.entities.input_ND[argument]
-            hidden_D = decoder.feed(token_D[None])
+            hidden_D = decoder.feed(token_D[None])[0]
         elif isinstance(event, EntityChosen):
             if event.entity_position <= exact_entities:
                 logits = model.entities.output_ND.astype(np.float64) @ hidden_D
             yield event.log_probability, log_softmax(logits, state.entity_mask_N, event.entity)
             state.place(event.entity)
-            hidden_D = decoder.feed(model.entities.input_ND[[event.entity]])
+            hidden_D = decoder.feed(model.entities.input_ND[[event.entity]])[0]
         elif isinstance(event, RowEnded):
             assert state.end_row() is event.reason
 
@@ -194,11 +211,13 @@ def log_softmax(logits, mask, chosen: int) -> float:  # type: ignore[no-untyped-
 
 
 @pytest.mark.parametrize("exact_entities", [0, 3, 40])
+@pytest.mark.parametrize("watched", ["e1", "e2", "e20", "e40"])
 def test_log_probabilities_are_those_under_the_masks(
-    model: Model, rules: PageRules, exact_entities: int
+    model: Model, rules: PageRules, watched: str, exact_entities: int
 ) -> None:
-    events = list(decode_page(model, PROMPT, rules, DecodeOptions(exact_entities=exact_entities)))
-    pairs = list(replayed(model, rules, events, exact_entities))
+    prompt, options = prompt_of(watched), DecodeOptions(exact_entities=exact_entities)
+    events = list(decode_page(model, prompt, rules, options))
+    pairs = list(replayed(model, prompt, rules, events, exact_entities))
     assert len(pairs) == len([e for e in events if isinstance(e, RowBegun | EntityChosen)])
     recorded, computed = zip(*pairs, strict=True)
     np.testing.assert_allclose(recorded, computed, atol=1e-4)

@@ -42,7 +42,7 @@ class Decoder:
         return hidden_D
 
     def feed(self, tokens_SD: FloatArray) -> FloatArray:
-        """Feeds tokens as one chunk; returns the hidden state [D] after the last of them."""
+        """Feeds tokens as one chunk; returns the hidden states [S, D] after each of them."""
         past_keys_LBHPK, past_values_LBHPK = self._cache.past()
         outputs = self._model.bundle.decode.run(
             {
@@ -53,8 +53,12 @@ class Decoder:
         )
         self._cache.extend(outputs["keys_LBHSK"], outputs["values_LBHSK"])
         self.runs += 1
-        hidden_D: FloatArray = outputs["hidden_BSD"][0, -1]
-        return hidden_D
+        hidden_SD: FloatArray = outputs["hidden_BSD"][0]
+        return hidden_SD
+
+    def take_back(self, tokens: int) -> None:
+        """Undoes the feeding of the newest tokens."""
+        self._cache.take_back(tokens)
 
     def _check_fields(self, encoded: EncodedPrompt) -> None:
         # A negative index would silently read a table from its end (faults.md).

@@ -53,6 +53,10 @@ class KvCache:
         self._values_LBHPK[:, :, :, self.positions : until] = values_LBHSK
         self.positions = until
 
+    def take_back(self, positions: int) -> None:
+        """Forgets the newest positions."""
+        self.positions -= positions
+
     def past(self) -> tuple[FloatArray, FloatArray]:
         """Keys and values of the filled positions, contiguous; good until the next call."""
         return (
