@@ -1,6 +1,7 @@
 """A small house with real stores, and a server in it."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -105,9 +106,11 @@ class House:
         """A server of this house and a channel to it."""
         server = PagecastServer(self.config(**changes))
         listening = await server.start()
-        async with grpc.aio.insecure_channel(listening.target) as channel:
-            yield Served(server=server, channel=channel, metrics_port=listening.metrics_port)
-        await server.drain(asyncio.Event())
+        try:
+            async with grpc.aio.insecure_channel(listening.target) as channel:
+                yield Served(server=server, channel=channel, metrics_port=listening.metrics_port)
+        finally:
+            await server.drain(asyncio.Event())
 
     def close(self) -> None:
         self.store.close()
@@ -186,6 +189,16 @@ def catalog_changes() -> list[catalog_pb2.CatalogChange]:
         because,
     ]
     return [upsert(change) for change in (*films, *rows)]
+
+
+def break_store(house: House) -> None:
+    """Takes the online store's tables away, as a restore of the wrong file would."""
+    connection = sqlite3.connect(house.paths.online_db)
+    with connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (name,) in tables.fetchall():
+            connection.execute(f'DROP TABLE "{name}"')
+    connection.close()
 
 
 def details_of(error: grpc.aio.AioRpcError) -> dict[str, Message]:

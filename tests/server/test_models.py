@@ -1,0 +1,90 @@
+"""The life of a model, step 9: champions are taken up under load, and only if they are sound."""
+
+import asyncio
+
+from engine.factories_engine import TinyModel
+from server.factories_server import House, Page, eventually
+
+OTHER = TinyModel(seed=1)
+
+
+async def test_a_promoted_model_serves_new_pages_without_a_restart(house: House) -> None:
+    async with house.serve() as served:
+        assert (await served.page("ada")).started.model_version == ""
+        version = house.train_champion()
+        swapped = ("pagecast_model_swaps_total", {"outcome": "swapped"})
+        await eventually(lambda: served.metric(swapped[0], **swapped[1]) == 1, 5)
+        assert (await served.page("ada")).started.model_version == version
+        assert served.metric("pagecast_model_info", version=version) == 1
+
+
+async def test_a_champion_that_is_there_serves_the_first_page(house: House) -> None:
+    version = house.train_champion()
+    async with house.serve() as served:
+        assert (await served.page("ada")).started.model_version == version
+
+
+async def test_no_page_mixes_versions_and_none_fails_while_models_are_swapped(
+    house: House,
+) -> None:
+    versions = [house.train_champion(), house.train(OTHER)]
+    pages: list[Page] = []
+
+    async def ask(served_until: asyncio.Event) -> None:
+        while not served_until.is_set():
+            pages.append(await served.page("ada", rows=7, entities_per_row=8))
+
+    async with house.serve() as served:
+        enough = asyncio.Event()
+        asking = [asyncio.create_task(ask(enough)) for _ in range(2)]
+        for swap in range(1, 4):
+            version = versions[swap % 2]
+            house.registry.promote(version, by="test")
+            await eventually(lambda v=version: served.metric("pagecast_model_info", version=v) == 1)
+            await asyncio.sleep(0.1)
+        enough.set()
+        await asyncio.gather(*asking)
+    shapes = {page.started.model_version: page.shape for page in pages}
+    assert set(shapes) == set(versions)
+    assert shapes[versions[0]] != shapes[versions[1]]
+    assert all(page.shape == shapes[page.started.model_version] for page in pages)
+
+
+async def test_a_bundle_with_a_flipped_bit_is_refused_and_the_one_before_goes_on(
+    house: House,
+) -> None:
+    version = house.train_champion()
+    async with house.serve() as served:
+        broken = house.train(OTHER)
+        graph = house.paths.bundles / broken / "decode.onnx"
+        data = bytearray(graph.read_bytes())
+        data[len(data) // 2] ^= 1
+        graph.write_bytes(data)
+        house.registry.promote(broken, by="test")
+        await eventually(
+            lambda: served.metric("pagecast_model_swaps_total", outcome="refused") == 1
+        )
+        assert (await served.page("ada")).started.model_version == version
+        house.registry.rollback(by="test")
+        await asyncio.sleep(1.2)
+        assert served.metric("pagecast_model_swaps_total", outcome="refused") == 1
+
+
+async def test_a_bundle_that_is_not_there_leaves_pages_to_popularity(house: House) -> None:
+    version = house.train_champion()
+    (house.paths.bundles / version).rename(house.paths.bundles / "elsewhere")
+    async with house.serve() as served:
+        page = await served.page("ada")
+        assert served.metric("pagecast_model_swaps_total", outcome="refused") == 1
+    assert page.started.degraded_reason == "MODEL_NOT_LOADED"
+
+
+async def test_a_bundle_under_another_version_s_name_is_refused(house: House) -> None:
+    first, second = house.train(), house.train(OTHER)
+    bundles = house.paths.bundles
+    (bundles / first).rename(bundles / "first")
+    (bundles / second).rename(bundles / first)
+    house.registry.promote(first, by="test")
+    async with house.serve() as served:
+        assert served.metric("pagecast_model_swaps_total", outcome="refused") == 1
+        assert (await served.page("ada")).started.degraded_reason == "MODEL_NOT_LOADED"

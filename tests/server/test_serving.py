@@ -1,0 +1,86 @@
+"""Step 2: model, catalog and rules of a page fit each other, and follow the catalog."""
+
+import asyncio
+import time
+
+from factories import START_MS, genre_row, movie, upsert
+from server.factories_server import LONG_PAGE, House, eventually
+
+from pagecast.v1 import catalog_pb2
+
+
+async def test_a_launched_entity_is_placed_within_two_seconds_without_retrain_or_restart(
+    house: House,
+) -> None:
+    version = house.train_champion()
+    async with house.serve() as served:
+        assert "new" not in (await served.page("ada", **LONG_PAGE)).entity_ids
+        began_s = time.monotonic()
+        number = house.change(upsert(movie("new", "Opera", released_ms=START_MS - 1)))
+        while "new" not in (page := await served.page("ada", **LONG_PAGE)).entity_ids:
+            assert time.monotonic() - began_s < 5
+        took_s = time.monotonic() - began_s
+    assert took_s < 2
+    assert page.started.catalog_number == number
+    assert page.started.model_version == version
+    assert page.started.degraded_reason == ""
+
+
+async def test_a_retired_entity_and_a_new_row_show_as_well(house: House) -> None:
+    house.train_champion()
+    async with house.serve() as served:
+        house.change(
+            catalog_pb2.CatalogChange(
+                occurred_at=upsert(movie("m0")).occurred_at, retire_entity_id="m5"
+            )
+        )
+        number = house.change(upsert(genre_row("Opera")), upsert(movie("o1", "Opera")))
+        await eventually(lambda: served.metric("pagecast_catalog_number") == number)
+        page = await served.page("ada", **LONG_PAGE)
+    assert "m5" not in page.entity_ids
+    assert "o1" in page.entity_ids
+
+
+async def test_pages_during_catalog_changes_are_of_one_catalog_number_each(house: House) -> None:
+    house.train_champion()
+    asked: list[tuple[int, bool]] = []
+
+    async def ask(until: asyncio.Event) -> None:
+        while not until.is_set():
+            page = await served.page("ada", **LONG_PAGE)
+            number = page.started.catalog_number
+            newest = {f"n{n}" for n in range(first, number + 1)}
+            asked.append((number, newest <= page.entity_ids))
+            assert f"n{number + 1}" not in page.entity_ids
+
+    async with house.serve() as served:
+        first = house.catalog.number() + 1
+        enough = asyncio.Event()
+        asking = asyncio.create_task(ask(enough))
+        for number in range(first, first + 5):
+            assert house.change(upsert(movie(f"n{number}", "Comedy"))) == number
+            await eventually(
+                lambda n=number: served.metric("pagecast_catalog_number") == n  # type: ignore[misc]
+            )
+        enough.set()
+        await asking
+    assert len({number for number, _ in asked}) > 1
+    assert all(complete for _, complete in asked)
+
+
+async def test_a_catalog_that_comes_late_is_served_from_then_on(empty_house: House) -> None:
+    async with empty_house.serve() as served:
+        number = empty_house.change(
+            *(upsert(movie(f"m{i}", "Comedy")) for i in range(5)), upsert(genre_row("Comedy"))
+        )
+        await eventually(lambda: served.metric("pagecast_catalog_number") == number)
+        assert (await served.page("ada")).rows
+
+
+async def test_popularity_is_taken_up_while_serving(house: House) -> None:
+    house.count(m30=9.0)
+    async with house.serve() as served:
+        house.count(m31=20.0, unknown=50.0)
+        served.server.resources.servings.refresh_popularity()
+        page = await served.page("ada", rows=1)
+    assert page.shape["top"][:2] == ["m31", "m30"]
