@@ -100,6 +100,15 @@ def test_who_is_not_a_member_of_the_group_cannot_commit(bootstrap: str) -> None:
         consumer.commit({(INTERACTIONS, 0): 1})
 
 
+def test_a_member_that_leaves_while_it_joins_does_not_lock_out_the_others(bootstrap: str) -> None:
+    produce(bootstrap, "a")
+    for pause_ms in (1, SESSION_TIMEOUT_MS // 4, SESSION_TIMEOUT_MS // 2):
+        with member(bootstrap) as hasty:
+            hasty.poll(1, pause_ms)
+    with member(bootstrap) as consumer:
+        assert len(poll_until(consumer, 1)) == 1
+
+
 def test_a_topic_that_does_not_exist_is_named_and_not_created(bootstrap: str) -> None:
     with pytest.raises(TopicMissing, match=r"no\.such\.topic"):
         EventConsumer(bootstrap, "g", ["no.such.topic"])

@@ -1,14 +1,10 @@
 """Workers for tests, in a thread or in a process of their own, and what they have written."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
@@ -57,7 +53,7 @@ def send(bootstrap: str, messages: Sequence[Message]) -> Positions:
 
 
 class RunningWorker:
-    """A worker in a thread of the test; `join` raises what the worker raised."""
+    """A worker in a thread of the test."""
 
     def __init__(self, settings: IngestConfig) -> None:
         self.metrics_port: int | None = None
@@ -68,9 +64,13 @@ class RunningWorker:
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def join(self, timeout_s: float = 30.0) -> None:
+    def wait_ended(self, timeout_s: float = 30.0) -> None:
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), "the worker does not end"
+
+    def join(self, timeout_s: float = 30.0) -> None:
+        """Waits until it has ended; raises what it raised."""
+        self.wait_ended(timeout_s)
         if self.error is not None:
             raise self.error
 
@@ -151,49 +151,3 @@ def history_of(paths: StatePaths, user_id: str) -> History | None:
         return online.read_history(user_id)
     finally:
         online.close()
-
-
-class WorkerProcess:
-    """A worker in a process of its own, to be killed; its output goes to a file."""
-
-    def __init__(
-        self,
-        bootstrap: str,
-        root: Path,
-        *,
-        group: str,
-        failpoint: str = "",
-        on_log_change: str = "stop",
-    ) -> None:
-        self.log = root.parent / f"{root.name}-{group}-{time.monotonic_ns()}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        script = Path(__file__).with_name("worker_process.py")
-        environment = dict(os.environ)
-        environment["PAGECAST_FAILPOINT"] = failpoint
-        self._ready = self.log.with_suffix(".ready")
-        arguments = [bootstrap, str(root), group, on_log_change, str(SESSION_TIMEOUT_MS)]
-        arguments.append(str(self._ready))
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, str(script), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not self._ready.exists():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, "the worker does not join its group"
-            time.sleep(0.02)
-
-    def stop(self) -> int:
-        """SIGTERM, and SIGKILL if it is ignored; returns the exit code."""
-        self.process.terminate()
-        try:
-            return self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()

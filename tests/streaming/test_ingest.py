@@ -3,6 +3,7 @@
 import shutil
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_lette
 from pagecast.featurestore.history import Action, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
 from pagecast.streaming.validation import INTERACTION_BYTES_MAX
 from pagecast.v1 import events_pb2
@@ -310,10 +312,9 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(bootstrap: str, paths: S
 
 
 def test_a_store_that_stays_away_ends_the_worker_and_nothing_is_lost(
-    bootstrap: str, paths: StatePaths
+    bootstrap: str, paths: StatePaths, start_worker: Callable[[IngestConfig], RunningWorker]
 ) -> None:
-    worker = RunningWorker(config(bootstrap, paths, retry_seconds_max=0.3))
-    assert worker.ready.wait(60)
+    worker = start_worker(config(bootstrap, paths, retry_seconds_max=0.3))
     shutil.rmtree(paths.offline)
     paths.offline.write_text("in the way")
     positions = send(bootstrap, [play("ann", "heat")])

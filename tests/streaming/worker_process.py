@@ -1,23 +1,102 @@
-"""What `WorkerProcess` runs: an ingest worker until SIGTERM."""
+"""Ingest workers in processes of their own, to be stopped, continued and killed.
 
+They are forked from a server that has imported Feast once, or every start would take seconds.
+"""
+
+import multiprocessing
+import os
+import signal
 import sys
+import time
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
+
+from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.state import StatePaths
-from pagecast.streaming.config import IngestConfig, OnLogChange
+from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.ingest import run_worker
 
-bootstrap, root, group, on_log_change, session_timeout_ms, ready = sys.argv[1:]
-ready_file = Path(ready)
-run_worker(
-    IngestConfig(
-        bootstrap_servers=bootstrap,
-        paths=StatePaths(root=Path(root)),
-        group=group,
-        on_log_change=OnLogChange(on_log_change),
-        session_timeout_ms=int(session_timeout_ms),
-        offline_flush_ms=50,
-        batch_records_max=50,
-    ),
-    lambda _: ready_file.touch(),
-)
+if multiprocessing.current_process().name != "MainProcess" or "pytest" not in sys.modules:
+    import_feast()
+
+
+def _work(config: IngestConfig, failpoint: str, log: Path, ready: Path) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ["PAGECAST_FAILPOINT"] = failpoint
+    run_worker(config, lambda _: ready.touch())
+
+
+class WorkerProcess:
+    """A worker that works until it is stopped; small batches, so that there are many of them."""
+
+    def __init__(
+        self, bootstrap: str, root: Path, group: str, *, failpoint: str = "", batch: int = 20
+    ) -> None:
+        name = f"{root.name}-{time.monotonic_ns()}"
+        self.log, self._ready = root.parent / f"{name}.log", root.parent / f"{name}.ready"
+        config = IngestConfig(
+            bootstrap_servers=bootstrap,
+            paths=StatePaths(root=root),
+            group=group,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            offline_flush_ms=0,
+            batch_records_max=batch,
+        )
+        self._process: BaseProcess = _context().Process(
+            target=_work, args=(config, failpoint, self.log, self._ready)
+        )
+        self._process.start()
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Returns when it has joined its group."""
+        deadline = time.monotonic() + timeout_s
+        while not self._ready.exists():
+            assert self._process.is_alive(), self.log.read_text()
+            assert time.monotonic() < deadline, "the worker does not join its group"
+            time.sleep(0.02)
+
+    def wait_stopped(self, timeout_s: float = 60.0) -> None:
+        """Returns when the kernel has stopped it at a failpoint."""
+        deadline = time.monotonic() + timeout_s
+        while self._state() != "T":
+            assert time.monotonic() < deadline, "the worker does not reach its failpoint"
+            time.sleep(0.02)
+
+    def wait_killed(self, timeout_s: float = 60.0) -> None:
+        """Returns when it has died at a failpoint."""
+        self._process.join(timeout_s)
+        assert self._process.exitcode == -signal.SIGKILL, self.log.read_text()
+
+    def go_on(self) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """SIGTERM; it must end by itself, and well."""
+        self._process.terminate()
+        self._process.join(timeout_s)
+        if self._process.is_alive():
+            self.kill()
+            raise AssertionError("the worker does not stop: " + self.log.read_text())
+        assert self._process.exitcode == 0, self.log.read_text()
+
+    def _state(self) -> str:
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0]
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    # The server's own search path, until Python hands it on itself.
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    context.set_forkserver_preload(["streaming.worker_process"])
+    return context

@@ -14,6 +14,7 @@ from kafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
+from kafka.structs import MemberState
 
 from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.connection import client_settings, create_no_topics, kafka_errors
@@ -172,10 +173,22 @@ class EventConsumer:
 
     def _disconnect(self) -> None:
         client, self._client = self._client, None
-        if client is not None:
-            # A broker that is gone finds out by itself.
-            with suppress(KafkaError):
-                client.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+        if client is None:
+            return
+        # A broker that is gone finds out by itself.
+        with suppress(KafkaError):
+            self._finish_joining(client)
+        with suppress(KafkaError):
+            client.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+
+    def _finish_joining(self, client: Any) -> None:
+        """The embedded broker never forgets a leader that leaves while the group is forming: no
+        other member could ever join it again."""
+        deadline = time.monotonic() + self._session_timeout_ms / 1000
+        while client.group_metadata().state is MemberState.REBALANCING:
+            if time.monotonic() >= deadline:
+                return
+            client.poll(timeout_ms=50, max_records=1)
 
     def _begin_epoch(self) -> None:
         self._epoch += 1

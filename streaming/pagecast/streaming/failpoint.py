@@ -1,4 +1,4 @@
-"""Places at which a crash test ends the process."""
+"""Places at which a crash test stops or ends the process."""
 
 import os
 import signal
@@ -9,10 +9,14 @@ _reached: Counter[str] = Counter()
 
 
 def reach(name: str) -> None:
-    """Kills this process without a word if PAGECAST_FAILPOINT is `NAME:COUNT` and it is time."""
+    """Sends this process the signal of PAGECAST_FAILPOINT, `NAME:COUNT:SIGNAL`, when it is time.
+
+    That is at the COUNT-th call with this NAME; SIGNAL is SIGKILL or SIGSTOP.
+    """
     wanted = os.environ.get(_VARIABLE)
-    if wanted is None:
+    if not wanted:
         return
     _reached[name] += 1
-    if wanted == f"{name}:{_reached[name]}":
-        os.kill(os.getpid(), signal.SIGKILL)
+    place, count, number = wanted.split(":")
+    if place == name and int(count) == _reached[name]:
+        os.kill(os.getpid(), signal.Signals[number])
