@@ -18,7 +18,6 @@ from streaming.factories_streaming import (
 
 from pagecast.eventlog.admin import ensure_topics, topic_ids
 from pagecast.eventlog.broker import EmbeddedBroker
-from pagecast.eventlog.errors import BrokerUnavailable
 from pagecast.eventlog.topics import INTERACTIONS
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
@@ -117,22 +116,3 @@ def test_a_worker_that_runs_goes_on_with_the_new_log_if_told_to(
     history = history_of(paths, "ann")
     assert history is not None
     assert [s.entity_id for s in history.steps] == ["new"]
-
-
-def test_a_broker_that_stays_away_ends_the_worker(
-    paths: StatePaths, log: Path, start_worker: StartWorker
-) -> None:
-    with broker_on(free_port(), log) as bootstrap:
-        worker = start_worker(config(bootstrap, paths, retry_seconds_max=0.5))
-    with pytest.raises(BrokerUnavailable):
-        worker.join()
-
-
-def test_a_worker_waiting_for_a_broker_still_stops(
-    paths: StatePaths, log: Path, start_worker: StartWorker
-) -> None:
-    with broker_on(free_port(), log) as bootstrap:
-        worker = start_worker(config(bootstrap, paths))
-    worker.stop.wait(1.5)
-    worker.stop.set()
-    worker.join(5)

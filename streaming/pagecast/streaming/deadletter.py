@@ -33,14 +33,17 @@ def send_dead_letters(producer: EventProducer, refused: Iterable[tuple[Record, R
     producer.flush()
     for record, rejection in letters:
         DEAD_LETTERS.labels(topic=record.topic, reason=rejection.reason).inc()
-        log.warning(
-            "record refused",
-            reason=str(rejection.reason),
-            field=rejection.field,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-        )
+    record, rejection = letters[0]
+    # One line a batch: a storm of bad records must not become a storm of log lines.
+    log.warning(
+        "records refused",
+        records=len(letters),
+        topic=record.topic,
+        first_partition=record.partition,
+        first_offset=record.offset,
+        first_reason=str(rejection.reason),
+        first_field=rejection.field,
+    )
 
 
 def _send(producer: EventProducer, record: Record, headers: dict[str, bytes]) -> None:

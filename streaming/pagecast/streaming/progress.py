@@ -1,9 +1,12 @@
 """How far ingest has come, compared with what a producer has sent."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pagecast.eventlog.admin import Admin
+
+Positions = Mapping[tuple[str, int], int]
+"""By (topic, partition): the offset after the last record."""
 
 POLL_S = 0.05
 """Between two questions to the broker; a wait ends at most this much late."""
@@ -16,18 +19,26 @@ class NotIngestedInTime(TimeoutError):  # noqa: N818 - named by what is wrong, a
 def wait_until_ingested(
     bootstrap: str,
     group: str,
-    positions: Mapping[tuple[str, int], int],
+    positions: Positions,
     timeout_s: float,
+    on_look: Callable[[Positions], None] | None = None,
 ) -> None:
     """Waits until the group has committed these offsets: until all before them is in every store.
 
     `positions` is by (topic, partition), as `EventProducer.acknowledged` gives it; the end
     offsets that brokers report are not used, because the embedded one's are wrong. Workers commit
-    about once a second. Raises NotIngestedInTime and BrokerUnavailable.
+    about once a second. `on_look` is told what is committed, again and again; what it raises ends
+    the wait. Raises NotIngestedInTime and BrokerUnavailable.
     """
     deadline = time.monotonic() + timeout_s
     with Admin(bootstrap) as admin:
-        while missing := records_missing(admin.committed(group), positions):
+        while True:
+            committed = admin.committed(group)
+            if on_look is not None:
+                on_look(committed)
+            missing = records_missing(committed, positions)
+            if not missing:
+                return
             if time.monotonic() >= deadline:
                 raise NotIngestedInTime(
                     f"group {group} is {missing} records behind after {timeout_s:g} s: see "
@@ -36,8 +47,6 @@ def wait_until_ingested(
             time.sleep(POLL_S)
 
 
-def records_missing(
-    committed: Mapping[tuple[str, int], int], positions: Mapping[tuple[str, int], int]
-) -> int:
+def records_missing(committed: Positions, positions: Positions) -> int:
     """Records before `positions` that are not committed yet."""
     return sum(max(0, to - committed.get(at, 0)) for at, to in positions.items())
