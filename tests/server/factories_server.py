@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +210,14 @@ def details_of(error: grpc.aio.AioRpcError) -> dict[str, Message]:
         assert packed.Unpack(message)
         details[type(message).__name__] = message
     return details
+
+
+async def end_of(call: grpc.aio.UnaryStreamCall) -> grpc.StatusCode:
+    """How a stream ended, once all of it was read."""
+    with suppress(grpc.aio.AioRpcError):
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    return await call.code()
 
 
 async def eventually(holds: Callable[[], bool], timeout_s: float = 10.0) -> float:

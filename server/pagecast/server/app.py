@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 import structlog
@@ -83,7 +85,7 @@ class Listening:
     @property
     def target(self) -> str:
         """What a channel is made with."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _target(self.host, self.port)
 
 
 class PortTakenError(OSError):
@@ -91,52 +93,38 @@ class PortTakenError(OSError):
 
 
 class PagecastServer:
-    """Started once, drained or stopped once, all in one event loop."""
+    """Started once and drained once, in one event loop."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._config = config
         self.metrics = Metrics()
+        self.resources: Resources
+        self._config = config
         self._calls = CallsInFlight()
         self._health = HealthServicer()
-
-    async def start(self) -> Listening:
-        """Opens everything, then listens. Raises PortTakenError and what the stores raise."""
-        self.resources = await asyncio.to_thread(Resources.open, self._config, self.metrics)
-        try:
-            listening = await self._listen()
-        except BaseException:
-            await asyncio.to_thread(self.resources.close)
-            raise
-        _log.info("listening", target=listening.target, metrics_port=listening.metrics_port)
-        return listening
-
-    async def _listen(self) -> Listening:
-        config = self._config
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(self.metrics, self._calls)],
             options=_OPTIONS,
             maximum_concurrent_rpcs=RPCS_MAX,
         )
-        self._add_services(self._server)
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        try:
-            port = self._server.add_insecure_port(f"{host}:{config.port}")
-        except RuntimeError as error:
-            raise PortTakenError(
-                f"port {config.port} of {config.host} is taken: choose another, or 0"
-            ) from error
-        try:
-            self._http, _ = start_http_server(
-                config.metrics_port, addr="127.0.0.1", registry=self.metrics.registry
-            )
-        except OSError as error:
-            raise PortTakenError(
-                f"metrics_port {config.metrics_port} is taken: choose another, or 0"
-            ) from error
-        await self._server.start()
-        for service in ("", *_SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        return Listening(host=config.host, port=port, metrics_port=self._http.server_port)
+
+    async def start(self) -> Listening:
+        """Opens everything, then listens. Raises PortTakenError and what the stores raise."""
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(self._server.stop, None)
+            self.resources = await asyncio.to_thread(Resources.open, self._config, self.metrics)
+            opened.push_async_callback(asyncio.to_thread, self.resources.close)
+            self._add_services()
+            http = _serve_metrics(self._config.metrics_port, self.metrics)
+            opened.callback(http.server_close)
+            opened.callback(http.shutdown)
+            port = self._bind()
+            await self._server.start()
+            for service in ("", *_SERVICES):
+                await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+            self._opened = opened.pop_all()
+        listening = Listening(host=self._config.host, port=port, metrics_port=http.server_port)
+        _log.info("listening", target=listening.target, metrics_port=listening.metrics_port)
+        return listening
 
     async def drain(self, insisted: asyncio.Event) -> None:
         """Refuses new RPCs and lets those in flight end within the grace, or until `insisted`."""
@@ -147,24 +135,40 @@ class PagecastServer:
         await _first_of(insisted.wait(), self._calls.wait_until_none(), asyncio.shield(stopping))
         await self._server.stop(None if insisted.is_set() else STATUS_TIME_S)
         await stopping
-        self._http.shutdown()
-        self._http.server_close()
-        await asyncio.to_thread(self.resources.close)
+        await self._opened.aclose()
         _log.info("stopped")
 
-    def _add_services(self, server: grpc.aio.Server) -> None:
+    def _add_services(self) -> None:
+        server, resources = self._server, self.resources
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(
-            HomepageService(self._config, self.resources, self.metrics), server
+            HomepageService(self._config, resources, self.metrics), server
         )
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
-            FeatureService(self.resources.users), server
+            FeatureService(resources.users), server
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self.resources.registry), server
-        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+
+    def _bind(self) -> int:
+        host, port = self._config.host, self._config.port
+        try:
+            return self._server.add_insecure_port(_target(host, port))
+        except RuntimeError as error:
+            raise PortTakenError(f"port {port} of {host} is taken: choose another, or 0") from error
+
+
+def _serve_metrics(port: int, metrics: Metrics) -> WSGIServer:
+    try:
+        http, _ = start_http_server(port, addr="127.0.0.1", registry=metrics.registry)
+    except OSError as error:
+        raise PortTakenError(f"metrics_port {port} is taken: choose another, or 0") from error
+    return http
+
+
+def _target(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:

@@ -1,0 +1,72 @@
+"""A server as a process: SIGTERM drains it, a second one forces it (faults.md, test 18)."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from server.factories_server import LONG_PAGE, SLOW, House, end_of
+
+from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
+
+SCRIPT = Path(__file__).parent / "server_process.py"
+
+
+@contextmanager
+def server_process(house: House) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and where it listens."""
+    command = [sys.executable, str(SCRIPT), str(house.paths.root)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if line.startswith("ready "):
+                    break
+            yield process, line.split()[1]
+        finally:
+            process.kill()
+
+
+def stream(channel: grpc.aio.Channel, user_id: str, **fields: int) -> grpc.aio.UnaryStreamCall:
+    request = homepage_pb2.StreamHomepageRequest(user_id=user_id, **fields)
+    return homepage_pb2_grpc.HomepageServiceStub(channel).StreamHomepage(request, timeout=60)
+
+
+async def test_sigterm_lets_a_hundred_streams_finish_and_exits_0(house: House) -> None:
+    house.train_champion()
+    with server_process(house) as (process, target):
+        async with grpc.aio.insecure_channel(target) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+            calls = [stream(channel, f"u{i}", **LONG_PAGE) for i in range(100)]
+            await asyncio.gather(*(call.wait_for_connection() for call in calls))
+            process.send_signal(signal.SIGTERM)
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            ends = await asyncio.gather(*map(end_of, calls))
+        assert ends == [StatusCode.OK] * 100
+        assert await asyncio.to_thread(process.wait, 20) == 0
+
+
+async def test_a_second_signal_forces(house: House) -> None:
+    house.train_champion(SLOW)
+    with server_process(house) as (process, target):
+        async with grpc.aio.insecure_channel(target) as channel:
+            calls = [stream(channel, f"u{i}", **LONG_PAGE) for i in range(60)]
+            await calls[0].read()
+            began_s = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            ends = await asyncio.gather(*map(end_of, calls))
+        assert StatusCode.UNAVAILABLE in ends
+        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert time.monotonic() - began_s < 6
