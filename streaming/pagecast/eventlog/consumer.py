@@ -86,7 +86,7 @@ class EventConsumer:
 
     @property
     def epoch(self) -> int:
-        """Grows, within `poll`, when partitions come or go and when a log is another one.
+        """Grows when partitions come or go and when a log is another one: look after every `poll`.
 
         What was worked out from records polled before, and not committed, is void then.
         """
