@@ -4,7 +4,7 @@ The decoder is what the contract asks for in the fewest operators: attention ove
 new tokens, causal, with a position signal, a ReLU block, a final norm.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import onnx.numpy_helper
 import onnx.parser
 from factories import START_MS
 from rules.factories_rules import entity
+from rules.page_checker import PlacedRow
 from safetensors.numpy import save_file
 
 from pagecast.engine.graph import EngineConfig, Graph
@@ -32,10 +33,12 @@ from pagecast.engine.manifest import (
     ModelShape,
     bundle_version,
 )
+from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import FIELDS, YEARS, Vocabulary, entity_features
+from pagecast.rules.page_state import NO_ARGUMENT
 
 OPSET = 20
 
@@ -94,6 +97,19 @@ def prompt_of(*entity_ids: str, at_ms: int = START_MS) -> Prompt:
     )
     request = RequestHalf(at_ms=at_ms, device="tv", country="DE", surface="home")
     return Prompt(profile=Profile(), steps=steps, request=request)
+
+
+def placed_rows(events: Sequence[PageEvent]) -> list[PlacedRow]:
+    """The page that events make."""
+    page: list[PlacedRow] = []
+    for event in events:
+        if isinstance(event, RowBegun):
+            argument = None if event.argument == NO_ARGUMENT else event.argument
+            page.append(PlacedRow(event.row, argument, ()))
+        elif isinstance(event, EntityChosen):
+            last = page.pop()
+            page.append(PlacedRow(last.row, last.argument, (*last.entities, event.entity)))
+    return page
 
 
 def write_bundle(

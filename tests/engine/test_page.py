@@ -7,10 +7,17 @@ from random import Random
 
 import numpy as np
 import pytest
-from engine.factories_engine import prompt_of
+from engine.factories_engine import placed_rows, prompt_of
 from hypothesis import given, settings
-from rules.factories_rules import SEEDS, facts, random_request, random_snapshot, snapshot
-from rules.page_checker import PageChecker, PlacedRow
+from rules.factories_rules import (
+    SEEDS,
+    SMALL_LIMITS,
+    facts,
+    random_request,
+    random_snapshot,
+    snapshot,
+)
+from rules.page_checker import PageChecker
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.decoder import Decoder
@@ -19,6 +26,7 @@ from pagecast.engine.kv_cache import KvCache
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.engine.slots import Slots
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -28,7 +36,6 @@ from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd
 from pagecast.v1 import homepage_pb2
 
 PROMPT = prompt_of("e1", "e2", "e3")
-EXACT = DecodeOptions(exact_entities=40)
 
 
 @pytest.fixture
@@ -42,16 +49,10 @@ def rules(catalog: CatalogSnapshot) -> PageRules:
     return compile_rules(CompiledCatalog(catalog), request, range(40))
 
 
-def rows_of(events: Sequence[PageEvent]) -> list[PlacedRow]:
-    page = []
-    for event in events:
-        if isinstance(event, RowBegun):
-            argument = None if event.argument == NO_ARGUMENT else event.argument
-            page.append(PlacedRow(event.row, argument, ()))
-        elif isinstance(event, EntityChosen):
-            last = page.pop()
-            page.append(PlacedRow(last.row, last.argument, (*last.entities, event.entity)))
-    return page
+def decoded(
+    model: Model, rules: PageRules, prompt: Prompt = PROMPT, exact_entities: int = 3
+) -> list[PageEvent]:
+    return list(decode_page(model, prompt, rules, DecodeOptions(exact_entities=exact_entities)))
 
 
 def ended(events: Sequence[PageEvent]) -> PageEnded:
@@ -60,7 +61,7 @@ def ended(events: Sequence[PageEvent]) -> PageEnded:
 
 
 def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules) -> None:
-    events = list(decode_page(model, PROMPT, rules))
+    events = decoded(model, rules)
     position = -1
     for event in events[:-1]:
         if isinstance(event, RowBegun):
@@ -76,7 +77,7 @@ def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules)
     letters = {RowBegun: "b", EntityChosen: "c", RowEnded: "e", PageEnded: "E"}
     assert re.fullmatch("(bc+e)+E", "".join(letters[type(event)] for event in events))
     end = ended(events)
-    assert end.rows == position + 1 == len(rows_of(events))
+    assert end.rows == position + 1 == len(placed_rows(events))
     assert end.finish_reason == homepage_pb2.FINISH_REASON_ROWS
     assert end.rows_cut_short == 1
 
@@ -85,22 +86,21 @@ def test_the_page_keeps_its_rules(model: Model, rules: PageRules, catalog: Catal
     request = facts(because=("e3",), resume=("e1", "e9"), watched=frozenset({"e1"}), rows=6)
     checker = PageChecker(catalog, request, range(40), RulesConfig())
     for exact_entities in (0, 3, 40):
-        options = DecodeOptions(exact_entities=exact_entities)
-        events = list(decode_page(model, PROMPT, rules, options))
-        checker.check(rows_of(events), ended(events).finish_reason)
+        events = decoded(model, rules, exact_entities=exact_entities)
+        checker.check(placed_rows(events), ended(events).finish_reason)
 
 
 def test_the_same_inputs_give_the_same_page(bundle: Bundle, catalog: CatalogSnapshot) -> None:
     def page() -> list[PageEvent]:
         rules = compile_rules(CompiledCatalog(catalog), facts(), range(40))
-        return list(decode_page(Model(bundle, catalog), PROMPT, rules))
+        return decoded(Model(bundle, catalog), rules)
 
     assert page() == page()
 
 
 def test_the_prompt_decides_the_page(model: Model, rules: PageRules) -> None:
     pages = [
-        rows_of(list(decode_page(model, prompt_of(*ids), rules)))
+        placed_rows(decoded(model, rules, prompt_of(*ids)))
         for ids in ((), ("e1", "e2", "e3"), ("e40", "e50"))
     ]
     assert pages[0] != pages[1] != pages[2]
@@ -109,9 +109,21 @@ def test_the_prompt_decides_the_page(model: Model, rules: PageRules) -> None:
 def test_a_page_is_the_same_whatever_the_buffers_held_before(
     model: Model, rules: PageRules
 ) -> None:
-    fresh = list(decode_page(model, PROMPT, rules))
-    list(decode_page(model, prompt_of(*["e9"] * 100), rules))
-    assert list(decode_page(model, PROMPT, rules)) == fresh
+    fresh = decoded(model, rules)
+    decoded(model, rules, prompt_of(*["e9"] * 100))
+    assert decoded(model, rules) == fresh
+
+
+def test_pages_decoded_at_once_are_those_decoded_alone(model: Model, rules: PageRules) -> None:
+    prompts = [prompt_of(*["e1"] * i, f"e{i}") for i in range(12)]
+    alone = [decoded(model, rules, prompt) for prompt in prompts]
+    slots = Slots(slots_max=3)
+    tickets = [
+        slots.submit(lambda cancelled, prompt=prompt: decoded(model, rules, prompt))  # type: ignore[misc]
+        for prompt in prompts
+    ]
+    assert [ticket.future.result(30) for ticket in tickets] == alone
+    slots.close()
 
 
 def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogSnapshot) -> None:
@@ -126,7 +138,7 @@ def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogS
     newer = snapshot([*catalog.entities, *launched], catalog.rows, 2)
     rules = compile_rules(CompiledCatalog(newer), facts(rows=6, entities_per_row=40), ())
     grown = Model(model.bundle, newer, older=model)
-    placed = {e for row in rows_of(list(decode_page(grown, PROMPT, rules))) for e in row.entities}
+    placed = {e for row in placed_rows(decoded(grown, rules)) for e in row.entities}
     assert {60, 61, 62} <= placed
 
 
@@ -141,8 +153,7 @@ def test_exact_entities_are_decoded_one_by_one_and_the_rest_from_one_run(
     rows = [dataclasses.replace(catalog.rows[i], pin=i) for i in (0, 1)]
     pinned = snapshot(catalog.entities, rows)
     rules = compile_rules(CompiledCatalog(pinned), facts(rows=2), ())
-    options = DecodeOptions(exact_entities=exact_entities)
-    events = list(decode_page(Model(bundle, pinned), PROMPT, rules, options))
+    events = decoded(Model(bundle, pinned), rules, exact_entities=exact_entities)
     last_entity_unfed = exact_entities >= 9
     assert ended(events).runs == 1 + 2 * runs_per_row - last_entity_unfed
 
@@ -152,8 +163,8 @@ def test_a_row_that_was_not_foreseen_costs_one_run_more(
 ) -> None:
     free = snapshot(catalog.entities, catalog.rows[:3])
     rules = compile_rules(CompiledCatalog(free), facts(rows=3), ())
-    model, options = Model(bundle, free), DecodeOptions(exact_entities=0)
-    pages = [list(decode_page(model, prompt_of(f"e{i}"), rules, options)) for i in range(20)]
+    model = Model(bundle, free)
+    pages = [decoded(model, rules, prompt_of(f"e{i}"), exact_entities=0) for i in range(20)]
     assert {ended(page).rows for page in pages} == {3}
     runs = {ended(page).runs for page in pages}
     assert len(runs) > 1
@@ -164,16 +175,15 @@ def test_a_row_that_was_not_foreseen_costs_one_run_more(
 def test_as_many_exact_entities_as_a_row_has_is_exact(
     model: Model, rules: PageRules, exact_entities: int
 ) -> None:
-    options = DecodeOptions(exact_entities=exact_entities)
-    page = rows_of(list(decode_page(model, PROMPT, rules, options)))
-    assert page == rows_of(list(decode_page(model, PROMPT, rules, EXACT)))
+    page = placed_rows(decoded(model, rules, exact_entities=exact_entities))
+    assert page == placed_rows(decoded(model, rules, exact_entities=40))
 
 
 def test_the_exact_part_of_the_first_row_is_that_of_the_exact_page(
     model: Model, rules: PageRules
 ) -> None:
-    exact = rows_of(list(decode_page(model, PROMPT, rules, EXACT)))[0]
-    hybrid = rows_of(list(decode_page(model, PROMPT, rules, DecodeOptions(exact_entities=3))))[0]
+    exact = placed_rows(decoded(model, rules, exact_entities=40))[0]
+    hybrid = placed_rows(decoded(model, rules))[0]
     assert hybrid.entities[:4] == exact.entities[:4]
 
 
@@ -219,8 +229,8 @@ def log_softmax(logits, mask, chosen: int) -> float:  # type: ignore[no-untyped-
 def test_log_probabilities_are_those_under_the_masks(
     model: Model, rules: PageRules, watched: str, exact_entities: int
 ) -> None:
-    prompt, options = prompt_of(watched), DecodeOptions(exact_entities=exact_entities)
-    events = list(decode_page(model, prompt, rules, options))
+    prompt = prompt_of(watched)
+    events = decoded(model, rules, prompt, exact_entities)
     pairs = list(replayed(model, prompt, rules, events, exact_entities))
     assert len(pairs) == len([e for e in events if isinstance(e, RowBegun | EntityChosen)])
     recorded, computed = zip(*pairs, strict=True)
@@ -236,7 +246,7 @@ def test_a_cancelled_page_makes_at_most_the_event_in_hand(
     events: list[PageEvent] = []
     for event in decode_page(model, PROMPT, rules, cancelled=lambda: len(events) > until):
         events.append(event)  # noqa: PERF402 - `cancelled` looks at the list as it grows
-    assert len(events) <= until + 2 < len(list(decode_page(model, PROMPT, rules)))
+    assert len(events) <= until + 2 < len(decoded(model, rules))
     assert not any(isinstance(event, PageEnded) for event in events)
 
 
@@ -244,7 +254,7 @@ def test_a_page_cancelled_before_it_began_does_nothing(model: Model, rules: Page
     unread = prompt_of(*["e1"] * 600)
     assert list(decode_page(model, unread, rules, cancelled=lambda: True)) == []
     with pytest.raises(EngineError, match="a prompt of 600 steps"):
-        list(decode_page(model, unread, rules))
+        decoded(model, rules, unread)
 
 
 def test_a_closed_page_gives_its_buffers_back(model: Model, rules: PageRules) -> None:
@@ -289,15 +299,6 @@ def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(
         assert ended([event]).finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
 
 
-LIMITS = RulesConfig(
-    row_entities_min=2,
-    popular_entities_max=3,
-    recent_entities_max=3,
-    continue_entities_max=2,
-    because_arguments_max=2,
-)
-
-
 @settings(max_examples=120, deadline=None)
 @given(random=SEEDS)
 def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
@@ -308,9 +309,8 @@ def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
     # Weights that give large, equal and ordinary logits alike.
     model.entities.output_ND[:] *= random.choice((0.0, 1.0, 1e4))
     model.row_output_RD[:] *= random.choice((0.0, 1.0, 1e4))
-    rules = compile_rules(CompiledCatalog(catalog), request, popular, LIMITS)
-    options = DecodeOptions(exact_entities=random.randint(0, 5))
-    events = list(decode_page(model, prompt_of("e1", "nobody"), rules, options))
-    PageChecker(catalog, request, popular, LIMITS).check(
-        rows_of(events), ended(events).finish_reason
+    rules = compile_rules(CompiledCatalog(catalog), request, popular, SMALL_LIMITS)
+    events = decoded(model, rules, prompt_of("e1", "nobody"), random.randint(0, 5))
+    PageChecker(catalog, request, popular, SMALL_LIMITS).check(
+        placed_rows(events), ended(events).finish_reason
     )

@@ -4,9 +4,11 @@ from random import Random
 
 import numpy as np
 import pytest
+from engine.factories_engine import placed_rows
 from hypothesis import given, settings
 from rules.factories_rules import (
     SEEDS,
+    SMALL_LIMITS,
     compare,
     compiled,
     entity,
@@ -16,18 +18,15 @@ from rules.factories_rules import (
     random_snapshot,
     source_row,
 )
-from rules.page_checker import PageChecker, PlacedRow
+from rules.page_checker import PageChecker
 
-from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.engine.page_events import EntityChosen, PageEnded, RowBegun, RowEnded
 from pagecast.engine.popular import popular_page
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.v1 import catalog_pb2
 
 SCORES = np.array([0.0, 5.0, 1.0, 5.0, 9.0, 2.0])
-RULES_LIMITS = RulesConfig(row_entities_min=2, popular_entities_max=4, because_arguments_max=2)
 
 
 def rules_of(**request: object) -> PageRules:
@@ -40,30 +39,22 @@ def rules_of(**request: object) -> PageRules:
             predicate_row("all"),
         ],
     )
-    return compile_rules(catalog, facts(**request), (), RULES_LIMITS)
+    return compile_rules(catalog, facts(**request), (), SMALL_LIMITS)
 
 
-def page_of(events: list[PageEvent]) -> list[tuple[int, list[int]]]:
-    rows: list[tuple[int, list[int]]] = []
-    for event in events:
-        if isinstance(event, RowBegun):
-            rows.append((event.row, []))
-        elif isinstance(event, EntityChosen):
-            rows[-1][1].append(event.entity)
-    return rows
+def rows_and_entities(rules: PageRules) -> list[tuple[int, tuple[int, ...]]]:
+    return [(row.row, row.entities) for row in placed_rows(list(popular_page(rules, SCORES)))]
 
 
 def test_pins_first_then_rows_in_catalog_order_each_in_its_own_order() -> None:
     rules = rules_of(entities_per_row=2, resume=("e0", "e1"))
-    assert page_of(list(popular_page(rules, SCORES))) == [(1, [5, 4]), (0, [1, 3]), (2, [0])]
+    assert rows_and_entities(rules) == [(1, (5, 4)), (0, (1, 3)), (2, (0,))]
 
 
 def test_the_highest_score_comes_first_and_of_equals_the_lowest_index() -> None:
-    rules = rules_of(entities_per_row=6, hidden=frozenset({"e5"}), rows=1)
-    without_pin = compile_rules(
-        compiled(rules.catalog.snapshot.entities, [predicate_row("all")]), facts(), ()
-    )
-    assert page_of(list(popular_page(without_pin, SCORES))) == [(0, [4, 1, 3, 5, 2, 0])]
+    entities = rules_of().catalog.snapshot.entities
+    without_pin = compile_rules(compiled(entities, [predicate_row("all")]), facts(), ())
+    assert rows_and_entities(without_pin) == [(0, (4, 1, 3, 5, 2, 0))]
 
 
 def test_nothing_is_estimated() -> None:
@@ -88,14 +79,11 @@ def test_no_popular_page_breaks_a_rule(random: Random) -> None:
     catalog, request = random_snapshot(random), random_request(random)
     entities = range(len(catalog.entities))
     popular = random.sample(entities, random.randint(0, len(entities)))
-    rules = compile_rules(CompiledCatalog(catalog), request, popular, RULES_LIMITS)
+    rules = compile_rules(CompiledCatalog(catalog), request, popular, SMALL_LIMITS)
     scores_N = np.array([random.choice((0.0, 0.5, 3.0)) for _ in entities])
     events = list(popular_page(rules, scores_N))
-    begun = [event for event in events if isinstance(event, RowBegun)]
-    page = [
-        PlacedRow(row, None if b.argument == NO_ARGUMENT else b.argument, tuple(placed))
-        for (row, placed), b in zip(page_of(events), begun, strict=True)
-    ]
     end = events[-1]
     assert isinstance(end, PageEnded)
-    PageChecker(catalog, request, popular, RULES_LIMITS).check(page, end.finish_reason)
+    PageChecker(catalog, request, popular, SMALL_LIMITS).check(
+        placed_rows(events), end.finish_reason
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot, Window
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
+from pagecast.rules.facts import RequestFacts, RulesConfig
 from pagecast.rules.page_state import PageState
 from pagecast.v1 import catalog_pb2
 
@@ -16,6 +16,15 @@ DAY_MS = 86_400_000
 
 SEEDS = st.integers(0, 2**32).map(Random)
 """Whole catalogs are made from a seed: drawn value by value they are slow and mostly empty."""
+
+SMALL_LIMITS = RulesConfig(
+    row_entities_min=2,
+    popular_entities_max=3,
+    recent_entities_max=3,
+    continue_entities_max=2,
+    because_arguments_max=2,
+)
+"""Small enough for small catalogs to reach."""
 
 GENRES = ("Comedy", "Drama", "Western")
 COUNTRIES = ("DE", "FR")

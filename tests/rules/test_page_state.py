@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from rules.factories_rules import (
     SEEDS,
+    SMALL_LIMITS,
     compare,
     compiled,
     entity,
@@ -21,7 +22,7 @@ from rules.page_checker import PageChecker, PlacedRow
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts, RulesConfig
+from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
 from pagecast.v1 import catalog_pb2, homepage_pb2
@@ -209,15 +210,6 @@ def test_rows_neither_end_nor_go_on_out_of_turn() -> None:
         state.place(6)
 
 
-LIMITS = RulesConfig(
-    row_entities_min=2,
-    popular_entities_max=3,
-    recent_entities_max=3,
-    continue_entities_max=2,
-    because_arguments_max=2,
-)
-"""Small enough for small catalogs to reach."""
-
 LOGITS = (float("-inf"), -1.0, 0.0, 0.0, 1.0, 1e30)
 
 
@@ -229,7 +221,7 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
     popular = random.sample(entities, random.randint(0, len(entities)))
     logits_N = random.choices(LOGITS, k=len(entities))
     row_logits_R = random.choices(LOGITS, k=len(snapshot.rows))
-    state = PageState(compile_rules(CompiledCatalog(snapshot), request, popular, LIMITS))
+    state = PageState(compile_rules(CompiledCatalog(snapshot), request, popular, SMALL_LIMITS))
     page = []
     while not state.page_complete:
         row = max(may_begin(state), key=lambda r: row_logits_R[r])
@@ -243,4 +235,4 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
         state.end_row()
         named = None if argument == NO_ARGUMENT else argument
         page.append(PlacedRow(row, named, tuple(placed)))
-    PageChecker(snapshot, request, popular, LIMITS).check(page, state.finish_reason)
+    PageChecker(snapshot, request, popular, SMALL_LIMITS).check(page, state.finish_reason)

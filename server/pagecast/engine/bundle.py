@@ -1,5 +1,7 @@
 """A bundle: a model as the trainer published it, loaded only if it is exactly that.
 
+Steps 7 and 9 of the life of a model meet here.
+
 Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 

@@ -21,8 +21,8 @@ TOWER_ENTITIES_MAX = 1024
 class EntityTable:
     """Input and output embeddings [N, D] of a snapshot's entities. Never changes.
 
-    Given an `older` table of the same bundle, only entities that changed go through the tower: an
-    entity launched through the catalog can be placed with no retrain and no restart.
+    Given an `older` table of the same bundle, only the entities in `changed` (indices) go through
+    the tower: one launched through the catalog can be placed with no retrain and no restart.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Decodes a page with a model: greedy, under the rules' masks, the tail of a row from one run.
+"""Step 6 of the life of a page: a model decodes it, greedily, under the rules' masks.
 
 Letters in names: R rows and N entities of the snapshot, C candidates of a row, S tokens not yet
 fed, D width.

@@ -1,4 +1,4 @@
-"""The compiled rules of one page: which entities each row may hold here and now, as arrays.
+"""Step 4 of the life of a page: the rules of one request, compiled into arrays.
 
 Letters in names: N entities and R rows of the snapshot, A arguments of BECAUSE rows, S candidate
 sets: those of the R rows, then those of the A arguments.

@@ -1,4 +1,4 @@
-"""The grammar of a page, (ROW ENTITY+)+, walked step by step.
+"""Step 6 of the life of a page: its grammar, (ROW ENTITY+)+, position by position.
 
 A page is a sequence of rows: begin_row, place, place..., end_row. At each position the state says
 what may come next; whatever is chosen among it, no rule is broken:
