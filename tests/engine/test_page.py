@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from rules.factories_rules import (
     SEEDS,
     SMALL_LIMITS,
+    entity,
     facts,
     random_request,
     random_snapshot,
@@ -127,14 +128,7 @@ def test_pages_decoded_at_once_are_those_decoded_alone(model: Model, rules: Page
 
 
 def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogSnapshot) -> None:
-    everything = catalog.entities[0]
-    launched = [
-        type(everything)(
-            entity_id=f"new-{kind}", kind=kind, title="New", number=2, changed_at_ms=0,
-            genres=("Comedy",), attributes={},
-        )
-        for kind in (1, 3, 4)
-    ]  # fmt: skip
+    launched = [entity(f"new-{kind}", "Comedy", kind=kind, number=2) for kind in (1, 3, 4)]
     newer = snapshot([*catalog.entities, *launched], catalog.rows, 2)
     rules = compile_rules(CompiledCatalog(newer), facts(rows=6, entities_per_row=40), ())
     grown = Model(model.bundle, newer, older=model)
