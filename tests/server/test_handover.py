@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pagecast.server.handover import Handover, HandoverFull
+from pagecast.server.handover import MESSAGES_MAX, Handover, HandoverFull
 
 
 async def collect(handover: Handover[int]) -> list[int]:
@@ -30,7 +30,7 @@ async def test_messages_arrive_in_order_from_another_thread() -> None:
 
 
 async def test_a_message_is_read_before_the_next_is_made() -> None:
-    handover: Handover[int] = Handover()
+    handover: Handover[int] = Handover(MESSAGES_MAX)
     read = threading.Event()
 
     def produce() -> None:
@@ -47,7 +47,7 @@ async def test_a_message_is_read_before_the_next_is_made() -> None:
 
 
 async def test_the_thread_s_error_is_raised_after_its_messages() -> None:
-    handover: Handover[int] = Handover()
+    handover: Handover[int] = Handover(MESSAGES_MAX)
     handover.put(1)
     handover.end(RuntimeError("broken"))
     messages = aiter(handover)

@@ -24,6 +24,7 @@ from server.factories_server import (
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import Graph
+from pagecast.server import homepage, request
 
 
 def slots_in_use(served: Served) -> float:
@@ -128,6 +129,32 @@ async def test_a_reader_that_stands_still_holds_no_slot(house: House) -> None:
         await eventually(lambda: slots_in_use(served) == 0)
         assert (await served.page("bob", rows=1)).rows
         idle.cancel()
+
+
+async def test_what_waits_for_a_reader_is_bounded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homepage, "MESSAGES_MAX", 4)
+    async with house.serve() as served:
+        call = served.stream("ada", **LONG_PAGE, granularity=2)
+        received, error = await read_until_error(call)
+        assert (await served.page("ada", rows=1)).rows
+    assert error.code() is StatusCode.RESOURCE_EXHAUSTED
+    assert details_of(error)["ErrorInfo"].reason == "READER_TOO_SLOW"
+    assert [message.sequence for message in received] == list(range(len(received)))
+
+
+async def test_a_page_without_deadline_has_the_server_s(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "PAGE_TIME_MAX_S", 0.05)
+    house.train_champion(SLOW)
+    async with house.serve() as served:
+        call = served.stream("ada", timeout_s=None, **LONG_PAGE)
+        _, error = await read_until_error(call)
+        await eventually(lambda: slots_in_use(served) == 0)
+    assert error.code() is StatusCode.DEADLINE_EXCEEDED
+    assert details_of(error)["ErrorInfo"].reason == "PAGE_TIME_EXCEEDED"
 
 
 async def test_without_a_model_the_page_goes_by_popularity(house: House) -> None:

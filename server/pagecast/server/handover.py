@@ -33,7 +33,7 @@ class _End:
 class Handover(Generic[T]):
     """Made in the event loop that reads it."""
 
-    def __init__(self, messages_max: int = MESSAGES_MAX) -> None:
+    def __init__(self, messages_max: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._messages: deque[T | _End] = deque()
         self._messages_max = messages_max

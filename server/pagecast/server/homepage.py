@@ -15,10 +15,10 @@ from typing import Any
 
 import grpc
 
-from pagecast.engine.slots import SlotsClosed, SlotsExhausted, Ticket
+from pagecast.engine.slots import SlotsExhausted, Ticket
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.handover import Handover
+from pagecast.server.handover import MESSAGES_MAX, Handover
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageClock, read_request
@@ -51,7 +51,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = self._serving()
         # 5. A slot comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
-        handover: Handover[Response] = Handover()
+        handover: Handover[Response] = Handover(MESSAGES_MAX)
         making = Making(page, serving, self._resources.users, self._metrics, handover)
         ticket = self._take_slot(making)
         delivered = 0
@@ -86,12 +86,6 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
                 reason="SLOTS_EXHAUSTED",
                 message=f"the server is at capacity: try again in {RETRY_DELAY_MS} ms",
                 retry_delay_ms=RETRY_DELAY_MS,
-            ) from error
-        except SlotsClosed as error:
-            raise Refusal(
-                code=grpc.StatusCode.UNAVAILABLE,
-                reason="SERVER_STOPPING",
-                message="the server stops: ask another one, or try again",
             ) from error
 
     def _report(self, made: Future[Served | None], delivered: int) -> None:

@@ -14,7 +14,7 @@ from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
 from pagecast.server.basis import PageBasis
 from pagecast.server.errors import Refusal
-from pagecast.server.handover import Handover
+from pagecast.server.handover import Handover, HandoverFull
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageRequest, facts_of
 from pagecast.server.serving import Serving
@@ -123,10 +123,13 @@ class Making:
     ) -> None:
         writer = PageWriter(basis, self._handover.put, self._metrics, self._waited_ms)
         self._writer = writer
-        for event in events:
-            writer.write(event)
-            if stopped():
-                break
+        try:
+            for event in events:
+                writer.write(event)
+                if stopped():
+                    break
+        except HandoverFull as error:
+            raise _reader_too_slow() from error
         if not writer.ended and self._page.clock.is_over():
             raise _time_exceeded()
 
@@ -136,6 +139,14 @@ def _model_failed() -> Refusal:
         code=grpc.StatusCode.UNAVAILABLE,
         reason=MODEL_FAILED,
         message="the model failed on the way: the rows so far stand, ask for another page",
+    )
+
+
+def _reader_too_slow() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="READER_TOO_SLOW",
+        message="the stream is not read: read it as it comes, or ask for a shorter page",
     )
 
 
