@@ -52,12 +52,12 @@ def decode_page(
 
     `cancelled` is asked before every choice; closing the iterator stops the work as well. The same
     inputs give the same page. Raises EngineError, while iterating, if the model cannot go on, and
-    ValueError at once if the rules are for another catalog than the model.
+    ValueError at once if rules and model are not of one snapshot: their indices would not agree.
     """
-    compiled_for = rules.catalog.snapshot
-    if compiled_for is not model.snapshot and compiled_for.number != model.snapshot.number:
+    if rules.catalog.snapshot is not model.snapshot:
         raise ValueError(
-            f"rules for catalog number {compiled_for.number}, model for {model.snapshot.number}"
+            f"rules for catalog number {rules.catalog.snapshot.number}, model for"
+            f" {model.snapshot.number}: compile and bind one and the same snapshot"
         )
     return _decode(model, prompt, rules, options, cancelled)
 
