@@ -80,7 +80,7 @@ def write_bundle(
         metrics={**facts.metrics, **differences},
         config=dict(facts.config),
     )
-    _publish(bundles / manifest.version, {**files, MANIFEST_FILE: manifest.seal()})
+    publish(bundles / manifest.version, {**files, MANIFEST_FILE: manifest.seal()})
     return manifest
 
 
@@ -125,7 +125,8 @@ def _canary(spec: GraphSpec, inputs: RandomInputs) -> dict[str, npt.NDArray[np.g
     return {f"{prefix}.{name}": value for name, value in {**fed, **outputs}.items()}
 
 
-def _publish(target: Path, files: Mapping[str, bytes]) -> None:
+def publish(target: Path, files: Mapping[str, bytes]) -> None:
+    """Makes a directory of files that appears whole or not at all; an existing one stays."""
     if target.exists():
         return
     with _unfinished(target.parent) as folder:

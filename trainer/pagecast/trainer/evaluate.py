@@ -27,6 +27,7 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.ranking import Tally
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.snapshot import NothingToTrainError
 from pagecast.trainer.users import UserColumns, Window, columns, windows
 
 PROTOCOL = (
@@ -83,11 +84,13 @@ def evaluate(
 ) -> Quality:
     """Evaluates on the steps that began after the training positions (`UserSteps.new_N`).
 
-    Raises ValueError if there are none.
+    Raises NothingToTrainError if there are none.
     """
     by_user = [columns(user, catalog, EngagementConfig()) for user in users]
     if not any(user.new_N.any() for user in users):
-        raise ValueError("no steps after the training positions: ingest later events first")
+        raise NothingToTrainError(
+            "no steps after the training positions to evaluate on: ingest later events first"
+        )
     entities = len(catalog.entities)
     steps = timeline(by_user, [user.new_N for user in users], entities)
     half_life = best_half_life_days(steps)

@@ -8,9 +8,10 @@ from pagecast.trainer.batch import CutPage, PackedBatch, pack
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
+from pagecast.trainer.snapshot import NothingToTrainError
 from pagecast.trainer.users import Window, windows
 
-NEARBY_WINDOWS = 0.25
+NEARBY_WINDOWS = 0.1
 """Windows are batched with others of about their length: this much noise on its logarithm keeps
 the company changing, and padding low."""
 
@@ -18,7 +19,7 @@ the company changing, and padding low."""
 class Examples:
     """All windows of a data set, and pages after their cuts.
 
-    Raises ValueError if no user has a cut with something after it.
+    Raises NothingToTrainError if no user has a cut with something after it.
     """
 
     def __init__(self, data: Dataset, builder: PageBuilder, config: TrainConfig) -> None:
@@ -35,7 +36,7 @@ class Examples:
             )
         ]
         if not self.windows:
-            raise ValueError("no steps to train on: ingest interaction events first")
+            raise NothingToTrainError("no steps to train on: ingest interaction events first")
 
         self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
 

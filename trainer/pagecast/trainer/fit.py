@@ -55,7 +55,7 @@ def fit(
     """Trains a model from scratch.
 
     The same data, config and seed give the same weights as long as the budget of time does not
-    end the loop. Raises ValueError if there is nothing to train on.
+    end the loop. Raises NothingToTrainError if there is nothing.
     """
     torch.manual_seed(config.seed)
     examples = Examples(data, builder, config)

@@ -93,9 +93,10 @@ def _popularity(
     order = np.argsort(at_ms, kind="stable")
     order = order[entity[order] >= 0]
     at_ms, entity = at_ms[order], entity[order]
-    moments = min(MOMENTS, len(at_ms))
-    moment_M = np.linspace(at_ms[0], at_ms[-1], moments).astype(np.int64) if moments else at_ms
-    popular_MN = np.zeros((max(moments, 1), entities), np.bool_)
+    popular_MN = np.zeros((MOMENTS, entities), np.bool_)
+    if not len(at_ms):
+        return np.zeros(MOMENTS, np.int64), popular_MN
+    moment_M = np.linspace(at_ms[0], at_ms[-1], MOMENTS).astype(np.int64)
     score_N = np.zeros(entities)
     done = 0
     for m, bound in enumerate(np.searchsorted(at_ms, moment_M, side="left").tolist()):

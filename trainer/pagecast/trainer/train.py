@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 import structlog
 import torch
@@ -192,10 +191,11 @@ def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValu
 
 def _positions_of(manifest: Manifest) -> dict[tuple[str, int], int]:
     entries = TypeAdapter(list[_Position]).validate_python(manifest.data["positions"])
-    return {(e["topic_id"], e["partition"]): e["next_offset"] for e in entries}
+    return {(e.topic_id, e.partition): e.next_offset for e in entries}
 
 
-class _Position(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class _Position:
     topic_id: str
     partition: int
     next_offset: int

@@ -1,0 +1,85 @@
+"""What several files of this suite share: a world, a model trained on it, its bundle."""
+
+import fcntl
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+from trainer.factories_trainer import (
+    SMALL,
+    in_time_order,
+    logged,
+    read_catalog,
+    replayed,
+    walk,
+    write_state,
+)
+
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.data import Dataset, build_dataset
+from pagecast.trainer.snapshot import Source, positions_before_last
+from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot, train
+
+USERS = 80
+
+HELD_OUT = 0.2
+
+# torch writes a record of every guess about a shape for whoever listens at DEBUG: pytest does.
+logging.getLogger("torch.__trace").disabled = True
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
+    """A state directory with walks of many users; nobody may write to it."""
+    events = logged(in_time_order(walk(user) for user in range(USERS)))
+    return write_state(tmp_path_factory.mktemp("world"), events)
+
+
+@pytest.fixture(scope="session")
+def catalog(world: StatePaths) -> CatalogSnapshot:
+    return read_catalog(world)
+
+
+@pytest.fixture(scope="session")
+def dataset(catalog: CatalogSnapshot) -> Dataset:
+    users = replayed(logged(in_time_order(walk(user) for user in range(USERS))))
+    return build_dataset(catalog, users, SMALL.engagement)
+
+
+@pytest.fixture(scope="session")
+def trained(world: StatePaths) -> Trained:
+    """Trained on what lies before the last fifth of the time."""
+    until = positions_before_last(world, HELD_OUT)
+    return fit_snapshot(TrainJob(source=Source(paths=world), config=SMALL, until=until))
+
+
+@pytest.fixture(scope="session")
+def outcome(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> tuple[TrainOutcome, list[str], StatePaths]:
+    """The same training in one call: outcome, its stages, its state directory.
+
+    Exporting costs seconds of CPU, so pytest's workers share one.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with (shared / "outcome.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = shared / "outcome.pickle"
+        if not done.exists():
+            done.write_bytes(pickle.dumps(_train_in_one_call(shared / "outcome")))
+        result: tuple[TrainOutcome, list[str], StatePaths] = pickle.loads(done.read_bytes())
+    return result
+
+
+def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]:
+    events = logged(in_time_order(walk(user) for user in range(USERS)))
+    paths = write_state(root, events)
+    stages: list[str] = []
+    job = TrainJob(
+        source=Source(paths=paths), config=SMALL, until=positions_before_last(paths, HELD_OUT)
+    )
+    result = train(job, lambda at: stages.append(at.stage))
+    return result, list(dict.fromkeys(stages)), paths

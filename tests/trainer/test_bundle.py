@@ -1,0 +1,85 @@
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.manifest import (
+    BUNDLE_FILES,
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    MANIFEST_FILE,
+    FileDigest,
+    Manifest,
+    bundle_version,
+)
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.bundle import publish
+from pagecast.trainer.train import Trained, TrainOutcome
+
+Outcome = tuple[TrainOutcome, list[str], StatePaths]
+
+
+def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
+    folder = outcome[0].bundle
+    manifest = Manifest.unseal((folder / MANIFEST_FILE).read_bytes())
+    assert {path.name for path in folder.iterdir()} == {MANIFEST_FILE, *BUNDLE_FILES}
+    digests = {name: FileDigest.of((folder / name).read_bytes()) for name in BUNDLE_FILES}
+    assert digests == manifest.files
+    assert manifest.version == bundle_version(digests) == folder.name
+
+
+def test_the_engine_loads_the_bundle(outcome: Outcome) -> None:
+    """Loading checks digests, shapes and the canary."""
+    assert load_bundle(outcome[0].bundle).version == outcome[0].version
+
+
+def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None:
+    weights = load_file(outcome[0].bundle / CHECKPOINT_FILE)
+    rows = len(trained.vocabulary.rows) + 1
+    for name in ("row_input_RD", "row_output_RD"):
+        assert weights[name].shape == (rows, trained.config.model.d_model)
+        np.testing.assert_array_equal(weights[name], getattr(trained.model, name).detach().numpy())
+
+
+def test_the_canary_names_inputs_and_outputs_of_every_graph(outcome: Outcome) -> None:
+    names = set(load_file(outcome[0].bundle / CANARY_FILE))
+    assert {"tower.id_E", "tower.age_EA", "tower.input_ED", "tower.output_ED"} <= names
+    assert {"prefill.fields_BTF", "prefill.hidden_BD", "prefill.keys_LBHTK"} <= names
+    assert {"decode.past_values_LBHPK", "decode.hidden_BSD", "decode.values_LBHSK"} <= names
+
+
+def test_no_file_names_the_machine_it_was_made_on(outcome: Outcome) -> None:
+    source = str(Path(__file__).parents[2]).encode()
+    for name in BUNDLE_FILES:
+        assert source not in (outcome[0].bundle / name).read_bytes()
+
+
+class Interrupted(Mapping[str, bytes]):
+    """Files of a bundle of which only the first can be had before Ctrl-C."""
+
+    def __getitem__(self, name: str) -> bytes:
+        if name == "b":
+            raise KeyboardInterrupt
+        return b"contents"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("a", "b"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_an_interrupted_publication_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        publish(tmp_path / "version", Interrupted())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_published_bundle_is_never_written_again(tmp_path: Path) -> None:
+    publish(tmp_path / "version", {"a": b"first"})
+    publish(tmp_path / "version", {"a": b"second"})
+    assert (tmp_path / "version" / "a").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["version"]

@@ -1,0 +1,59 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from trainer.factories_trainer import SMALL
+
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data import Dataset, build_dataset, fallback_row, next_row
+from pagecast.trainer.examples import Examples
+from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.pools import Pools
+from pagecast.trainer.replay import replay
+from pagecast.trainer.snapshot import NothingToTrainError
+
+
+def examples_of(data: Dataset, config: TrainConfig = SMALL) -> Examples:
+    builder = PageBuilder(
+        Pools(CompiledCatalog(data.catalog), data.columns),
+        next_row=next_row(data.catalog),
+        fallback_row=fallback_row(data.catalog),
+        config=config.page,
+    )
+    return Examples(data, builder, config)
+
+
+def test_an_epoch_holds_every_window_once(dataset: Dataset) -> None:
+    examples = examples_of(dataset)
+    batches = list(examples.epoch(np.random.default_rng(0)))
+    assert sum(len(batch.entity_BL) for batch in batches) == len(examples.windows)
+    assert len(batches) == examples.batches_per_epoch
+
+
+def test_the_same_generator_draws_the_same_batches(dataset: Dataset) -> None:
+    examples = examples_of(dataset)
+    first, again = (list(examples.epoch(np.random.default_rng(5))) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one.entity_BL, other.entity_BL)
+        assert np.array_equal(one.target_entity_K, other.target_entity_K)
+
+
+def test_batches_stay_about_as_large_as_configured(dataset: Dataset) -> None:
+    config = dataclasses.replace(SMALL, positions_per_batch=400)
+    for batch in examples_of(dataset, config).epoch(np.random.default_rng(0)):
+        assert batch.entity_BL.size <= 1.5 * 400
+
+
+def test_cuts_become_pages_and_openings(dataset: Dataset) -> None:
+    config = dataclasses.replace(SMALL, page_cuts_max=1, next_cuts_max=3)
+    examples = examples_of(dataset, config)
+    batch = next(examples.epoch(np.random.default_rng(0)))
+    pages = {int(page) for page in batch.page_BL[0] if page >= 0}
+    assert len(pages) == 4
+    assert len(batch.row_from_M) > 0
+
+
+def test_nobody_to_learn_from_is_an_error_with_a_remedy(dataset: Dataset) -> None:
+    with pytest.raises(NothingToTrainError, match="ingest interaction events"):
+        examples_of(build_dataset(dataset.catalog, [replay("u", [])], SMALL.engagement))

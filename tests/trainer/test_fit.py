@@ -1,0 +1,58 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from trainer.factories_trainer import SMALL
+
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.config import EngagementConfig, ModelConfig, TrainConfig
+from pagecast.trainer.data import Dataset, fallback_row, next_row
+from pagecast.trainer.fit import FitProgress, fit
+from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.pools import Pools
+
+
+@pytest.fixture(scope="session")
+def builder(dataset: Dataset) -> PageBuilder:
+    return PageBuilder(
+        Pools(CompiledCatalog(dataset.catalog), dataset.columns),
+        next_row=next_row(dataset.catalog),
+        fallback_row=fallback_row(dataset.catalog),
+        config=SMALL.page,
+    )
+
+
+def test_both_losses_fall(dataset: Dataset, builder: PageBuilder) -> None:
+    seen: list[FitProgress] = []
+    result = fit(dataset, builder, dataclasses.replace(SMALL, epochs=4.0), seen.append)
+    assert seen[-1].entity_loss < seen[0].entity_loss
+    assert seen[-1].row_loss < seen[0].row_loss
+    assert result.entity_loss == seen[-1].entity_loss
+    assert not result.model.training
+
+
+def test_progress_counts_up_to_the_end(dataset: Dataset, builder: PageBuilder) -> None:
+    seen: list[FitProgress] = []
+    result = fit(dataset, builder, dataclasses.replace(SMALL, epochs=1.0), seen.append)
+    assert [at.step for at in seen] == list(range(1, result.steps + 1))
+    assert seen[-1].share_done == 1.0
+    assert seen[-1].eta_s == 0.0
+    assert all(at.examples_per_second > 0 for at in seen)
+
+
+def test_the_loop_stops_when_its_time_is_up(dataset: Dataset, builder: PageBuilder) -> None:
+    config = dataclasses.replace(SMALL, epochs=1e6, budget_minutes=0.02)
+    result = fit(dataset, builder, config)
+    assert result.epochs < 100
+    assert 1.2 <= result.seconds < 6.0
+
+
+def test_heads_must_share_evenly() -> None:
+    with pytest.raises(ValueError, match="query_heads must be a multiple of kv_heads"):
+        ModelConfig(query_heads=3, kv_heads=2)
+
+
+def test_a_config_is_told_as_json() -> None:
+    told = TrainConfig(engagement=EngagementConfig(rate=2.0)).to_json()
+    assert told["engagement"] == {**told["engagement"], "rate": 2.0}  # type: ignore[dict-item]
+    assert np.isclose(float(told["budget_minutes"]), TrainConfig().budget_minutes)  # type: ignore[arg-type]

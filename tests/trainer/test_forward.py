@@ -1,0 +1,130 @@
+"""The central equivalence: a page packed among others is the page decoded alone."""
+
+import numpy as np
+import pytest
+import torch
+from trainer.factories_trainer import SMALL
+
+from pagecast.featurestore.vocabulary import encode_prompt
+from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.data import Dataset, catalog_features, row_ids
+from pagecast.trainer.forward import Embedded, embed, packed_hidden, page_loss
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.pages import PageRow
+from pagecast.trainer.users import prompt_at, windows
+
+CONFIGS = (
+    ModelConfig(d_model=32, layers=2, query_heads=2, kv_heads=1, mlp_hidden=48),
+    ModelConfig(d_model=32, layers=1, query_heads=4, kv_heads=2, mlp_hidden=48),
+)
+
+PAGES = (
+    CutPage(
+        cut=1,
+        rows=[
+            PageRow(row=0, argument=-1, entities=(3, 9), weights=(1.0, 1.0)),
+            PageRow(row=6, argument=4, entities=(5, 7, 8), weights=(1.0, 1.0, 1.0)),
+        ],
+    ),
+    CutPage(cut=6, rows=[PageRow(row=2, argument=-1, entities=(1, 2, 3), weights=(1.0,) * 3)]),
+    CutPage(cut=4, rows=[PageRow(row=0, argument=-1, entities=(), weights=())], opening=True),
+)
+
+
+def model_of(data: Dataset, config: ModelConfig) -> tuple[PageModel, Embedded]:
+    torch.manual_seed(0)
+    model = PageModel(config, data.vocabulary).eval()
+    features = catalog_features(data.catalog, data.vocabulary)
+    return model, embed(model, features, row_ids(data.catalog, data.vocabulary))
+
+
+def decoded_alone(
+    model: PageModel, embedded: Embedded, data: Dataset, user: int, page: CutPage
+) -> torch.Tensor:
+    """Hidden states of the request and of every token of a page, one token at a time."""
+    prompt = encode_prompt(prompt_at(data.users[user], page.cut), data.vocabulary)
+    index = data.catalog.entity_index
+    entity_TD = torch.stack(
+        [
+            embedded.entity_input_ED[index[e]] if e else torch.zeros(model.config.d_model)
+            for e in prompt.entity_ids
+        ]
+    )
+    steps_BTD = model.embed_steps(entity_TD[None], torch.from_numpy(prompt.fields_TF)[None])
+    hidden_BSD, keys, values = model.decoder.prefill(steps_BTD)
+    hidden = [hidden_BSD[0, -1]]
+    for token_D in page_tokens(embedded, page):
+        hidden_BSD, new_keys, new_values = model.decoder.decode(token_D[None, None], keys, values)
+        keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
+        hidden.append(hidden_BSD[0, -1])
+    return torch.stack(hidden)
+
+
+def page_tokens(embedded: Embedded, page: CutPage) -> list[torch.Tensor]:
+    tokens = []
+    for row in page.rows:
+        token_D = embedded.row_input_RD[row.row]
+        if row.argument >= 0:
+            token_D = token_D + embedded.entity_input_ED[row.argument]
+        tokens += [token_D, *(embedded.entity_input_ED[e] for e in row.entities)]
+    return tokens
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@torch.no_grad()
+def test_packed_pages_equal_prefill_and_decode_with_a_cache(
+    dataset: Dataset, config: ModelConfig
+) -> None:
+    model, embedded = model_of(dataset, config)
+    (long,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    (short,) = windows(1, dataset.users[1], range(7), dataset.catalog, dataset.vocabulary)
+    batch = pack([long, short], [PAGES, PAGES[:2]], ahead_decay=0.5)
+    length = batch.page_BL.shape[1]
+    hidden_BLD = packed_hidden(model, embedded, batch).view(2, length, -1)
+    for user, pages in enumerate((PAGES, PAGES[:2])):
+        for number, page in enumerate(pages):
+            alone = decoded_alone(model, embedded, dataset, user, page)
+            at = np.flatnonzero(batch.page_BL[user] == number)
+            packed = torch.cat([hidden_BLD[user, page.cut + 1][None], hidden_BLD[user, at]])
+            torch.testing.assert_close(packed, alone, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_a_chunk_equals_one_token_at_a_time(dataset: Dataset) -> None:
+    model, _ = model_of(dataset, CONFIGS[0])
+    tokens_BSD = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(1))
+    whole_BSD, keys, values = model.decoder.prefill(tokens_BSD)
+    _, past_keys, past_values = model.decoder.prefill(tokens_BSD[:, :2])
+    chunk_BSD, new_keys, new_values = model.decoder.decode(
+        tokens_BSD[:, 2:], past_keys, past_values
+    )
+    torch.testing.assert_close(chunk_BSD, whole_BSD[:, 2:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(new_keys, keys[..., 2:, :], atol=1e-5, rtol=0)
+    torch.testing.assert_close(new_values, values[..., 2:, :], atol=1e-5, rtol=0)
+
+
+def test_a_page_without_targets_costs_nothing(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES[2:]], ahead_decay=0.5)
+    entity_loss, row_loss = page_loss(model, embedded, batch)
+    assert entity_loss == row_loss == 0.0
+
+
+@torch.no_grad()
+def test_the_loss_weighs_targets_by_engagement(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+
+    def loss(first_weight: float, second_weight: float) -> float:
+        rows = [
+            PageRow(row=0, argument=-1, entities=(5,), weights=(first_weight,)),
+            PageRow(row=0, argument=-1, entities=(6,), weights=(second_weight,)),
+        ]
+        pages = [CutPage(cut=cut, rows=[row], opening=True) for cut, row in enumerate(rows)]
+        batch = pack([window], [pages], ahead_decay=0.5)
+        return float(page_loss(model, embedded, batch)[0])
+
+    first, second = loss(1.0, 0.0), loss(0.0, 1.0)
+    assert loss(3.0, 1.0) == pytest.approx((3 * first + second) / 4, rel=1e-5)

@@ -1,0 +1,48 @@
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import pytest
+from trainer.factories_trainer import SMALL
+
+from pagecast.engine.manifest import PREFILL_FILE
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.bundle import load_model
+from pagecast.trainer.data import Dataset
+from pagecast.trainer.graphs import graph_specs
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, ParityError, RandomInputs, compare
+from pagecast.trainer.train import TrainOutcome
+
+Outcome = tuple[TrainOutcome, list[str], StatePaths]
+
+
+def test_inputs_have_the_shapes_of_their_graph(dataset: Dataset) -> None:
+    inputs = RandomInputs(
+        model=PageModel(SMALL.model, dataset.vocabulary), vocabulary=dataset.vocabulary
+    )
+    for spec in graph_specs(inputs.model):
+        drawn = inputs.draw(spec.name, EXAMPLE, seed=0)
+        for value, axes in zip(drawn, spec.inputs.values(), strict=True):
+            assert {axis: value.shape[axis] for axis in axes} == {
+                axis: EXAMPLE[name] for axis, name in axes.items()
+            }
+
+
+def test_a_published_graph_is_the_model(outcome: Outcome) -> None:
+    model, vocabulary, _ = load_model(outcome[0].bundle)
+    prefill = graph_specs(model)[1]
+    graph = (outcome[0].bundle / PREFILL_FILE).read_bytes()
+    inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    assert compare(prefill, graph, inputs) < DIFFERENCE_MAX / 10
+
+
+def test_a_graph_with_one_altered_weight_is_refused(outcome: Outcome) -> None:
+    model, vocabulary, _ = load_model(outcome[0].bundle)
+    proto = onnx.load_from_string((outcome[0].bundle / PREFILL_FILE).read_bytes())
+    largest = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    weights = onnx.numpy_helper.to_array(largest).copy()
+    weights[np.unravel_index(0, weights.shape)] += 100.0
+    largest.CopyFrom(onnx.numpy_helper.from_array(weights, largest.name))
+    inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    with pytest.raises(ParityError, match=r"prefill\.onnx differs .* nothing was published"):
+        compare(graph_specs(model)[1], proto.SerializeToString(), inputs)

@@ -1,0 +1,103 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from trainer.factories_trainer import SMALL, logged, walk, write_state
+
+from pagecast.engine.manifest import MANIFEST_FILE, Manifest
+from pagecast.featurestore.database import connect
+from pagecast.featurestore.registry import CHALLENGER, Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.bundle import load_model
+from pagecast.trainer.snapshot import NothingToTrainError, Source
+from pagecast.trainer.train import (
+    Trained,
+    TrainJob,
+    TrainOutcome,
+    TrainProgress,
+    evaluate_bundle,
+    evaluate_next_slice,
+    fit_snapshot,
+    train,
+)
+
+Outcome = tuple[TrainOutcome, list[str], StatePaths]
+
+BRIEF = dataclasses.replace(SMALL, epochs=1.0)
+
+
+def test_the_model_learns_the_planted_pattern(world: StatePaths, trained: Trained) -> None:
+    quality = evaluate_next_slice(Source(paths=world), trained)
+    assert quality.targets > 50
+    assert quality.pagecast.ndcg_at_10 > 2 * quality.popularity.ndcg_at_10
+    assert quality.pagecast.ndcg_at_10 > 0.7
+
+
+def test_training_twice_gives_the_same_weights(world: StatePaths) -> None:
+    job = TrainJob(source=Source(paths=world), config=BRIEF)
+    first, second = fit_snapshot(job), fit_snapshot(job)
+    weights = second.model.state_dict()
+    assert all(
+        torch.equal(value, weights[name]) for name, value in first.model.state_dict().items()
+    )
+
+
+def test_a_seed_of_its_own_gives_other_weights(world: StatePaths) -> None:
+    source = Source(paths=world)
+    first = fit_snapshot(TrainJob(source=source, config=BRIEF))
+    second = fit_snapshot(TrainJob(source=source, config=dataclasses.replace(BRIEF, seed=1)))
+    assert not torch.equal(first.model.row_output_RD, second.model.row_output_RD)
+
+
+def test_an_empty_feature_store_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(NothingToTrainError, match="publish events and ingest them"):
+        train(TrainJob(source=Source(paths=StatePaths(root=tmp_path)), config=BRIEF))
+
+
+def test_a_log_without_a_catalog_says_what_is_missing(tmp_path: Path) -> None:
+    paths = write_state(tmp_path, logged(walk(1)), changes=[])
+    with pytest.raises(NothingToTrainError, match="publish the catalog"):
+        train(TrainJob(source=Source(paths=paths), config=BRIEF))
+
+
+def test_a_challenger_with_its_numbers_is_registered(outcome: Outcome) -> None:
+    result, stages, paths = outcome
+    assert stages == ["read", "fit", "evaluate", "export"]
+    manifest = Manifest.unseal((result.bundle / MANIFEST_FILE).read_bytes())
+    engine = connect(paths.database_url)
+    record = Registry(engine).resolve(CHALLENGER)
+    engine.dispose()
+    assert record is not None
+    assert result.quality is not None
+    assert record.version == result.version == manifest.version == result.bundle.name
+    assert record.metrics["ndcg_at_10"] == result.quality.pagecast.ndcg_at_10
+    assert record.data["protocol"] == result.quality.protocol
+    assert manifest.metrics["decode_difference_max"] < 1e-4
+
+
+def test_the_same_training_in_parts_gives_the_same_model(
+    outcome: Outcome, trained: Trained
+) -> None:
+    model, vocabulary, manifest = load_model(outcome[0].bundle)
+    assert vocabulary == trained.vocabulary
+    assert manifest.data["positions"] == [
+        {"topic_id": "log", "partition": 0, "next_offset": trained.positions["log", 0]}
+    ]
+    weights = trained.model.state_dict()
+    assert all(torch.equal(value, weights[n]) for n, value in model.state_dict().items())
+
+
+def test_a_bundle_is_evaluated_like_the_model_it_was_made_of(outcome: Outcome) -> None:
+    result, _, paths = outcome
+    assert evaluate_bundle(Source(paths=paths), result.bundle) == result.quality
+
+
+def test_an_interrupted_training_leaves_nothing(world: StatePaths) -> None:
+    def interrupt(at: TrainProgress) -> None:
+        if at.fit is not None and at.fit.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TrainJob(source=Source(paths=world), config=BRIEF), interrupt)
+    assert list(world.bundles.iterdir()) == []
