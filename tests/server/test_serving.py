@@ -2,10 +2,14 @@
 
 import asyncio
 import time
+from typing import NoReturn
 
-from factories import START_MS, genre_row, movie, upsert
+import pytest
+from factories import START_MS, genre_row, movie, timestamp, upsert
 from server.factories_server import LONG_PAGE, House, eventually
 
+from pagecast.engine.errors import EngineError
+from pagecast.engine.graph import Graph
 from pagecast.v1 import catalog_pb2
 
 
@@ -29,11 +33,7 @@ async def test_a_launched_entity_is_placed_within_two_seconds_without_retrain_or
 async def test_a_retired_entity_and_a_new_row_show_as_well(house: House) -> None:
     house.train_champion()
     async with house.serve() as served:
-        house.change(
-            catalog_pb2.CatalogChange(
-                occurred_at=upsert(movie("m0")).occurred_at, retire_entity_id="m5"
-            )
-        )
+        house.change(retire("m5"))
         number = house.change(upsert(genre_row("Opera")), upsert(movie("o1", "Opera")))
         await eventually(lambda: served.metric("pagecast_catalog_number") == number)
         page = await served.page("ada", **LONG_PAGE)
@@ -84,3 +84,30 @@ async def test_popularity_is_taken_up_while_serving(house: House) -> None:
         served.server.resources.servings.refresh_popularity()
         page = await served.page("ada", rows=1)
     assert page.shape["top"][:2] == ["m31", "m30"]
+
+
+async def test_an_entity_that_cannot_be_embedded_costs_the_model_but_no_rule(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = house.train_champion()
+    async with house.serve() as served:
+        with monkeypatch.context() as broken:
+            broken.setattr(Graph, "run", fail)
+            number = house.change(retire("m5"), upsert(movie("bad", "Comedy")))
+            await eventually(lambda: served.metric("pagecast_catalog_number") == number)
+        page = await served.page("ada", **LONG_PAGE)
+        number = house.change(upsert(movie("good", "Comedy")))
+        await eventually(lambda: served.metric("pagecast_catalog_number") == number)
+        mended = await served.page("ada", **LONG_PAGE)
+    assert page.started.degraded_reason == "MODEL_NOT_LOADED"
+    assert "m5" not in page.entity_ids
+    assert mended.started.model_version == version
+    assert {"bad", "good"} <= mended.entity_ids
+
+
+def fail(self: Graph, inputs: object) -> NoReturn:
+    raise EngineError(f"{self.name}: embeds to no number")
+
+
+def retire(entity_id: str) -> catalog_pb2.CatalogChange:
+    return catalog_pb2.CatalogChange(occurred_at=timestamp(START_MS), retire_entity_id=entity_id)

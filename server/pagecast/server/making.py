@@ -95,8 +95,7 @@ class Making:
     def _read_user(self) -> tuple[User, tuple[str, ...]]:
         try:
             return self._users.read(self._page.user_id), ()
-        except StoreUnavailable as error:
-            _log.warning("history_not_read", error=str(error))
+        except StoreUnavailable:
             return STRANGER, (FEATURE_STORE_UNAVAILABLE,)
 
     def _decode(self, basis: PageBasis, stopped: Callable[[], bool]) -> None:

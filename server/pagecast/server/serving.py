@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from pagecast.engine.bundle import Bundle
+from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
@@ -61,6 +62,7 @@ class Servings:
         self._popularity = popularity
         self._metrics = metrics
         self._changing = threading.Lock()
+        self._embedded: Model | None = None
         self._scores = popularity.scores()
         with self._changing:
             catalog.add_listener(self._take_up_catalog)
@@ -92,6 +94,7 @@ class Servings:
             serving = self._current
             if serving.snapshot is not model.snapshot:
                 model = Model(bundle, serving.snapshot, older=model)
+            self._embedded = model
             self._publish(replace(serving, model=model))
 
     def refresh_popularity(self) -> None:
@@ -110,17 +113,27 @@ class Servings:
             if snapshot is older.snapshot:
                 return
             scores_N, popular = _popular(self._scores, snapshot)
-            model = older.model
-            if model is not None:
-                model = Model(model.bundle, snapshot, older=model)
             self._publish(
                 Serving(
                     catalog=CompiledCatalog(snapshot, older.catalog),
                     scores_N=scores_N,
                     popular=popular,
-                    model=model,
+                    model=self._embed(snapshot),
                 )
             )
+
+    def _embed(self, snapshot: CatalogSnapshot) -> Model | None:
+        """None if the entity tower fails on a change: the rules must follow the catalog all the
+        same, because what was retired may not be shown. The next change is another attempt."""
+        model = self._embedded
+        if model is None:
+            return None
+        try:
+            self._embedded = Model(model.bundle, snapshot, older=model)
+        except EngineError as error:
+            _log.error("catalog_not_embedded", number=snapshot.number, error=str(error))
+            return None
+        return self._embedded
 
     def _publish(self, serving: Serving) -> None:
         self._metrics.name_model("" if serving.model is None else serving.model.version)

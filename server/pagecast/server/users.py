@@ -8,8 +8,12 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import structlog
+
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.online import OnlineFeatures
+
+_log = structlog.get_logger(__name__)
 
 READ_THREADS = 2
 """A read takes about a millisecond; more threads would only take the core from decoding."""
@@ -41,9 +45,28 @@ class Users:
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="user-read")
         self._hanging: set[Future[User]] = set()
         self._counting = threading.Lock()
+        self._failing = False
 
     def read(self, user_id: str) -> User:
         """Blocks for READ_TIME_MAX_S at most. Raises StoreUnavailable."""
+        try:
+            user = self._read_in_time(user_id)
+        except StoreUnavailable as error:
+            if not self._failing:  # said once, not with every page
+                _log.error("online_store_unavailable", error=str(error))
+            self._failing = True
+            raise
+        if self._failing:
+            _log.info("online_store_available_again")
+        self._failing = False
+        return user
+
+    def close(self) -> None:
+        """Does not wait for a store that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+    def _read_in_time(self, user_id: str) -> User:
         with self._counting:
             self._hanging = {read for read in self._hanging if not read.done()}
             if len(self._hanging) >= READ_THREADS:
@@ -56,11 +79,6 @@ class Users:
                 with self._counting:
                     self._hanging.add(read)
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-
-    def close(self) -> None:
-        """Does not wait for a store that hangs."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._store.close()
 
     def _read(self, user_id: str) -> User:
         return User(
