@@ -17,7 +17,7 @@ END_SECONDS_MAX = 30.0
 
 
 def pagecast(
-    *arguments: str, cwd: Path, seconds_max: float = 120.0
+    *arguments: str, cwd: Path, seconds_max: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
     return subprocess.run(

@@ -1,5 +1,6 @@
 """The commands against one running stack, with the sample of docs/own-data.md."""
 
+import io
 import json
 import re
 import shlex
@@ -9,8 +10,15 @@ from pathlib import Path
 
 import pytest
 from cli.factories_cli import Up, document, pagecast, start_up
+from rich.console import Console
 
+from pagecast.cli.client import Client
+from pagecast.cli.demo.change import Film, show_change
+from pagecast.cli.demo.launch import show_launch
+from pagecast.cli.demo.load import run_load
+from pagecast.cli.demo.stage import Stage
 from pagecast.cli.exits import ExitCode
+from pagecast.eventlog.producer import EventProducer
 
 REPOSITORY = Path(__file__).parents[2]
 WALK_THROUGH = REPOSITORY / "docs" / "own-data.md"
@@ -21,7 +29,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A stack in a folder where the walk-through's paths hold, with its commands run in order."""
     folder = tmp_path_factory.mktemp("own-data")
     (folder / "docs").symlink_to(REPOSITORY / "docs")
-    stack = start_up(folder)
+    stack = start_up(folder, "--allow-client-clock")
     try:
         for command in commands_of(WALK_THROUGH):
             done = pagecast(*command, cwd=folder)
@@ -91,6 +99,47 @@ def test_a_page_is_written_for_people_row_by_row(up: Up) -> None:
     assert re.search(r"^ 1 \S", shown.stdout, re.MULTILINE)
     assert re.search(r"^ 2 \S", shown.stdout, re.MULTILINE)
     assert "first row" in shown.stdout
+
+
+@pytest.fixture
+def stage(up: Up) -> Iterator[Stage]:
+    """The demo's view of the stack; what it writes goes nowhere."""
+    with Client(up.record["server_address"]) as client:
+        yield Stage(console=Console(file=io.StringIO()), client=client)
+
+
+@pytest.fixture
+def producer(up: Up) -> Iterator[EventProducer]:
+    with EventProducer(up.record["bootstrap_servers"]) as producer:
+        yield producer
+
+
+def test_the_demos_events_change_the_next_page(stage: Stage, producer: EventProducer) -> None:
+    films = [
+        Film(entity_id=entity, title=entity)
+        for entity in ("whale-song", "city-of-bees", "deep-field", "salt-road")
+    ]
+    change = show_change(stage, producer, "eva", films)
+    assert change.difference.beyond_removal
+    assert 0 < change.history_seconds < change.page_seconds
+
+
+def test_the_demos_new_entities_are_placed_and_the_live_one_only_while_it_is_on(
+    stage: Stage, producer: EventProducer
+) -> None:
+    launch = show_launch(stage, producer, ["ada", "nobody"], 2026, window_seconds=6)
+    assert {placed.kind for placed in launch.placed} == {"movie", "game", "live_event"}
+    assert all(placed.row_id != "continue" and placed.seconds > 0 for placed in launch.placed)
+    assert launch.pages_after_window == 2
+
+
+def test_the_demos_load_run_counts_every_page(stage: Stage) -> None:
+    load = run_load(stage, ["ada", "nobody"], pages=6)
+    assert len(load.page_ms) == len(load.first_row_ms) == 6
+    assert all(
+        0 < first <= whole for first, whole in zip(load.first_row_ms, load.page_ms, strict=True)
+    )
+    assert load.pages_per_second > 0
 
 
 def test_a_single_champion_cannot_be_rolled_back(up: Up) -> None:

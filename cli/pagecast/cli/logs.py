@@ -36,6 +36,8 @@ def configure_logging(settings: Settings, *, level: str | None = None) -> None:
     # Libraries are heard when something is wrong: kafka-python tells every connection at info.
     root.setLevel(max(least, logging.WARNING))
     logging.getLogger("pagecast").setLevel(least)
+    # It warns of every pause of more than 0.1 s, which a busy machine has all the time.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
 def _formatter(

@@ -70,7 +70,7 @@ def _tell_how_to_talk(output: "Output", address: str, state_dir: Path) -> None:
     for command in (
         f"pagecast page 405 --state-dir {state_dir}",
         f"pagecast history 405 --state-dir {state_dir}",
-        "buf curl --schema protos --protocol grpc --http2-prior-knowledge "
+        "buf curl --protocol grpc --http2-prior-knowledge "
         f"--data '{body}' http://{address}/pagecast.v1.HomepageService/StreamHomepage",
     ):
         output.console.print(f"  {command}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, StateDir
+from pagecast.cli.options import AsJson, BootstrapServers, DatabaseUrl, StateDir
 
 CHECK_SECONDS = 0.25
 """How soon the end of a process is noticed."""
@@ -21,8 +21,11 @@ def up(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Runs broker, ingest worker and server until Ctrl-C; stops them all."""
+    from dataclasses import asdict
+
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
@@ -33,7 +36,7 @@ def up(
         state_dir=state_dir, database_url=database_url, bootstrap_servers=bootstrap_servers
     )
     configure_logging(settings, level="warning")
-    output = Output(as_json=False)
+    output = Output(as_json=as_json)
     config = StackConfig(
         paths=StatePaths(root=settings.state_dir),
         bootstrap_servers=settings.bootstrap_servers,
@@ -46,6 +49,7 @@ def up(
         output.say(f"server   {stack.start_ingest_and_server()}")
         output.say(f"logs     {config.paths.logs}")
         output.say("Ctrl-C stops everything.")
+        output.document(asdict(stack.record))
         while True:
             stack.check()
             time.sleep(CHECK_SECONDS)

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pagecast.cli.data.ids import event_id
-from pagecast.cli.data.movielens import entity_id
-from pagecast.cli.data.source import Film
-from pagecast.cli.data.titles import readable_title
 from pagecast.cli.demo.difference import Difference, difference
 from pagecast.cli.demo.pages import show_page
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
@@ -27,6 +24,14 @@ EVENT_GAP_MS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Film:
+    """One that the person is about to watch."""
+
+    entity_id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What the events did. Seconds are from the first produced event."""
 
@@ -38,7 +43,7 @@ class Change:
 
 
 def show_change(
-    stage: Stage, producer: EventProducer, user_id: str, genre: str, films: Sequence[Film]
+    stage: Stage, producer: EventProducer, user_id: str, films: Sequence[Film]
 ) -> Change:
     """Shows a page before and after events about `films`, the last of them left unfinished.
 
@@ -50,8 +55,8 @@ def show_change(
     before = show_page(stage, user_id, at_ms=at_ms)
     _control(stage, user_id, at_ms, before)
     events = watching(user_id, films, at_ms)
-    titles = ", ".join(readable_title(film.title) for film in films)
-    stage.console.print(f"  {len(events)} events to Kafka: {genre}, namely {titles}")
+    titles = ", ".join(film.title for film in films)
+    stage.console.print(f"  {len(events)} events to Kafka, about {titles}")
     begin = time.perf_counter()
     for event in events:
         producer.send(INTERACTIONS, user_id, event)
@@ -62,7 +67,7 @@ def show_change(
     page_seconds = time.perf_counter() - begin
     stage.console.print("\n  [bold]after[/]")
     show_page(stage, user_id, at_ms=at_ms, marked=_entered(before, after))
-    changed = difference(before, after, [entity_id(film.film_id) for film in films])
+    changed = difference(before, after, [film.entity_id for film in films])
     _tell(stage, changed)
     if not changed.beyond_removal:
         raise CheckFailedError("the events changed nothing but what may no longer be shown")
@@ -75,7 +80,7 @@ def show_change(
 
 def watching(user_id: str, films: Sequence[Film], at_ms: int) -> list[events_pb2.InteractionEvent]:
     """A Play and a Rate of each film but the last, of which a Play and a Stop; ends at `at_ms`."""
-    *finished, begun = [entity_id(film.film_id) for film in films]
+    *finished, begun = [film.entity_id for film in films]
     events: list[events_pb2.InteractionEvent] = []
     for film in finished:
         play = events_pb2.Play(entity_id=film, kind=events_pb2.PLAY_KIND_FEATURE)
@@ -111,7 +116,7 @@ def _wait_until_contained(stage: Stage, producer: EventProducer, user_id: str) -
             version = found.version
             if version.next_offset >= wanted.get(version.partition, version.next_offset + 1):
                 return
-        deadline.check("that the events were in the history")
+        deadline.check("the events were not in the history")
         time.sleep(POLL_SECONDS)
 
 

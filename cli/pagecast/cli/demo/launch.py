@@ -45,7 +45,7 @@ class Launch:
     """Pages without the live event that were streamed once its window had closed."""
 
 
-def new_entities(now_ms: int, year: int) -> list[catalog_pb2.Entity]:
+def new_entities(now_ms: int, year: int, window_seconds: int) -> list[catalog_pb2.Entity]:
     """A film, a game and a live event with a window; `year` is of the data set's calendar.
 
     Their genres are those of the catalog, so each competes with its films.
@@ -68,7 +68,7 @@ def new_entities(now_ms: int, year: int) -> list[catalog_pb2.Entity]:
         title="Live: An Evening of Musicals",
         genres=["Musical"],
     )
-    window = live.availability.add(until=_timestamp(now_ms + WINDOW_SECONDS * 1000))
+    window = live.availability.add(until=_timestamp(now_ms + window_seconds * 1000))
     # A reserved word of Python.
     getattr(window, "from").CopyFrom(_timestamp(now_ms))
     for entity in (film, game, live):
@@ -77,13 +77,19 @@ def new_entities(now_ms: int, year: int) -> list[catalog_pb2.Entity]:
     return [film, game, live]
 
 
-def show_launch(stage: Stage, producer: EventProducer, users: Sequence[str], year: int) -> Launch:
+def show_launch(
+    stage: Stage,
+    producer: EventProducer,
+    users: Sequence[str],
+    year: int,
+    window_seconds: int = WINDOW_SECONDS,
+) -> Launch:
     """Launches three entities and streams pages of these users until each was placed.
 
     Raises CheckFailedError if one is not placed, or the live event is after its window.
     """
     now_ms = time.time_ns() // 1_000_000
-    entities = new_entities(now_ms, year)
+    entities = new_entities(now_ms, year, window_seconds)
     begin = time.perf_counter()
     for entity in entities:
         change = catalog_pb2.CatalogChange(occurred_at=_timestamp(now_ms), upsert_entity=entity)
@@ -124,7 +130,7 @@ def _placements(
                     yield _placed(entity, row, user_id, arrivals[entity.entity_id])
         if not waiting:
             return
-        deadline.check(f"that {', '.join(sorted(waiting))} stood on a page")
+        deadline.check(f"{', '.join(sorted(waiting))} stood on no page")
         time.sleep(POLL_SECONDS)
 
 
@@ -148,8 +154,7 @@ def _after_window(stage: Stage, live: catalog_pb2.Entity, users: Sequence[str]) 
         if stage.page(user_id).row_of(live.entity_id) is not None:
             raise CheckFailedError(f"{live.title!r} stands on a page after its window has closed")
     stage.console.print(
-        f"  [green]✓[/] its window of {WINDOW_SECONDS} s has closed: "
-        f"{live.title} is on none of {len(users)} pages"
+        f"  [green]✓[/] its window has closed: {live.title} is on none of {len(users)} pages"
     )
     return len(users)
 

@@ -55,6 +55,8 @@ class QualityReport:
 class Report:
     """Everything the demo measured."""
 
+    seconds: float
+    """From the first step to here."""
     model_version: str
     ingested: Ingested
     quality: QualityReport
@@ -83,6 +85,7 @@ class Report:
             "pages_per_second": round(self.load.pages_per_second, 2),
             "model_version": self.model_version,
             "quality": self.quality.to_dict(),
+            "seconds": round(self.seconds, 1),
         }
 
     def show(self, console: Console) -> None:
@@ -101,6 +104,7 @@ class Report:
             ("time to page p50 / p99", _milliseconds(values["time_to_page_ms"])),
             ("pages per second", f"{values['pages_per_second']:.1f}"),
             ("model", self.model_version),
+            ("the whole demo", f"{self.seconds / 60:.1f} min"),
         ):
             table.add_row(name, value)
         console.print(table)

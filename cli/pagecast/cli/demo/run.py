@@ -1,12 +1,15 @@
 """The demo, step by step; the numbers are those on the terminal."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from pagecast.cli.client import Client
-from pagecast.cli.demo.change import WATCHED, Change, show_change
+from pagecast.cli.data.movielens import entity_id
+from pagecast.cli.data.titles import readable_title
+from pagecast.cli.demo.change import WATCHED, Change, Film, show_change
 from pagecast.cli.demo.launch import Launch, show_launch
 from pagecast.cli.demo.learning import (
     evaluate_on_next_slice,
@@ -53,6 +56,7 @@ class DemoConfig:
 
 def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
     """Runs all steps on an entered stack. Raises CheckFailedError if something must not be."""
+    begin = time.monotonic()
     timeline = _first_slice(stack, config, console)
     with EventProducer(stack.record.bootstrap_servers, source="pagecast/demo") as producer:
         ingested = _publish_and_ingest(stack, config, console, timeline, producer)
@@ -68,6 +72,7 @@ def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
             heading(console, 8, f"{STREAMS} readers at once, and the closing table")
             load = run_load(stage, asked)
     report = Report(
+        seconds=time.monotonic() - begin,
         model_version=version,
         ingested=ingested,
         quality=quality,
@@ -150,10 +155,13 @@ def _change_and_launch(
     stage: Stage, producer: EventProducer, people: People
 ) -> tuple[Change, Launch]:
     user = people.newest(1)[0]
-    genre, films = people.next_interest(user, WATCHED + 1)
+    genre, chosen = people.next_interest(user, WATCHED + 1)
+    films = [
+        Film(entity_id=entity_id(film.film_id), title=readable_title(film.title)) for film in chosen
+    ]
     heading(stage.console, 7, "An event changes the next page; three entities are new")
-    stage.console.print(f"  {people.describe(user)}")
-    change = show_change(stage, producer, str(user), genre, films)
+    stage.console.print(f"  {people.describe(user)}, now discovers {genre}")
+    change = show_change(stage, producer, str(user), films)
     stage.console.print("\n  [bold]a film, a game and a live event, through the catalog topic[/]")
     asked = [str(other) for other in people.newest(PEOPLE_ASKED)]
     return change, show_launch(stage, producer, asked, people.newest_year)

@@ -63,10 +63,10 @@ def heading(console: Console, number: int, text: str) -> None:
 class Deadline:
     """Runs out `WAIT_SECONDS_MAX` after it was made."""
 
-    def __init__(self, seconds: float = WAIT_SECONDS_MAX) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(self) -> None:
+        self._until = time.monotonic() + WAIT_SECONDS_MAX
 
-    def check(self, what: str) -> None:
-        """Raises CheckFailedError that says what did not happen."""
+    def check(self, problem: str) -> None:
+        """Raises CheckFailedError with the problem that is still there."""
         if time.monotonic() > self._until:
-            raise CheckFailedError(f"{what} did not happen within {WAIT_SECONDS_MAX:.0f} s")
+            raise CheckFailedError(f"after {WAIT_SECONDS_MAX:.0f} s {problem}")
