@@ -120,6 +120,7 @@ def test_it_recovers_from_a_broker_that_has_forgotten_it(tmp_path: Path) -> None
         producer.flush()
         [record] = read_all(broker.bootstrap_servers, INTERACTIONS, 1)
         assert record.headers["ce_id"].decode() == event_id(START_MS, "play/ann/ran")
+        assert producer.acknowledged == {(INTERACTIONS, record.partition): 1}
         producer.close()
 
 

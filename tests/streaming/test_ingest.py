@@ -270,6 +270,16 @@ def test_events_of_a_user_in_two_partitions_are_refused_not_mixed(
     assert len(OfflineLog(paths.offline).read()) == 1
 
 
+def test_nor_are_they_mixed_within_the_first_batch(bootstrap: str, paths: StatePaths) -> None:
+    positions = send_to(bootstrap, 0, play("ann", "heat"))
+    positions |= send_to(bootstrap, 1, play("ann", "ran", START_MS + HOUR_MS))
+    ingest(bootstrap, paths, positions)
+    history = history_of(paths, "ann")
+    assert history is not None
+    assert len(history.steps) == 1
+    assert len(read_all(bootstrap, dead_letter(INTERACTIONS), 1)) == 1
+
+
 def send_to(
     bootstrap: str, partition: int, event: events_pb2.InteractionEvent
 ) -> dict[tuple[str, int], int]:

@@ -69,7 +69,10 @@ class EventProducer:
 
     @property
     def acknowledged(self) -> dict[tuple[str, int], int]:
-        """By (topic, partition): the offset after the last record that was acknowledged."""
+        """By (topic, partition): the offset after the last record that was acknowledged.
+
+        Empty after a failure: the topic may be another one since.
+        """
         with self._changed:
             return dict(self._acknowledged)
 
@@ -119,15 +122,13 @@ class EventProducer:
         What failed is not sent again: the caller still has it, and knows whether to.
         """
         with self._changed:
-            in_time = self._changed.wait_for(lambda: not self._pending, timeout_s)
+            if not self._changed.wait_for(lambda: not self._pending, timeout_s):
+                raise PublishFailed(
+                    f"{self._pending} records were not acknowledged within {timeout_s:g} s: "
+                    f"see whether the broker at {self._bootstrap} is well"
+                )
             failed, self._failed = self._failed, 0
             failure, self._failure = self._failure, None
-            waiting = self._pending
-        if not in_time:
-            raise PublishFailed(
-                f"{waiting} records were not acknowledged within {timeout_s:g} s: "
-                f"see whether the broker at {self._bootstrap} is well"
-            )
         if failure is not None:
             raise PublishFailed(
                 f"{failed} records were not acknowledged, the first because of "
@@ -179,6 +180,7 @@ class EventProducer:
                 with kafka_errors("closing the producer"):
                     self._client.close(timeout=1.0)
                 self._client = self._connect()
+                self._acknowledged = {}
                 self._broken = False
             if not self._changed.wait_for(lambda: self._has_room(size), self._room_timeout_s):
                 raise BufferFull(

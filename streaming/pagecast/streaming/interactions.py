@@ -33,12 +33,10 @@ class InteractionWriter:
     is known only while its history does not contain it yet.
     """
 
-    def __init__(
-        self, online: OnlineFeatures, popularity: Popularity, held: HeldHistories | None = None
-    ) -> None:
+    def __init__(self, online: OnlineFeatures, popularity: Popularity) -> None:
         self._online = online
         self._counts = LogCounts(popularity)
-        self._held = HeldHistories() if held is None else held
+        self._held = HeldHistories()
 
     def forget(self) -> None:
         """Drops all that it holds: partitions came or went, or something failed."""
@@ -57,9 +55,7 @@ class InteractionWriter:
         for event in events:
             by_user[event.event.user_id].append(event)
         histories = self._load(by_user)
-        misplaced = [row for row in events if _misplaced(histories[row.event.user_id], row)]
-        for row in misplaced:
-            by_user[row.event.user_id].remove(row)
+        misplaced = _take_misplaced(histories, by_user)
         # 4. and 5. Skip what a history contains; tokenise and merge the rest.
         applied = _apply(histories, by_user)
         self._counts.add(applied)
@@ -127,5 +123,15 @@ def _of_another_log(history: History, topic_id: str) -> bool:
     return history.version is not None and history.version.topic_id != topic_id
 
 
-def _misplaced(history: History, row: LoggedEvent) -> bool:
-    return history.version is not None and history.version.partition != row.partition
+def _take_misplaced(
+    histories: Mapping[str, History], by_user: dict[str, list[LoggedEvent]]
+) -> list[LoggedEvent]:
+    """Takes out, and returns, the events that are not in the partition of their user's history."""
+    misplaced: list[LoggedEvent] = []
+    for user_id, rows in by_user.items():
+        version = histories[user_id].version
+        partition = rows[0].partition if version is None else version.partition
+        if any(row.partition != partition for row in rows):
+            misplaced += [row for row in rows if row.partition != partition]
+            by_user[user_id] = [row for row in rows if row.partition == partition]
+    return misplaced
