@@ -9,8 +9,7 @@ from wsgiref.simple_server import WSGIServer
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
@@ -100,7 +99,7 @@ class PagecastServer:
         self.resources: Resources
         self._config = config
         self._calls = CallsInFlight()
-        self._health = HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(self.metrics, self._calls)],
             options=_OPTIONS,
@@ -116,7 +115,7 @@ class PagecastServer:
             self._add_services()
             http = _serve_metrics(self._config.metrics_port, self.metrics)
             opened.callback(http.server_close)
-            opened.callback(http.shutdown)
+            opened.push_async_callback(asyncio.to_thread, http.shutdown)
             port = self._bind()
             await self._server.start()
             for service in ("", *_SERVICES):

@@ -1,7 +1,17 @@
 """The life of a page (design, section 5): from a request to a stream. Begin reading here.
 
-The comments carry the design's step numbers; steps 3, 4 and 6 happen in the thread of the page's
-slot, in `making`. What happens when something is missing:
+    step                                                        file
+ 1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
+ 2  one reference holds model, catalog and popularity           serving; champion: models
+ 3  one read brings history and profile: the prompt             users, making
+ 4  what may stand where, for this request                      facts, making
+ 5  a slot is taken, or the page refused at once                here
+ 6  rows and entities are chosen, by the model or popularity    making
+ 7  each leaves as soon as it is chosen                         writer, handover
+ 8  the same page, carried on later                             not yet
+ 9  what was delivered is reported                              basis, served
+
+Steps 3, 4 and 6 happen in the thread of the page's slot. What happens when something is missing:
 
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
@@ -63,9 +73,9 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         finally:
             # A client that cancelled, or a deadline, frees the slot within one decode step.
             ticket.cancel()
+            # 8. There are no continuations yet: a page is complete, or it is asked for again.
             # 9. What was delivered is reported, after the page and off its path.
             ticket.future.add_done_callback(lambda made: self._report(made, delivered))
-        # 8. Continuations are not built yet: a page is complete or it is asked for again.
 
     def _serving(self) -> Serving:
         serving = self._resources.servings.current

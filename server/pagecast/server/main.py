@@ -1,16 +1,13 @@
-"""The process of a server: from a config to an exit code."""
+"""The process of a server: its event loop and its signals."""
 
 import asyncio
 import signal
 from collections.abc import Callable
 
-import structlog
 import uvloop
 
 from pagecast.server.app import Listening, PagecastServer
 from pagecast.server.config import ServerConfig
-
-_log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -29,11 +26,14 @@ async def serve(config: ServerConfig, ready: Callable[[Listening], None]) -> Non
 
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
-    server = PagecastServer(config)
     try:
-        ready(await server.start())
-        await asked.wait()
-        await server.drain(insisted)
+        server = PagecastServer(config)
+        listening = await server.start()
+        try:
+            ready(listening)
+            await asked.wait()
+        finally:
+            await server.drain(insisted)
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)

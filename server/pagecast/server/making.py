@@ -14,9 +14,10 @@ from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
 from pagecast.server.basis import PageBasis
 from pagecast.server.errors import Refusal
+from pagecast.server.facts import facts_of
 from pagecast.server.handover import Handover, HandoverFull
 from pagecast.server.metrics import Metrics
-from pagecast.server.request import PageRequest, facts_of
+from pagecast.server.request import PageRequest
 from pagecast.server.serving import Serving
 from pagecast.server.users import STRANGER, StoreUnavailable, User, Users
 from pagecast.server.writer import PageWriter, Response

@@ -1,30 +1,15 @@
-"""Steps 1 and 3 of the life of a page: what was asked for, in the words of prompt and rules."""
+"""Step 1 of the life of a page: what was asked for, with every default filled in."""
 
 import time
 import uuid
 from dataclasses import dataclass
-from itertools import islice
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagecast.featurestore.history import Action, History, Profile, Step
 from pagecast.featurestore.prompt import RequestHalf
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.rules.facts import RequestFacts
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, invalid_argument
 from pagecast.v1 import events_pb2, homepage_pb2
-
-BECAUSE_ARGUMENTS_MAX = 40
-"""Entities of a history a BECAUSE row may stand for: more than a page has rows is never used."""
-
-RATING_POSITIVE_MIN = 3.5
-"""On a scale from 0 to 5: `because you watched` must not follow what was disliked."""
-
-PLAYED_ACTIONS = frozenset(
-    {Action.PLAY_FEATURE, Action.PLAY_LIVE, Action.PURCHASE, Action.COMPLETE}
-)
-
 
 PAGE_TIME_MAX_S = 30.0
 """A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
@@ -93,43 +78,6 @@ def read_request(
         seed=request.seed,
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,
     )
-
-
-def facts_of(
-    page: PageRequest, history: History | None, profile: Profile, catalog: CatalogSnapshot
-) -> RequestFacts:
-    """What the rules of this request depend on; a stranger has neither seen nor hidden anything."""
-    past = history or History(user_id="")
-    return RequestFacts(
-        at_ms=page.half.at_ms,
-        device=page.half.device,
-        country=page.half.country,
-        maturity_limit=profile.maturity_limit,
-        hidden=frozenset(past.hidden),
-        watched=frozenset(past.watched()),
-        resume=tuple(reversed(past.resume_ms)),
-        because=because_arguments(past, catalog),
-        rows=page.rows,
-        entities_per_row=page.entities_per_row,
-    )
-
-
-def because_arguments(history: History, catalog: CatalogSnapshot) -> tuple[str, ...]:
-    """Entities of the catalog the user liked and has not hidden, newest first.
-
-    The newest judgement of an entity counts: who rated 1 after a play did not like it.
-    """
-    liked: dict[str, bool] = {}
-    for step in reversed(history.steps):
-        known = step.entity_id in catalog.entity_index and step.entity_id not in history.hidden
-        if known and (step.rating is not None or step.action in PLAYED_ACTIONS):
-            liked.setdefault(step.entity_id, _is_positive(step))
-    positive = (entity_id for entity_id, is_liked in liked.items() if is_liked)
-    return tuple(islice(positive, BECAUSE_ARGUMENTS_MAX))
-
-
-def _is_positive(step: Step) -> bool:
-    return step.rating is None or step.rating >= RATING_POSITIVE_MIN
 
 
 def _requested_at_ms(
