@@ -78,7 +78,12 @@ def test_an_event_that_is_published_is_in_the_history(up: Up, tmp_path: Path) ->
 
 
 def test_a_wrong_line_exits_2_and_names_file_line_and_field(up: Up, tmp_path: Path) -> None:
-    event = {"eventId": "not-a-uuid", "userId": "zoe", "occurredAt": "2026-11-01T20:00:00Z"}
+    event = {
+        "eventId": "not-a-uuid",
+        "userId": "zoe",
+        "occurredAt": "2026-11-01T20:00:00Z",
+        "click": {"entityId": "whale-song"},
+    }
     (tmp_path / "wrong.jsonl").write_text("\n" + json.dumps(event) + "\n")
     done = pagecast("publish", str(tmp_path / "wrong.jsonl"), cwd=up.folder)
     assert done.returncode == ExitCode.BAD_INPUT

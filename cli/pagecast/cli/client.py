@@ -15,6 +15,14 @@ HISTORY_SECONDS_MAX = 10.0
 """Deadline of a history: one read of the online store."""
 
 
+_STATUS_DETAILS = "grpc-status-details-bin"
+"""With them the status is the server's own word; without, nobody answered."""
+
+
+class TryAgainError(CommandError):
+    """The server answered that it cannot at the moment."""
+
+
 class Client:
     """One channel; used by several threads at once."""
 
@@ -57,6 +65,8 @@ class Client:
     def _told(self, error: grpc.RpcError) -> CliError:
         code, details = error.code(), error.details() or ""
         if code == grpc.StatusCode.UNAVAILABLE:
+            if _STATUS_DETAILS in {pair[0] for pair in error.trailing_metadata() or ()}:
+                return TryAgainError(details)
             return NotRunningError(
                 f"the server at {self._address} does not answer: {details}",
                 "start `pagecast up` or `pagecast serve`, or pass --server",

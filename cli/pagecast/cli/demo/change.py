@@ -1,9 +1,11 @@
 """Step 7, first half: an event arrives, and the page of the one it is about is another."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from pagecast.cli.client import TryAgainError
 from pagecast.cli.data.ids import event_id
 from pagecast.cli.demo.difference import Difference, difference
 from pagecast.cli.demo.pages import show_page
@@ -51,9 +53,12 @@ def show_change(
     differs, the events do not arrive, or nothing but the watched films' removal changed.
     """
     at_ms = time.time_ns() // 1_000_000
+    before = stage.sound(lambda: stage.page(user_id, at_ms=at_ms))
     stage.console.print("\n  [bold]before[/]")
-    before = show_page(stage, user_id, at_ms=at_ms)
-    _control(stage, user_id, at_ms, before)
+    control = stage.sound(lambda: show_page(stage, user_id, at_ms=at_ms))
+    if control.layout() != before.layout():
+        raise CheckFailedError("the same request without an event gave another page")
+    stage.console.print("  [green]✓[/] asked twice without an event: the identical page")
     events = watching(user_id, films, at_ms)
     titles = ", ".join(film.title for film in films)
     stage.console.print(f"  {len(events)} events to Kafka, about {titles}")
@@ -63,7 +68,7 @@ def show_change(
     producer.flush()
     _wait_until_contained(stage, producer, user_id)
     history_seconds = time.perf_counter() - begin
-    after = stage.page(user_id, at_ms=at_ms)
+    after = stage.sound(lambda: stage.page(user_id, at_ms=at_ms))
     page_seconds = time.perf_counter() - begin
     stage.console.print("\n  [bold]after[/]")
     show_page(stage, user_id, at_ms=at_ms, marked=_entered(before, after))
@@ -100,24 +105,22 @@ def watching(user_id: str, films: Sequence[Film], at_ms: int) -> list[events_pb2
     return events
 
 
-def _control(stage: Stage, user_id: str, at_ms: int, before: Page) -> None:
-    if stage.page(user_id, at_ms=at_ms).layout() != before.layout():
-        raise CheckFailedError("the same request without an event gave another page")
-    stage.console.print("  [green]✓[/] asked again without an event: the identical page")
-
-
 def _wait_until_contained(stage: Stage, producer: EventProducer, user_id: str) -> None:
     """Until the history's version reaches the last of the producer's interaction events."""
     deadline = Deadline()
     wanted = {p: n for (topic, p), n in producer.acknowledged.items() if topic == INTERACTIONS}
     while True:
-        found = stage.client.history(user_id, steps_max=1)
-        if found is not None:
-            version = found.version
-            if version.next_offset >= wanted.get(version.partition, version.next_offset + 1):
+        with suppress(TryAgainError):
+            found = stage.client.history(user_id, steps_max=1)
+            if found is not None and _contains(found.version, wanted):
                 return
         deadline.check("the events were not in the history")
         time.sleep(POLL_SECONDS)
+
+
+def _contains(version: events_pb2.HistoryVersion, wanted: Mapping[int, int]) -> bool:
+    """`wanted` is the offset after the last event, by partition."""
+    return version.partition in wanted and version.next_offset >= wanted[version.partition]
 
 
 def _entered(before: Page, after: Page) -> list[str]:

@@ -23,12 +23,15 @@ class Load:
     first_row_ms: tuple[float, ...]
     page_ms: tuple[float, ...]
     pages_per_second: float
+    degraded: int
+    """Pages that were not what they should have been, and said so."""
 
 
 def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
     """Streams `pages` pages of these users in turn. Raises CliError if one fails."""
     asked = [users[i % len(users)] for i in range(pages)]
     times: list[tuple[float, float]] = []
+    degraded = 0
     readers = ThreadPoolExecutor(STREAMS)
     try:
         with progress_bar(stage.console) as progress:
@@ -36,6 +39,7 @@ def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
             begin = time.perf_counter()
             for page in readers.map(stage.page, asked):
                 times.append((page.first_row_ms, page.page_ms))
+                degraded += bool(page.started.degraded_reason)
                 progress.update(task, advance=1)
             seconds = time.perf_counter() - begin
     finally:
@@ -45,6 +49,7 @@ def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
         first_row_ms=tuple(first for first, _ in times),
         page_ms=tuple(whole for _, whole in times),
         pages_per_second=pages / seconds,
+        degraded=degraded,
     )
 
 

@@ -1,6 +1,7 @@
 """Step 6: pages for a few people, written as they are decoded."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from pagecast.cli.demo.stage import CheckFailedError, Stage
 from pagecast.cli.pages import Page
@@ -30,10 +31,8 @@ def show_pages(stage: Stage, people: Sequence[tuple[str, str]], model_version: s
     """Of (user id, who that is). Raises CheckFailedError if a page is not the new model's."""
     for user_id, who in people:
         stage.console.print(f"\n  [bold]{who}[/]")
-        page = show_page(stage, user_id)
+        page = stage.sound(partial(show_page, stage, user_id))
         if page.started.model_version != model_version:
-            degraded = page.started.degraded_reason or "another model"
             raise CheckFailedError(
-                f"the page of {user_id} is not from {model_version} but from "
-                f"{page.started.model_version or degraded}"
+                f"the page of {user_id} is of {page.started.model_version}, not {model_version}"
             )

@@ -83,6 +83,7 @@ class Report:
             "time_to_first_row_ms": _p50_p99(self.load.first_row_ms),
             "time_to_page_ms": _p50_p99(self.load.page_ms),
             "pages_per_second": round(self.load.pages_per_second, 2),
+            "pages_degraded": self.load.degraded,
             "model_version": self.model_version,
             "quality": self.quality.to_dict(),
             "seconds": round(self.seconds, 1),

@@ -1,6 +1,7 @@
 """What every step of the demo has at hand."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -53,6 +54,13 @@ class Stage:
         if at_ms is not None:
             request.requested_at.FromMilliseconds(at_ms)
         return gather(self.client.stream_page(request), on_piece)
+
+    def sound(self, ask: Callable[[], Page]) -> Page:
+        """Asks until the page is not degraded: a busy machine may miss the time for a history."""
+        deadline = Deadline()
+        while reason := (page := ask()).started.degraded_reason:
+            deadline.check(f"pages were still degraded ({reason})")
+        return page
 
 
 def heading(console: Console, number: int, text: str) -> None:
