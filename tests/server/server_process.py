@@ -16,4 +16,5 @@ def ready(listening: Listening) -> None:
 
 if __name__ == "__main__":
     state = StatePaths(root=Path(sys.argv[1]))
-    run(ServerConfig(state=state, port=0, metrics_port=0, waiting_max=200), ready)
+    config = ServerConfig(state=state, port=0, metrics_port=0, waiting_max=200, grace_seconds=60.0)
+    run(config, ready)

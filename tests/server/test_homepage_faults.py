@@ -1,6 +1,7 @@
 """The life of a page when something is missing, late or too much (faults.md, section 4)."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from server.factories_server import (
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import Graph
+from pagecast.featurestore.online import OnlineFeatures
 from pagecast.server import homepage, request
 
 
@@ -189,6 +191,23 @@ async def test_a_store_that_is_broken_makes_the_page_a_stranger_s(house: House) 
     assert page.started.model_version == version
     assert not page.started.HasField("history_version")
     assert page.shape == stranger.shape
+
+
+async def test_a_store_that_hangs_costs_the_history_but_not_the_deadline(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = house.train_champion()
+    answers = threading.Event()
+
+    def hang(self: OnlineFeatures, user_id: str) -> None:
+        answers.wait(20)
+
+    async with house.serve() as served:
+        monkeypatch.setattr(OnlineFeatures, "read_history", hang)
+        pages = [await served.page("ada", timeout_s=1.5) for _ in range(4)]
+        answers.set()
+    assert {page.started.degraded_reason for page in pages} == {"FEATURE_STORE_UNAVAILABLE"}
+    assert {page.started.model_version for page in pages} == {version}
 
 
 async def test_all_that_is_missing_is_said(house: House) -> None:

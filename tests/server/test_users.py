@@ -60,6 +60,16 @@ def test_a_read_that_takes_too_long_is_given_up(hanging: HangingStore) -> None:
     reader.close()
 
 
+def test_a_read_may_be_given_less_time() -> None:
+    store = HangingStore()
+    reader = Users(store)
+    began_s = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        reader.read("ada", time_max_s=0.01)
+    assert time.monotonic() - began_s < users.READ_TIME_MAX_S
+    reader.close()
+
+
 def test_while_all_threads_hang_reads_fail_at_once_and_none_is_queued(
     hanging: HangingStore,
 ) -> None:

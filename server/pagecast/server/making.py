@@ -94,8 +94,10 @@ class Making:
         )
 
     def _read_user(self) -> tuple[User, tuple[str, ...]]:
+        # Half of the time is left for a page without the history, should it not come.
+        time_max_s = self._page.clock.remaining_s() / 2
         try:
-            return self._users.read(self._page.user_id), ()
+            return self._users.read(self._page.user_id, time_max_s), ()
         except StoreUnavailable:
             return STRANGER, (FEATURE_STORE_UNAVAILABLE,)
 

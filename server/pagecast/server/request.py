@@ -32,6 +32,9 @@ class PageClock:
     def elapsed_ms(self) -> float:
         return (time.monotonic() - self.arrived_s) * 1000
 
+    def remaining_s(self) -> float:
+        return max(0.0, self.deadline_s - time.monotonic())
+
     def is_over(self) -> bool:
         return time.monotonic() >= self.deadline_s
 

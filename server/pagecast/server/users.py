@@ -18,8 +18,9 @@ _log = structlog.get_logger(__name__)
 READ_THREADS = 2
 """A read takes about a millisecond; more threads would only take the core from decoding."""
 
-READ_TIME_MAX_S = 0.25
-"""After this a page goes on without a history: late is worse than less personal."""
+READ_TIME_MAX_S = 1.0
+"""After this a page goes on without a history: late is worse than less personal. A stall of a busy
+machine is shorter."""
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - named as the reason clients see
@@ -47,10 +48,13 @@ class Users:
         self._counting = threading.Lock()
         self._failing = False
 
-    def read(self, user_id: str) -> User:
-        """Blocks for READ_TIME_MAX_S at most. Raises StoreUnavailable."""
+    def read(self, user_id: str, time_max_s: float = READ_TIME_MAX_S) -> User:
+        """Blocks for `time_max_s` at most, and never longer than READ_TIME_MAX_S.
+
+        Raises StoreUnavailable.
+        """
         try:
-            user = self._read_in_time(user_id)
+            user = self._read_in_time(user_id, min(time_max_s, READ_TIME_MAX_S))
         except StoreUnavailable as error:
             if not self._failing:  # said once, not with every page
                 _log.error("online_store_unavailable", error=str(error))
@@ -66,14 +70,14 @@ class Users:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
-    def _read_in_time(self, user_id: str) -> User:
+    def _read_in_time(self, user_id: str, time_max_s: float) -> User:
         with self._counting:
             self._hanging = {read for read in self._hanging if not read.done()}
             if len(self._hanging) >= READ_THREADS:
                 raise StoreUnavailable("the online store does not answer")
         read = self._threads.submit(self._read, user_id)
         try:
-            return read.result(READ_TIME_MAX_S)
+            return read.result(time_max_s)
         except Exception as error:  # a store raises what its driver raises
             if not (read.done() or read.cancel()):
                 with self._counting:
