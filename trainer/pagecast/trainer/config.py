@@ -94,21 +94,21 @@ class TrainConfig:
     page: PageConfig = field(default_factory=PageConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
-    epochs: float = 20.0
+    epochs: float = 12.0
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
-    next_cuts_max: int = 96
+    next_cuts_max: int = 256
     """Cuts of a window, per batch, at which only the next entities are predicted."""
     page_cuts_max: int = 2
     """Cuts of a window, per batch, after which a whole page is predicted."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """Peak, after warm-up."""
     weight_decay: float = 0.02
     """AdamW's, on matrices."""
     warm_up: float = 0.05
     """Share of the run in which the learning rate grows."""
-    dropout: float = 0.2
+    dropout: float = 0.1
     """Of positions' embeddings and of residual branches."""
     gradient_norm_max: float = 1.0
     """Gradients are clipped to this norm."""
