@@ -124,7 +124,7 @@ def test_the_demos_events_change_the_next_page(stage: Stage, producer: EventProd
         Film(entity_id=entity, title=entity)
         for entity in ("whale-song", "city-of-bees", "deep-field", "salt-road")
     ]
-    change = show_change(stage, producer, "eva", films)
+    change = show_change(stage, producer, "mia", films)
     assert change.difference.beyond_removal
     assert 0 < change.history_seconds < change.page_seconds
 

@@ -65,7 +65,7 @@ class Client:
     def _told(self, error: grpc.RpcError) -> CliError:
         code, details = error.code(), error.details() or ""
         if code == grpc.StatusCode.UNAVAILABLE:
-            if _STATUS_DETAILS in {pair[0] for pair in error.trailing_metadata() or ()}:
+            if _STATUS_DETAILS in {pair.key for pair in error.trailing_metadata() or ()}:
                 return TryAgainError(details)
             return NotRunningError(
                 f"the server at {self._address} does not answer: {details}",

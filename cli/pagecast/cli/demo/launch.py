@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pagecast.cli.data.rows import slug
+from pagecast.cli.demo.load import STREAMS
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
 from pagecast.cli.pages import PageEntity, PageRow
 from pagecast.eventlog.producer import EventProducer
@@ -18,6 +21,18 @@ WINDOW_SECONDS = 15
 
 WINDOW_MARGIN_SECONDS = 0.05
 """Our clock and the server's may be read in another order than they tick."""
+
+GENRES = {
+    "new-film": ("Action", "Adventure", "Sci-Fi"),
+    "new-game": ("Strategy", "Action", "Adventure", "Sci-Fi"),
+    "new-live": ("Musical", "Drama", "Romance"),
+}
+"""Of the catalog's own, so that each competes with its films; "Strategy" no film has."""
+
+COMPETED_ROWS = frozenset(
+    {"recent", *(f"genre-{slug(genre)}" for genres in GENRES.values() for genre in genres)}
+)
+"""Rows of the demo's catalog that the new entities are candidates of, beside hundreds of others."""
 
 PINNED_ROWS = frozenset({"continue"})
 """Rows of the demo's catalog that have a place of their own: being in one would prove nothing."""
@@ -46,27 +61,24 @@ class Launch:
 
 
 def new_entities(now_ms: int, year: int, window_seconds: int) -> list[catalog_pb2.Entity]:
-    """A film, a game and a live event with a window; `year` is of the data set's calendar.
-
-    Their genres are those of the catalog, so each competes with its films.
-    """
+    """A film, a game and a live event with a window; `year` is of the data set's calendar."""
     film = catalog_pb2.Entity(
         entity_id="new-film",
         kind=catalog_pb2.ENTITY_KIND_MOVIE,
         title="The Lantern Sea",
-        genres=["Adventure", "Fantasy"],
+        genres=GENRES["new-film"],
     )
     game = catalog_pb2.Entity(
         entity_id="new-game",
         kind=catalog_pb2.ENTITY_KIND_GAME,
         title="Iron Harbour",
-        genres=["Strategy", "War", "Action"],
+        genres=GENRES["new-game"],
     )
     live = catalog_pb2.Entity(
         entity_id="new-live",
         kind=catalog_pb2.ENTITY_KIND_LIVE_EVENT,
         title="Live: An Evening of Musicals",
-        genres=["Musical"],
+        genres=GENRES["new-live"],
     )
     window = live.availability.add(until=_timestamp(now_ms + window_seconds * 1000))
     # A reserved word of Python.
@@ -88,6 +100,10 @@ def show_launch(
 
     Raises CheckFailedError if one is not placed, or the live event is after its window.
     """
+    audience = find_audience(stage, users)
+    stage.console.print(
+        f"  pages of {len(users)} people: {len(audience)} hold rows where the new ones can compete"
+    )
     now_ms = time.time_ns() // 1_000_000
     entities = new_entities(now_ms, year, window_seconds)
     begin = time.perf_counter()
@@ -97,14 +113,26 @@ def show_launch(
     producer.flush()
     placed: list[Placed] = []
     waiting = {entity.entity_id for entity in entities}
-    for found in _placements(stage, users, waiting, begin):
+    for found in _placements(stage, audience, waiting, begin):
         placed.append(found)
         stage.console.print(
             f"  [green]✓[/] {found.kind.replace('_', ' ')} [bold]{found.title}[/] in "
             f"“{found.row_title}” of person {found.user_id}, {found.seconds:.2f} s after its launch"
         )
-    pages = _after_window(stage, entities[-1], users)
+    pages = _after_window(stage, entities[-1], audience)
     return Launch(placed=tuple(placed), pages_after_window=pages)
+
+
+def find_audience(stage: Stage, users: Sequence[str]) -> list[str]:
+    """Those whose page, before the launch, holds rows that new entities could stand in.
+
+    First those with most of such rows; all of them if nobody's page has any.
+    """
+    with ThreadPoolExecutor(STREAMS) as readers:
+        pages = list(readers.map(stage.page, users))
+    rows = [sum(row.row_id in COMPETED_ROWS for row in page.rows) for page in pages]
+    ranked = sorted(zip(users, rows, strict=True), key=lambda pair: -pair[1])
+    return [user for user, count in ranked if count] or list(users)
 
 
 def _placements(
