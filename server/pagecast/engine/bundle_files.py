@@ -1,7 +1,7 @@
 """Reads the files of a bundle and compares every byte with the manifest.
 
-Single bit flips of a graph load without complaint and change its outputs (faults.md), so nothing is
-parsed before its digest is known to be right.
+Single bit flips of a graph load without complaint and change its outputs (docs/facts.md), so
+nothing is parsed before its digest is known to be right.
 """
 
 from pathlib import Path

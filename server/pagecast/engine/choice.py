@@ -1,7 +1,7 @@
-"""The head: which of the eligible tokens follows a hidden state (papers.md 1.8).
+"""The head: which of the eligible tokens follows a hidden state (docs/papers.md 1.8).
 
 Logits are products with the output embeddings of the eligible alone, in numpy: a full head in the
-graph would evict the decoder's weights from the processor's cache at every step (serving_facts).
+graph would evict the decoder's weights from the processor's cache at every step (docs/facts.md).
 
 Letters in names: N entities of the snapshot, C candidates of a row, V what competes: rows or
 candidates, D width.

@@ -61,7 +61,7 @@ class Decoder:
         self._cache.take_back(tokens)
 
     def _check_fields(self, encoded: EncodedPrompt) -> None:
-        # A negative index would silently read a table from its end (faults.md).
+        # A negative index would silently read a table from its end (docs/facts.md).
         sizes_F = np.array(self._model.bundle.vocabulary.field_sizes())
         if (encoded.fields_TF < 0).any() or (encoded.fields_TF >= sizes_F).any():
             raise EngineError("the prompt holds a field outside the vocabulary")

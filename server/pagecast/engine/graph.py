@@ -13,7 +13,7 @@ Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
 
 THREADS_PER_RUN = 1
-"""onnxruntime's threads wait by spinning: a second one burns a core (serving_facts)."""
+"""onnxruntime's threads wait by spinning: a second one burns a core (docs/facts.md)."""
 
 LOG_ERRORS_ONLY = 3
 

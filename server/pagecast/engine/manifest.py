@@ -2,7 +2,7 @@
 
 The trainer writes it and the engine reads it through this one class. It is canonical JSON that
 contains its own digest: there is exactly one sequence of bytes for its contents, and any other is
-refused (faults.md: single bit flips of a graph load without complaint and change its outputs).
+refused (docs/facts.md: single bit flips of a graph load without complaint and change its outputs).
 """
 
 import hashlib

@@ -26,8 +26,8 @@ class DecodeOptions:
     """How a page is decoded.
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
-    (hybrid row decoding, papers.md 1.8); a number of at least the row's length is exact. Greedy
-    decoding draws nothing, so `seed` changes nothing yet.
+    (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
+    Greedy decoding draws nothing, so `seed` changes nothing yet.
     """
 
     exact_entities: int = 3

@@ -1,6 +1,6 @@
 """Step 5 of the life of a page: slots, how many pages are decoded at once and how many may wait.
 
-Beyond that a page is refused at once: clients are better refused than kept waiting (faults.md,
+Beyond that a page is refused at once: clients are better refused than kept waiting (docs/facts.md,
 section 1). onnxruntime releases the GIL, so two slots use two cores.
 """
 

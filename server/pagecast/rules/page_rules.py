@@ -79,7 +79,7 @@ def compile_rules(
     popular: Sequence[int] | Indices,
     config: RulesConfig = DEFAULT_CONFIG,
 ) -> PageRules:
-    """Compiles the rules of a request (papers.md 1.8: rules vary per request and position).
+    """Compiles the rules of a request (docs/papers.md 1.8: rules vary per request and position).
 
     `popular` holds the indices of entities with counts, best first. Raises ValueError if one of
     them is not of the snapshot.
