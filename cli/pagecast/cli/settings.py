@@ -59,8 +59,8 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    budget_minutes: float = Field(default=2.5, gt=0)
-    """The training loop stops here."""
+    budget_minutes: float | None = Field(default=None, gt=0)
+    """The training loop stops here; unset means the trainer's own default."""
 
 
 class Settings(BaseSettings):

@@ -10,6 +10,7 @@ from pagecast.cli.progress import progress_bar
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import Progress as TrainerProgress
 from pagecast.trainer.train import TrainProgress
@@ -21,6 +22,13 @@ STAGES = {
     "export": "exporting",
 }
 """What the trainer's stages are called on the terminal."""
+
+
+def train_config(budget_minutes: float | None) -> TrainConfig:
+    """The trainer's defaults, with another budget if one is given."""
+    if budget_minutes is None:
+        return TrainConfig()
+    return TrainConfig(budget_minutes=budget_minutes)
 
 
 @contextmanager

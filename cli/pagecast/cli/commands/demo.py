@@ -22,7 +22,7 @@ def demo(
     ] = False,
     budget_minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="The training loop stops here.", show_default="2.5"),
+        typer.Option(min=0.01, help="The training loop stops here.", show_default="the trainer's"),
     ] = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,

@@ -19,7 +19,7 @@ class Promotion(StrEnum):
 def train(
     budget_minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="The training loop stops here.", show_default="2.5"),
+        typer.Option(min=0.01, help="The training loop stops here.", show_default="the trainer's"),
     ] = None,
     hold_out: Annotated[
         float,
@@ -46,10 +46,9 @@ def train(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.cli.training import training_bar, training_source
+    from pagecast.cli.training import train_config, training_bar, training_source
     from pagecast.featurestore.registry import CHAMPION, Registry
     from pagecast.featurestore.state import StatePaths
-    from pagecast.trainer.config import TrainConfig
     from pagecast.trainer.parity import ParityError
     from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
     from pagecast.trainer.train import TrainJob
@@ -68,7 +67,7 @@ def train(
             training_source(paths, settings.database_url) as source,
             training_bar(output.console) as bar,
         ):
-            config = TrainConfig(budget_minutes=settings.train.budget_minutes)
+            config = train_config(settings.train.budget_minutes)
             outcome = run_training(TrainJob(source=source, config=config, until=until), bar)
     except (NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error

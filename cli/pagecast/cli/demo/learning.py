@@ -3,8 +3,7 @@
 from rich.console import Console
 
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
-from pagecast.cli.training import training_bar
-from pagecast.trainer.config import TrainConfig
+from pagecast.cli.training import train_config, training_bar
 from pagecast.trainer.evaluate import Quality, Score
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import (
@@ -16,9 +15,9 @@ from pagecast.trainer.train import (
 )
 
 
-def learn(console: Console, source: Source, budget_minutes: float) -> Trained:
+def learn(console: Console, source: Source, budget_minutes: float | None) -> Trained:
     """Trains on all that the feature store holds."""
-    job = TrainJob(source=source, config=TrainConfig(budget_minutes=budget_minutes))
+    job = TrainJob(source=source, config=train_config(budget_minutes))
     with training_bar(console) as bar:
         trained = fit_snapshot(job, bar)
     console.print(

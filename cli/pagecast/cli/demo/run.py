@@ -50,8 +50,8 @@ class DemoConfig:
     """Where the fetched data set is kept, from one demo to the next."""
     group: str
     """Consumer group of the ingest worker."""
-    budget_minutes: float
-    """Of the training loop."""
+    budget_minutes: float | None
+    """Of the training loop; None is the trainer's default."""
 
 
 def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
