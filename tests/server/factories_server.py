@@ -15,7 +15,6 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import apply_event
@@ -136,10 +135,6 @@ class Served:
 
     async def page(self, user_id: str, **fields: object) -> "Page":
         return Page([message async for message in self.stream(user_id, **fields)])
-
-    @property
-    def slots(self) -> Slots:
-        return self.server.resources.slots
 
     def metric(self, name: str, **labels: str) -> float:
         return self.server.metrics.registry.get_sample_value(name, labels) or 0.0

@@ -10,7 +10,7 @@ from pagecast.server.main import run
 
 
 def ready(listening: Listening) -> None:
-    sys.stderr.write(f"ready {listening.target}\n")
+    sys.stderr.write(f"ready {listening.target} {listening.metrics_port}\n")
     sys.stderr.flush()
 
 

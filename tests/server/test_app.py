@@ -116,10 +116,10 @@ async def test_a_drain_waits_for_pages_not_for_health_watchers(house: House) -> 
 
 async def test_pages_that_outlive_the_grace_are_cut(house: House) -> None:
     house.train_champion(SLOW)
-    server = PagecastServer(house.config(grace_seconds=0.0, slots_max=1))
+    server = PagecastServer(house.config(grace_seconds=0.0, slots_max=1, waiting_max=200))
     listening = await server.start()
     async with grpc.aio.insecure_channel(listening.target) as channel:
-        calls = [stream(channel) for _ in range(20)]
+        calls = [stream(channel) for _ in range(100)]
         await calls[0].read()
         draining = asyncio.create_task(server.drain(asyncio.Event()))
         ends = await asyncio.gather(*map(end_of, calls))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,8 @@ SCRIPT = Path(__file__).parent / "server_process.py"
 
 
 @contextmanager
-def server_process(house: House) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and where it listens."""
+def server_process(house: House) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """The process, where it listens, and its metrics port."""
     command = [sys.executable, str(SCRIPT), str(house.paths.root)]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -34,7 +35,8 @@ def server_process(house: House) -> Iterator[tuple[subprocess.Popen[str], str]]:
             for line in process.stderr:
                 if line.startswith("ready "):
                     break
-            yield process, line.split()[1]
+            _, target, metrics_port = line.split()
+            yield process, target, int(metrics_port)
         finally:
             process.kill()
 
@@ -44,14 +46,25 @@ def stream(channel: grpc.aio.Channel, user_id: str, **fields: int) -> grpc.aio.U
     return homepage_pb2_grpc.HomepageServiceStub(channel).StreamHomepage(request, timeout=60)
 
 
+async def until_accepted(calls: int, metrics_port: int) -> None:
+    """Until so many pages are made, being made, or waiting."""
+    url = f"http://127.0.0.1:{metrics_port}/metrics"
+    names = ("slots_in_use", "slots_waiting", "time_to_page_seconds_count")
+    accepted = 0
+    while accepted < calls:
+        answer = await asyncio.to_thread(urllib.request.urlopen, url)
+        numbers = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines())
+        accepted = sum(int(float(numbers[f"pagecast_{name}"])) for name in names)
+
+
 async def test_sigterm_lets_a_hundred_streams_finish_and_exits_0(house: House) -> None:
     house.train_champion()
-    with server_process(house) as (process, target):
+    with server_process(house) as (process, target, metrics_port):
         async with grpc.aio.insecure_channel(target) as channel:
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
             calls = [stream(channel, f"u{i}", **LONG_PAGE) for i in range(100)]
-            await asyncio.gather(*(call.wait_for_connection() for call in calls))
+            await until_accepted(100, metrics_port)
             process.send_signal(signal.SIGTERM)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
             ends = await asyncio.gather(*map(end_of, calls))
@@ -61,11 +74,13 @@ async def test_sigterm_lets_a_hundred_streams_finish_and_exits_0(house: House) -
 
 async def test_a_second_signal_forces(house: House) -> None:
     house.train_champion(SLOW)
-    listening: asyncio.Queue[Listening] = asyncio.Queue()
-    serving = asyncio.create_task(serve(house.config(slots_max=1), listening.put_nowait))
-    async with grpc.aio.insecure_channel((await listening.get()).target) as channel:
-        calls = [stream(channel, f"u{i}", **LONG_PAGE) for i in range(20)]
-        await calls[0].read()
+    started: asyncio.Queue[Listening] = asyncio.Queue()
+    config = house.config(slots_max=1, waiting_max=200, grace_seconds=60.0)
+    serving = asyncio.create_task(serve(config, started.put_nowait))
+    listening = await started.get()
+    async with grpc.aio.insecure_channel(listening.target) as channel:
+        calls = [stream(channel, f"u{i}", **LONG_PAGE) for i in range(100)]
+        await until_accepted(100, listening.metrics_port)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.2)
         os.kill(os.getpid(), signal.SIGINT)
@@ -73,4 +88,4 @@ async def test_a_second_signal_forces(house: House) -> None:
         ends = await asyncio.gather(*map(end_of, calls))
         await serving
     assert StatusCode.UNAVAILABLE in ends
-    assert time.monotonic() - began_s < house.config().grace_seconds / 2
+    assert time.monotonic() - began_s < config.grace_seconds / 2

@@ -58,14 +58,13 @@ class Making:
         `cancelled` says so or the page's time is over.
         """
         self._waited_ms = (time.monotonic() - self._submitted_s) * 1000
-        with self._metrics.slots_in_use.track_inprogress():
-            try:
-                self._make(lambda: cancelled() or self._page.clock.is_over())
-            except Exception as error:
-                self._handover.end(error)
-            else:
-                self._handover.end()
-            return None if self._begun is None else self._begun.served()
+        try:
+            self._make(lambda: cancelled() or self._page.clock.is_over())
+        except Exception as error:
+            self._handover.end(error)
+        else:
+            self._handover.end()
+        return None if self._begun is None else self._begun.served()
 
     @property
     def _begun(self) -> PageWriter | None:

@@ -1,5 +1,7 @@
 """What the server measures, by the Prometheus names of the design (section 10)."""
 
+from collections.abc import Callable
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -39,9 +41,6 @@ class Metrics:
             "Time to decode a row divided by its entities.",
             ENTITY_BUCKETS_S,
         )
-        self.slots_in_use = Gauge(
-            "pagecast_slots_in_use", "Pages being decoded.", registry=self.registry
-        )
         self.rejected = self._counter("pagecast_rejected", "RPCs refused, by reason.", "reason")
         self.degraded_pages = self._counter(
             "pagecast_degraded_pages", "Pages served degraded, by reason.", "reason"
@@ -65,6 +64,15 @@ class Metrics:
             "PageServed records by outcome: sent, lost (buffer full) or failed.",
             "outcome",
         )
+
+    def follow_slots(self, in_use: Callable[[], int], waiting: Callable[[], int]) -> None:
+        """The gauges of the slots ask these."""
+        gauges = (
+            ("pagecast_slots_in_use", "Pages being decoded.", in_use),
+            ("pagecast_slots_waiting", "Pages that wait for a slot.", waiting),
+        )
+        for name, documentation, count in gauges:
+            Gauge(name, documentation, registry=self.registry).set_function(count)
 
     def name_model(self, version: str) -> None:
         """New pages are decoded by `version`; "" for no model."""

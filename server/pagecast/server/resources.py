@@ -63,6 +63,7 @@ class Resources:
                 stack.callback(reporter.close)
             slots = Slots(config.slots_max, config.waiting_max)
             stack.callback(slots.close)
+            metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
             return cls(
                 users=users,
                 registry=registry,
