@@ -39,7 +39,7 @@ RPCS_MAX = 10_000
 
 PENDING_CALLS_MAX = 20_000
 """Accepted calls whose handler has not begun. At the default of 1,000 grpc-core sheds load by
-itself, with CANCELLED instead of RESOURCE_EXHAUSTED (faults.md 2)."""
+itself, with CANCELLED instead of RESOURCE_EXHAUSTED (docs/facts.md)."""
 
 KEEPALIVE_TIME_MS = 15_000
 KEEPALIVE_TIMEOUT_MS = 10_000

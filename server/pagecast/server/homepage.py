@@ -1,4 +1,4 @@
-"""The life of a page (design, section 5): from a request to a stream. Begin reading here.
+"""The life of a page (docs/architecture.md): from a request to a stream. Begin reading here.
 
     step                                                        file
  1  the request is parsed, validated, given clock and defaults  interceptor, validation, request

@@ -1,4 +1,4 @@
-"""What the server measures, by the Prometheus names of the design (section 10)."""
+"""What the server measures, by Prometheus names."""
 
 from collections.abc import Callable
 

@@ -79,7 +79,7 @@ def pack(
     """Packs windows with the pages after their cuts.
 
     An entity's targets are all entities of its row from it on, each `ahead_decay` times the one
-    before: which of the next comes first is mostly chance (papers.md 3.3).
+    before: which of the next comes first is mostly chance (docs/papers.md 3.3).
     """
     positions = max(len(w.entity_T) for w in windows)
     packer = _Packer(positions, ahead_decay)

@@ -7,12 +7,12 @@ from pydantic import JsonValue, TypeAdapter
 from pagecast.featurestore.history import Action
 
 HEAD_DIM = 64
-"""Heads of 64 beat heads of 32 when decoding on a CPU (serving_facts)."""
+"""Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The decoder's shape (design section 7)."""
+    """The decoder's shape (docs/architecture.md)."""
 
     d_model: int = 128
     """Width of a position."""
@@ -36,7 +36,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EngagementConfig:
-    """How much a step counts as a target (papers.md 1.4, 3.1); 0 is never a target."""
+    """How much a step counts as a target (docs/papers.md 1.4, 3.1); 0 is never a target."""
 
     play_trailer: float = 0.1
     view_details: float = 0.2
@@ -80,7 +80,7 @@ class PageConfig:
     row_fallback: float = 0.03
     """Share of rows presented as unknown, so that a row published later has a trained token."""
     ahead_decay: float = 0.7
-    """Weight of the next but one entity as a target, relative to the next (papers.md 3.3)."""
+    """Weight of the next but one entity as a target, relative to the next (docs/papers.md 3.3)."""
     ahead_max: int = 6
     """Entities ahead that are targets of one position."""
 

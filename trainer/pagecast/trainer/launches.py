@@ -1,4 +1,4 @@
-"""Entities presented as new, so that metadata alone has to place them (papers.md 1.6, 3.3).
+"""Entities presented as new, so that metadata alone has to place them (docs/papers.md 1.6, 3.3).
 
 Letters: E entities of the catalog, A age features.
 """

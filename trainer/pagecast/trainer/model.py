@@ -1,4 +1,4 @@
-"""The model: fused steps in, row and entity tokens out, untied heads (design section 7).
+"""The model: fused steps in, row and entity tokens out, untied heads (docs/architecture.md).
 
 Letters: B batch, T positions of a prompt, F fields, E entities, R rows + 1 (0 is the fallback),
 D width.

@@ -1,4 +1,4 @@
-"""Pages built from what a user did after a cut (papers.md 2.3 and 2.8).
+"""Pages built from what a user did after a cut (docs/papers.md 2.3 and 2.8).
 
 A page is what the platform should have shown: rows that hold the entities of the next steps. No
 entity stands twice, the watched stand only in a CONTINUE row.

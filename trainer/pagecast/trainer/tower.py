@@ -21,7 +21,7 @@ INITIAL_STD = 0.02
 
 
 class EntityTower(nn.Module):
-    """Mixes ID and metadata by attention on the entity's age (papers.md 1.6 and 3.1).
+    """Mixes ID and metadata by attention on the entity's age (docs/papers.md 1.6 and 3.1).
 
     ID 0 is the fallback: entities outside the vocabulary differ by their metadata only. A kind,
     year, language or genre that training never saw is presented as the unknown one, which random
