@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pagecast.cli.exits import CommandError
 from pagecast.eventlog.admin import Admin
 
-POLL_SECONDS = 0.05
-"""Between two looks at what the workers have committed."""
+POLL_SECONDS = 0.2
+"""Between two looks at what the workers have committed: they commit about once a second."""
 
 Positions = Mapping[tuple[str, int], int]
 """By (topic, partition): the offset after the last record."""
