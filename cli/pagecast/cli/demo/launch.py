@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagecast.cli.data.rows import slug
-from pagecast.cli.demo.load import STREAMS
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
 from pagecast.cli.pages import PageEntity, PageRow
 from pagecast.eventlog.producer import EventProducer
@@ -22,17 +19,9 @@ WINDOW_SECONDS = 15
 WINDOW_MARGIN_SECONDS = 0.05
 """Our clock and the server's may be read in another order than they tick."""
 
-GENRES = {
-    "new-film": ("Action", "Adventure", "Sci-Fi"),
-    "new-game": ("Strategy", "Action", "Adventure", "Sci-Fi"),
-    "new-live": ("Musical", "Drama", "Romance"),
-}
-"""Of the catalog's own, so that each competes with its films; "Strategy" no film has."""
-
-COMPETED_ROWS = frozenset(
-    {"recent", *(f"genre-{slug(genre)}" for genres in GENRES.values() for genre in genres)}
-)
-"""Rows of the demo's catalog that the new entities are candidates of, beside hundreds of others."""
+ROWS_LONG, ENTITIES_LONG = 40, 20
+"""The page to the end of the scroll: with every row that is eligible, so that it is the model that
+says no to an entity, and not the length of the page."""
 
 PINNED_ROWS = frozenset({"continue"})
 """Rows of the demo's catalog that have a place of their own: being in one would prove nothing."""
@@ -61,24 +50,27 @@ class Launch:
 
 
 def new_entities(now_ms: int, year: int, window_seconds: int) -> list[catalog_pb2.Entity]:
-    """A film, a game and a live event with a window; `year` is of the data set's calendar."""
+    """A film, a game and a live event with a window; `year` is of the data set's calendar.
+
+    Their genres are the catalog's ("Strategy" is not), so each competes with all films of a genre.
+    """
     film = catalog_pb2.Entity(
         entity_id="new-film",
         kind=catalog_pb2.ENTITY_KIND_MOVIE,
         title="The Lantern Sea",
-        genres=GENRES["new-film"],
+        genres=["Adventure", "Fantasy"],
     )
     game = catalog_pb2.Entity(
         entity_id="new-game",
         kind=catalog_pb2.ENTITY_KIND_GAME,
         title="Iron Harbour",
-        genres=GENRES["new-game"],
+        genres=["Strategy", "War", "Action"],
     )
     live = catalog_pb2.Entity(
         entity_id="new-live",
         kind=catalog_pb2.ENTITY_KIND_LIVE_EVENT,
         title="Live: An Evening of Musicals",
-        genres=GENRES["new-live"],
+        genres=["Musical", "Drama"],
     )
     window = live.availability.add(until=_timestamp(now_ms + window_seconds * 1000))
     # A reserved word of Python.
@@ -100,10 +92,6 @@ def show_launch(
 
     Raises CheckFailedError if one is not placed, or the live event is after its window.
     """
-    audience = find_audience(stage, users)
-    stage.console.print(
-        f"  pages of {len(users)} people: {len(audience)} hold rows where the new ones can compete"
-    )
     now_ms = time.time_ns() // 1_000_000
     entities = new_entities(now_ms, year, window_seconds)
     begin = time.perf_counter()
@@ -113,26 +101,14 @@ def show_launch(
     producer.flush()
     placed: list[Placed] = []
     waiting = {entity.entity_id for entity in entities}
-    for found in _placements(stage, audience, waiting, begin):
+    for found in _placements(stage, users, waiting, begin):
         placed.append(found)
         stage.console.print(
             f"  [green]✓[/] {found.kind.replace('_', ' ')} [bold]{found.title}[/] in "
             f"“{found.row_title}” of person {found.user_id}, {found.seconds:.2f} s after its launch"
         )
-    pages = _after_window(stage, entities[-1], audience)
+    pages = _after_window(stage, entities[-1], users)
     return Launch(placed=tuple(placed), pages_after_window=pages)
-
-
-def find_audience(stage: Stage, users: Sequence[str]) -> list[str]:
-    """Those whose page, before the launch, holds rows that new entities could stand in.
-
-    First those with most of such rows; all of them if nobody's page has any.
-    """
-    with ThreadPoolExecutor(STREAMS) as readers:
-        pages = list(readers.map(stage.page, users))
-    rows = [sum(row.row_id in COMPETED_ROWS for row in page.rows) for page in pages]
-    ranked = sorted(zip(users, rows, strict=True), key=lambda pair: -pair[1])
-    return [user for user, count in ranked if count] or list(users)
 
 
 def _placements(
@@ -150,7 +126,7 @@ def _placements(
                 for entity in piece.row_completed.entities:
                     arrivals[entity.entity_id] = time.perf_counter() - begin
 
-        page = stage.page(user_id, on_piece=note)
+        page = stage.page(user_id, rows=ROWS_LONG, entities=ENTITIES_LONG, on_piece=note)
         for row in page.rows:
             for entity in row.entities:
                 if entity.entity_id in waiting and row.row_id not in PINNED_ROWS:
@@ -179,7 +155,8 @@ def _after_window(stage: Stage, live: catalog_pb2.Entity, users: Sequence[str]) 
     until_ms = live.availability[0].until.ToMilliseconds()
     time.sleep(max(0.0, until_ms / 1000 - time.time()) + WINDOW_MARGIN_SECONDS)
     for user_id in users:
-        if stage.page(user_id).row_of(live.entity_id) is not None:
+        page = stage.page(user_id, rows=ROWS_LONG, entities=ENTITIES_LONG)
+        if page.row_of(live.entity_id) is not None:
             raise CheckFailedError(f"{live.title!r} stands on a page after its window has closed")
     stage.console.print(
         f"  [green]✓[/] its window has closed: {live.title} is on none of {len(users)} pages"

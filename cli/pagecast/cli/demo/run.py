@@ -34,8 +34,8 @@ from pagecast.featurestore.registry import Registry
 PEOPLE_SHOWN = 2
 """Whose pages are shown beside the one that changes; a stranger's comes after them."""
 
-PEOPLE_ASKED = 20
-"""Whose pages are looked at for new entities and asked for under load."""
+PEOPLE_ASKED = 10
+"""Whose pages are looked at for new entities, and asked for under load."""
 
 STRANGER = "a-stranger"
 

@@ -39,15 +39,17 @@ class Stage:
         self,
         user_id: str,
         *,
+        rows: int = ROWS,
+        entities: int = ENTITIES,
         at_ms: int | None = None,
         granularity: "homepage_pb2.Granularity.ValueType" = homepage_pb2.GRANULARITY_ROWS,
         on_piece: OnPiece | None = None,
     ) -> Page:
-        """A page of the demo's size; `at_ms` is the moment it is for, None the server's now."""
+        """A page; `at_ms` is the moment it is for, None the server's now."""
         request = homepage_pb2.StreamHomepageRequest(
             user_id=user_id,
-            rows=ROWS,
-            entities_per_row=ENTITIES,
+            rows=rows,
+            entities_per_row=entities,
             granularity=granularity,
             seed=SEED,
         )
