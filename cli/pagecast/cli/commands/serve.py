@@ -1,10 +1,14 @@
 """`pagecast serve`: the gRPC server."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pagecast.cli.options import BootstrapServers, DatabaseUrl, ReadyFile, StateDir
+
+if TYPE_CHECKING:
+    from pagecast.cli.settings import Settings
+    from pagecast.server.config import ServerConfig
 
 
 def serve(
@@ -31,14 +35,10 @@ def serve(
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
-    from pagecast.cli.discovery import bootstrap_servers_or_none
-    from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
-    from pagecast.featurestore.state import StatePaths
     from pagecast.server.app import Listening
-    from pagecast.server.config import ServerConfig
     from pagecast.server.main import run
 
     section = {
@@ -60,8 +60,18 @@ def serve(
         facts = {"address": listening.target, "metrics_port": listening.metrics_port}
         announce(ready_file, facts)
 
+    run(_server_config(settings), ready)
+
+
+def _server_config(settings: "Settings") -> "ServerConfig":
+    """Raises InputError."""
+    from pagecast.cli.discovery import bootstrap_servers_or_none
+    from pagecast.cli.exits import InputError
+    from pagecast.featurestore.state import StatePaths
+    from pagecast.server.config import ServerConfig
+
     try:
-        config = ServerConfig(
+        return ServerConfig(
             state=StatePaths(root=settings.state_dir).create(),
             database_url=settings.database_url or "",
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
@@ -69,4 +79,3 @@ def serve(
         )
     except ValueError as error:
         raise InputError(str(error)) from error
-    run(config, ready)

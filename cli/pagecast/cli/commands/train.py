@@ -1,11 +1,17 @@
 """`pagecast train`: a model from the feature store."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pagecast.cli.options import AsJson, DatabaseUrl, StateDir
+
+if TYPE_CHECKING:
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import Settings
+    from pagecast.featurestore.registry import ModelRecord
+    from pagecast.trainer.train import TrainOutcome
 
 
 class Promotion(StrEnum):
@@ -40,14 +46,11 @@ def train(
 
     The first model becomes the champion; a later one waits for `pagecast models promote`.
     """
-    from pagecast.cli.commands.models import PROMOTED_BY
-    from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
     from pagecast.cli.training import train_config, training_bar, training_source
-    from pagecast.featurestore.registry import CHAMPION, Registry
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.parity import ParityError
     from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
@@ -71,12 +74,10 @@ def train(
             outcome = run_training(TrainJob(source=source, config=config, until=until), bar)
     except (NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
-    with open_database(settings) as engine:
-        registry = Registry(engine)
-        first = registry.resolve(CHAMPION) is None
-        if promote is Promotion.ALWAYS or (promote is Promotion.FIRST and first):
-            registry.promote(outcome.version, PROMOTED_BY)
-        record = registry.get(outcome.version)
+    _tell(output, _promoted(settings, outcome.version, promote), outcome)
+
+
+def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> None:
     facts = [("version", record.version), ("aliases", " ".join(record.aliases))]
     facts += [(name, f"{value:.4f}") for name, value in sorted(outcome.metrics.items())]
     output.table("", ("", ""), facts)
@@ -88,3 +89,17 @@ def train(
             "metrics": outcome.metrics,
         }
     )
+
+
+def _promoted(settings: "Settings", version: str, promotion: Promotion) -> "ModelRecord":
+    """Promotes the model if it is to be; returns its record."""
+    from pagecast.cli.commands.models import PROMOTED_BY
+    from pagecast.cli.database import open_database
+    from pagecast.featurestore.registry import CHAMPION, Registry
+
+    with open_database(settings) as engine:
+        registry = Registry(engine)
+        first = registry.resolve(CHAMPION) is None
+        if promotion is Promotion.ALWAYS or (promotion is Promotion.FIRST and first):
+            registry.promote(version, PROMOTED_BY)
+        return registry.get(version)
