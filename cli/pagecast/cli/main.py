@@ -55,8 +55,9 @@ def front(
 def main() -> NoReturn:
     """Runs the command line and exits as `exits.ExitCode` says."""
     signal.signal(signal.SIGTERM, _terminate)
-    # The terminal was closed: stop in order, as on SIGTERM.
-    signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # The terminal was closed: stop in order, as on SIGTERM. Under nohup it goes on.
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         app()
     except CliError as error:
