@@ -484,6 +484,25 @@ class Purchase(_message.Message):
 Global___Purchase: _TypeAlias = Purchase  # noqa: Y015
 
 @_typing.final
+class UserForgotten(_message.Message):
+    """Everything known of the user is to be erased, as of this place in the user's partition. Written by
+    `FeatureService.ForgetUser` alone, as an event whose `event_id` is the receipt's id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserForgotten: _TypeAlias = UserForgotten  # noqa: Y015
+
+@_typing.final
 class InteractionEvent(_message.Message):
     """Something a user did; the topic is keyed by user id."""
 
@@ -503,6 +522,7 @@ class InteractionEvent(_message.Message):
     HIDE_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     PURCHASE_FIELD_NUMBER: _builtins.int
+    USER_FORGOTTEN_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7 made by the client; a retry carries the same one."""
     user_id: _builtins.str
@@ -555,6 +575,10 @@ class InteractionEvent(_message.Message):
     def purchase(self) -> Global___Purchase:
         """A purchase."""
 
+    @_builtins.property
+    def user_forgotten(self) -> Global___UserForgotten:
+        """An erasure."""
+
     def __init__(
         self,
         *,
@@ -572,12 +596,13 @@ class InteractionEvent(_message.Message):
         hide: Global___Hide | None = ...,
         search: Global___Search | None = ...,
         purchase: Global___Purchase | None = ...,
+        user_forgotten: Global___UserForgotten | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "add_to_list", b"add_to_list", "click", b"click", "context", b"context", "hide", b"hide", "impression", b"impression", "occurred_at", b"occurred_at", "play", b"play", "purchase", b"purchase", "rate", b"rate", "search", b"search", "stop", b"stop", "view_details", b"view_details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "add_to_list", b"add_to_list", "click", b"click", "context", b"context", "hide", b"hide", "impression", b"impression", "occurred_at", b"occurred_at", "play", b"play", "purchase", b"purchase", "rate", b"rate", "search", b"search", "stop", b"stop", "user_forgotten", b"user_forgotten", "view_details", b"view_details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "add_to_list", b"add_to_list", "click", b"click", "context", b"context", "event_id", b"event_id", "hide", b"hide", "impression", b"impression", "occurred_at", b"occurred_at", "play", b"play", "purchase", b"purchase", "rate", b"rate", "search", b"search", "stop", b"stop", "user_id", b"user_id", "view_details", b"view_details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "add_to_list", b"add_to_list", "click", b"click", "context", b"context", "event_id", b"event_id", "hide", b"hide", "impression", b"impression", "occurred_at", b"occurred_at", "play", b"play", "purchase", b"purchase", "rate", b"rate", "search", b"search", "stop", b"stop", "user_forgotten", b"user_forgotten", "user_id", b"user_id", "view_details", b"view_details"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["impression", "click", "view_details", "play", "stop", "rate", "add_to_list", "hide", "search", "purchase"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["impression", "click", "view_details", "play", "stop", "rate", "add_to_list", "hide", "search", "purchase", "user_forgotten"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 
@@ -719,6 +744,8 @@ class PageServed(_message.Message):
     PROMPT_SHA256_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     DEGRADED_REASON_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    STEPS_MAX_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -739,6 +766,8 @@ class PageServed(_message.Message):
     """SHA-256 of the prompt, lower-case hexadecimal."""
     degraded_reason: _builtins.str
     """Why the page is degraded; empty if it is not."""
+    steps_max: _builtins.int
+    """Most steps the prompt could hold: the model's."""
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for, by the server's clock unless the client's was allowed."""
@@ -754,6 +783,10 @@ class PageServed(_message.Message):
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedRow]:
         """Rows as delivered."""
+
+    @_builtins.property
+    def profile(self) -> Global___ProfileChange:
+        """The profile in the prompt; unset for a user of whom nothing is known."""
 
     def __init__(
         self,
@@ -772,10 +805,12 @@ class PageServed(_message.Message):
         prompt_sha256: _builtins.str = ...,
         rows: _abc.Iterable[Global___ServedRow] | None = ...,
         degraded_reason: _builtins.str = ...,
+        profile: Global___ProfileChange | None = ...,
+        steps_max: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,23 +28,35 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pagecast.v1 import events_pb2 as pagecast_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagecast/v1/feature.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pagecast/v1/events.proto\"b\n\x11GetHistoryRequest\x12\x30\n\x07user_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1b\n\tsteps_max\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\x80\x04\"\xf4\x01\n\x04Step\x12/\n\x0boccurred_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\tentity_id\x18\x03 \x01(\t\x12\x0e\n\x06row_id\x18\x04 \x01(\t\x12*\n\x07watched\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x06rating\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x0e\n\x06\x65vents\x18\x07 \x01(\r\x12,\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x1b.pagecast.v1.RequestContextB\t\n\x07_rating\"{\n\x12GetHistoryResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12 \n\x05steps\x18\x02 \x03(\x0b\x32\x11.pagecast.v1.Step\x12\x15\n\rsteps_dropped\x18\x03 \x01(\x04\x32_\n\x0e\x46\x65\x61tureService\x12M\n\nGetHistory\x12\x1e.pagecast.v1.GetHistoryRequest\x1a\x1f.pagecast.v1.GetHistoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagecast/v1/feature.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pagecast/v1/events.proto\"R\n\x14PublishEventsRequest\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.pagecast.v1.InteractionEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"1\n\x15PublishEventsResponse\x12\x18\n\x10\x65vents_published\x18\x01 \x01(\x04\"E\n\x11\x46orgetUserRequest\x12\x30\n\x07user_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\"\xa1\x01\n\x12\x46orgetUserResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x30\n\x0crequested_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ompleted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brows_erased\x18\x04 \x01(\x04\"b\n\x11GetHistoryRequest\x12\x30\n\x07user_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1b\n\tsteps_max\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\x80\x04\"\xf4\x01\n\x04Step\x12/\n\x0boccurred_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\tentity_id\x18\x03 \x01(\t\x12\x0e\n\x06row_id\x18\x04 \x01(\t\x12*\n\x07watched\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x06rating\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12\x0e\n\x06\x65vents\x18\x07 \x01(\r\x12,\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x1b.pagecast.v1.RequestContextB\t\n\x07_rating\"{\n\x12GetHistoryResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12 \n\x05steps\x18\x02 \x03(\x0b\x32\x11.pagecast.v1.Step\x12\x15\n\rsteps_dropped\x18\x03 \x01(\x04\x32\x88\x02\n\x0e\x46\x65\x61tureService\x12M\n\nGetHistory\x12\x1e.pagecast.v1.GetHistoryRequest\x1a\x1f.pagecast.v1.GetHistoryResponse\x12X\n\rPublishEvents\x12!.pagecast.v1.PublishEventsRequest\x1a\".pagecast.v1.PublishEventsResponse(\x01\x12M\n\nForgetUser\x12\x1e.pagecast.v1.ForgetUserRequest\x1a\x1f.pagecast.v1.ForgetUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagecast.v1.feature_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PUBLISHEVENTSREQUEST'].fields_by_name['events']._loaded_options = None
+  _globals['_PUBLISHEVENTSREQUEST'].fields_by_name['events']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_FORGETUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_FORGETUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_GETHISTORYREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_GETHISTORYREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\034r\032\020\001(\200\0022\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_GETHISTORYREQUEST'].fields_by_name['steps_max']._loaded_options = None
   _globals['_GETHISTORYREQUEST'].fields_by_name['steps_max']._serialized_options = b'\272H\005*\003\030\200\004'
-  _globals['_GETHISTORYREQUEST']._serialized_start=162
-  _globals['_GETHISTORYREQUEST']._serialized_end=260
-  _globals['_STEP']._serialized_start=263
-  _globals['_STEP']._serialized_end=507
-  _globals['_GETHISTORYRESPONSE']._serialized_start=509
-  _globals['_GETHISTORYRESPONSE']._serialized_end=632
-  _globals['_FEATURESERVICE']._serialized_start=634
-  _globals['_FEATURESERVICE']._serialized_end=729
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_start=162
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=244
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=246
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=295
+  _globals['_FORGETUSERREQUEST']._serialized_start=297
+  _globals['_FORGETUSERREQUEST']._serialized_end=366
+  _globals['_FORGETUSERRESPONSE']._serialized_start=369
+  _globals['_FORGETUSERRESPONSE']._serialized_end=530
+  _globals['_GETHISTORYREQUEST']._serialized_start=532
+  _globals['_GETHISTORYREQUEST']._serialized_end=630
+  _globals['_STEP']._serialized_start=633
+  _globals['_STEP']._serialized_end=877
+  _globals['_GETHISTORYRESPONSE']._serialized_start=879
+  _globals['_GETHISTORYRESPONSE']._serialized_end=1002
+  _globals['_FEATURESERVICE']._serialized_start=1005
+  _globals['_FEATURESERVICE']._serialized_end=1269
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FeatureServiceStub:
-    """Reads features.
+    """What is known of users: reads it, adds to it, erases it.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,46 @@ class FeatureServiceStub:
                 request_serializer=pagecast_dot_v1_dot_feature__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=pagecast_dot_v1_dot_feature__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.PublishEvents = channel.stream_unary(
+                '/pagecast.v1.FeatureService/PublishEvents',
+                request_serializer=pagecast_dot_v1_dot_feature__pb2.PublishEventsRequest.SerializeToString,
+                response_deserializer=pagecast_dot_v1_dot_feature__pb2.PublishEventsResponse.FromString,
+                _registered_method=True)
+        self.ForgetUser = channel.unary_unary(
+                '/pagecast.v1.FeatureService/ForgetUser',
+                request_serializer=pagecast_dot_v1_dot_feature__pb2.ForgetUserRequest.SerializeToString,
+                response_deserializer=pagecast_dot_v1_dot_feature__pb2.ForgetUserResponse.FromString,
+                _registered_method=True)
 
 
 class FeatureServiceServicer:
-    """Reads features.
+    """What is known of users: reads it, adds to it, erases it.
     """
 
     def GetHistory(self, request, context):
         """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
         user has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishEvents(self, request_iterator, context):
+        """Takes events from backends that have no Kafka producer. The answer comes after the client has
+        half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
+        takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
+        it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+        effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgetUser(self, request, context):
+        """Erases everything known of a user: history, profile, logged events, served pages. The order is
+        an event in the user's own partition; what is sent after it begins a new history. Answers with
+        the receipt once the erasure is complete, or at the deadline with what is known by then: the
+        order stands, and asking again is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +93,16 @@ def add_FeatureServiceServicer_to_server(servicer, server):
                     request_deserializer=pagecast_dot_v1_dot_feature__pb2.GetHistoryRequest.FromString,
                     response_serializer=pagecast_dot_v1_dot_feature__pb2.GetHistoryResponse.SerializeToString,
             ),
+            'PublishEvents': grpc.stream_unary_rpc_method_handler(
+                    servicer.PublishEvents,
+                    request_deserializer=pagecast_dot_v1_dot_feature__pb2.PublishEventsRequest.FromString,
+                    response_serializer=pagecast_dot_v1_dot_feature__pb2.PublishEventsResponse.SerializeToString,
+            ),
+            'ForgetUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetUser,
+                    request_deserializer=pagecast_dot_v1_dot_feature__pb2.ForgetUserRequest.FromString,
+                    response_serializer=pagecast_dot_v1_dot_feature__pb2.ForgetUserResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'pagecast.v1.FeatureService', rpc_method_handlers)
@@ -71,7 +112,7 @@ def add_FeatureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeatureService:
-    """Reads features.
+    """What is known of users: reads it, adds to it, erases it.
     """
 
     @staticmethod
@@ -91,6 +132,60 @@ class FeatureService:
             '/pagecast.v1.FeatureService/GetHistory',
             pagecast_dot_v1_dot_feature__pb2.GetHistoryRequest.SerializeToString,
             pagecast_dot_v1_dot_feature__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishEvents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/pagecast.v1.FeatureService/PublishEvents',
+            pagecast_dot_v1_dot_feature__pb2.PublishEventsRequest.SerializeToString,
+            pagecast_dot_v1_dot_feature__pb2.PublishEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagecast.v1.FeatureService/ForgetUser',
+            pagecast_dot_v1_dot_feature__pb2.ForgetUserRequest.SerializeToString,
+            pagecast_dot_v1_dot_feature__pb2.ForgetUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

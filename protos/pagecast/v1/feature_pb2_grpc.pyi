@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FeatureServiceStub:
-    """Reads features."""
+    """What is known of users: reads it, adds to it, erases it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +37,45 @@ class FeatureServiceStub:
     """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
     user has none.
     """
+    PublishEvents: _grpc.StreamUnaryMultiCallable[_feature_pb2.PublishEventsRequest, _feature_pb2.PublishEventsResponse]
+    """Takes events from backends that have no Kafka producer. The answer comes after the client has
+    half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
+    takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
+    it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+    effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
+    """
+    ForgetUser: _grpc.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]
+    """Erases everything known of a user: history, profile, logged events, served pages. The order is
+    an event in the user's own partition; what is sent after it begins a new history. Answers with
+    the receipt once the erasure is complete, or at the deadline with what is known by then: the
+    order stands, and asking again is harmless.
+    """
 
 @_typing.type_check_only
 class FeatureServiceAsyncStub(FeatureServiceStub):
-    """Reads features."""
+    """What is known of users: reads it, adds to it, erases it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHistory: _aio.UnaryUnaryMultiCallable[_feature_pb2.GetHistoryRequest, _feature_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
     user has none.
     """
+    PublishEvents: _aio.StreamUnaryMultiCallable[_feature_pb2.PublishEventsRequest, _feature_pb2.PublishEventsResponse]  # type: ignore[assignment]
+    """Takes events from backends that have no Kafka producer. The answer comes after the client has
+    half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
+    takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
+    it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+    effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
+    """
+    ForgetUser: _aio.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]  # type: ignore[assignment]
+    """Erases everything known of a user: history, profile, logged events, served pages. The order is
+    an event in the user's own partition; what is sent after it begins a new history. Answers with
+    the receipt once the erasure is complete, or at the deadline with what is known by then: the
+    order stands, and asking again is harmless.
+    """
 
 class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads features."""
+    """What is known of users: reads it, adds to it, erases it."""
 
     @_abc_1.abstractmethod
     def GetHistory(
@@ -59,6 +85,31 @@ class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feature_pb2.GetHistoryResponse, _abc.Awaitable[_feature_pb2.GetHistoryResponse]]:
         """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
         user has none.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishEvents(
+        self,
+        request_iterator: _MaybeAsyncIterator[_feature_pb2.PublishEventsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_feature_pb2.PublishEventsResponse, _abc.Awaitable[_feature_pb2.PublishEventsResponse]]:
+        """Takes events from backends that have no Kafka producer. The answer comes after the client has
+        half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
+        takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
+        it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+        effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgetUser(
+        self,
+        request: _feature_pb2.ForgetUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feature_pb2.ForgetUserResponse, _abc.Awaitable[_feature_pb2.ForgetUserResponse]]:
+        """Erases everything known of a user: history, profile, logged events, served pages. The order is
+        an event in the user's own partition; what is sent after it begins a new history. Answers with
+        the receipt once the erasure is complete, or at the deadline with what is known by then: the
+        order stands, and asking again is harmless.
         """
 
 def add_FeatureServiceServicer_to_server(servicer: FeatureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

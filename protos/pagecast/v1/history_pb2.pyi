@@ -20,13 +20,159 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PackedHistory(_message.Message):
-    """A user's history as it is stored. Columns are aligned: index i of each is step i, oldest first.
-    Strings are indices into `strings`, where 0 is the empty string.
+    """A user's history as it is stored: columns of little-endian numbers, each as wide as its comment
+    says. Columns of steps are aligned: value i of each is of step i, oldest first. `u16` columns that
+    name something are indices into `strings`, where 0 is the empty string.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FORMAT_FIELD_NUMBER: _builtins.int
+    FOLD_FIELD_NUMBER: _builtins.int
+    STRINGS_FIELD_NUMBER: _builtins.int
+    CONTEXTS_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_MS_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    WATCHED_MS_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    RECENT_EVENT_HASHES_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    RESUME_ENTITY_FIELD_NUMBER: _builtins.int
+    RESUME_POSITION_MS_FIELD_NUMBER: _builtins.int
+    STEPS_DROPPED_FIELD_NUMBER: _builtins.int
+    ENTITY_TOTALS_FIELD_NUMBER: _builtins.int
+    ROW_TOTALS_FIELD_NUMBER: _builtins.int
+    format: _builtins.int
+    """Version of this format; readers refuse another one."""
+    fold: _builtins.int
+    """Fingerprint of the fold's configuration; histories of another one are not comparable."""
+    strings: _builtins.str
+    """String table, joined by NUL."""
+    contexts: _builtins.bytes
+    """Context table, five u16 each: device, country, language, surface, session."""
+    occurred_at_ms: _builtins.bytes
+    """Start of each step, milliseconds since 1970, i64."""
+    action: _builtins.bytes
+    """Strongest action, u8 of `pagecast.featurestore.history.Action`."""
+    entity: _builtins.bytes
+    """Entity, u16."""
+    row: _builtins.bytes
+    """Row, u16."""
+    watched_ms: _builtins.bytes
+    """Sum of watched durations, milliseconds, u32."""
+    rating: _builtins.bytes
+    """Last rating times 2 plus 1 (so that halves are exact), 0 if not rated, u8."""
+    events: _builtins.bytes
+    """Events merged, u16."""
+    context: _builtins.bytes
+    """Context, u16 index into `contexts`."""
+    recent_event_hashes: _builtins.bytes
+    """First 8 bytes of SHA-256 of the last event ids, oldest first."""
+    hidden: _builtins.bytes
+    """Hidden entities, oldest first, u16."""
+    completed: _builtins.bytes
+    """Completed entities, oldest first, u16."""
+    listed: _builtins.bytes
+    """Listed entities, oldest first, u16."""
+    resume_entity: _builtins.bytes
+    """Entities with a resume position, oldest first, u16."""
+    resume_position_ms: _builtins.bytes
+    """Their positions, milliseconds, u64."""
+    steps_dropped: _builtins.int
+    """Steps that have left the window."""
+    @_builtins.property
+    def entity_totals(self) -> Global___PackedTotals:
+        """What the steps that have left the window add up to, by entity."""
+
+    @_builtins.property
+    def row_totals(self) -> Global___PackedTotals:
+        """The same, by row."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.int = ...,
+        fold: _builtins.int = ...,
+        strings: _builtins.str = ...,
+        contexts: _builtins.bytes = ...,
+        occurred_at_ms: _builtins.bytes = ...,
+        action: _builtins.bytes = ...,
+        entity: _builtins.bytes = ...,
+        row: _builtins.bytes = ...,
+        watched_ms: _builtins.bytes = ...,
+        rating: _builtins.bytes = ...,
+        events: _builtins.bytes = ...,
+        context: _builtins.bytes = ...,
+        recent_event_hashes: _builtins.bytes = ...,
+        hidden: _builtins.bytes = ...,
+        completed: _builtins.bytes = ...,
+        listed: _builtins.bytes = ...,
+        resume_entity: _builtins.bytes = ...,
+        resume_position_ms: _builtins.bytes = ...,
+        steps_dropped: _builtins.int = ...,
+        entity_totals: Global___PackedTotals | None = ...,
+        row_totals: Global___PackedTotals | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entity_totals", b"entity_totals", "row_totals", b"row_totals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "completed", b"completed", "context", b"context", "contexts", b"contexts", "entity", b"entity", "entity_totals", b"entity_totals", "events", b"events", "fold", b"fold", "format", b"format", "hidden", b"hidden", "listed", b"listed", "occurred_at_ms", b"occurred_at_ms", "rating", b"rating", "recent_event_hashes", b"recent_event_hashes", "resume_entity", b"resume_entity", "resume_position_ms", b"resume_position_ms", "row", b"row", "row_totals", b"row_totals", "steps_dropped", b"steps_dropped", "strings", b"strings", "watched_ms", b"watched_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackedHistory: _TypeAlias = PackedHistory  # noqa: Y015
+
+@_typing.final
+class PackedTotals(_message.Message):
+    """Sums over steps that have left the window; columns are aligned, least recently grown first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    WATCHED_MS_FIELD_NUMBER: _builtins.int
+    LAST_AT_MS_FIELD_NUMBER: _builtins.int
+    name: _builtins.bytes
+    """Entity or row, u16 index into `strings`; 0 is none, and what there was no room for."""
+    steps: _builtins.bytes
+    """Steps, u32."""
+    watched_ms: _builtins.bytes
+    """Watched, milliseconds, u64."""
+    last_at_ms: _builtins.bytes
+    """Start of the newest step, milliseconds since 1970, i64."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.bytes = ...,
+        steps: _builtins.bytes = ...,
+        watched_ms: _builtins.bytes = ...,
+        last_at_ms: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_at_ms", b"last_at_ms", "name", b"name", "steps", b"steps", "watched_ms", b"watched_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackedTotals: _TypeAlias = PackedTotals  # noqa: Y015
+
+@_typing.final
+class CanonicalPrompt(_message.Message):
+    """A prompt in the form that is hashed into `PageServed.prompt_sha256`. Columns of steps and of
+    summaries are aligned; what names something is an index into `strings`, where 0 is the empty
+    string and the others are in the order of their first use.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_LANGUAGE_FIELD_NUMBER: _builtins.int
+    PROFILE_TYPE_FIELD_NUMBER: _builtins.int
+    MATURITY_LIMIT_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_MS_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
@@ -39,29 +185,41 @@ class PackedHistory(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     SURFACE_FIELD_NUMBER: _builtins.int
-    SESSION_FIELD_NUMBER: _builtins.int
-    RECENT_EVENT_HASHES_FIELD_NUMBER: _builtins.int
-    HIDDEN_FIELD_NUMBER: _builtins.int
-    COMPLETED_FIELD_NUMBER: _builtins.int
-    LISTED_FIELD_NUMBER: _builtins.int
-    RESUME_ENTITY_FIELD_NUMBER: _builtins.int
-    RESUME_POSITION_MS_FIELD_NUMBER: _builtins.int
-    STEPS_DROPPED_FIELD_NUMBER: _builtins.int
-    format: _builtins.int
-    """Version of this format; readers refuse a newer one."""
-    steps_dropped: _builtins.int
-    """Steps that have left the window."""
+    REQUESTED_AT_MS_FIELD_NUMBER: _builtins.int
+    REQUEST_DEVICE_FIELD_NUMBER: _builtins.int
+    REQUEST_COUNTRY_FIELD_NUMBER: _builtins.int
+    REQUEST_LANGUAGE_FIELD_NUMBER: _builtins.int
+    REQUEST_SURFACE_FIELD_NUMBER: _builtins.int
+    GENRES_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    profile_language: _builtins.str
+    """Language of the profile."""
+    profile_type: _builtins.int
+    """Type of the profile, `ProfileType`."""
+    maturity_limit: _builtins.int
+    """Maturity limit in years, if any."""
+    requested_at_ms: _builtins.int
+    """The moment of the request, milliseconds since 1970."""
+    request_device: _builtins.str
+    """Device of the request."""
+    request_country: _builtins.str
+    """Country of the request."""
+    request_language: _builtins.str
+    """Language of the request."""
+    request_surface: _builtins.str
+    """Surface of the request."""
     @_builtins.property
     def strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """String table."""
 
     @_builtins.property
     def occurred_at_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Start of each step, milliseconds since 1970."""
+        """Start of each step, milliseconds since 1970, oldest first."""
 
     @_builtins.property
     def action(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Strongest action, `pagecast.featurestore.actions`."""
+        """Strongest action."""
 
     @_builtins.property
     def entity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -77,7 +235,7 @@ class PackedHistory(_message.Message):
 
     @_builtins.property
     def rating(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Last rating times 2 plus 1 (so that halves are exact); 0 if not rated."""
+        """Last rating times 2 plus 1; 0 if not rated."""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -100,37 +258,23 @@ class PackedHistory(_message.Message):
         """Surface."""
 
     @_builtins.property
-    def session(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Session."""
+    def genres(self) -> Global___CanonicalSummary:
+        """What has left the window, by genre."""
 
     @_builtins.property
-    def recent_event_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """First 8 bytes of SHA-256 of the last event ids, oldest first."""
+    def kinds(self) -> Global___CanonicalSummary:
+        """The same, by kind of entity."""
 
     @_builtins.property
-    def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Hidden entities, oldest first."""
-
-    @_builtins.property
-    def completed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Completed entities, oldest first."""
-
-    @_builtins.property
-    def listed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Listed entities, oldest first."""
-
-    @_builtins.property
-    def resume_entity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Entities with a resume position, oldest first."""
-
-    @_builtins.property
-    def resume_position_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Their positions, milliseconds."""
+    def rows(self) -> Global___CanonicalSummary:
+        """The same, by row."""
 
     def __init__(
         self,
         *,
-        format: _builtins.int = ...,
+        profile_language: _builtins.str = ...,
+        profile_type: _builtins.int = ...,
+        maturity_limit: _builtins.int | None = ...,
         strings: _abc.Iterable[_builtins.str] | None = ...,
         occurred_at_ms: _abc.Iterable[_builtins.int] | None = ...,
         action: _abc.Iterable[_builtins.int] | None = ...,
@@ -143,141 +287,63 @@ class PackedHistory(_message.Message):
         country: _abc.Iterable[_builtins.int] | None = ...,
         language: _abc.Iterable[_builtins.int] | None = ...,
         surface: _abc.Iterable[_builtins.int] | None = ...,
-        session: _abc.Iterable[_builtins.int] | None = ...,
-        recent_event_hashes: _abc.Iterable[_builtins.int] | None = ...,
-        hidden: _abc.Iterable[_builtins.int] | None = ...,
-        completed: _abc.Iterable[_builtins.int] | None = ...,
-        listed: _abc.Iterable[_builtins.int] | None = ...,
-        resume_entity: _abc.Iterable[_builtins.int] | None = ...,
-        resume_position_ms: _abc.Iterable[_builtins.int] | None = ...,
-        steps_dropped: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "completed", b"completed", "country", b"country", "device", b"device", "entity", b"entity", "events", b"events", "format", b"format", "hidden", b"hidden", "language", b"language", "listed", b"listed", "occurred_at_ms", b"occurred_at_ms", "rating", b"rating", "recent_event_hashes", b"recent_event_hashes", "resume_entity", b"resume_entity", "resume_position_ms", b"resume_position_ms", "row", b"row", "session", b"session", "steps_dropped", b"steps_dropped", "strings", b"strings", "surface", b"surface", "watched_ms", b"watched_ms"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PackedHistory: _TypeAlias = PackedHistory  # noqa: Y015
-
-@_typing.final
-class CanonicalStep(_message.Message):
-    """One step of a canonical prompt; fields as in `PackedHistory`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OCCURRED_AT_MS_FIELD_NUMBER: _builtins.int
-    ACTION_FIELD_NUMBER: _builtins.int
-    ENTITY_ID_FIELD_NUMBER: _builtins.int
-    ROW_ID_FIELD_NUMBER: _builtins.int
-    WATCHED_MS_FIELD_NUMBER: _builtins.int
-    RATING_FIELD_NUMBER: _builtins.int
-    EVENTS_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
-    COUNTRY_FIELD_NUMBER: _builtins.int
-    LANGUAGE_FIELD_NUMBER: _builtins.int
-    SURFACE_FIELD_NUMBER: _builtins.int
-    occurred_at_ms: _builtins.int
-    """Start, milliseconds since 1970."""
-    action: _builtins.int
-    """Strongest action."""
-    entity_id: _builtins.str
-    """Entity."""
-    row_id: _builtins.str
-    """Row."""
-    watched_ms: _builtins.int
-    """Sum of watched durations, milliseconds."""
-    rating: _builtins.float
-    """Last rating on a scale from 0 to 5, if rated."""
-    events: _builtins.int
-    """Events merged."""
-    device: _builtins.str
-    """Device."""
-    country: _builtins.str
-    """Country."""
-    language: _builtins.str
-    """Language."""
-    surface: _builtins.str
-    """Surface."""
-    def __init__(
-        self,
-        *,
-        occurred_at_ms: _builtins.int = ...,
-        action: _builtins.int = ...,
-        entity_id: _builtins.str = ...,
-        row_id: _builtins.str = ...,
-        watched_ms: _builtins.int = ...,
-        rating: _builtins.float | None = ...,
-        events: _builtins.int = ...,
-        device: _builtins.str = ...,
-        country: _builtins.str = ...,
-        language: _builtins.str = ...,
-        surface: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "rating", b"rating"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "action", b"action", "country", b"country", "device", b"device", "entity_id", b"entity_id", "events", b"events", "language", b"language", "occurred_at_ms", b"occurred_at_ms", "rating", b"rating", "row_id", b"row_id", "surface", b"surface", "watched_ms", b"watched_ms"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__rating: _TypeAlias = _typing.Literal["rating"]  # noqa: Y015
-    _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
-
-Global___CanonicalStep: _TypeAlias = CanonicalStep  # noqa: Y015
-
-@_typing.final
-class CanonicalPrompt(_message.Message):
-    """A prompt in the form that is hashed into `PageServed.prompt_sha256`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROFILE_LANGUAGE_FIELD_NUMBER: _builtins.int
-    PROFILE_TYPE_FIELD_NUMBER: _builtins.int
-    MATURITY_LIMIT_FIELD_NUMBER: _builtins.int
-    STEPS_FIELD_NUMBER: _builtins.int
-    REQUESTED_AT_MS_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
-    COUNTRY_FIELD_NUMBER: _builtins.int
-    LANGUAGE_FIELD_NUMBER: _builtins.int
-    SURFACE_FIELD_NUMBER: _builtins.int
-    profile_language: _builtins.str
-    """Language of the profile."""
-    profile_type: _builtins.int
-    """Type of the profile, `ProfileType`."""
-    maturity_limit: _builtins.int
-    """Maturity limit in years, if any."""
-    requested_at_ms: _builtins.int
-    """The moment of the request, milliseconds since 1970."""
-    device: _builtins.str
-    """Device of the request."""
-    country: _builtins.str
-    """Country of the request."""
-    language: _builtins.str
-    """Language of the request."""
-    surface: _builtins.str
-    """Surface of the request."""
-    @_builtins.property
-    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanonicalStep]:
-        """Steps, oldest first."""
-
-    def __init__(
-        self,
-        *,
-        profile_language: _builtins.str = ...,
-        profile_type: _builtins.int = ...,
-        maturity_limit: _builtins.int | None = ...,
-        steps: _abc.Iterable[Global___CanonicalStep] | None = ...,
         requested_at_ms: _builtins.int = ...,
-        device: _builtins.str = ...,
-        country: _builtins.str = ...,
-        language: _builtins.str = ...,
-        surface: _builtins.str = ...,
+        request_device: _builtins.str = ...,
+        request_country: _builtins.str = ...,
+        request_language: _builtins.str = ...,
+        request_surface: _builtins.str = ...,
+        genres: Global___CanonicalSummary | None = ...,
+        kinds: Global___CanonicalSummary | None = ...,
+        rows: Global___CanonicalSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "maturity_limit", b"maturity_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "genres", b"genres", "kinds", b"kinds", "maturity_limit", b"maturity_limit", "rows", b"rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "country", b"country", "device", b"device", "language", b"language", "maturity_limit", b"maturity_limit", "profile_language", b"profile_language", "profile_type", b"profile_type", "requested_at_ms", b"requested_at_ms", "steps", b"steps", "surface", b"surface"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "action", b"action", "country", b"country", "device", b"device", "entity", b"entity", "events", b"events", "genres", b"genres", "kinds", b"kinds", "language", b"language", "maturity_limit", b"maturity_limit", "occurred_at_ms", b"occurred_at_ms", "profile_language", b"profile_language", "profile_type", b"profile_type", "rating", b"rating", "request_country", b"request_country", "request_device", b"request_device", "request_language", b"request_language", "request_surface", b"request_surface", "requested_at_ms", b"requested_at_ms", "row", b"row", "rows", b"rows", "strings", b"strings", "surface", b"surface", "watched_ms", b"watched_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maturity_limit: _TypeAlias = _typing.Literal["maturity_limit"]  # noqa: Y015
     _WhichOneofArgType__maturity_limit: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maturity_limit) -> _WhichOneofReturnType__maturity_limit | None: ...
 
 Global___CanonicalPrompt: _TypeAlias = CanonicalPrompt  # noqa: Y015
+
+@_typing.final
+class CanonicalSummary(_message.Message):
+    """Sums over steps that have left the window, sorted by name; columns are aligned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    WATCHED_MS_FIELD_NUMBER: _builtins.int
+    LAST_AT_MS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Genre, kind or row."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Steps."""
+
+    @_builtins.property
+    def watched_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Watched, milliseconds."""
+
+    @_builtins.property
+    def last_at_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Start of the newest step, milliseconds since 1970."""
+
+    def __init__(
+        self,
+        *,
+        name: _abc.Iterable[_builtins.str] | None = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+        watched_ms: _abc.Iterable[_builtins.int] | None = ...,
+        last_at_ms: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_at_ms", b"last_at_ms", "name", b"name", "steps", b"steps", "watched_ms", b"watched_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanonicalSummary: _TypeAlias = CanonicalSummary  # noqa: Y015
