@@ -111,9 +111,7 @@ class EventConsumer:
         records = []
         for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched):
             records.append(
-                Record(
-                    topic, ids[topic], partition, offset, key, value, headers, timestamp_ms
-                )
+                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
             )
             positions[topic, partition] = offset + 1
         return records

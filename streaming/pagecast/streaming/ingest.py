@@ -248,6 +248,7 @@ class _Loop:
         self._uncommitted.drop(order.user_id)
         self._eraser.erase(order)
         return [row for row in kept if row.token.user_id != order.user_id]
+
     def _commit(self) -> None:
         """Steps 6b and 7."""
         try:

@@ -154,9 +154,7 @@ class InteractionWriter:
         )
 
 
-def _touched(
-    applied: Sequence[LoggedEvent], histories: Mapping[str, History]
-) -> list[History]:
+def _touched(applied: Sequence[LoggedEvent], histories: Mapping[str, History]) -> list[History]:
     return [histories[user_id] for user_id in dict.fromkeys(row.token.user_id for row in applied)]
 
 
