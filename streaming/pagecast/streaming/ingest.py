@@ -21,6 +21,14 @@ from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
+from pagecast.eventlog.validation import (
+    AnyMessage,
+    Reason,
+    Rejection,
+    catalog_change_of,
+    interaction_of,
+    profile_change_of,
+)
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.config import IngestConfig, OnLogChange
@@ -34,14 +42,6 @@ from pagecast.streaming.metrics import (
 from pagecast.streaming.retry import TRANSIENT, retrying
 from pagecast.streaming.stores import Stores
 from pagecast.streaming.uncommitted import Uncommitted
-from pagecast.streaming.validation import (
-    AnyMessage,
-    Reason,
-    Rejection,
-    catalog_change_of,
-    interaction_of,
-    profile_change_of,
-)
 from pagecast.v1 import events_pb2
 
 TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES)

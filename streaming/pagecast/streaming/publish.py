@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
-from pagecast.streaming.validation import BYTES_MAX, broken_rule, catalog_key
+from pagecast.eventlog.validation import BYTES_MAX, broken_rule, catalog_key
 from pagecast.v1 import catalog_pb2, events_pb2
 
 LINE_BYTES_MAX = 4 * 1024 * 1024
