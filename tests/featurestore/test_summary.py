@@ -44,7 +44,7 @@ def test_what_left_the_window_is_summed_by_genre_kind_and_row() -> None:
     chess = catalog_pb2.Entity(
         entity_id="chess", kind=catalog_pb2.ENTITY_KIND_GAME, genres=["Thriller"]
     )
-    summary = summarise(
+    summary = summary_of(
         history, catalog(movie("heat", "Crime", "Thriller"), movie("alien", "Horror"), chess)
     )
     assert dict(summary.genres) == {
