@@ -94,11 +94,18 @@ class EventProducer:
             attributes.update(headers)
         self.send_bytes(topic, key.encode(), message.SerializeToString(), attributes)
 
+    def send_tombstone(self, topic: str, key: str) -> None:
+        """Queues a record without a value: nothing is known of the key any more.
+
+        A compacted topic then forgets the older records of the key. Raises what `send` raises.
+        """
+        self.send_bytes(topic, key.encode(), None, {})
+
     def send_bytes(
-        self, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, bytes]
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
     ) -> None:
         """Queues a record as it is. Raises what `send` raises."""
-        size = _RECORD_OVERHEAD_BYTES + len(value) + len(key or b"")
+        size = _RECORD_OVERHEAD_BYTES + len(value or b"") + len(key or b"")
         size += sum(len(name) + len(content) for name, content in headers.items())
         client = self._admit(size)
         try:
