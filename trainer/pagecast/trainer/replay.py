@@ -9,30 +9,17 @@ Letters: N steps of a user.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
-from pagecast.featurestore.history import History, HistoryVersion, Profile, Step
-from pagecast.v1 import events_pb2
+from pagecast.featurestore.fold import DEFAULT_FOLD, Effect, FoldConfig, apply_token, begin
+from pagecast.featurestore.history import History, Profile, Step
+from pagecast.featurestore.offline import LoggedEvent
+from pagecast.featurestore.tokens import Token, step_of
 
 Positions = Mapping[tuple[str, int], int]
 """Next offset by (topic id, partition): everything before it is inside."""
-
-
-class Logged(Protocol):
-    """One row of the offline log."""
-
-    @property
-    def topic_id(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def event(self) -> events_pb2.InteractionEvent: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +41,7 @@ class UserSteps:
 
 def replay(
     user_id: str,
-    events: Sequence[Logged],
+    events: Sequence[LoggedEvent],
     *,
     profile: Profile = Profile(),  # noqa: B008 (frozen)
     known: Positions | None = None,
@@ -64,17 +51,15 @@ def replay(
 
     Raises LogChanged if the events come from more than one log.
     """
-    history = History(user_id=user_id)
+    history = History(user_id)
     trace = _Trace()
-    for logged in events:
-        key = (logged.topic_id, logged.partition)
-        version = HistoryVersion(
-            topic_id=logged.topic_id, partition=logged.partition, next_offset=logged.offset + 1
-        )
-        before = history.steps_dropped
-        if apply_event(history, logged.event, version, fold):
-            new = known is not None and logged.offset >= known.get(key, 0)
-            trace.follow(history, before, new)
+    for topic_id, partition, offset, token, _ in events:
+        begin(history, topic_id, partition)
+        dropped_before = history.steps_dropped
+        effect = apply_token(history, token, offset, fold)
+        if effect is not None and effect.position >= 0:
+            new = known is not None and offset >= known.get((topic_id, partition), 0)
+            trace.follow(history, token, effect, dropped_before, new)
     return UserSteps(
         user_id=user_id,
         profile=profile,
@@ -96,22 +81,21 @@ class _Trace:
         self.changed: list[int] = []
         self.clock = 0
 
-    def follow(self, history: History, dropped_before: int, new: bool) -> None:
+    def follow(
+        self, history: History, token: Token, effect: Effect, dropped_before: int, new: bool
+    ) -> None:
         self.clock += 1
-        steps = [*self.steps[: history.steps_dropped], *history.steps]
-        grown = len(steps) - len(self.steps)
-        position = _first_difference(self.steps, steps)
-        if position == len(steps):
-            return
-        if grown:
+        position = dropped_before + effect.position
+        if effect.inserted:
             late = position < len(self.steps)
+            self.steps.insert(position, step_of(token))
             self.first.insert(position, dropped_before)
             self.new.insert(position, new)
             self.made.insert(position, -1 if late else self.clock)
             self.changed.insert(position, self.clock)
         else:
+            self.steps[position] = history.steps[effect.position]
             self.changed[position] = self.clock
-        self.steps = steps
 
     def cuts(self) -> npt.NDArray[np.bool_]:
         """A step that was inserted late (made -1) is never where a request stood."""
@@ -121,13 +105,3 @@ class _Trace:
         cut_N[1:] &= np.maximum.accumulate(changed_N)[:-1] < made_N[1:]
         cut_N[1:] &= at_ms_N[:-1] < at_ms_N[1:]
         return cut_N
-
-
-def _first_difference(old: list[Step], new: list[Step]) -> int:
-    """Where the fold put or merged a step; the length of `new` if it did neither."""
-    if len(new) > len(old):
-        position = len(old)
-        while position and old[position - 1] is not new[position - 1]:
-            position -= 1
-        return position
-    return next((i for i in reversed(range(len(new))) if old[i] is not new[i]), len(new))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.history import Action, History, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
+from pagecast.featurestore.history import Action, Profile, Step
+from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary, encode_prompt
 from pagecast.trainer.config import EngagementConfig
@@ -91,9 +91,8 @@ def prompt_at(user: UserSteps, cut: int) -> Prompt:
         language=step.language,
         surface=step.surface,
     )
-    window = list(user.steps[int(user.first_N[cut]) : cut])
     profile = user.profile if _profile_known(user, cut) else Profile()
-    return build_prompt(History(user_id=user.user_id, steps=window), profile, request)
+    return Prompt(profile=profile, steps=user.steps[int(user.first_N[cut]) : cut], request=request)
 
 
 def _profile_known(user: UserSteps, cut: int) -> bool:
