@@ -114,17 +114,21 @@ class Erasures:
         Costs one query that finds nothing as long as nobody was forgotten since the last call,
         a hash a user, and a second query if one of them is among the forgotten.
         """
-        if not user_ids:
-            return {}
-        self._read_on()
-        if self._held is not None and not self._held:
-            return {}
-        hashes = {self._hash(user_id): user_id for user_id in user_ids}
-        held = self._held
-        asked = [digest for digest in hashes if held is None or digest in held]
+        hashes = self._forgotten(user_ids)
         found: dict[str, Floors] = defaultdict(dict)
-        for digest, topic_id, partition, next_offset in self._stored(asked):
+        for digest, topic_id, partition, next_offset, _ in self._stored(list(hashes)):
             found[hashes[digest]][topic_id, partition] = next_offset
+        return dict(found)
+
+    def forgotten_at_ms(self, user_ids: Collection[str]) -> dict[str, int]:
+        """When those users who were ever forgotten were so last, milliseconds since 1970.
+
+        Costs what `floors` costs.
+        """
+        hashes = self._forgotten(user_ids)
+        found: dict[str, int] = defaultdict(int)
+        for digest, _, _, _, requested_at_ms in self._stored(list(hashes)):
+            found[hashes[digest]] = max(found[hashes[digest]], requested_at_ms)
         return dict(found)
 
     def is_erased(self, user_id: str, topic_id: str, partition: int, offset: int) -> bool:
@@ -132,14 +136,25 @@ class Erasures:
         floors = self.floors([user_id]).get(user_id, {})
         return offset < floors.get((topic_id, partition), 0)
 
-    def _stored(self, digests: Sequence[str]) -> Iterator[tuple[str, str, int, int]]:
-        """(hash, topic id, partition, floor) of the hashes asked for."""
+    def _forgotten(self, user_ids: Collection[str]) -> dict[str, str]:
+        """User by hash: those who were ever forgotten, and, of too many to hold, perhaps others."""
+        if not user_ids:
+            return {}
+        self._read_on()
+        held = self._held
+        if held is not None and not held:
+            return {}
+        hashes = {self._hash(user_id): user_id for user_id in user_ids}
+        return {h: user_id for h, user_id in hashes.items() if held is None or h in held}
+
+    def _stored(self, digests: Sequence[str]) -> Iterator[tuple[str, str, int, int, int]]:
+        """(hash, topic id, partition, floor, newest order) of the hashes asked for."""
         row = ErasureRow
         place = (row.user_hash, row.topic_id, row.partition)
         rest = iter(digests)
         while chunk := list(islice(rest, LOOKUP_USERS_MAX)):
             statement = (
-                sa.select(*place, sa.func.max(row.next_offset))
+                sa.select(*place, sa.func.max(row.next_offset), sa.func.max(row.requested_at_ms))
                 .where(row.user_hash.in_(chunk))
                 .group_by(*place)
             )

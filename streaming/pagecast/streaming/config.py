@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
 
 GROUP = "pagecast-ingest"
 """The consumer group of the workers, unless another is named."""
 
-BATCH_RECORDS_MAX = 2_000
-"""Records of one poll. Larger batches are hardly faster and hold up a rebalance."""
+BATCH_RECORDS_MAX = 10_000
+"""Records of one poll: half a second's work. What a batch costs beside its events (two writes, a
+transaction, a question to the broker) no longer shows then; a larger one holds up a rebalance."""
 
 OFFLINE_FLUSH_MS = 1_000
 """How long events wait to be appended to the offline log: at little traffic, one part file a
@@ -44,6 +46,8 @@ class IngestConfig:
     """Consumer group; its members share the partitions."""
     on_log_change: OnLogChange = OnLogChange.STOP
     """What to do when the log began again."""
+    fold: FoldConfig = DEFAULT_FOLD
+    """How events become steps; training must use the same."""
     batch_records_max: int = BATCH_RECORDS_MAX
     """Records of one poll."""
     poll_ms: int = 100

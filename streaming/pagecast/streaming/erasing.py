@@ -13,6 +13,7 @@ import structlog
 
 from pagecast.featurestore.erasures import Erasure, Erasures
 from pagecast.featurestore.history import History
+from pagecast.featurestore.offline import LoggedPage
 from pagecast.featurestore.tokens import FORGET, Token
 from pagecast.streaming.failpoint import reach
 
@@ -149,6 +150,18 @@ class Eraser:
         self._erasures.complete(order.receipt_id, rows, self._clock_ms())
         log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
         return self._erasures.receipt(order.receipt_id) or erasure
+
+    def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
+        """The pages that may be logged: not those served before their user was forgotten.
+
+        Pages are another topic than the order, so that what counts is when they were asked for.
+        """
+        forgotten = self._erasures.forgotten_at_ms({page.page.user_id for page in pages})
+        return [
+            page
+            for page in pages
+            if page.page.requested_at.ToMilliseconds() > forgotten.get(page.page.user_id, -1)
+        ]
 
     def sweep(self, user_ids: Collection[str]) -> int:
         """Erases again what a late writer brought back; returns how many users that were.
