@@ -4,8 +4,9 @@ Counts, positions and the request are one transaction, one at a time in all proc
 is published from the database, and published again with the same id if that was not noted.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import sqlalchemy as sa
 import structlog
@@ -126,19 +127,22 @@ class Triggers:
 
 def _take_fresh(connection: sa.Connection, rows: Sequence[LoggedEvent]) -> list[LoggedEvent]:
     """The events that were not counted before; from now on they were."""
-    by_partition: dict[tuple[str, int], list[LoggedEvent]] = defaultdict(list)
-    for row in rows:
-        by_partition[row.topic_id, row.partition].append(row)
     fresh: list[LoggedEvent] = []
     ends: dict[tuple[str, int], int] = {}
-    for at, of_partition in by_partition.items():
-        begin = read_next_offset(connection, _CONSUMER, *at)
-        new = [row for row in of_partition if row.offset >= begin]
+    for (topic_id, partition), run in groupby(rows, itemgetter(*_PLACE)):
+        at = (topic_id, partition)
+        begin = ends.get(at) or read_next_offset(connection, _CONSUMER, topic_id, partition)
+        new = list(run)
+        if new[0].offset < begin:
+            new = [row for row in new if row.offset >= begin]
         if new:
             fresh += new
             ends[at] = new[-1].offset + 1
     write_next_offsets(connection, _CONSUMER, ends)
     return fresh
+
+
+_PLACE = (LoggedEvent._fields.index("topic_id"), LoggedEvent._fields.index("partition"))
 
 
 def _moment(connection: sa.Connection, now_ms: int) -> Moment:
