@@ -1,6 +1,6 @@
 """FeatureService: what is known of users.
 
-What an RPC does beyond a look-up has a file of its own: `publish`.
+What an RPC does beyond a look-up has a file of its own: `publish`, `forget`.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import grpc
 from pagecast.featurestore.history import History, Step
 from pagecast.server.basis import version_message
 from pagecast.server.errors import Refusal
+from pagecast.server.forget import Forgetting
 from pagecast.server.publish import Requests, publish_events
 from pagecast.server.publishing import EventPublisher
 from pagecast.server.users import StoreUnavailable, Users
@@ -19,9 +20,12 @@ from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 
 
 class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
-    def __init__(self, users: Users, publisher: EventPublisher | None) -> None:
+    def __init__(
+        self, users: Users, publisher: EventPublisher | None, forgetting: Forgetting
+    ) -> None:
         self._users = users
         self._publisher = publisher
+        self._forgetting = forgetting
 
     async def GetHistory(
         self, request: feature_pb2.GetHistoryRequest, _context: Any
@@ -50,6 +54,12 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
     ) -> feature_pb2.PublishEventsResponse:
         """Raises Refusal: see `publish_events`."""
         return await publish_events(self._publisher, requests, context)
+
+    async def ForgetUser(
+        self, request: feature_pb2.ForgetUserRequest, context: Any
+    ) -> feature_pb2.ForgetUserResponse:
+        """Raises what `Forgetting.answer` raises."""
+        return await self._forgetting.answer(request.user_id, context.time_remaining())
 
 
 def _response(history: History, steps_max: int) -> feature_pb2.GetHistoryResponse:

@@ -8,10 +8,12 @@ import structlog
 from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.server.config import ServerConfig
+from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
@@ -36,6 +38,7 @@ class Resources:
     slots: Slots
     reporter: PageReporter | None
     publisher: EventPublisher | None
+    forgetting: Forgetting
     closing: ExitStack
 
     @classmethod
@@ -66,6 +69,8 @@ class Resources:
             publisher = _publisher(config, metrics)
             if publisher is not None:
                 stack.callback(publisher.close)
+            forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
+            stack.callback(forgetting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             stack.callback(slots.close)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
@@ -76,6 +81,7 @@ class Resources:
                 slots=slots,
                 reporter=reporter,
                 publisher=publisher,
+                forgetting=forgetting,
                 closing=stack.pop_all(),
             )
 

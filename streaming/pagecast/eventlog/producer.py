@@ -108,17 +108,24 @@ class EventProducer:
         value = message.SerializeToString()
         self.send_bytes(topic, key.encode(), value, attributes, on_settled=on_settled)
 
+    def send_tombstone(self, topic: str, key: str) -> None:
+        """Queues a record without a value: nothing is known of the key any more.
+
+        A compacted topic then forgets the older records of the key. Raises what `send` raises.
+        """
+        self.send_bytes(topic, key.encode(), None, {})
+
     def send_bytes(
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         headers: Mapping[str, bytes],
         *,
         on_settled: OnSettled | None = None,
     ) -> None:
         """Queues a record as it is. Raises what `send` raises."""
-        size = _RECORD_OVERHEAD_BYTES + len(value) + len(key or b"")
+        size = _RECORD_OVERHEAD_BYTES + len(value or b"") + len(key or b"")
         size += sum(len(name) + len(content) for name, content in headers.items())
         if size > (limit := _BYTES_MAX.get(topic, DEAD_LETTER_BYTES_MAX)):
             raise RecordTooLarge(_too_large(topic, size, limit))
