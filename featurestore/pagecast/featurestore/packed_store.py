@@ -106,13 +106,11 @@ def value_bytes(packed: bytes) -> bytes:
 
 def packed_of(value: bytes) -> bytes:
     """The inverse of `value_bytes`. Raises PackedHistoryError for a `Value` of another kind."""
-    length, begin = 0, 1
-    while begin < min(len(value), 1 + _VARINT_BYTES_MAX):
+    length, begin, byte = 0, 1, 0x80
+    while byte >= 0x80 and begin < min(len(value), 1 + _VARINT_BYTES_MAX):
         byte = value[begin]
         length |= (byte & 0x7F) << 7 * (begin - 1)
         begin += 1
-        if byte < 0x80:
-            break
-    if value[:1] != _BYTES_TAG or len(value) != begin + length:
+    if value[:1] != _BYTES_TAG or byte >= 0x80 or len(value) != begin + length:
         raise PackedHistoryError("the stored value is not the one bytes field of a Value")
     return value[begin:]

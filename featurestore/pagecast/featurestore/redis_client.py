@@ -71,6 +71,9 @@ def connect(url: StoreUrl) -> RedisClient:
         return Redis(host=host, port=port, db=url.database, retry=retry, **options)
 
 
+_NO_CLUSTER: Final = "Cluster mode is not enabled"
+"""The client says so of a server that answers, in the exception for one that does not."""
+
 CLIENT_ERRORS: Final = (exceptions.RedisError, exceptions.RedisClusterException)
 """Whatever the client raises."""
 
@@ -90,6 +93,8 @@ def translate(url: StoreUrl, error: Exception) -> OnlineStoreAway | OnlineStoreR
     text = f"online store {url}: {error}"
     if any(isinstance(reason, _REFUSED) for reason in reasons):
         return OnlineStoreRefused(f"{text}; mend user and password in online_store_url")
+    if _NO_CLUSTER in str(error):
+        return OnlineStoreRefused(f"{text}; name a single server redis://")
     if isinstance(error, _AWAY) or str(error).startswith(_AWAY_REPLIES):
         return OnlineStoreAway(text)
     if isinstance(error, exceptions.ResponseError):

@@ -24,7 +24,13 @@ from pagecast.featurestore.definitions import REDIS_STORE_TYPE
 from pagecast.featurestore.feast_rows import OnlineRow, packed_rows
 from pagecast.featurestore.packed_store import FENCE_S, PackedRow, entity_key, packed_of
 from pagecast.featurestore.redis_calls import Fields, RowCalls
-from pagecast.featurestore.redis_client import CLIENT_ERRORS, RedisClient, connect, translate, translated
+from pagecast.featurestore.redis_client import (
+    CLIENT_ERRORS,
+    RedisClient,
+    connect,
+    translate,
+    translated,
+)
 from pagecast.featurestore.redis_pipeline import Call, run, run_script
 from pagecast.featurestore.store_url import StoreUrl
 
@@ -47,6 +53,7 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self._client: RedisClient | None = None
         self._connecting = threading.Lock()
 
     def read_packed(
@@ -145,7 +152,7 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
             yield client
 
     def _get_client(self, online_store_config: ConditionalRedisOnlineStoreConfig) -> RedisClient:
-        client: RedisClient | None = self._client
+        client = self._client
         if client is None:
             with self._connecting:
                 self._where = StoreUrl.parse(online_store_config.url.get_secret_value())
