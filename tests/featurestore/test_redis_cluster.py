@@ -1,11 +1,11 @@
 """The same store on a cluster of two nodes."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from factories_stores import ValkeyServer, stored_history, stored_version, valkey_cluster
-
 from redis.crc import key_slot
 
 from pagecast.featurestore.history import Profile
@@ -84,8 +84,6 @@ def test_a_lost_node_is_away_in_time_and_the_other_users_are_there(
         online.write_histories([stored_history(user, 6) for user in USERS])
     found = 0
     for user in USERS[:20]:
-        try:
+        with contextlib.suppress(OnlineStoreAway):
             found += online.read_history(user) is not None
-        except OnlineStoreAway:
-            pass
     assert 0 < found < 20
