@@ -42,6 +42,8 @@ class IngestConfig:
     """Where the online store and the offline log are."""
     database_url: str | None = None
     """Catalog and popularity; SQLite in `paths` if None."""
+    online_store_url: str | None = None
+    """Redis or Valkey with histories and profiles; SQLite in `paths` if None."""
     group: str = GROUP
     """Consumer group; its members share the partitions."""
     on_log_change: OnLogChange = OnLogChange.STOP
