@@ -29,9 +29,7 @@ def fill(bootstrap: str, config: EventsConfig, on_produced: Callable[[int], None
 
 def begin_at(bootstrap: str, group: str, offsets: Mapping[int, int]) -> None:
     """Makes a group, of which no member runs, begin at these offsets."""
-    consumer = KafkaConsumer(
-        **client_settings(bootstrap), group_id=group, enable_auto_commit=False
-    )
+    consumer = KafkaConsumer(**client_settings(bootstrap), group_id=group, enable_auto_commit=False)
     places = {TopicPartition(INTERACTIONS, partition): at for partition, at in offsets.items()}
     consumer.assign(list(places))
     consumer.commit({place: OffsetAndMetadata(at, "", -1) for place, at in places.items()})

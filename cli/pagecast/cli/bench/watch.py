@@ -65,8 +65,6 @@ def events_per_cpu_second(samples: list[Sample], uncounted: int) -> float:
     """
     counted = [sample for sample in samples if sample.events >= uncounted]
     if len(counted) < 2 or counted[-1].cpu_seconds <= counted[0].cpu_seconds:
-        raise CommandError(
-            "too few commits to measure between", "measure more events (--events)"
-        )
+        raise CommandError("too few commits to measure between", "measure more events (--events)")
     first, last = counted[0], counted[-1]
     return (last.events - first.events) / (last.cpu_seconds - first.cpu_seconds)

@@ -193,9 +193,7 @@ class Stores(BaseSink):
             names = ("partition", "offset", "user_id", "event_id", "at_ms", "event")
             columns = dict(zip(names, zip(*self._rows, strict=True), strict=True))
             table = pa.table({name: pa.array(column) for name, column in columns.items()})
-            pq.write_table(
-                table, self._offline / f"{time.time_ns()}.parquet", compression="zstd"
-            )
+            pq.write_table(table, self._offline / f"{time.time_ns()}.parquet", compression="zstd")
         self._histories, self._rows = {}, []
 
 
