@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
 from pagecast.featurestore.history import Action, History, HistoryVersion, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.steps import Context
 from pagecast.v1 import events_pb2
 
 MINUTE_MS = 60_000
@@ -66,10 +67,35 @@ def fold(
     config: FoldConfig = DEFAULT_FOLD,
 ) -> History:
     """The history after these events of one partition, at consecutive offsets."""
-    folded = history if history is not None else History(user_id="ada")
+    folded = history if history is not None else History("ada")
     for offset, event in enumerate(events, start=first_offset):
         apply_event(folded, event, version(offset + 1), config)
     return folded
+
+
+def history_with(
+    *steps: Step, user_id: str = "ada", version: HistoryVersion | None = None, **sets: object
+) -> History:
+    """A history that says this; `sets` are its exact sets by name."""
+    history = History(user_id, version)
+    columns, intern = history.steps, history.strings.intern
+    for step in steps:
+        context = Context(
+            step.device, step.country, step.language, step.surface, step.session_id
+        )
+        columns.at_ms.append(step.occurred_at_ms)
+        columns.action.append(step.action)
+        columns.entity.append(intern(step.entity_id))
+        columns.row.append(intern(step.row_id))
+        columns.watched_ms.append(step.watched_ms)
+        columns.rating.append(0 if step.rating is None else int(step.rating * 2) + 1)
+        columns.events.append(step.events)
+        columns.context.append(columns.context_index(context))
+    for name, value in sets.items():
+        for entity_id in value:
+            intern(entity_id)
+        setattr(history, name, value)
+    return history
 
 
 _ENTITIES = st.sampled_from(["e1", "e2", "e3"])

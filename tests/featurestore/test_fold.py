@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from factories import START_MS, play, rate
 from factories_featurestore import (
@@ -13,20 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast.featurestore.fold import (
+    CONTEXTS_MAX,
     LATENESS_MS,
     FoldConfig,
     LogChanged,
     apply_event,
-    is_late,
+    apply_token,
+    begin,
 )
 from pagecast.featurestore.history import (
     ENTITY_SET_MAX,
+    HASH_BYTES,
     RECENT_EVENTS_MAX,
     STEPS_MAX,
+    TOTALS_MAX,
     Action,
     History,
+    Total,
 )
-from pagecast.featurestore.packing import pack
+from pagecast.featurestore.packing import pack, unpack
+from pagecast.featurestore.steps import Step
+from pagecast.featurestore.tokens import step_of, token_of
 from pagecast.v1 import events_pb2
 
 
@@ -103,7 +112,7 @@ def test_an_impression_makes_no_step_but_moves_the_version() -> None:
     seen = events_pb2.Impression(rows=[events_pb2.SeenRow(row_id="r", entity_ids=["e1"])])
     history = fold([make_event(impression=seen)])
     assert (history.steps, history.version) == ([], version(1))
-    assert len(history.recent_event_hashes) == 1
+    assert len(history.recent_event_hashes) == HASH_BYTES
 
 
 def test_a_late_event_is_inserted_where_its_time_says() -> None:
@@ -131,7 +140,6 @@ def test_a_late_event_merges_with_the_step_it_precedes() -> None:
 def test_an_event_beyond_the_lateness_makes_no_step_but_moves_the_version() -> None:
     history = fold([play("ada", "e1")])
     too_late = play("ada", "e2", START_MS - LATENESS_MS - 1)
-    assert is_late(history, too_late, FoldConfig())
     assert apply_event(history, too_late, version(2))
     assert (entities_of(history), history.version) == (["e1"], version(2))
 
@@ -214,9 +222,15 @@ def test_an_exact_set_forgets_its_oldest_beyond_the_bound() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"evicted_together": 0}, {"evicted_together": 9, "steps_max": 8}, {"lateness_ms": -1}],
+    [
+        {"evicted_together": 0},
+        {"evicted_together": 9, "steps_max": 8},
+        {"steps_max": STEPS_MAX + 1},
+        {"lateness_ms": -1},
+        {"merge_gap_ms": {Action.RATE: -2}},
+    ],
 )
-def test_a_config_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
+def test_a_config_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         FoldConfig(**wrong)
 
@@ -257,12 +271,134 @@ def test_steps_are_in_order_of_time_and_within_the_window(events: list[Event]) -
 
 @given(events=event_streams())
 def test_no_event_within_the_lateness_is_lost(events: list[Event]) -> None:
-    history, expected = History(user_id="ada"), 0
-    for offset, event in enumerate(events, start=1):
-        counts = not event.HasField("impression") and not is_late(history, event, FoldConfig())
-        if apply_event(history, event, version(offset)) and counts:
-            expected += 1
+    history, expected = History("ada"), 0
+    begin(history, "topic", 0)
+    for offset, event in enumerate(events):
+        effect = apply_token(history, token_of(event), offset)
+        expected += effect is not None and effect.position >= 0
     assert sum(step.events for step in history.steps) == expected
+
+
+@given(events=event_streams())
+def test_an_effect_says_where_a_step_was_put_or_changed(events: list[Event]) -> None:
+    config = FoldConfig(steps_max=8, evicted_together=3)
+    history = History("ada")
+    begin(history, "topic", 0)
+    followed: list[Step] = []
+    for offset, event in enumerate(events):
+        token = token_of(event)
+        before = history.steps_dropped
+        effect = apply_token(history, token, offset, config)
+        if effect is None or effect.position < 0:
+            assert history.steps_dropped == before
+            continue
+        assert history.steps_dropped == before + effect.evicted
+        if effect.inserted:
+            followed.insert(before + effect.position, step_of(token))
+        else:
+            followed[before + effect.position] = history.steps[effect.position]
+        assert followed[history.steps_dropped :] == history.steps
+
+
+@given(events=event_streams(events_max=60), data=st.data())
+def test_packing_anywhere_changes_no_byte(events: list[Event], data: st.DataObject) -> None:
+    """Whether a worker holds a history or reads it again must not show in what it writes."""
+    config = FoldConfig(steps_max=8, evicted_together=3)
+    held = fold(events, config=config)
+    history = fold(events[:1], config=config)
+    for offset, event in enumerate(events[1:], start=1):
+        if data.draw(st.booleans()):
+            history = unpack("ada", pack(history))
+        fold([event], history, first_offset=offset, config=config)
+    if events:
+        assert pack(history) == pack(held)
+
+
+def test_what_leaves_the_window_is_summed_by_entity_and_row() -> None:
+    config = FoldConfig(steps_max=4, evicted_together=3)
+    placement = events_pb2.Placement(row_id="top")
+    events = [
+        make_event(START_MS, click=events_pb2.Click(entity_id="a", placement=placement)),
+        stop("b", 5_000, START_MS + 1),
+        make_event(START_MS + 2, hide=events_pb2.Hide(entity_id="a")),
+        play("ada", "c", START_MS + 3),
+        play("ada", "d", START_MS + 4),
+    ]
+    history = fold(events, config=config)
+    assert history.entity_totals == {
+        "b": Total(1, 5_000, START_MS + 1),
+        "a": Total(2, 0, START_MS + 2),
+    }
+    assert history.row_totals == {"top": Total(1, 0, START_MS), "": Total(2, 5_000, START_MS + 2)}
+
+
+@given(events=event_streams(events_max=60))
+def test_window_and_totals_hold_every_step(events: list[Event]) -> None:
+    history = fold(events, config=FoldConfig(steps_max=4, evicted_together=2))
+    for totals in (history.entity_totals, history.row_totals):
+        assert sum(total.steps for total in totals.values()) == history.steps_dropped
+
+
+def test_totals_beyond_the_bound_are_one_sum() -> None:
+    config = FoldConfig(steps_max=1, evicted_together=1)
+    events = [play("ada", f"e{n}", START_MS + n * MINUTE_MS) for n in range(TOTALS_MAX + 10)]
+    totals = fold(events, config=config).entity_totals
+    assert len(totals) == TOTALS_MAX + 1
+    assert totals[""].steps == 9
+    assert "e0" not in totals
+    assert f"e{TOTALS_MAX + 8}" in totals
+
+
+def test_names_that_are_not_in_use_leave_with_the_steps() -> None:
+    config = FoldConfig(steps_max=8, evicted_together=8)
+    events = [
+        play("ada", "e", START_MS + n * 60 * MINUTE_MS, session_id=f"s{n}") for n in range(100)
+    ]
+    history = fold(events, config=config)
+    assert len(history.strings) < 16
+    assert len(history.steps.contexts) <= 9
+
+
+def test_contexts_that_merges_bring_are_bounded() -> None:
+    """Every event precedes the one step, and merges into it with a context of its own."""
+    history = History("ada")
+    begin(history, "topic", 0)
+    for n in range(CONTEXTS_MAX + 2):
+        token = token_of(play("ada", "e", START_MS - n))
+        context = token.context._replace(language=f"l{n}")
+        apply_token(history, token._replace(context=context, event_id=str(n)), n)
+    assert len(history.steps) == 1
+    assert len(history.steps.contexts) < 10
+
+
+def test_an_action_merges_only_within_its_own_gap() -> None:
+    gaps = {Action.PLAY_FEATURE: 10 * MINUTE_MS, Action.RATE: 60 * MINUTE_MS}
+    config = FoldConfig(merge_gap_ms=gaps)
+    events = [
+        play("ada", "e", START_MS),
+        play("ada", "e", START_MS + 9 * MINUTE_MS),
+        rate("ada", "e", 4.0, START_MS + 20 * MINUTE_MS),
+        rate("ada", "e", 3.0, START_MS + 79 * MINUTE_MS),
+    ]
+    assert [step.events for step in fold(events, config=config).steps] == [2, 2]
+
+
+def test_an_action_without_a_gap_never_merges() -> None:
+    config = FoldConfig(merge_gap_ms={})
+    assert len(fold([play("ada", "e"), rate("ada", "e")], config=config).steps) == 2
+
+
+def test_a_fingerprint_tells_configurations_apart() -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"steps_max": 256},
+        {"evicted_together": 64},
+        {"lateness_ms": 1},
+        {"merge_gap_ms": {Action.RATE: 1}},
+    ]
+    prints = [FoldConfig(**change).fingerprint for change in changes]
+    assert len(set(prints)) == len(changes)
+    assert FoldConfig().fingerprint == prints[0]
 
 
 def test_a_packed_history_of_the_same_events_is_the_same_bytes() -> None:

@@ -2,11 +2,11 @@ import struct
 
 import pytest
 from factories import START_MS, play
-from factories_featurestore import Event, event_streams, fold, version
+from factories_featurestore import Event, event_streams, fold, history_with, version
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagecast.featurestore.history import Action, History, Profile, Step
+from pagecast.featurestore.history import Action, History, Profile, Step, Total
 from pagecast.featurestore.packing import (
     FORMAT,
     PackedHistoryError,
@@ -18,8 +18,7 @@ from pagecast.featurestore.packing import (
 )
 from pagecast.v1 import history_pb2
 
-_names = st.text(max_size=8)
-_uints = st.integers(0, 2**32 - 1)
+_names = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8)
 
 steps = st.builds(
     Step,
@@ -27,9 +26,9 @@ steps = st.builds(
     action=st.sampled_from(Action),
     entity_id=_names,
     row_id=_names,
-    watched_ms=st.integers(0, 2**53),
+    watched_ms=st.integers(0, 2**32 - 1),
     rating=st.none() | st.integers(0, 10).map(lambda halves: halves / 2),
-    events=_uints,
+    events=st.integers(0, 2**16 - 1),
     device=_names,
     country=_names,
     language=_names,
@@ -39,34 +38,42 @@ steps = st.builds(
 
 versions = st.builds(
     version,
-    st.integers(0, 2**63 - 1),
+    st.integers(1, 2**63 - 1),
     topic_id=st.text(max_size=40),
     partition=st.integers(0, 2**31 - 1),
+)
+
+totals = st.dictionaries(
+    _names,
+    st.builds(Total, st.integers(1, 2**32 - 1), st.integers(0, 2**53), st.integers(0, 2**53)),
+    max_size=4,
 )
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    history = History(
-        user_id="ada",
+    history = history_with(
+        *draw(st.lists(steps, max_size=6)),
         version=draw(versions),
-        steps=draw(st.lists(steps, max_size=6)),
         hidden=dict.fromkeys(draw(st.lists(_names, max_size=4))),
         completed=dict.fromkeys(draw(st.lists(_names, max_size=4))),
         listed=dict.fromkeys(draw(st.lists(_names, max_size=4))),
         resume_ms=draw(st.dictionaries(_names, st.integers(0, 2**53), max_size=4)),
-        steps_dropped=draw(_uints),
+        entity_totals=draw(totals),
+        row_totals=draw(totals),
     )
-    history.recent_event_hashes.extend(draw(st.lists(st.integers(0, 2**64 - 1), max_size=4)))
+    history.steps_dropped = draw(st.integers(0, 2**53))
+    for digest in draw(st.lists(st.binary(min_size=8, max_size=8), max_size=4)):
+        history.recent_event_hashes += digest
     return history
 
 
 @given(history=histories())
 def test_unpack_is_the_inverse_of_pack(history: History) -> None:
-    unpacked = unpack("ada", pack(history))
+    data = pack(history)
+    unpacked = unpack("ada", data)
     assert unpacked == history
-    for name in ("hidden", "completed", "listed", "resume_ms"):
-        assert list(getattr(unpacked, name)) == list(getattr(history, name)), "oldest first"
+    assert pack(unpacked) == data
 
 
 @given(events=event_streams())
@@ -86,16 +93,30 @@ def test_the_version_is_read_from_the_header_alone(history: History) -> None:
 
 def test_a_history_without_a_version_is_refused() -> None:
     with pytest.raises(ValueError, match="without a version"):
-        pack(History(user_id="ada"))
+        pack(History("ada"))
 
 
 def test_a_newer_format_is_refused() -> None:
     data = bytearray(pack(fold([play("ada", "e1")])))
     data[3] = FORMAT + 1
-    with pytest.raises(PackedHistoryError, match="newer than the known"):
+    with pytest.raises(PackedHistoryError, match=f"format {FORMAT + 1}"):
         unpack("ada", bytes(data))
     with pytest.raises(PackedHistoryError, match="upgrade"):
         peek_version(bytes(data))
+
+
+def test_an_older_format_is_refused_with_the_remedy() -> None:
+    data = bytearray(pack(fold([play("ada", "e1")])))
+    data[3] = 1
+    with pytest.raises(PackedHistoryError, match="make the stores anew"):
+        unpack("ada", bytes(data))
+
+
+def test_a_history_of_another_fold_is_refused() -> None:
+    data = pack(fold([play("ada", "e1")]), fold=1)
+    assert unpack("ada", data, fold=1) == unpack("ada", data)
+    with pytest.raises(PackedHistoryError, match=r"\[fold\]"):
+        unpack("ada", data, fold=2)
 
 
 @pytest.mark.parametrize("length", range(30))
@@ -109,14 +130,34 @@ def test_a_truncated_value_is_refused(length: int) -> None:
     [
         pytest.param(b"\xff\xff\xff", "no PackedHistory", id="no protobuf"),
         pytest.param(
-            history_pb2.PackedHistory(occurred_at_ms=[1]).SerializeToString(),
+            history_pb2.PackedHistory(occurred_at_ms=bytes(8)).SerializeToString(),
             "do not fit",
             id="columns of different length",
         ),
         pytest.param(
-            history_pb2.PackedHistory(hidden=[7]).SerializeToString(),
+            history_pb2.PackedHistory(hidden=b"\7\0").SerializeToString(),
             "do not fit",
             id="index beyond the string table",
+        ),
+        pytest.param(
+            history_pb2.PackedHistory(
+                occurred_at_ms=bytes(8),
+                action=b"\1",
+                entity=b"\7\0",
+                row=bytes(2),
+                watched_ms=bytes(4),
+                rating=bytes(1),
+                events=bytes(2),
+                context=bytes(2),
+                contexts=bytes(10),
+            ).SerializeToString(),
+            "do not fit",
+            id="a step beyond the string table",
+        ),
+        pytest.param(
+            history_pb2.PackedHistory(recent_event_hashes=bytes(9)).SerializeToString(),
+            "do not fit",
+            id="half a hash",
         ),
     ],
 )

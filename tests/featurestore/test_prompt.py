@@ -5,8 +5,10 @@ from factories import START_MS, play
 from factories_featurestore import fold, prompts
 from hypothesis import given
 
-from pagecast.featurestore.history import Action, Profile, Step
+from pagecast.featurestore.catalog import EMPTY
+from pagecast.featurestore.history import Action, Profile, Step, Total
 from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
+from pagecast.featurestore.summary import Summary
 
 STEP = Step(
     occurred_at_ms=START_MS,
@@ -28,22 +30,22 @@ PROMPT = Prompt(profile=PROFILE, steps=(STEP,), request=REQUEST)
 
 
 def test_a_stranger_has_a_prompt_of_profile_and_request() -> None:
-    prompt = build_prompt(None, Profile(), REQUEST)
+    prompt = build_prompt(None, Profile(), REQUEST, catalog=EMPTY)
     assert prompt == Prompt(profile=Profile(), steps=(), request=REQUEST)
     assert len(prompt.sha256()) == 64
 
 
 def test_the_newest_steps_are_kept_oldest_first() -> None:
     history = fold([play("ada", f"e{n}", START_MS + n) for n in range(5)])
-    prompt = build_prompt(history, PROFILE, REQUEST, steps_max=2)
+    prompt = build_prompt(history, PROFILE, REQUEST, catalog=EMPTY, steps_max=2)
     assert [step.entity_id for step in prompt.steps] == ["e3", "e4"]
-    assert build_prompt(history, PROFILE, REQUEST, steps_max=0).steps == ()
-    assert len(build_prompt(history, PROFILE, REQUEST).steps) == 5
+    assert build_prompt(history, PROFILE, REQUEST, catalog=EMPTY, steps_max=0).steps == ()
+    assert len(build_prompt(history, PROFILE, REQUEST, catalog=EMPTY).steps) == 5
 
 
 def test_a_prompt_does_not_change_when_the_history_grows() -> None:
     history = fold([play("ada", "e1")])
-    prompt = build_prompt(history, PROFILE, REQUEST)
+    prompt = build_prompt(history, PROFILE, REQUEST, catalog=EMPTY)
     before = prompt.to_bytes()
     fold([play("ada", "e2", START_MS + 1)], history, first_offset=1)
     assert prompt.to_bytes() == before
@@ -89,6 +91,9 @@ def test_every_field_of_a_step_counts(change: dict[str, object]) -> None:
         {"request": replace(REQUEST, country="BE")},
         {"request": replace(REQUEST, language="fr")},
         {"request": replace(REQUEST, surface="")},
+        {"summary": Summary(genres=(("Drama", Total(1, 2, 3)),))},
+        {"summary": Summary(kinds=(("Drama", Total(1, 2, 3)),))},
+        {"summary": Summary(rows=(("Drama", Total(1, 2, 3)),))},
         {"steps": ()},
         {"steps": (STEP, STEP)},
     ],

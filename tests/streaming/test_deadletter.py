@@ -12,8 +12,8 @@ from pagecast.eventlog.topics import (
     RECORD_BYTES_MAX,
     dead_letter,
 )
+from pagecast.eventlog.validation import Reason, Rejection
 from pagecast.streaming.deadletter import send_dead_letters
-from pagecast.streaming.validation import Reason, Rejection
 
 REJECTION = Rejection(reason=Reason.RULE_BROKEN, field="rate.rating", detail="must be a number")
 

@@ -22,12 +22,12 @@ from streaming.factories_streaming import (
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_letter
+from pagecast.eventlog.validation import INTERACTION_BYTES_MAX
 from pagecast.featurestore.history import Action, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
-from pagecast.streaming.validation import INTERACTION_BYTES_MAX
 from pagecast.v1 import events_pb2
 
 MINUTE_MS = 60_000

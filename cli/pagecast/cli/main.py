@@ -12,6 +12,7 @@ import typer
 from pagecast.cli.commands import data, models
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
+from pagecast.cli.commands.forget import forget
 from pagecast.cli.commands.history import history
 from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
@@ -36,6 +37,7 @@ app.command()(publish)
 app.command()(train)
 app.command()(page)
 app.command()(history)
+app.command()(forget)
 app.command()(ingest)
 app.command()(serve)
 app.command()(doctor)

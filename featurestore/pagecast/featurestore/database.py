@@ -27,6 +27,8 @@ class Lock(IntEnum):
     CATALOG = 0x7061_6765_0002
     POPULARITY = 0x7061_6765_0003
     REGISTRY = 0x7061_6765_0004
+    ERASURES = 0x7061_6765_0005
+    TRIGGERS = 0x7061_6765_0006
 
 
 class DatabaseNewerError(RuntimeError):

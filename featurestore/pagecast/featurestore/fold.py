@@ -1,22 +1,28 @@
 """A history is a pure fold of the interaction topic: steps 4 and 5 of the life of an event.
 
 No clock and no catalog: the same events in the same order give the same history in ingest, in the
-trainer and in tests.
+trainer and in tests, however they are cut into batches.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
+from pagecast.featurestore.fold_sets import update_sets
+from pagecast.featurestore.fold_steps import compact, evict, insert, merge_back, merge_forward
 from pagecast.featurestore.history import (
-    ENTITY_SET_MAX,
+    HASH_BYTES,
+    RECENT_EVENTS_MAX,
     STEPS_EVICTED_TOGETHER,
     STEPS_MAX,
-    Action,
     History,
     HistoryVersion,
-    Step,
 )
-from pagecast.featurestore.tokens import milliseconds, occurred_at_ms, tokenise
+from pagecast.featurestore.steps import Action
+from pagecast.featurestore.tokens import STOP, Token, token_of
 from pagecast.v1 import events_pb2
 
 LATENESS_MS = 60 * 60 * 1000
@@ -24,6 +30,23 @@ LATENESS_MS = 60 * 60 * 1000
 
 MERGE_GAP_MS = 30 * 60 * 1000
 """A pause longer than this begins a new step: the convention for the end of a session."""
+
+NAMES_MAX = 16_384
+"""Names in a history's table before it is made anew: sets that turn over would let it grow past
+what a column can point at. Twice of what a full history needs."""
+
+CONTEXTS_MAX = 4_096
+"""The same for its contexts: merges can bring new ones without end. A full window has 512."""
+
+NEVER = -1
+"""Merge gap of an action that never shares a step."""
+
+_ALONE = (Action.HIDE, Action.ADD_TO_LIST, Action.REMOVE_FROM_LIST, Action.SEARCH)
+"""Their order among the others is what they say."""
+
+
+def _default_gaps() -> Mapping[Action, int]:
+    return {action: NEVER if action in _ALONE else MERGE_GAP_MS for action in Action}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +59,47 @@ class FoldConfig:
     """Oldest steps that leave a full window at once."""
     lateness_ms: int = LATENESS_MS
     """How much older than the newest step an event may be and still make a step."""
-    merge_gap_ms: int = MERGE_GAP_MS
-    """Longest pause inside a step."""
+    merge_gap_ms: Mapping[Action, int] = field(default_factory=_default_gaps)
+    """Longest pause inside a step, by action; NEVER, or left out: it never shares a step. Two steps
+    merge if the pause between them is within the gaps of both."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.evicted_together <= self.steps_max:
             raise ValueError("evicted_together must be between 1 and steps_max")
-        if self.lateness_ms < 0 or self.merge_gap_ms < 0:
-            raise ValueError("lateness_ms and merge_gap_ms must not be negative")
+        if self.steps_max > STEPS_MAX:
+            raise ValueError(f"steps_max must be at most {STEPS_MAX}")
+        if self.lateness_ms < 0:
+            raise ValueError("lateness_ms must not be negative")
+        if any(gap < NEVER for gap in self.merge_gap_ms.values()):
+            raise ValueError("merge_gap_ms must not be below -1, which is never")
+
+    @cached_property
+    def gaps(self) -> tuple[int, ...]:
+        """`merge_gap_ms` by the action's number."""
+        return tuple(self.merge_gap_ms.get(action, NEVER) for action in Action)
+
+    @cached_property
+    def fingerprint(self) -> int:
+        """32 bits that differ for another configuration; kept in every packed history."""
+        values = {**asdict(self), "merge_gap_ms": self.gaps}
+        return zlib.crc32(repr(sorted(values.items())).encode())
 
 
 DEFAULT_FOLD = FoldConfig()
+
+
+class Effect(NamedTuple):
+    """What an event that a history did not contain has done to its steps."""
+
+    position: int = -1
+    """Where a step was put or changed, before any were evicted; -1 if none was."""
+    inserted: bool = False
+    """Whether the step is a new one."""
+    evicted: int = 0
+    """How many of the oldest steps have then left the window."""
+
+
+NO_STEP = Effect()
 
 
 class LogChanged(Exception):  # noqa: N818 - it is news, the caller decides whether it is an error
@@ -56,14 +109,9 @@ class LogChanged(Exception):  # noqa: N818 - it is news, the caller decides whet
     """
 
 
-def event_hash(event_id: str) -> int:
+def event_hash(event_id: str) -> bytes:
     """First 8 bytes of SHA-256 of an event id, as `History.recent_event_hashes` keeps them."""
-    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:8], "big")
-
-
-def is_late(history: History, event: events_pb2.InteractionEvent, config: FoldConfig) -> bool:
-    """Whether the event is too old to make a step. Ask before applying it."""
-    return _too_old(history.steps, occurred_at_ms(event), config)
+    return hashlib.sha256(event_id.encode()).digest()[:HASH_BYTES]
 
 
 def apply_event(
@@ -74,143 +122,105 @@ def apply_event(
 ) -> bool:
     """Folds one event into a history, in place; `version` is the history's after it.
 
-    False, and nothing changes, if the history contains the event: by its version, or by the
-    event's id (a producer's retry at a new offset). An impression, and an event later than
-    `lateness_ms`, move the version and the recent ids but make no step. Raises LogChanged if
-    the history was built from another topic id.
+    False, and nothing changes, if the history contains the event. Raises LogChanged if the history
+    was built from another topic id.
     """
-    if _contains(history.version, version):
-        return False
-    digest = event_hash(event.event_id)
-    if digest in history.recent_event_hashes:
-        return False
-    history.version = version
-    history.recent_event_hashes.append(digest)
-    step = tokenise(event)
-    if step is None:
-        return True
-    _update_sets(history, step, event)
-    if not _too_old(history.steps, step.occurred_at_ms, config):
-        _place(history.steps, step, event.HasField("stop"), config)
-        if len(history.steps) > config.steps_max:
-            del history.steps[: config.evicted_together]
-            history.steps_dropped += config.evicted_together
-    return True
+    begin(history, version.topic_id, version.partition)
+    return apply_token(history, token_of(event), version.next_offset - 1, config) is not None
 
 
-_ALONE = frozenset({Action.HIDE, Action.ADD_TO_LIST, Action.REMOVE_FROM_LIST, Action.SEARCH})
-"""Actions that never share a step: their order among the others is what they say."""
-
-_LIST = frozenset({Action.ADD_TO_LIST, Action.REMOVE_FROM_LIST})
-
-
-def _contains(stored: HistoryVersion | None, version: HistoryVersion) -> bool:
-    if stored is None:
-        return False
-    if stored.topic_id != version.topic_id:
+def begin(history: History, topic_id: str, partition: int) -> None:
+    """Says which partition of which log the next tokens are from. Raises LogChanged."""
+    if history.next_offset and history.topic_id != topic_id:
         raise LogChanged(
-            f"history was built from topic id {stored.topic_id!r}, "
-            f"the event comes from {version.topic_id!r}: rebuild the history from the new log"
+            f"history was built from topic id {history.topic_id!r}, "
+            f"the event comes from {topic_id!r}: rebuild the history from the new log"
         )
-    return stored.partition == version.partition and version.next_offset <= stored.next_offset
+    if history.partition != partition or not history.next_offset:
+        history.topic_id, history.partition, history.next_offset = topic_id, partition, 0
 
 
-def _too_old(steps: list[Step], at_ms: int, config: FoldConfig) -> bool:
-    return bool(steps) and at_ms < steps[-1].occurred_at_ms - config.lateness_ms
+def apply_token(
+    history: History, token: Token, offset: int, config: FoldConfig = DEFAULT_FOLD
+) -> Effect | None:
+    """Folds one token of the history's partition (`begin`) into it, in place.
 
-
-def _place(steps: list[Step], step: Step, is_stop: bool, config: FoldConfig) -> None:
-    """Puts the step where its time says (ties: arrival order), merging it with a neighbour."""
-    position = len(steps)
-    while position and steps[position - 1].occurred_at_ms > step.occurred_at_ms:
-        position -= 1
-    if position and _compatible(steps[position - 1], step, is_stop, config):
-        steps[position - 1] = _merged(steps[position - 1], step, is_stop)
-    elif position < len(steps) and _compatible(step, steps[position], False, config):
-        steps[position] = _merged(step, steps[position], False)
-    else:
-        steps.insert(position, step)
-
-
-def _compatible(first: Step, second: Step, is_stop: bool, config: FoldConfig) -> bool:
-    """Whether `second` may merge into `first`.
-
-    The pause runs from where `first` would have ended, watched without a pause, to where
-    `second` began: a `Stop` began when its play did.
+    None, and nothing changes, if the history contains it: by its version, or by the event's id (a
+    producer's retry at a new offset). An impression, and an event later than `lateness_ms`, move
+    the version and the recent ids but make no step.
     """
-    if first.entity_id != second.entity_id or first.session_id != second.session_id:
-        return False
-    if first.action in _ALONE or second.action in _ALONE:
-        return False
-    began_ms = second.occurred_at_ms - (second.watched_ms if is_stop else 0)
-    return began_ms - (first.occurred_at_ms + first.watched_ms) <= config.merge_gap_ms
+    if offset < history.next_offset:
+        return None
+    digest = event_hash(token.event_id)
+    recent = history.recent_event_hashes
+    if _contains(recent, digest):
+        return None
+    history.next_offset = offset + 1
+    recent += digest
+    if len(recent) > RECENT_EVENTS_MAX * HASH_BYTES:
+        del recent[:HASH_BYTES]
+    if token.action <= Action.IMPRESSION:
+        return NO_STEP
+    update_sets(history, token)
+    effect = _step(history, token, config)
+    if len(history.strings.names) > NAMES_MAX or len(history.steps.contexts) > CONTEXTS_MAX:
+        compact(history)
+    return effect
 
 
-def _merged(first: Step, second: Step, is_stop: bool) -> Step:
-    """One step of two; the request-time half is the first's."""
-    action = max(first.action, second.action)
-    if is_stop and first.action == Action.PLAY_TRAILER and second.action == Action.PLAY_FEATURE:
-        action = Action.PLAY_TRAILER
-    return replace(
-        first,
-        action=action,
-        row_id=first.row_id or second.row_id,
-        watched_ms=first.watched_ms + second.watched_ms,
-        rating=first.rating if second.rating is None else second.rating,
-        events=first.events + second.events,
+def _step(history: History, token: Token, config: FoldConfig) -> Effect:
+    steps = history.steps
+    if steps.at_ms and token.at_ms < steps.at_ms[-1] - config.lateness_ms:
+        return NO_STEP
+    position, inserted = _place(history, token, config.gaps)
+    if len(steps.at_ms) <= config.steps_max:
+        return Effect(position, inserted)
+    evict(history, config.evicted_together)
+    return Effect(position, inserted, config.evicted_together)
+
+
+def _contains(recent: bytearray, digest: bytes) -> bool:
+    """Whether a hash is among them. A search for its bytes is twenty times as fast as a loop."""
+    at = recent.find(digest)
+    while at > 0 and at % HASH_BYTES:
+        at = recent.find(digest, at + 1)
+    return at >= 0
+
+
+def _place(history: History, token: Token, gaps: tuple[int, ...]) -> tuple[int, bool]:
+    """Puts the step where its time says (ties: arrival order), merging it with a neighbour.
+
+    A pause runs from where a step would have ended, watched without a pause, to where the next one
+    began: a stop began when its play did.
+    """
+    steps = history.steps
+    at_ms, gap = token.at_ms, gaps[token.action]
+    position = len(steps.at_ms)
+    while position and steps.at_ms[position - 1] > at_ms:
+        position -= 1
+    if gap == NEVER:
+        insert(history, position, token)
+        return position, True
+    began_ms = at_ms - token.watched_ms if token.marks & STOP else at_ms
+    if position:
+        before = position - 1
+        pause_ms = began_ms - steps.at_ms[before] - steps.watched_ms[before]
+        if pause_ms <= min(gap, gaps[steps.action[before]]) and _alike(history, before, token):
+            merge_back(history, before, token)
+            return before, False
+    if position < len(steps.at_ms):
+        pause_ms = steps.at_ms[position] - at_ms - token.watched_ms
+        if pause_ms <= min(gap, gaps[steps.action[position]]) and _alike(history, position, token):
+            merge_forward(history, position, token)
+            return position, False
+    insert(history, position, token)
+    return position, True
+
+
+def _alike(history: History, position: int, token: Token) -> bool:
+    """Whether a step is of the token's entity and session."""
+    steps = history.steps
+    return (
+        history.strings.names[steps.entity[position]] == token.entity_id
+        and steps.contexts[steps.context[position]].session_id == token.context.session_id
     )
-
-
-def _update_sets(history: History, step: Step, event: events_pb2.InteractionEvent) -> None:
-    """The exact sets. A completed entity stays completed when it is played again."""
-    entity_id = step.entity_id
-    if step.action == Action.HIDE:
-        _remember(history.hidden, entity_id)
-    elif step.action in _LIST:
-        if _superseded(history.steps, step):
-            return
-        if step.action == Action.ADD_TO_LIST:
-            _remember(history.listed, entity_id)
-        else:
-            history.listed.pop(entity_id, None)
-    elif event.HasField("stop"):
-        if event.stop.completed:
-            _remember(history.completed, entity_id)
-        if not _superseded(history.steps, step):
-            _update_resume(history.resume_ms, entity_id, event.stop)
-
-
-def _superseded(steps: list[Step], step: Step) -> bool:
-    """Whether a newer step of the window already says what a late one would say of its entity."""
-    of_list = step.action in _LIST
-    for newer in reversed(steps):
-        if newer.occurred_at_ms <= step.occurred_at_ms:
-            return False
-        if newer.entity_id == step.entity_id:
-            stopped = newer.watched_ms > 0 or newer.action == Action.COMPLETE
-            if newer.action in _LIST if of_list else stopped:
-                return True
-    return False
-
-
-def _update_resume(resume_ms: dict[str, int], entity_id: str, stop: events_pb2.Stop) -> None:
-    """A position of zero, and completion, clear; a position that is not said changes nothing."""
-    if stop.completed:
-        resume_ms.pop(entity_id, None)
-    elif stop.HasField("resume_position"):
-        resume_ms.pop(entity_id, None)
-        position_ms = milliseconds(stop.resume_position)
-        if position_ms:
-            resume_ms[entity_id] = position_ms
-            _bound(resume_ms)
-
-
-def _remember(entities: dict[str, None], entity_id: str) -> None:
-    entities.pop(entity_id, None)
-    entities[entity_id] = None
-    _bound(entities)
-
-
-def _bound(entities: dict[str, None] | dict[str, int]) -> None:
-    if len(entities) > ENTITY_SET_MAX:
-        del entities[next(iter(entities))]

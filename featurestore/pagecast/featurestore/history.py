@@ -4,9 +4,20 @@ Both are pure folds of the event log. `fold` applies events, `packing` stores th
 them into what the model sees.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pagecast.featurestore.steps import WATCHED_ACTIONS, Action, Step, StepColumns, Strings
+
+__all__ = [
+    "WATCHED_ACTIONS",
+    "Action",
+    "History",
+    "HistoryVersion",
+    "Profile",
+    "Step",
+    "Total",
+]
 
 STEPS_MAX = 512
 """Steps in a window. Above it prefill no longer fits a page's time (docs/facts.md)."""
@@ -17,33 +28,14 @@ STEPS_EVICTED_TOGETHER = 128
 RECENT_EVENTS_MAX = 512
 """Event ids remembered, so that a producer's retry at a new offset is skipped."""
 
+HASH_BYTES = 8
+"""Of an event id's hash: among a user's last 512, two are alike once in 10^14 users."""
+
 ENTITY_SET_MAX = 1024
 """Entities in each exact set beside the window (hidden, completed, listed, resume positions)."""
 
-
-class Action(IntEnum):
-    """What a step is, in growing order of engagement; a merged step keeps the strongest."""
-
-    NONE = 0
-    IMPRESSION = 1
-    SEARCH = 2
-    VIEW_DETAILS = 3
-    CLICK = 4
-    PLAY_TRAILER = 5
-    HIDE = 6
-    REMOVE_FROM_LIST = 7
-    ADD_TO_LIST = 8
-    PLAY_FEATURE = 9
-    PLAY_LIVE = 10
-    RATE = 11
-    PURCHASE = 12
-    COMPLETE = 13
-
-
-WATCHED_ACTIONS = frozenset(
-    {Action.PLAY_FEATURE, Action.PLAY_LIVE, Action.RATE, Action.PURCHASE, Action.COMPLETE}
-)
-"""Actions after which an entity counts as already watched."""
+TOTALS_MAX = 512
+"""Entities, and rows, whose steps that left the window are summed apart; the rest is one sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,49 +51,96 @@ class HistoryVersion:
     next_offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One or more merged events as the model sees them.
+class Total(NamedTuple):
+    """What steps that have left the window add up to."""
 
-    The request-time half is `occurred_at_ms`, `device`, `country`, `language`, `surface` and
-    `session_id`; the rest is the post-action half.
-    """
-
-    occurred_at_ms: int
-    action: Action
-    entity_id: str = ""
-    row_id: str = ""
+    steps: int = 0
     watched_ms: int = 0
-    rating: float | None = None
-    events: int = 1
-    device: str = ""
-    country: str = ""
-    language: str = ""
-    surface: str = ""
-    session_id: str = ""
+    last_at_ms: int = 0
+    """Start of the newest of them, milliseconds since 1970."""
+
+    def plus(self, other: "Total") -> "Total":
+        return Total(
+            self.steps + other.steps,
+            self.watched_ms + other.watched_ms,
+            max(self.last_at_ms, other.last_at_ms),
+        )
 
 
-@dataclass(slots=True, kw_only=True)
 class History:
     """A user's history. Mutable: ingest folds events into it in place.
 
-    The exact sets are insertion-ordered dicts, oldest first, at most `ENTITY_SET_MAX` long.
+    The exact sets are insertion-ordered dicts, oldest first, at most `ENTITY_SET_MAX` long. The
+    totals are least recently grown first, at most `TOTALS_MAX` names beside their "", which is none
+    and what there was no room for. Every name in any of them is in `strings`.
     """
 
-    user_id: str
-    version: HistoryVersion | None = None
-    steps: list[Step] = field(default_factory=list)
-    recent_event_hashes: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT_EVENTS_MAX))
-    hidden: dict[str, None] = field(default_factory=dict)
-    completed: dict[str, None] = field(default_factory=dict)
-    listed: dict[str, None] = field(default_factory=dict)
-    resume_ms: dict[str, int] = field(default_factory=dict)
-    steps_dropped: int = 0
+    __slots__ = (
+        "completed",
+        "entity_totals",
+        "hidden",
+        "listed",
+        "next_offset",
+        "partition",
+        "recent_event_hashes",
+        "resume_ms",
+        "row_totals",
+        "steps",
+        "steps_dropped",
+        "strings",
+        "topic_id",
+        "user_id",
+    )
+
+    def __init__(self, user_id: str, version: HistoryVersion | None = None) -> None:
+        self.user_id = user_id
+        self.topic_id, self.partition, self.next_offset = "", 0, 0
+        if version is not None:
+            self.topic_id, self.partition = version.topic_id, version.partition
+            self.next_offset = version.next_offset
+        self.strings = Strings()
+        self.steps = StepColumns(self.strings)
+        self.recent_event_hashes = bytearray()
+        """`HASH_BYTES` of the last event ids, oldest first."""
+        self.hidden: dict[str, None] = {}
+        self.completed: dict[str, None] = {}
+        self.listed: dict[str, None] = {}
+        self.resume_ms: dict[str, int] = {}
+        self.entity_totals: dict[str, Total] = {}
+        self.row_totals: dict[str, Total] = {}
+        self.steps_dropped = 0
+
+    @property
+    def version(self) -> HistoryVersion | None:
+        """None before the first event: it comes from no log yet."""
+        if not self.next_offset:
+            return None
+        return HistoryVersion(
+            topic_id=self.topic_id, partition=self.partition, next_offset=self.next_offset
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, whatever the indices of their names."""
+        return isinstance(other, History) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _values(self) -> tuple[object, ...]:
+        ordered = (self.hidden, self.completed, self.listed)
+        by_name = (self.resume_ms, self.entity_totals, self.row_totals)
+        return (
+            self.user_id,
+            self.version,
+            self.steps[:],
+            self.recent_event_hashes,
+            *map(list, ordered),
+            *(list(named.items()) for named in by_name),
+            self.steps_dropped,
+        )
 
     def watched(self) -> set[str]:
         """Entities played, rated, bought or completed, as far as the window and sets reach."""
-        seen = {s.entity_id for s in self.steps if s.action in WATCHED_ACTIONS and s.entity_id}
-        return seen | self.completed.keys()
+        return self.steps.entities_of(WATCHED_ACTIONS) | self.completed.keys()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,111 +5,168 @@ rest), the topic id, and a protobuf message: `PackedHistory` or `ProfileChange`.
 """
 
 import struct
-from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import fields
+import sys
+from array import array
+from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 
-from pagecast.featurestore.history import (
-    RECENT_EVENTS_MAX,
-    Action,
-    History,
-    HistoryVersion,
-    Profile,
-    Step,
-)
+from pagecast.featurestore.history import HASH_BYTES, History, HistoryVersion, Profile, Total
+from pagecast.featurestore.steps import ACTIONS, Context, StepColumns, Strings
 from pagecast.v1 import events_pb2, history_pb2
 
-FORMAT = 1
-"""Version of the header and of `PackedHistory`; a greater one is refused."""
+FORMAT = 2
+"""Version of the header and of `PackedHistory`; another one is refused."""
 
 _HISTORY, _PROFILE = b"PCH", b"PCP"
 
 _HEADER = struct.Struct(">3sBiqH")
 """Magic, format, partition, next offset, length of the topic id that follows."""
 
-_ACTIONS = tuple(Action)
+_SEPARATOR = "\0"
+"""Joins names: no id and no name may hold control characters."""
 
-_FIELD_SETTERS = tuple(getattr(Step, field.name).__set__ for field in fields(Step))
+_FIELDS = {"at_ms": "occurred_at_ms"}
+"""Names of columns in `PackedHistory` where they differ."""
+
+_COLUMNS = tuple(
+    (name, _FIELDS.get(name, name), typecode) for name, typecode in StepColumns.COLUMNS
+)
+
+if sys.byteorder != "little":
+    raise ImportError("histories are packed by copying little-endian columns: use such a machine")
 
 
 class PackedHistoryError(ValueError):
     """The value is not one that this version of Pagecast can read; the message says why."""
 
 
-def pack(history: History) -> bytes:
-    """Packs a history. Raises ValueError if it has no version: it comes from no log."""
-    if history.version is None:
+def pack(history: History, fold: int = 0) -> bytes:
+    """Packs a history; `fold` is the fingerprint of the configuration it was folded with.
+
+    Raises ValueError if it has no version: it comes from no log.
+    """
+    if not history.next_offset:
         raise ValueError("a history without a version cannot be packed: apply an event first")
-    strings = _Strings()
+    indices = history.strings.indices
     steps = history.steps
     message = history_pb2.PackedHistory(
         format=FORMAT,
-        occurred_at_ms=[s.occurred_at_ms for s in steps],
-        action=[s.action for s in steps],
-        entity=strings.indices([s.entity_id for s in steps]),
-        row=strings.indices([s.row_id for s in steps]),
-        watched_ms=[s.watched_ms for s in steps],
-        rating=[0 if s.rating is None else int(s.rating * 2) + 1 for s in steps],
-        events=[s.events for s in steps],
-        device=strings.indices([s.device for s in steps]),
-        country=strings.indices([s.country for s in steps]),
-        language=strings.indices([s.language for s in steps]),
-        surface=strings.indices([s.surface for s in steps]),
-        session=strings.indices([s.session_id for s in steps]),
-        recent_event_hashes=history.recent_event_hashes,
-        hidden=strings.indices(history.hidden),
-        completed=strings.indices(history.completed),
-        listed=strings.indices(history.listed),
-        resume_entity=strings.indices(history.resume_ms),
-        resume_position_ms=history.resume_ms.values(),
+        fold=fold,
+        strings=_SEPARATOR.join(history.strings.names),
+        contexts=_u16(indices[name] for context in steps.contexts for name in context),
+        recent_event_hashes=bytes(history.recent_event_hashes),
+        hidden=_u16(map(indices.__getitem__, history.hidden)),
+        completed=_u16(map(indices.__getitem__, history.completed)),
+        listed=_u16(map(indices.__getitem__, history.listed)),
+        resume_entity=_u16(map(indices.__getitem__, history.resume_ms)),
+        resume_position_ms=array("Q", history.resume_ms.values()).tobytes(),
         steps_dropped=history.steps_dropped,
+        entity_totals=_packed_totals(history.entity_totals, indices),
+        row_totals=_packed_totals(history.row_totals, indices),
+        **{field: getattr(steps, name).tobytes() for name, field, _ in _COLUMNS},
     )
-    message.strings.extend(strings.known)
-    return _header(_HISTORY, history.version) + message.SerializeToString()
+    head = _header(_HISTORY, history.topic_id, history.partition, history.next_offset)
+    return head + message.SerializeToString()
 
 
-def unpack(user_id: str, data: bytes) -> History:
-    """The inverse of `pack`. Raises PackedHistoryError."""
+def unpack(user_id: str, data: bytes, fold: int = 0) -> History:
+    """The inverse of `pack`. Raises PackedHistoryError, also for another fold's history."""
     version, body = _split(_HISTORY, data)
     message = history_pb2.PackedHistory()
     try:
         message.ParseFromString(body)
     except DecodeError as error:
         raise PackedHistoryError(f"the body is no PackedHistory: {error}") from error
-    names = ("", *message.strings)
-    try:
-        return History(
-            user_id=user_id,
-            version=version,
-            steps=_steps(message, names),
-            recent_event_hashes=deque(message.recent_event_hashes, maxlen=RECENT_EVENTS_MAX),
-            hidden=dict.fromkeys(names[i] for i in message.hidden),
-            completed=dict.fromkeys(names[i] for i in message.completed),
-            listed=dict.fromkeys(names[i] for i in message.listed),
-            resume_ms={
-                names[i]: position_ms
-                for i, position_ms in zip(
-                    message.resume_entity, message.resume_position_ms, strict=True
-                )
-            },
-            steps_dropped=message.steps_dropped,
+    if fold and message.fold and message.fold != fold:
+        raise PackedHistoryError(
+            "it was folded with another configuration: set [fold] as it was, or make the histories "
+            "anew (docs/events.md, Replaying)"
         )
-    except (IndexError, ValueError) as error:
+    try:
+        return _unpacked(History(user_id, version), message)
+    except (IndexError, ValueError, KeyError) as error:
         raise PackedHistoryError(f"columns do not fit each other: {error}") from error
+
+
+def _unpacked(history: History, message: history_pb2.PackedHistory) -> History:
+    strings = history.strings = Strings(message.strings.split(_SEPARATOR))
+    steps = history.steps = StepColumns(strings)
+    names = strings.names
+    for name, field, typecode in _COLUMNS:
+        setattr(steps, name, array(typecode, getattr(message, field)))
+    indices = array("H", message.contexts)
+    width = len(Context._fields)
+    steps.contexts = [
+        Context._make([names[i] for i in indices[at : at + width]])
+        for at in range(0, len(indices), width)
+    ]
+    history.recent_event_hashes = bytearray(message.recent_event_hashes)
+    history.hidden = dict.fromkeys(_names(message.hidden, names))
+    history.completed = dict.fromkeys(_names(message.completed, names))
+    history.listed = dict.fromkeys(_names(message.listed, names))
+    positions_ms = array("Q", message.resume_position_ms)
+    resumable = _names(message.resume_entity, names)
+    history.resume_ms = dict(zip(resumable, positions_ms, strict=True))
+    history.steps_dropped = message.steps_dropped
+    history.entity_totals = _totals(message.entity_totals, names)
+    history.row_totals = _totals(message.row_totals, names)
+    _check(steps)
+    if len(history.recent_event_hashes) % HASH_BYTES:
+        raise ValueError("the recent event hashes are cut")
+    return history
+
+
+def _check(steps: StepColumns) -> None:
+    """Raises ValueError: later, an index out of range would fail on the path of a page."""
+    if any(len(getattr(steps, name)) != len(steps) for name, _, _ in _COLUMNS):
+        raise ValueError("columns of steps differ in length")
+    bounds = (
+        (steps.action, len(ACTIONS)),
+        (steps.entity, len(steps.strings)),
+        (steps.row, len(steps.strings)),
+        (steps.context, len(steps.contexts)),
+    )
+    if any(column and max(column) >= bound for column, bound in bounds):
+        raise ValueError("a step points beyond its table")
+
+
+def _u16(indices: Iterable[int]) -> bytes:
+    return array("H", indices).tobytes()
+
+
+def _names(indices: bytes, names: list[str]) -> list[str]:
+    return [names[i] for i in array("H", indices)]
+
+
+def _packed_totals(
+    totals: dict[str, Total], indices: dict[str, int]
+) -> history_pb2.PackedTotals | None:
+    if not totals:
+        return None
+    steps, watched_ms, last_at_ms = zip(*totals.values(), strict=True)
+    return history_pb2.PackedTotals(
+        name=_u16(map(indices.__getitem__, totals)),
+        steps=array("I", steps).tobytes(),
+        watched_ms=array("Q", watched_ms).tobytes(),
+        last_at_ms=array("q", last_at_ms).tobytes(),
+    )
+
+
+def _totals(message: history_pb2.PackedTotals, names: list[str]) -> dict[str, Total]:
+    columns = (
+        array("I", message.steps),
+        array("Q", message.watched_ms),
+        array("q", message.last_at_ms),
+    )
+    totals = map(Total._make, zip(*columns, strict=True))
+    return dict(zip(_names(message.name, names), totals, strict=True))
 
 
 def pack_profile(user_id: str, profile: Profile, version: HistoryVersion) -> bytes:
     """Packs a profile; `version` is the profile topic's."""
-    message = events_pb2.ProfileChange(
-        user_id=user_id,
-        language=profile.language,
-        profile_type=events_pb2.ProfileType.ValueType(profile.profile_type),
-        maturity_limit=profile.maturity_limit,
-    )
-    message.occurred_at.FromMilliseconds(profile.occurred_at_ms)
-    return _header(_PROFILE, version) + message.SerializeToString()
+    head = _header(_PROFILE, version.topic_id, version.partition, version.next_offset)
+    return head + profile_change(user_id, profile).SerializeToString()
 
 
 def unpack_profile(data: bytes) -> Profile:
@@ -119,6 +176,18 @@ def unpack_profile(data: bytes) -> Profile:
         return profile_of(events_pb2.ProfileChange.FromString(body))
     except DecodeError as error:
         raise PackedHistoryError(f"the body is no ProfileChange: {error}") from error
+
+
+def profile_change(user_id: str, profile: Profile) -> events_pb2.ProfileChange:
+    """The change that says all of a profile: the inverse of `profile_of`."""
+    change = events_pb2.ProfileChange(
+        user_id=user_id,
+        language=profile.language,
+        profile_type=events_pb2.ProfileType.ValueType(profile.profile_type),
+        maturity_limit=profile.maturity_limit,
+    )
+    change.occurred_at.FromMilliseconds(profile.occurred_at_ms)
+    return change
 
 
 def profile_of(change: events_pb2.ProfileChange) -> Profile:
@@ -139,29 +208,9 @@ def peek_version(data: bytes) -> HistoryVersion:
     return _split(data[:3], data)[0]
 
 
-class _Strings:
-    """A string table under construction; index 0 is the empty string and is not stored."""
-
-    def __init__(self) -> None:
-        self._indices = {"": 0}
-
-    @property
-    def known(self) -> Sequence[str]:
-        return list(self._indices)[1:]
-
-    def indices(self, names: Collection[str]) -> list[int]:
-        known = self._indices
-        for name in dict.fromkeys(names):
-            known.setdefault(name, len(known))
-        return [known[name] for name in names]
-
-
-def _header(magic: bytes, version: HistoryVersion) -> bytes:
-    topic_id = version.topic_id.encode()
-    return (
-        _HEADER.pack(magic, FORMAT, version.partition, version.next_offset, len(topic_id))
-        + topic_id
-    )
+def _header(magic: bytes, topic_id: str, partition: int, next_offset: int) -> bytes:
+    topic = topic_id.encode()
+    return _HEADER.pack(magic, FORMAT, partition, next_offset, len(topic)) + topic
 
 
 def _split(expected: bytes, data: bytes) -> tuple[HistoryVersion, bytes]:
@@ -170,10 +219,13 @@ def _split(expected: bytes, data: bytes) -> tuple[HistoryVersion, bytes]:
     magic, form, partition, next_offset, topic_length = _HEADER.unpack_from(data)
     if magic != expected or magic not in (_HISTORY, _PROFILE):
         raise PackedHistoryError(f"it begins with {magic!r}, not with {expected!r}")
-    if form > FORMAT:
-        raise PackedHistoryError(
-            f"format {form} is newer than the known {FORMAT}: upgrade this process first"
+    if form != FORMAT:
+        remedy = (
+            "upgrade this process first"
+            if form > FORMAT
+            else "make the stores anew from the topics (docs/events.md, Replaying)"
         )
+        raise PackedHistoryError(f"it is of format {form}, not of {FORMAT}: {remedy}")
     end = _HEADER.size + topic_length
     if len(data) < end:
         raise PackedHistoryError("it ends within the topic id")
@@ -183,31 +235,3 @@ def _split(expected: bytes, data: bytes) -> tuple[HistoryVersion, bytes]:
         raise PackedHistoryError(f"the topic id is no text: {error}") from error
     version = HistoryVersion(topic_id=topic_id, partition=partition, next_offset=next_offset)
     return version, data[end:]
-
-
-def _steps(message: history_pb2.PackedHistory, names: Sequence[str]) -> list[Step]:
-    """Steps from columns in the order of `Step`'s fields.
-
-    A frozen dataclass sets each field through `object.__setattr__`; setting them a column at a
-    time through the slots takes a third of the time, on the path of every page.
-    """
-    columns: tuple[Sequence[object], ...] = (
-        message.occurred_at_ms,
-        [_ACTIONS[i] for i in message.action],
-        [names[i] for i in message.entity],
-        [names[i] for i in message.row],
-        message.watched_ms,
-        [(i - 1) / 2 if i else None for i in message.rating],
-        message.events,
-        [names[i] for i in message.device],
-        [names[i] for i in message.country],
-        [names[i] for i in message.language],
-        [names[i] for i in message.surface],
-        [names[i] for i in message.session],
-    )
-    steps = [Step.__new__(Step) for _ in message.occurred_at_ms]
-    for set_field, column in zip(_FIELD_SETTERS, columns, strict=True):
-        if len(column) != len(steps):
-            raise ValueError(f"{len(column)} values for {len(steps)} steps")
-        deque(map(set_field, steps, column), maxlen=0)
-    return steps

@@ -4,22 +4,31 @@ A count decays by half every half-life. Scores decay lazily: each is stored with
 as of, and a count that comes late is decayed by its age, so the order of batches does not matter.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from pagecast.featurestore.database import Lock, exclusive
-from pagecast.featurestore.positions import (
-    LogPosition,
-    read_next_offset,
-    write_next_offsets,
-)
+from pagecast.featurestore.positions import read_next_offset, write_next_offsets
 from pagecast.featurestore.tables import PopularityRow
 
 HALF_LIFE_MS = 7 * 24 * 60 * 60 * 1000
 """A week: every weekday weighs the same, and last month's hit is down to a sixteenth."""
 
 _CONSUMER = "popularity"
+
+
+class Counted(NamedTuple):
+    """An event that counts for an entity."""
+
+    partition: tuple[str, int]
+    """Topic id and number."""
+    offset: int
+    entity_id: str
+    at_ms: int
+    """When it happened, milliseconds since 1970."""
 
 
 def decay(elapsed_ms: float, half_life_ms: float = HALF_LIFE_MS) -> float:
@@ -36,27 +45,27 @@ class Popularity:
         self._engine = engine
         self._half_life_ms = half_life_ms
 
-    def next_offset(self, topic_id: str, partition: int) -> int:
-        """The first offset of the partition that is not yet counted; 0 for a new topic id.
+    def add(self, counted: Sequence[Counted]) -> None:
+        """Adds one to the score of each entity counted, as of its moment.
 
-        Count records from here on only: `add` knows a replayed batch by its end, not by its parts.
+        Counts and the positions they reach are one transaction: what a replay, or another worker,
+        brings again is left out by its offset. Within a partition events must be in order.
         """
-        with self._engine.connect() as connection:
-            return read_next_offset(connection, _CONSUMER, topic_id, partition)
-
-    def add(self, position: LogPosition, counts: Mapping[str, float], at_ms: int) -> bool:
-        """Adds the counts of a partition's records before `position`, as of `at_ms`.
-
-        Counts and position are one transaction. False, and nothing changes, if the position is
-        already contained. A batch that spans much time is weighed by the caller with `decay`.
-        """
-        key = (position.topic_id, position.partition)
+        if not counted:
+            return
+        ends = {event.partition: event.offset + 1 for event in counted}
         with exclusive(self._engine, Lock.POPULARITY) as connection:
-            if position.next_offset <= read_next_offset(connection, _CONSUMER, *key):
-                return False
+            begins = {at: read_next_offset(connection, _CONSUMER, *at) for at in ends}
+            fresh = [event for event in counted if event.offset >= begins[event.partition]]
+            if not fresh:
+                return
+            at_ms = max(event.at_ms for event in fresh)
+            counts: dict[str, float] = defaultdict(float)
+            for event in fresh:
+                counts[event.entity_id] += decay(at_ms - event.at_ms, self._half_life_ms)
             self._add(connection, counts, at_ms)
-            write_next_offsets(connection, _CONSUMER, {key: position.next_offset})
-        return True
+            grown = {at: end for at, end in ends.items() if end > begins[at]}
+            write_next_offsets(connection, _CONSUMER, grown)
 
     def scores(self, at_ms: int | None = None) -> dict[str, float]:
         """Score per entity, best first (ties by id).

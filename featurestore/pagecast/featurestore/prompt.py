@@ -1,9 +1,13 @@
 """The prompt: profile, history, request. Built here once, for training and serving alike."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pagecast.featurestore.history import STEPS_MAX, History, Profile, Step
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.steps import Strings
+from pagecast.featurestore.summary import NOTHING, Summary, Totals, summarise
 from pagecast.v1 import history_pb2
 
 
@@ -22,12 +26,14 @@ class RequestHalf:
 class Prompt:
     """What the model is told. Independent of any vocabulary.
 
-    `steps` are oldest first; none of them depends on the request.
+    `steps` are oldest first; none of them depends on the request. `summary` is of the steps that
+    have left the history's window.
     """
 
     profile: Profile
     steps: tuple[Step, ...]
     request: RequestHalf
+    summary: Summary = NOTHING
 
     def to_bytes(self) -> bytes:
         """Serialises canonically all that the model can see.
@@ -47,40 +53,64 @@ def build_prompt(
     profile: Profile,
     request: RequestHalf,
     *,
+    catalog: CatalogSnapshot,
     steps_max: int = STEPS_MAX,
 ) -> Prompt:
-    """Builds the prompt of a request from the newest `steps_max` steps.
+    """Builds the prompt of a request from the newest `steps_max` steps and what left the window.
 
     A stranger (no history) gets a prompt of profile and request alone.
     """
-    steps = tuple(history.steps[-steps_max:]) if history is not None and steps_max else ()
-    return Prompt(profile=profile, steps=steps, request=request)
+    if history is None:
+        return Prompt(profile=profile, steps=(), request=request)
+    return Prompt(
+        profile=profile,
+        steps=tuple(history.steps[-steps_max:]) if steps_max else (),
+        request=request,
+        summary=summarise(history.entity_totals, history.row_totals, catalog),
+    )
 
 
 def _canonical(prompt: Prompt) -> history_pb2.CanonicalPrompt:
-    profile, request = prompt.profile, prompt.request
-    message = history_pb2.CanonicalPrompt(
+    profile, request, steps = prompt.profile, prompt.request, prompt.steps
+    strings = Strings()
+    return history_pb2.CanonicalPrompt(
         profile_language=profile.language,
         profile_type=profile.profile_type,
         maturity_limit=profile.maturity_limit,
+        occurred_at_ms=[s.occurred_at_ms for s in steps],
+        action=[s.action for s in steps],
+        entity=_indices(strings, (s.entity_id for s in steps)),
+        row=_indices(strings, (s.row_id for s in steps)),
+        watched_ms=[s.watched_ms for s in steps],
+        rating=[0 if s.rating is None else int(s.rating * 2) + 1 for s in steps],
+        events=[s.events for s in steps],
+        device=_indices(strings, (s.device for s in steps)),
+        country=_indices(strings, (s.country for s in steps)),
+        language=_indices(strings, (s.language for s in steps)),
+        surface=_indices(strings, (s.surface for s in steps)),
         requested_at_ms=request.at_ms,
-        device=request.device,
-        country=request.country,
-        language=request.language,
-        surface=request.surface,
+        request_device=request.device,
+        request_country=request.country,
+        request_language=request.language,
+        request_surface=request.surface,
+        genres=_summary(prompt.summary.genres),
+        kinds=_summary(prompt.summary.kinds),
+        rows=_summary(prompt.summary.rows),
+        # Last: the columns above have filled it.
+        strings=strings.names[1:],
     )
-    for step in prompt.steps:
-        message.steps.add(
-            occurred_at_ms=step.occurred_at_ms,
-            action=int(step.action),
-            entity_id=step.entity_id,
-            row_id=step.row_id,
-            watched_ms=step.watched_ms,
-            rating=step.rating,
-            events=step.events,
-            device=step.device,
-            country=step.country,
-            language=step.language,
-            surface=step.surface,
-        )
-    return message
+
+
+def _indices(strings: Strings, names: Iterable[str]) -> list[int]:
+    return [strings.intern(name) for name in names]
+
+
+def _summary(totals: Totals) -> history_pb2.CanonicalSummary | None:
+    if not totals:
+        return None
+    return history_pb2.CanonicalSummary(
+        name=[name for name, _ in totals],
+        steps=[total.steps for _, total in totals],
+        watched_ms=[total.watched_ms for _, total in totals],
+        last_at_ms=[total.last_at_ms for _, total in totals],
+    )

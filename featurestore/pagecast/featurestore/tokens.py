@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagecast.featurestore.history import Action
+from pagecast.featurestore.steps import ACTIONS, WATCHED_MS_MAX, Action, Context, Step
 from pagecast.v1 import events_pb2
+
+__all__ = ["Context", "Token", "step_of", "token_of"]
 
 STOP: Final = 1
 """Mark of a token: a play was paused or ended."""
@@ -28,16 +30,6 @@ FORGET: Final = 8
 
 NO_PLACE: Final = -1
 """Position of what did not happen on a row."""
-
-
-class Context(NamedTuple):
-    """The request-time half of an event, less its time."""
-
-    device: str = ""
-    country: str = ""
-    language: str = ""
-    surface: str = ""
-    session_id: str = ""
 
 
 class Token(NamedTuple):
@@ -85,6 +77,24 @@ def token_of(event: events_pb2.InteractionEvent) -> Token:
     head = (event.user_id, event.event_id, at_ms)
     tail = _TOKENISERS[name](getattr(event, name, None), half, context.page_id)
     return Token._make(head + tail)
+
+
+def step_of(token: Token) -> Step:
+    """The step a token makes when it stands alone."""
+    context = token.context
+    return Step(
+        occurred_at_ms=token.at_ms,
+        action=ACTIONS[token.action],
+        entity_id=token.entity_id,
+        row_id=token.row_id,
+        watched_ms=min(token.watched_ms, WATCHED_MS_MAX),
+        rating=(token.rating - 1) / 2 if token.rating else None,
+        device=context.device,
+        country=context.country,
+        language=context.language,
+        surface=context.surface,
+        session_id=context.session_id,
+    )
 
 
 _Tail = tuple[int, str, str, int, int, Context, int, int, str, int, int]

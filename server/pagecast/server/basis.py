@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pagecast.featurestore.history import History
+from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_rules import PageRules
@@ -21,6 +22,7 @@ class PageBasis:
     page: PageRequest
     history: History | None
     prompt: Prompt
+    steps_max: int
     rules: PageRules
     model_version: str
     degraded: tuple[str, ...] = ()
@@ -48,6 +50,10 @@ class PageBasis:
             started.newest_step_age.FromMilliseconds(max(0, age_ms))
         return started
 
+    def _profile(self) -> events_pb2.ProfileChange | None:
+        profile = self.prompt.profile
+        return None if profile == Profile() else profile_change(self.page.user_id, profile)
+
     def served(self, rows: Sequence[events_pb2.ServedRow]) -> events_pb2.PageServed:
         """Takes a millisecond: rules and prompt are hashed."""
         served = events_pb2.PageServed(
@@ -64,6 +70,8 @@ class PageBasis:
             prompt_sha256=self.prompt.sha256(),
             rows=rows,
             degraded_reason=",".join(self.degraded),
+            profile=self._profile(),
+            steps_max=self.steps_max,
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served

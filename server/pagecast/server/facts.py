@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from pagecast.featurestore.history import Action, History, Profile, Step
+from pagecast.featurestore.history import Action, History, Profile
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.facts import RequestFacts
 from pagecast.server.request import PageRequest
@@ -13,6 +13,9 @@ BECAUSE_ARGUMENTS_MAX = 40
 RATING_POSITIVE_MIN = 3.5
 """On a scale from 0 to 5: `because you watched` must not follow what was disliked."""
 
+_RATED_POSITIVE_MIN = int(RATING_POSITIVE_MIN * 2) + 1
+"""The same as a step's column holds it."""
+
 PLAYED_ACTIONS = frozenset(
     {Action.PLAY_FEATURE, Action.PLAY_LIVE, Action.PURCHASE, Action.COMPLETE}
 )
@@ -22,7 +25,7 @@ def facts_of(
     page: PageRequest, history: History | None, profile: Profile, catalog: CatalogSnapshot
 ) -> RequestFacts:
     """What the rules of this request depend on; a stranger has neither seen nor hidden anything."""
-    past = history or History(user_id="")
+    past = history or History("")
     return RequestFacts(
         at_ms=page.half.at_ms,
         device=page.half.device,
@@ -43,13 +46,15 @@ def because_arguments(history: History, catalog: CatalogSnapshot) -> tuple[str, 
     The newest judgement of an entity counts: who rated 1 after a play did not like it.
     """
     liked: dict[str, bool] = {}
-    for step in reversed(history.steps):
-        known = step.entity_id in catalog.entity_index and step.entity_id not in history.hidden
-        if known and (step.rating is not None or step.action in PLAYED_ACTIONS):
-            liked.setdefault(step.entity_id, _is_positive(step))
-    positive = (entity_id for entity_id, is_liked in liked.items() if is_liked)
+    steps, names = history.steps, history.strings.names
+    for entity, action, rating in zip(
+        reversed(steps.entity), reversed(steps.action), reversed(steps.rating), strict=True
+    ):
+        if rating or action in PLAYED_ACTIONS:
+            liked.setdefault(names[entity], not rating or rating >= _RATED_POSITIVE_MIN)
+    positive = (
+        entity_id
+        for entity_id, is_liked in liked.items()
+        if is_liked and entity_id in catalog.entity_index and entity_id not in history.hidden
+    )
     return tuple(islice(positive, BECAUSE_ARGUMENTS_MAX))
-
-
-def _is_positive(step: Step) -> bool:
-    return step.rating is None or step.rating >= RATING_POSITIVE_MIN

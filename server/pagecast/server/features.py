@@ -1,4 +1,4 @@
-"""FeatureService: what a page would see of a user."""
+"""FeatureService: what a page would see of a user, and forgetting it."""
 
 import asyncio
 from typing import Any
@@ -8,13 +8,15 @@ import grpc
 from pagecast.featurestore.history import History, Step
 from pagecast.server.basis import version_message
 from pagecast.server.errors import Refusal
+from pagecast.server.forget import Forgetting
 from pagecast.server.users import StoreUnavailable, Users
 from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 
 
 class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, forgetting: Forgetting) -> None:
         self._users = users
+        self._forgetting = forgetting
 
     async def GetHistory(
         self, request: feature_pb2.GetHistoryRequest, _context: Any
@@ -35,6 +37,12 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
                 message="no event of this user has been ingested: publish one, or check the id",
             )
         return _response(user.history, request.steps_max)
+
+    async def ForgetUser(
+        self, request: feature_pb2.ForgetUserRequest, context: Any
+    ) -> feature_pb2.ForgetUserResponse:
+        """Raises what `Forgetting.answer` raises."""
+        return await self._forgetting.answer(request.user_id, context.time_remaining())
 
 
 def _response(history: History, steps_max: int) -> feature_pb2.GetHistoryResponse:

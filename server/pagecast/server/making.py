@@ -75,7 +75,13 @@ class Making:
         page, serving = self._page, self._serving
         # 3. One read brings history and profile; with the request they become the prompt.
         user, degraded = self._read_user()
-        prompt = build_prompt(user.history, user.profile, page.half, steps_max=serving.steps_max)
+        prompt = build_prompt(
+            user.history,
+            user.profile,
+            page.half,
+            catalog=serving.snapshot,
+            steps_max=serving.steps_max,
+        )
         # 4. What may stand where: for this user, here and now.
         facts = facts_of(page, user.history, user.profile, serving.snapshot)
         rules = compile_rules(serving.catalog, facts, serving.popular)
@@ -85,6 +91,7 @@ class Making:
                 page=page,
                 history=user.history,
                 prompt=prompt,
+                steps_max=serving.steps_max,
                 rules=rules,
                 model_version="" if serving.model is None else serving.model.version,
                 degraded=degraded,

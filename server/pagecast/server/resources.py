@@ -8,10 +8,12 @@ import structlog
 from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.server.config import ServerConfig
+from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
@@ -34,6 +36,7 @@ class Resources:
     servings: Servings
     slots: Slots
     reporter: PageReporter | None
+    forgetting: Forgetting
     closing: ExitStack
 
     @classmethod
@@ -61,6 +64,8 @@ class Resources:
             reporter = _reporter(config, metrics)
             if reporter is not None:
                 stack.callback(reporter.close)
+            forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
+            stack.callback(forgetting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             stack.callback(slots.close)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
@@ -70,6 +75,7 @@ class Resources:
                 servings=servings,
                 slots=slots,
                 reporter=reporter,
+                forgetting=forgetting,
                 closing=stack.pop_all(),
             )
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,9 @@ COMMIT_TIMEOUT_MS = 5_000
 
 CLOSE_TIMEOUT_MS = 1_000
 """Leaving the group is polite, not necessary, and can hang without a bound."""
+
+_PARTS = attrgetter("topic", "partition", "offset", "timestamp", "key", "value", "headers")
+"""Of a record of kafka-python."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +107,14 @@ class EventConsumer:
         if self._unchecked or idle_s >= LOG_CHECK_INTERVAL_S:
             self._check_logs()
         fetched, self._unchecked = self._unchecked, []
-        return [self._record(record) for record in fetched]
+        ids, positions = self._topic_ids, self._positions
+        records = []
+        for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched):
+            records.append(
+                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
+            )
+            positions[topic, partition] = offset + 1
+        return records
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Commits the next offset to read, by (topic, partition).
@@ -222,19 +233,6 @@ class EventConsumer:
         self._begin_epoch()
         # Buffers, positions and the fetch session belong to the log that is gone.
         self._disconnect()
-
-    def _record(self, fetched: Any) -> Record:
-        self._positions[fetched.topic, fetched.partition] = fetched.offset + 1
-        return Record(
-            fetched.topic,
-            self._topic_ids[fetched.topic],
-            fetched.partition,
-            fetched.offset,
-            fetched.key,
-            fetched.value or b"",
-            dict(fetched.headers),
-            fetched.timestamp,
-        )
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -1,10 +1,10 @@
 """One record of the event log."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it was read.
 
     `topic_id` names the log: it changes when a topic is made anew, by deleting and creating it or
@@ -17,6 +17,11 @@ class Record:
     partition: int
     offset: int
     key: bytes | None
-    value: bytes
-    headers: dict[str, bytes]
+    value: bytes | None
+    header_items: Sequence[tuple[str, bytes | None]]
     timestamp_ms: int
+
+    @property
+    def headers(self) -> dict[str, bytes | None]:
+        """By name; of several with one name the last."""
+        return dict(self.header_items)

@@ -10,8 +10,8 @@ from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import RECORD_BYTES_MAX, dead_letter
+from pagecast.eventlog.validation import Rejection
 from pagecast.streaming.metrics import DEAD_LETTERS
-from pagecast.streaming.validation import Rejection
 
 log = structlog.get_logger(__name__)
 

@@ -20,8 +20,18 @@ from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
-from pagecast.featurestore.offline import LoggedEvent
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
+from pagecast.eventlog.validation import (
+    AnyMessage,
+    Reason,
+    Rejection,
+    catalog_change_of,
+    interaction_of,
+    page_served_of,
+    profile_change_of,
+)
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage
+from pagecast.featurestore.tokens import FORGET, token_of
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.config import IngestConfig, OnLogChange
 from pagecast.streaming.deadletter import send_dead_letters
@@ -34,17 +44,8 @@ from pagecast.streaming.metrics import (
 from pagecast.streaming.retry import TRANSIENT, retrying
 from pagecast.streaming.stores import Stores
 from pagecast.streaming.uncommitted import Uncommitted
-from pagecast.streaming.validation import (
-    AnyMessage,
-    Reason,
-    Rejection,
-    catalog_change_of,
-    interaction_of,
-    profile_change_of,
-)
-from pagecast.v1 import events_pb2
 
-TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES)
+TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +124,10 @@ class _Loop:
             )
         )
         self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
-        self._interactions = InteractionWriter(self._stores.online, self._stores.popularity)
+        self._interactions = InteractionWriter(
+            self._stores.online, self._stores.popularity, self._stores.erasures, config.fold
+        )
+        self._eraser = Eraser(self._stores.online, self._stores.offline, self._stores.erasures)
         self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
         self._topic_id = ""
 
@@ -166,62 +170,84 @@ class _Loop:
 
     def _ingest(self, records: Sequence[Record]) -> None:
         """Steps 2 to 6a for a batch. It may be repeated after an exception."""
+        by_topic: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_topic[record.topic].append(record)
         try:
-            self._changes.write_catalog(self._valid(records, CATALOG, catalog_change_of))
-            self._changes.write_profiles(self._valid(records, PROFILES, profile_change_of))
-            events = self._write_interactions(self._valid(records, INTERACTIONS, interaction_of))
+            self._changes.write_catalog(self._valid(by_topic[CATALOG], catalog_change_of))
+            self._changes.write_profiles(self._valid(by_topic[PROFILES], profile_change_of))
+            pages = self._pages(by_topic[PAGES])
+            events = self._write_interactions(by_topic[INTERACTIONS])
         except BaseException:
             self._interactions.forget()
             raise
-        self._uncommitted.add(records, events)
+        self._uncommitted.add(records, events, pages)
         # 8. Measure.
-        now_s = time.time()
-        for record in records:
-            if record.topic == INTERACTIONS:
-                EVENT_TO_FEATURE_SECONDS.observe(max(0.0, now_s - record.timestamp_ms / 1000))
-        for topic, count in Counter(record.topic for record in records).items():
-            EVENTS_INGESTED.labels(topic=topic).inc(count)
+        if by_topic[INTERACTIONS]:
+            sent_ms = np.array([record.timestamp_ms for record in by_topic[INTERACTIONS]])
+            EVENT_TO_FEATURE_SECONDS.observe(time.time() - sent_ms / 1000)
+        for topic, of_topic in by_topic.items():
+            EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
 
     def _valid(
-        self,
-        records: Sequence[Record],
-        topic: str,
-        parse: Callable[[Record], AnyMessage | Rejection],
+        self, records: Sequence[Record], parse: Callable[[Record], AnyMessage | Rejection]
     ) -> list[tuple[Record, AnyMessage]]:
         """Parses the records of a topic; what is refused is in the dead letters on return."""
         valid: list[tuple[Record, AnyMessage]] = []
         refused: list[tuple[Record, Rejection]] = []
         for record in records:
-            if record.topic == topic:
-                parsed = parse(record)
-                if isinstance(parsed, Rejection):
-                    refused.append((record, parsed))
-                else:
-                    valid.append((record, parsed))
+            parsed = parse(record)
+            if isinstance(parsed, Rejection):
+                refused.append((record, parsed))
+            else:
+                valid.append((record, parsed))
         send_dead_letters(self._producer, refused)
         return valid
 
-    def _write_interactions(
-        self, valid: Sequence[tuple[Record, events_pb2.InteractionEvent]]
-    ) -> list[LoggedEvent]:
-        """Steps 3 to 6a; returns the events for the offline log."""
-        if not valid:
-            return []
-        rows = {
-            (record.partition, record.offset): LoggedEvent(
-                topic_id=record.topic_id,
-                partition=record.partition,
-                offset=record.offset,
-                event=event,
+    def _pages(self, records: Sequence[Record]) -> list[LoggedPage]:
+        """Served pages for the offline log, less those of users who were erased since."""
+        pages = [
+            LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
+            for record, page in self._valid(records, page_served_of)
+        ]
+        return self._eraser.surviving_pages(pages)
+
+    def _write_interactions(self, records: Sequence[Record]) -> list[LoggedEvent]:
+        """Steps 3 to 6a; returns the events for the offline log.
+
+        An order to forget splits the batch: what is before it takes its way, is erased, and then
+        comes what is after it.
+        """
+        events = [
+            LoggedEvent(
+                record.topic_id, record.partition, record.offset, token_of(event), record.value
             )
-            for record, event in valid
-        }
-        misplaced = self._interactions.write(list(rows.values()))
-        for row in misplaced:
-            del rows[row.partition, row.offset]
-        refused = [record for record, _ in valid if (record.partition, record.offset) not in rows]
-        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
-        return list(rows.values())
+            for record, event in self._valid(records, interaction_of)
+        ]
+        kept: list[LoggedEvent] = []
+        begin = 0
+        for at, event in enumerate(events):
+            if event.token.marks & FORGET:
+                kept = self._erase(event, kept + self._write(events[begin:at]))
+                begin = at + 1
+        return kept + self._write(events[begin:])
+
+    def _write(self, events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
+        if not events:
+            return []
+        written = self._interactions.write(events)
+        send_dead_letters(
+            self._producer, [(_record(event), _MISPLACED) for event in written.misplaced]
+        )
+        return written.kept
+
+    def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
+        """Erases a user everywhere; returns what of the batch so far is still to be kept."""
+        order = Order.of(event)
+        self._interactions.forget_user(order.user_id)
+        self._uncommitted.drop(order.user_id)
+        self._eraser.erase(order)
+        return [row for row in kept if row.token.user_id != order.user_id]
 
     def _commit(self) -> None:
         """Steps 6b and 7."""

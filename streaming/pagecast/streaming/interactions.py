@@ -2,15 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 
-from pagecast.featurestore.fold import apply_event
-from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.fold import FoldConfig, apply_token, begin
+from pagecast.featurestore.history import History
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
-from pagecast.streaming.counting import LogCounts
+from pagecast.streaming.counting import counted
 from pagecast.streaming.failpoint import reach
 from pagecast.streaming.histories import HeldHistories
 from pagecast.streaming.metrics import HISTORIES_REFUSED
@@ -20,6 +23,19 @@ REREADS_MAX = 3
 stopped by then; if it happens more often, two workers believe that they own the partition."""
 
 log = structlog.get_logger(__name__)
+
+ByUser = dict[str, list[LoggedEvent]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Written:
+    """What became of a batch's events."""
+
+    kept: list[LoggedEvent]
+    """For the offline log: those that were applied now, and those that had been before."""
+    misplaced: list[LoggedEvent]
+    """Of no effect: they are in another partition than the user's history, so their order is not
+    known."""
 
 
 class HistoriesContested(Exception):  # noqa: N818 - named by what is wrong, as the others are
@@ -33,65 +49,102 @@ class InteractionWriter:
     is known only while its history does not contain it yet.
     """
 
-    def __init__(self, online: OnlineFeatures, popularity: Popularity) -> None:
+    def __init__(
+        self,
+        online: OnlineFeatures,
+        popularity: Popularity,
+        erasures: Erasures,
+        fold: FoldConfig,
+    ) -> None:
         self._online = online
-        self._counts = LogCounts(popularity)
+        self._popularity = popularity
+        self._erasures = erasures
+        self._fold = fold
         self._held = HeldHistories()
 
     def forget(self) -> None:
         """Drops all that it holds: partitions came or went, or something failed."""
         self._held.drop_all()
-        self._counts.forget()
 
-    def write(self, events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-        """Returns when the effect of the events is in the online store: those of no effect.
+    def forget_user(self, user_id: str) -> None:
+        """Drops what it holds of a user who is being erased."""
+        self._held.take(user_id)
 
-        The events of a user must be in the order of their offsets. Those without effect are in
-        another partition than the user's history, so their order is not known. After an
-        exception, call `forget` before trying again.
+    def write(self, events: Sequence[LoggedEvent]) -> Written:
+        """Returns when the effect of the events is in the online store.
+
+        The events of a user must be in the order of their offsets. Events from before an erasure of
+        their user are neither applied nor kept. After an exception, call `forget` before trying
+        again.
         """
         # 3. Group by user, and load in one read the histories that are not held.
-        by_user: dict[str, list[LoggedEvent]] = defaultdict(list)
+        by_user: ByUser = defaultdict(list)
         for event in events:
-            by_user[event.event.user_id].append(event)
+            by_user[event.token.user_id].append(event)
         histories = self._load(by_user)
-        misplaced = _take_misplaced(histories, by_user)
+        misplaced = _take_misplaced(by_user, histories)
         # 4. and 5. Skip what a history contains; tokenise and merge the rest.
-        applied = _apply(histories, by_user)
-        self._counts.add(applied)
+        applied = self._apply(by_user, histories)
+        self._popularity.add(counted(applied))
         reach("counted")
         # 6a. One conditional write for the batch.
-        touched = {row.event.user_id for row in applied}
-        refused = self._online.write_histories([histories[user_id] for user_id in touched])
+        refused = self._online.write_histories(_touched(applied, histories))
         reach("online")
         if refused:
             self._rewrite({user_id: by_user[user_id] for user_id in refused})
         self._held.hold(history for user_id, history in histories.items() if user_id not in refused)
-        return misplaced
+        return Written(kept=list(chain.from_iterable(by_user.values())), misplaced=misplaced)
 
-    def _load(self, by_user: Mapping[str, Sequence[LoggedEvent]]) -> dict[str, History]:
-        """A history to fold into for each user: held, stored, or begun anew."""
+    def _load(self, by_user: ByUser) -> dict[str, History]:
+        """A history to fold into for each user: held, stored, or begun anew.
+
+        Takes the events that are older than an erasure out of `by_user`. Whose history is held has
+        none: an erasure would have dropped it.
+        """
         held = {user_id: self._held.take(user_id) for user_id in by_user}
         missing = [user_id for user_id, history in held.items() if history is None]
+        if missing:
+            self._take_erased(by_user, missing)
         stored = self._online.read_histories(missing) if missing else {}
         histories: dict[str, History] = {}
         for user_id, rows in by_user.items():
             history = held[user_id] or stored.get(user_id)
-            if history is None or _of_another_log(history, rows[0].topic_id):
-                history = History(user_id=user_id)
+            topic_id, partition, *_ = rows[0]
+            if history is None or history.topic_id != topic_id:
+                history = History(user_id)
+                begin(history, topic_id, partition)
             histories[user_id] = history
         return histories
 
-    def _rewrite(self, by_user: Mapping[str, Sequence[LoggedEvent]]) -> None:
+    def _take_erased(self, by_user: ByUser, user_ids: Sequence[str]) -> None:
+        for user_id, floors in self._erasures.floors(user_ids).items():
+            rows = [
+                row
+                for row in by_user.pop(user_id)
+                if row.offset >= floors.get((row.topic_id, row.partition), 0)
+            ]
+            if rows:
+                by_user[user_id] = rows
+
+    def _apply(self, by_user: ByUser, histories: Mapping[str, History]) -> list[LoggedEvent]:
+        """Folds in place; returns the events that were not contained yet."""
+        fold = self._fold
+        applied = []
+        for user_id, rows in by_user.items():
+            history = histories[user_id]
+            for row in rows:
+                if apply_token(history, row.token, row.offset, fold) is not None:
+                    applied.append(row)
+        return applied
+
+    def _rewrite(self, by_user: ByUser) -> None:
         """Reads what another worker has written, folds what is missing, and writes that."""
-        self._counts.forget()
         HISTORIES_REFUSED.inc(len(by_user))
         log.warning("histories refused: another worker wrote newer ones", histories=len(by_user))
         for _ in range(REREADS_MAX):
             histories = self._load(by_user)
-            applied = _apply(histories, by_user)
-            touched = {row.event.user_id for row in applied}
-            refused = self._online.write_histories([histories[user_id] for user_id in touched])
+            applied = self._apply(by_user, histories)
+            refused = self._online.write_histories(_touched(applied, histories))
             if not refused:
                 return
             by_user = {user_id: by_user[user_id] for user_id in refused}
@@ -101,36 +154,15 @@ class InteractionWriter:
         )
 
 
-def _apply(
-    histories: Mapping[str, History], by_user: Mapping[str, Sequence[LoggedEvent]]
-) -> list[LoggedEvent]:
-    """Folds in place; returns the events that were not contained yet."""
-    return [
-        row
-        for user_id, rows in by_user.items()
-        for row in rows
-        if apply_event(
-            histories[user_id],
-            row.event,
-            HistoryVersion(
-                topic_id=row.topic_id, partition=row.partition, next_offset=row.offset + 1
-            ),
-        )
-    ]
+def _touched(applied: Sequence[LoggedEvent], histories: Mapping[str, History]) -> list[History]:
+    return [histories[user_id] for user_id in dict.fromkeys(row.token.user_id for row in applied)]
 
 
-def _of_another_log(history: History, topic_id: str) -> bool:
-    return history.version is not None and history.version.topic_id != topic_id
-
-
-def _take_misplaced(
-    histories: Mapping[str, History], by_user: dict[str, list[LoggedEvent]]
-) -> list[LoggedEvent]:
+def _take_misplaced(by_user: ByUser, histories: Mapping[str, History]) -> list[LoggedEvent]:
     """Takes out, and returns, the events that are not in the partition of their user's history."""
     misplaced: list[LoggedEvent] = []
     for user_id, rows in by_user.items():
-        version = histories[user_id].version
-        partition = rows[0].partition if version is None else version.partition
+        partition = histories[user_id].partition
         if any(row.partition != partition for row in rows):
             misplaced += [row for row in rows if row.partition != partition]
             by_user[user_id] = [row for row in rows if row.partition == partition]

@@ -1,12 +1,17 @@
 """What an ingest worker measures."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
-EVENT_TO_FEATURE_SECONDS = Histogram(
+from pagecast.streaming.batch_histogram import BatchHistogram
+
+EVENT_TO_FEATURE_SECONDS = BatchHistogram(
     "pagecast_event_to_feature_seconds",
     "From the moment an event was sent until it is in the online store.",
-    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
-)
+    bounds=(
+        0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75,
+        1, 1.5, 2, 3, 5, 10, 30, 60, 300,
+    ),
+)  # fmt: skip
 
 EVENTS_INGESTED = Counter(
     "pagecast_events_ingested",

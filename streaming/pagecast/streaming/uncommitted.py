@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
-from pagecast.featurestore.offline import LoggedEvent, OfflineLog
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.streaming.failpoint import reach
 
 OFFLINE_ROWS_MAX = 10_000
@@ -27,6 +27,7 @@ class Uncommitted:
         self._flush_s = flush_ms / 1000
         self._logged: dict[tuple[str, int], int] = {}
         self._rows: list[LoggedEvent] = []
+        self._pages: list[LoggedPage] = []
         self._bytes = 0
         self._positions: dict[tuple[str, int], int] = {}
         self._since_s = 0.0
@@ -36,24 +37,32 @@ class Uncommitted:
         self._logged = dict(logged)
         self._clear()
 
-    def add(self, records: Sequence[Record], events: Sequence[LoggedEvent]) -> None:
-        """Takes the records of a batch, refused ones included, and its events."""
+    def add(
+        self,
+        records: Sequence[Record],
+        events: Sequence[LoggedEvent],
+        pages: Sequence[LoggedPage],
+    ) -> None:
+        """Takes the records of a batch, refused ones included, and what the offline log keeps."""
         if not self._positions:
             self._since_s = time.monotonic()
         for record in records:
             self._positions[record.topic, record.partition] = record.offset + 1
-            self._bytes += len(record.value)
+            self._bytes += len(record.value or b"")
         # What a replay brings again is in the offline log already.
-        self._rows += [
-            row
-            for row in events
-            if row.offset >= self._logged.get((row.topic_id, row.partition), 0)
-        ]
+        logged = self._logged
+        self._rows += [row for row in events if row.offset >= logged.get(row[:2], 0)]
+        self._pages += [page for page in pages if page.offset >= logged.get(page[:2], 0)]
+
+    def drop(self, user_id: str) -> None:
+        """Forgets what waits of a user who is erased: all of it is older than the order."""
+        self._rows = [row for row in self._rows if row.token.user_id != user_id]
+        self._pages = [page for page in self._pages if page.page.user_id != user_id]
 
     def is_due(self) -> bool:
         """Whether enough is waiting, or has waited long enough."""
         return bool(self._positions) and (
-            len(self._rows) >= OFFLINE_ROWS_MAX
+            len(self._rows) + len(self._pages) >= OFFLINE_ROWS_MAX
             or self._bytes >= OFFLINE_BYTES_MAX
             or time.monotonic() - self._since_s >= self._flush_s
         )
@@ -67,6 +76,10 @@ class Uncommitted:
         for row in self._rows:
             self._logged[row.topic_id, row.partition] = row.offset + 1
         self._rows = []
+        self._offline.append_pages(self._pages)
+        for page in self._pages:
+            self._logged[page.topic_id, page.partition] = page.offset + 1
+        self._pages = []
         reach("offline")
         # 7. Only then commit the offsets.
         consumer.commit(self._positions)
@@ -75,5 +88,6 @@ class Uncommitted:
 
     def _clear(self) -> None:
         self._rows = []
+        self._pages = []
         self._positions = {}
         self._bytes = 0

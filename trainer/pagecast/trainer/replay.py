@@ -8,31 +8,26 @@ Letters: N steps of a user.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
-from pagecast.featurestore.history import History, HistoryVersion, Profile, Step
-from pagecast.v1 import events_pb2
+from pagecast.featurestore.fold import DEFAULT_FOLD, Effect, FoldConfig, apply_token, begin
+from pagecast.featurestore.history import History, Profile, Step, Total
+from pagecast.featurestore.offline import LoggedEvent
+from pagecast.featurestore.tokens import Token, step_of
 
 Positions = Mapping[tuple[str, int], int]
 """Next offset by (topic id, partition): everything before it is inside."""
 
 
-class Logged(Protocol):
-    """One row of the offline log."""
+class LeftBehind(NamedTuple):
+    """What the steps that had left a window added up to, by entity and by row."""
 
-    @property
-    def topic_id(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def event(self) -> events_pb2.InteractionEvent: ...
+    entities: Mapping[str, Total] = {}
+    rows: Mapping[str, Total] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +36,8 @@ class UserSteps:
 
     `first_N[i]` is the oldest step still in the window when step i began. `cut_N[i]` says that a
     request at the time of step i saw exactly `steps[first_N[i]:i]`, all strictly earlier.
-    `new_N[i]` says that step i began after the training positions.
+    `new_N[i]` says that step i began after the training positions. `left_behind` is by the oldest
+    step still in the window.
     """
 
     user_id: str
@@ -50,11 +46,12 @@ class UserSteps:
     first_N: npt.NDArray[np.int64]
     cut_N: npt.NDArray[np.bool_]
     new_N: npt.NDArray[np.bool_]
+    left_behind: Mapping[int, LeftBehind] = field(default_factory=dict)
 
 
 def replay(
     user_id: str,
-    events: Sequence[Logged],
+    events: Sequence[LoggedEvent],
     *,
     profile: Profile = Profile(),  # noqa: B008 (frozen)
     known: Positions | None = None,
@@ -64,17 +61,15 @@ def replay(
 
     Raises LogChanged if the events come from more than one log.
     """
-    history = History(user_id=user_id)
+    history = History(user_id)
     trace = _Trace()
-    for logged in events:
-        key = (logged.topic_id, logged.partition)
-        version = HistoryVersion(
-            topic_id=logged.topic_id, partition=logged.partition, next_offset=logged.offset + 1
-        )
-        before = history.steps_dropped
-        if apply_event(history, logged.event, version, fold):
-            new = known is not None and logged.offset >= known.get(key, 0)
-            trace.follow(history, before, new)
+    for topic_id, partition, offset, token, _ in events:
+        begin(history, topic_id, partition)
+        dropped_before = history.steps_dropped
+        effect = apply_token(history, token, offset, fold)
+        if effect is not None and effect.position >= 0:
+            new = known is not None and offset >= known.get((topic_id, partition), 0)
+            trace.follow(history, token, effect, dropped_before, new)
     return UserSteps(
         user_id=user_id,
         profile=profile,
@@ -82,6 +77,7 @@ def replay(
         first_N=np.array(trace.first, np.int64),
         cut_N=trace.cuts(),
         new_N=np.array(trace.new, np.bool_),
+        left_behind=trace.left_behind,
     )
 
 
@@ -95,23 +91,26 @@ class _Trace:
         self.made: list[int] = []
         self.changed: list[int] = []
         self.clock = 0
+        self.left_behind: dict[int, LeftBehind] = {}
 
-    def follow(self, history: History, dropped_before: int, new: bool) -> None:
+    def follow(
+        self, history: History, token: Token, effect: Effect, dropped_before: int, new: bool
+    ) -> None:
         self.clock += 1
-        steps = [*self.steps[: history.steps_dropped], *history.steps]
-        grown = len(steps) - len(self.steps)
-        position = _first_difference(self.steps, steps)
-        if position == len(steps):
-            return
-        if grown:
+        position = dropped_before + effect.position
+        if effect.inserted:
             late = position < len(self.steps)
+            self.steps.insert(position, step_of(token))
             self.first.insert(position, dropped_before)
             self.new.insert(position, new)
             self.made.insert(position, -1 if late else self.clock)
             self.changed.insert(position, self.clock)
         else:
+            self.steps[position] = history.steps[effect.position]
             self.changed[position] = self.clock
-        self.steps = steps
+        if effect.evicted:
+            left = LeftBehind(dict(history.entity_totals), dict(history.row_totals))
+            self.left_behind[history.steps_dropped] = left
 
     def cuts(self) -> npt.NDArray[np.bool_]:
         """A step that was inserted late (made -1) is never where a request stood."""
@@ -121,13 +120,3 @@ class _Trace:
         cut_N[1:] &= np.maximum.accumulate(changed_N)[:-1] < made_N[1:]
         cut_N[1:] &= at_ms_N[:-1] < at_ms_N[1:]
         return cut_N
-
-
-def _first_difference(old: list[Step], new: list[Step]) -> int:
-    """Where the fold put or merged a step; the length of `new` if it did neither."""
-    if len(new) > len(old):
-        position = len(old)
-        while position and old[position - 1] is not new[position - 1]:
-            position -= 1
-        return position
-    return next((i for i in reversed(range(len(new))) if old[i] is not new[i]), len(new))

@@ -1,0 +1,21 @@
+"""The offline log (step 6 of the life of an event): one unmerged row per event, and per page served.
+
+Two datasets of Parquet below one folder, `interactions/` and `pages/`, each a folder a day of part
+files that never change. A part becomes visible whole or not at all, and a batch only with all of
+its parts: positions are moved last (`positions.py`). What a replay writes again overlaps what is
+there, and readers keep one row a key (topic id, partition, offset).
+"""
+
+from pagecast.featurestore.offline.compaction import Compacted
+from pagecast.featurestore.offline.log import OfflineLog
+from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffsets
+from pagecast.featurestore.offline.schema import UnknownSchema
+
+__all__ = [
+    "Compacted",
+    "LoggedEvent",
+    "LoggedPage",
+    "NextOffsets",
+    "OfflineLog",
+    "UnknownSchema",
+]

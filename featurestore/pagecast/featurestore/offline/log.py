@@ -1,0 +1,141 @@
+"""The offline log of a state directory: events and served pages."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pagecast.featurestore.offline.compaction import Compacted, compact
+from pagecast.featurestore.offline.dataset import Dataset
+from pagecast.featurestore.offline.erasure import erase
+from pagecast.featurestore.offline.event_columns import (
+    EVENTS,
+    TOKEN_COLUMNS,
+    event_table,
+    events_of,
+    tokens_of,
+)
+from pagecast.featurestore.offline.ordering import codes
+from pagecast.featurestore.offline.page_columns import PAGES, page_table, pages_of
+from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffsets
+from pagecast.featurestore.offline.schema import KEY
+from pagecast.featurestore.tokens import Token
+
+ROWS_AT_ONCE = 50_000
+"""Events that `by_user` makes tokens of at once, and any number of one user: some 50 MB."""
+
+UserEvents = tuple[str, str, list[tuple[int, Token]]]
+"""(topic id, user id, [(offset, token), ...] in the order of the log)."""
+
+
+class OfflineLog:
+    """The offline log below `root`. Each partition has one appender; any number may read."""
+
+    def __init__(self, root: Path) -> None:
+        self.events = Dataset(root / "interactions", EVENTS)
+        self.pages = Dataset(root / "pages", PAGES)
+
+    def append(self, rows: Sequence[LoggedEvent]) -> None:
+        """Writes events; they are durable, and visible together, when it returns.
+
+        Rows of a partition come in the order of their offsets from call to call. The same rows may
+        be appended again. Raises OSError; none of the rows is visible then.
+        """
+        self.events.append(event_table(rows))
+
+    def append_pages(self, rows: Sequence[LoggedPage]) -> None:
+        """Writes served pages; the rest is as in `append`."""
+        self.pages.append(page_table(rows))
+
+    def read(
+        self, *, until: NextOffsets | None = None, after: NextOffsets | None = None
+    ) -> list[LoggedEvent]:
+        """The events in order of (topic id, partition, offset), each key once.
+
+        `until` is the log as of a position: offsets before it, and nothing of a partition it
+        does not name. `after` leaves out the offsets before another position.
+        """
+        return events_of(self.events.scan(EVENTS.columns.names, until=until, after=after))
+
+    def read_pages(
+        self, *, until: NextOffsets | None = None, after: NextOffsets | None = None
+    ) -> list[LoggedPage]:
+        """The served pages, as `read` gives the events."""
+        return pages_of(self.pages.scan(["page"], until=until, after=after))
+
+    def scan(
+        self,
+        columns: Sequence[str] = TOKEN_COLUMNS,
+        *,
+        until: NextOffsets | None = None,
+        after: NextOffsets | None = None,
+    ) -> pa.Table:
+        """The key and these columns of the events, in the order of `read`."""
+        return self.events.scan(columns, until=until, after=after)
+
+    def by_user(
+        self, *, until: NextOffsets | None = None, user_ids: Sequence[str] | None = None
+    ) -> Iterator[UserEvents]:
+        """Each user's events of each log, ready to be folded: users in order of (topic id, id).
+
+        `user_ids` None is all users. A log that began again began every history again.
+        """
+        where = None if user_ids is None else pc.field("user_id").isin(pa.array(user_ids))
+        table = self.events.scan(TOKEN_COLUMNS, until=until, where=where)
+        if len(table):
+            yield from _by_user(table)
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """The next offset of events per (topic id, partition): everything before it is here."""
+        return self.events.known_positions()
+
+    def page_positions(self) -> dict[tuple[str, int], int]:
+        """The next offset of served pages per (topic id, partition)."""
+        return self.pages.known_positions()
+
+    def compact(self, day: str | None = None) -> Compacted:
+        """Merges small parts of a day (`2026-01-05`) or of all days, in both datasets."""
+        return compact(self.events, day).plus(compact(self.pages, day))
+
+    def erase(self, user_id: str, topic_id: str, partition: int, before_offset: int) -> int:
+        """Removes what is known of a user as of a position; returns how many rows that were.
+
+        That is: events, except those of this partition at or after `before_offset`, and served
+        pages, except those whose history had got further than that. May be repeated; durable when
+        it returns. Raises OSError, with some of the rows gone.
+        """
+        mine = pc.field("user_id") == user_id
+        after = (
+            (pc.field("topic_id") == topic_id)
+            & (pc.field("partition") == partition)
+            & (pc.field("offset") >= before_offset)
+        )
+        made_after = (
+            (pc.field("history_topic_id") == topic_id)
+            & (pc.field("history_partition") == partition)
+            & (pc.field("history_next_offset") > before_offset)
+        )
+        return erase(self.events, mine & ~after) + erase(self.pages, mine & ~made_after)
+
+
+def _by_user(table: pa.Table) -> Iterator[UserEvents]:
+    topic_N, user_N = codes(table["topic_id"]), codes(table["user_id"])
+    # Stable: the rows of a user stay in the order of the key.
+    order_N = np.lexsort((user_N, topic_N))
+    owner_N = (topic_N * (user_N.max() + 1) + user_N)[order_N]
+    starts = np.flatnonzero(np.diff(owner_N, prepend=-1))
+    ends = np.append(starts[1:], len(owner_N))
+    begin = 0
+    while begin < len(starts):
+        end = int(np.searchsorted(ends, starts[begin] + ROWS_AT_ONCE, side="right"))
+        end = max(end, begin + 1)
+        rows = table.take(pa.array(order_N[starts[begin] : ends[end - 1]]))
+        topics, offsets = rows["topic_id"].to_pylist(), rows[KEY[-1]].to_pylist()
+        tokens = tokens_of(rows)
+        for user in range(begin, end):
+            mine = slice(starts[user] - starts[begin], ends[user] - starts[begin])
+            events = list(zip(offsets[mine], tokens[mine], strict=True))
+            yield topics[mine.start], events[0][1].user_id, events
+        begin = end
