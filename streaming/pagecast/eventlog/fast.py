@@ -295,19 +295,18 @@ class FastConsumer(EventConsumer):
             self._begin_epoch()
         self._owned -= {(at.topic, at.partition) for at in partitions}
 
-    def _record(self, fetched: Any) -> Record:
-        topic, partition, offset = fetched.topic(), fetched.partition(), fetched.offset()
-        self._positions[topic, partition] = offset + 1
-        return Record(
-            topic,
-            self._topic_ids[topic],
-            partition,
-            offset,
-            fetched.key(),
-            fetched.value() or b"",
-            dict(fetched.headers() or ()),
-            fetched.timestamp()[1],
-        )
+    def _records(self, fetched: list[Any]) -> list[Record]:
+        ids, positions = self._topic_ids, self._positions
+        records = []
+        for message in fetched:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            _, timestamp_ms = message.timestamp()
+            key, value, headers = message.key(), message.value(), message.headers() or ()
+            records.append(
+                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
+            )
+            positions[topic, partition] = offset + 1
+        return records
 
 
 def _close(client: Any) -> None:
