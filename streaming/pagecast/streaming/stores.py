@@ -32,7 +32,7 @@ class Stores:
         try:
             migrate(engine)
             return cls(
-                online=OnlineFeatures.open(paths),
+                online=OnlineFeatures.open(paths, config.online_store_url),
                 offline=OfflineLog(paths.offline),
                 catalog=Catalog(engine),
                 popularity=Popularity(engine),
