@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
@@ -40,6 +41,10 @@ class IngestConfig:
     """Kafka, as host:port, several separated by commas."""
     paths: StatePaths
     """Where the online store and the offline log are."""
+    online_store_url: str | None = None
+    """A Redis or Valkey server as the online store; SQLite in `paths` if None."""
+    kafka_client: KafkaClient = KafkaClient.KAFKA_PYTHON
+    """What reads Kafka; `confluent` needs the extra `fast-kafka`."""
     database_url: str | None = None
     """Catalog and popularity; SQLite in `paths` if None."""
     online_store_url: str | None = None

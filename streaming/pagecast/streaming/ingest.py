@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.clients import open_consumer
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
@@ -120,11 +121,12 @@ class _Loop:
         )
         self._consumer: EventConsumer = exits.enter_context(
             self._retrying(
-                EventConsumer,
+                open_consumer,
                 bootstrap,
                 config.group,
                 TOPICS_INGESTED,
                 session_timeout_ms=config.session_timeout_ms,
+                client=config.kafka_client,
             )
         )
         self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
