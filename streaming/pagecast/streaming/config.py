@@ -1,12 +1,13 @@
 """What an ingest worker is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.trigger_config import TriggersConfig
 
 GROUP = "pagecast-ingest"
 """The consumer group of the workers, unless another is named."""
@@ -41,8 +42,6 @@ class IngestConfig:
     """Kafka, as host:port, several separated by commas."""
     paths: StatePaths
     """Where the online store and the offline log are."""
-    online_store_url: str | None = None
-    """A Redis or Valkey server as the online store; SQLite in `paths` if None."""
     kafka_client: KafkaClient = KafkaClient.KAFKA_PYTHON
     """What reads Kafka; `confluent` needs the extra `fast-kafka`."""
     database_url: str | None = None
@@ -55,6 +54,8 @@ class IngestConfig:
     """What to do when the log began again."""
     fold: FoldConfig = DEFAULT_FOLD
     """How events become steps; training must use the same."""
+    triggers: TriggersConfig = field(default_factory=TriggersConfig)
+    """When to ask for a training."""
     batch_records_max: int = BATCH_RECORDS_MAX
     """Records of one poll."""
     poll_ms: int = 100
