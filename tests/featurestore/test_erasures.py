@@ -79,6 +79,13 @@ def test_the_newest_order_of_a_partition_counts(engine: sa.Engine) -> None:
     assert erasures.floors(["ada"]) == {"ada": {("t", 0): 20, ("u", 0): 3}}
 
 
+def test_the_newest_request_of_a_user_is_known(engine: sa.Engine) -> None:
+    erasures = Erasures(engine)
+    for receipt_id, partition, at_ms in (("r1", 0, NOW_MS + 5), ("r2", 0, NOW_MS), ("r3", 1, 3)):
+        erasures.begin(receipt_id, "ada", "t", partition, 10, at_ms)
+    assert erasures.requested_at_ms(["ada", "bob"]) == {"ada": NOW_MS + 5}
+
+
 def test_an_order_in_a_log_that_was_restored_is_an_order_again(engine: sa.Engine) -> None:
     erasures = Erasures(engine)
     begin(erasures)

@@ -68,7 +68,7 @@ async def test_the_profile_is_forgotten_by_a_record_without_a_value(
     async with house.serve(bootstrap_servers=bootstrap) as served:
         await forgotten(served, timeout_s=2.0)
     [profile] = await asyncio.to_thread(read_all, bootstrap, PROFILES, 1)
-    assert (profile.key, profile.value) == (b"ada", b"")
+    assert (profile.key, profile.value) == (b"ada", None)
 
 
 async def test_at_the_deadline_it_answers_what_is_known(house: House, bootstrap: str) -> None:

@@ -6,7 +6,7 @@ Users are kept as salted hashes: the table says no name, and still recognises on
 import hmac
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -114,37 +114,38 @@ class Erasures:
         Costs one query that finds nothing as long as nobody was forgotten since the last call,
         a hash a user, and a second query if one of them is among the forgotten.
         """
-        if not user_ids:
-            return {}
-        self._read_on()
-        if self._held is not None and not self._held:
-            return {}
-        hashes = {self._hash(user_id): user_id for user_id in user_ids}
-        held = self._held
-        asked = [digest for digest in hashes if held is None or digest in held]
         found: dict[str, Floors] = defaultdict(dict)
-        for digest, topic_id, partition, next_offset in self._stored(asked):
-            found[hashes[digest]][topic_id, partition] = next_offset
+        for user_id, topic_id, partition, next_offset, _ in self._places(user_ids):
+            found[user_id][topic_id, partition] = next_offset
         return dict(found)
+
+    def requested_at_ms(self, user_ids: Collection[str]) -> dict[str, int]:
+        """When those users who were ever forgotten last asked for it; costs what `floors` does."""
+        newest: dict[str, int] = {}
+        for user_id, *_, at_ms in self._places(user_ids):
+            newest[user_id] = max(at_ms, newest.get(user_id, 0))
+        return newest
 
     def is_erased(self, user_id: str, topic_id: str, partition: int, offset: int) -> bool:
         """Whether an event at this place must not be applied any more."""
         floors = self.floors([user_id]).get(user_id, {})
         return offset < floors.get((topic_id, partition), 0)
 
-    def _stored(self, digests: Sequence[str]) -> Iterator[tuple[str, str, int, int]]:
-        """(hash, topic id, partition, floor) of the hashes asked for."""
-        row = ErasureRow
-        place = (row.user_hash, row.topic_id, row.partition)
-        rest = iter(digests)
-        while chunk := list(islice(rest, LOOKUP_USERS_MAX)):
-            statement = (
-                sa.select(*place, sa.func.max(row.next_offset))
-                .where(row.user_hash.in_(chunk))
-                .group_by(*place)
-            )
+    def _places(self, user_ids: Collection[str]) -> Iterator[tuple[str, str, int, int, int]]:
+        """(user, topic id, partition, floor, newest request) of the forgotten among the users."""
+        if not user_ids:
+            return
+        self._read_on()
+        held = self._held
+        if held is not None and not held:
+            return
+        hashes = {self._hash(user_id): user_id for user_id in user_ids}
+        asked = iter([digest for digest in hashes if held is None or digest in held])
+        while chunk := list(islice(asked, LOOKUP_USERS_MAX)):
             with self._engine.connect() as connection:
-                yield from map(tuple, connection.execute(statement))
+                rows = connection.execute(_PLACES, {"hashes": chunk}).all()
+            for digest, topic_id, partition, next_offset, at_ms in rows:
+                yield hashes[digest], topic_id, partition, next_offset, at_ms
 
     def _read_on(self) -> None:
         """Takes up the hashes that came since the last call, or gives up holding them."""
@@ -178,6 +179,19 @@ class Erasures:
                 salt = secrets.token_bytes(SALT_BYTES)
                 connection.execute(sa.insert(SecretRow).values(name=_SALT, value=salt))
         return salt
+
+
+_PLACES = (
+    sa.select(
+        ErasureRow.user_hash,
+        ErasureRow.topic_id,
+        ErasureRow.partition,
+        sa.func.max(ErasureRow.next_offset),
+        sa.func.max(ErasureRow.requested_at_ms),
+    )
+    .where(ErasureRow.user_hash.in_(sa.bindparam("hashes", expanding=True)))
+    .group_by(ErasureRow.user_hash, ErasureRow.topic_id, ErasureRow.partition)
+)
 
 
 def _find(

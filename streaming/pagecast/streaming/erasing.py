@@ -7,42 +7,19 @@ order again, because it is not committed, and does again what may be done again.
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
 import structlog
 
-from pagecast.featurestore.erasures import Erasure, Erasures
-from pagecast.featurestore.history import History
-from pagecast.featurestore.tokens import FORGET, Token
+from pagecast.featurestore.erasures import Erasure, Erasures, Floors
+from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.tokens import FORGET
 from pagecast.streaming.failpoint import reach
+from pagecast.v1 import events_pb2
 
 log = structlog.get_logger(__name__)
-
-
-class Logged(Protocol):
-    """An event and its place in the log, as `offline.LoggedEvent` has them."""
-
-    @property
-    def topic_id(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def token(self) -> Token: ...
-
-
-class OnlineValues(Protocol):
-    """What erasing needs of the online store."""
-
-    def read_histories(self, user_ids: Sequence[str]) -> dict[str, History]: ...
-    def erase(self, user_ids: Sequence[str]) -> object: ...
-
-
-class OfflineRows(Protocol):
-    """What erasing needs of the offline log."""
-
-    def erase(self, user_id: str, topic_id: str, partition: int, before_offset: int) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +34,7 @@ class Order:
     requested_at_ms: int
 
     @classmethod
-    def of(cls, row: Logged) -> Self:
+    def of(cls, row: LoggedEvent) -> Self:
         return cls(
             receipt_id=row.token.event_id,
             user_id=row.token.user_id,
@@ -68,34 +45,22 @@ class Order:
         )
 
 
-AnyLogged = TypeVar("AnyLogged", bound=Logged)
-
-
-def orders(rows: Iterable[Logged]) -> list[Order]:
+def orders(rows: Iterable[LoggedEvent]) -> list[Order]:
     """The orders among the rows, in their order."""
     return [Order.of(row) for row in rows if row.token.marks & FORGET]
 
 
-def survivors(
-    rows: Iterable[AnyLogged], floors: Mapping[str, Mapping[tuple[str, int], int]]
-) -> list[AnyLogged]:
+def survivors(rows: Iterable[LoggedEvent], floors: Mapping[str, Floors]) -> list[LoggedEvent]:
     """The rows that may be applied and logged: neither orders nor below their user's floor.
 
     `floors` is what `Erasures.floors` returned after the orders among the rows were carried out.
     """
     return [
-        row
-        for row in rows
-        if not row.token.marks & FORGET
-        and row.offset
-        >= floors.get(row.token.user_id, _NOWHERE).get((row.topic_id, row.partition), 0)
+        row for row in rows if not row.token.marks & FORGET and row.offset >= _floor(floors, row)
     ]
 
 
-_NOWHERE: Mapping[tuple[str, int], int] = {}
-
-
-def is_forgotten(history: History, floors: Mapping[tuple[str, int], int]) -> bool:
+def is_forgotten(history: History, floors: Floors) -> bool:
     """Whether a stored history ends below its user's floor: a late writer brought it back.
 
     The order itself is no step, so a history that began after it has a greater version.
@@ -111,8 +76,8 @@ class Eraser:
 
     def __init__(
         self,
-        online: OnlineValues,
-        offline: OfflineRows,
+        online: OnlineFeatures,
+        offline: OfflineLog,
         erasures: Erasures,
         *,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -141,33 +106,81 @@ class Eraser:
             return erasure
         reach("tombstone")
         self._online.erase([order.user_id])
-        reach("online erased")
+        # What a worker that has lost the partition writes from here on is refused by the store.
+        self._online.delete_histories({order.user_id: _version(erasure)})
+        reach("erased online")
         rows = self._offline.erase(
-            order.user_id, order.topic_id, order.partition, erasure.next_offset
+            order.user_id, erasure.topic_id, erasure.partition, erasure.next_offset
         )
-        reach("offline erased")
+        reach("erased offline")
         self._erasures.complete(order.receipt_id, rows, self._clock_ms())
         log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
         return self._erasures.receipt(order.receipt_id) or erasure
 
-    def sweep(self, user_ids: Collection[str]) -> int:
-        """Erases again what a late writer brought back; returns how many users that were.
+    def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
+        """The served pages that may be logged: not made before an erasure of their user.
 
-        Call it with the users written since the last commit when a commit is refused (`Fenced`):
-        the worker was not the owner of the partition any more when it wrote, and another one may
-        have forgotten a user since.
+        A page built on a history tells by its version; one built on none by its time, which is a
+        server's, as the order's is.
         """
+        user_ids = {page.page.user_id for page in pages}
         floors = self._erasures.floors(user_ids)
-        for user_id, places in floors.items():
-            for (topic_id, partition), next_offset in places.items():
-                self._offline.erase(user_id, topic_id, partition, next_offset)
-        histories = self._online.read_histories(list(floors)) if floors else {}
-        stale = [
-            user_id
-            for user_id, history in histories.items()
-            if is_forgotten(history, floors[user_id])
+        if not floors:
+            return list(pages)
+        since_ms = self._erasures.requested_at_ms(floors)
+        return [
+            page
+            for page in pages
+            if page.page.user_id not in floors
+            or _made_after(page.page, floors[page.page.user_id], since_ms[page.page.user_id])
         ]
-        if stale:
-            self._online.erase(stale)
-            log.warning("forgotten users erased again: a late write", users=len(stale))
+
+    def sweep(self, user_ids: Collection[str], topic_id: str) -> int:
+        """Erases again what this worker may have brought back; returns of how many users.
+
+        Call it when a commit is refused (`Fenced`), with the users written since the last one:
+        the partition belonged to another worker by then, which may have forgotten one of them
+        between this one's look at the floors and its write.
+        """
+        found = self._erasures.floors(user_ids)
+        floors = {user_id: _of_log(topic_id, places) for user_id, places in found.items()}
+        histories = self._online.read_histories(list(floors)) if floors else {}
+        stale = {
+            user_id: history.version
+            for user_id, history in histories.items()
+            if history.version is not None and is_forgotten(history, floors[user_id])
+        }
+        # Refused where the new owner has written a newer history in the meantime.
+        self._online.delete_histories(stale)
+        rows = sum(
+            self._offline.erase(user_id, *place, next_offset)
+            for user_id, places in floors.items()
+            for place, next_offset in places.items()
+        )
+        if stale or rows:
+            log.warning("erased again after a late write", histories=len(stale), rows=rows)
         return len(stale)
+
+
+def _floor(floors: Mapping[str, Floors], row: LoggedEvent) -> int:
+    places = floors.get(row.token.user_id)
+    return 0 if places is None else places.get((row.topic_id, row.partition), 0)
+
+
+def _made_after(page: events_pb2.PageServed, floors: Floors, since_ms: int) -> bool:
+    version = page.history_version
+    floor = floors.get((version.topic_id, version.partition))
+    if page.HasField("history_version") and floor is not None:
+        return version.next_offset > floor
+    return page.requested_at.ToMilliseconds() > since_ms
+
+
+def _of_log(topic_id: str, floors: Floors) -> Floors:
+    """Floors of another log say nothing about what was written from this one."""
+    return {place: floor for place, floor in floors.items() if place[0] == topic_id}
+
+
+def _version(erasure: Erasure) -> HistoryVersion:
+    return HistoryVersion(
+        topic_id=erasure.topic_id, partition=erasure.partition, next_offset=erasure.next_offset
+    )
