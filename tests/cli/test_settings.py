@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -85,6 +86,15 @@ def test_triggers_are_what_the_worker_says_unless_they_are_set(tmp_path: Path) -
 
 def test_triggers_can_be_set_by_the_names_the_worker_knows() -> None:
     assert set(TriggersSettings.model_fields) == {field.name for field in fields(TriggersConfig)}
+
+
+def test_the_document_sets_triggers_that_exist(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [block] = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pagecast.toml").write_text(block)
+    config = TriggersConfig(**load_settings().triggers.given())
+    assert config.schedule_hours == 0
+    assert config.pause_minutes == 30
 
 
 def test_a_trigger_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
