@@ -101,3 +101,19 @@ def test_a_trigger_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> Non
     (tmp_path / "pagecast.toml").write_text("[triggers]\nmoon = 1\n")
     with pytest.raises(InputError, match=r"triggers\.moon"):
         load_settings()
+
+
+def test_a_bad_online_store_url_is_refused_by_name_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAGECAST_ONLINE_STORE_URL", "redis://:secret@one,two")
+    with pytest.raises(InputError, match="online_store_url") as refused:
+        load_settings()
+    assert "redis+cluster://" in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_an_empty_online_store_url_is_sqlite_whatever_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text('online_store_url = "redis://store"\n')
+    assert load_settings().online_store_url == "redis://store"
+    assert load_settings(online_store_url="").online_store_url is None

@@ -29,8 +29,8 @@ from pagecast.v1 import catalog_pb2, events_pb2
 EVENT = play("ann", "heat")
 
 
-def record(value: bytes, key: bytes | None = b"ann", topic: str = INTERACTIONS) -> Record:
-    return Record(topic, "id", 0, 0, key, value, {}, 0)
+def record(value: bytes | None, key: bytes | None = b"ann", topic: str = INTERACTIONS) -> Record:
+    return Record(topic, "id", 0, 0, key, value, (), 0)
 
 
 def refused(event: events_pb2.InteractionEvent) -> tuple[Reason, str]:
@@ -181,19 +181,26 @@ def test_a_profile_change_has_the_key_of_its_user() -> None:
 
 
 def test_a_record_of_a_profile_without_a_value_erases_it() -> None:
-    assert profile_change_of(record(b"", b"ann", PROFILES)) == ProfileErased(user_id="ann")
+    assert profile_change_of(record(None, b"ann", PROFILES)) == ProfileErased(user_id="ann")
 
 
-@pytest.mark.parametrize("key", [None, b"", b"\xff", b"a\nb", b"x" * 257])
-def test_but_whose_it_is_must_be_known(key: bytes | None) -> None:
-    rejection = profile_change_of(record(b"", key, PROFILES))
+def test_an_empty_value_is_not_none() -> None:
+    rejection = profile_change_of(record(b"", b"ann", PROFILES))
     assert isinstance(rejection, Rejection)
     assert rejection.reason == Reason.MALFORMED
 
 
-def test_on_other_topics_no_value_is_malformed() -> None:
+@pytest.mark.parametrize("key", [None, b"", b"\xff", b"a\nb", b"x" * 257])
+def test_but_whose_it_is_must_be_known(key: bytes | None) -> None:
+    rejection = profile_change_of(record(None, key, PROFILES))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == Reason.MALFORMED
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_on_other_topics_no_value_is_malformed(value: bytes | None) -> None:
     for parse, topic in ((interaction_of, INTERACTIONS), (page_served_of, PAGES)):
-        rejection = parse(record(b"", topic=topic))
+        rejection = parse(record(value, topic=topic))
         assert isinstance(rejection, Rejection)
         assert rejection.reason == Reason.MALFORMED
 

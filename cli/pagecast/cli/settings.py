@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pagecast.cli.exits import InputError
+from pagecast.featurestore.store_url import StoreUrl
 
 SETTINGS_FILE = "pagecast.toml"
 ENVIRONMENT_PREFIX = "PAGECAST_"
@@ -109,6 +110,8 @@ class Settings(BaseSettings):
     """The gRPC server, as `host:port`; unset means the local stack of `state_dir`."""
     database_url: str | None = None
     """Catalog and model registry, as SQLAlchemy names it; unset means SQLite in `state_dir`."""
+    online_store_url: str | None = None
+    """Redis or Valkey with histories and profiles; unset means SQLite in `state_dir`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -117,6 +120,14 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     triggers: TriggersSettings = TriggersSettings()
     train: TrainSettings = TrainSettings()
+
+    @field_validator("online_store_url")
+    @classmethod
+    def _is_a_store_url(cls, url: str | None) -> str | None:
+        """An empty one, as an option, is SQLite whatever the file and the environment say."""
+        if url:
+            StoreUrl.parse(url)
+        return url or None
 
     @classmethod
     def settings_customise_sources(

@@ -29,6 +29,7 @@ class Lock(IntEnum):
     REGISTRY = 0x7061_6765_0004
     ERASURES = 0x7061_6765_0005
     TRIGGERS = 0x7061_6765_0006
+    REPLAYS = 0x7061_6765_0007
 
 
 class DatabaseNewerError(RuntimeError):

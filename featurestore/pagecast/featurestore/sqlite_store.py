@@ -193,7 +193,7 @@ def _parameters(view: FeatureView, row: PackedRow) -> dict[str, object]:
         "fence": fence_of(view.name, row.user_id),
         "feature": PACKED,
         "value": None if row.value is None else value_bytes(row.value),
-        "event_ts": moment.replace(tzinfo=None).isoformat(" "),
+        "event_ts": moment.replace(tzinfo=None),  # Feast has registered how it is stored
         "topic_id": row.version.topic_id,
         "partition": row.version.partition,
         "next_offset": row.version.next_offset,

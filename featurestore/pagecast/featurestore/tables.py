@@ -166,3 +166,19 @@ class TrainingRequestRow(Base):
     detail: Mapped[str] = mapped_column(String(DETAIL_CHARACTERS_MAX))
     occurred_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     published_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class DeadLetterReplayRow(Base):
+    """A refused record, by its place in the topic it came from, that was sent there again.
+
+    Not by the letter's own place: a record may have several letters. Claimed before it is sent, so
+    that two replays do not send it at once; `replayed_at_ms` is set once it is acknowledged.
+    """
+
+    __tablename__ = "dead_letter_replays"
+
+    topic_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    claimed_at_ms: Mapped[int] = mapped_column(BigInteger)
+    replayed_at_ms: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,4 +1,7 @@
-"""FeatureService: what a page would see of a user, and forgetting it."""
+"""FeatureService: what is known of users.
+
+What an RPC does beyond a look-up has a file of its own: `publish`, `forget`.
+"""
 
 import asyncio
 from typing import Any
@@ -9,13 +12,19 @@ from pagecast.featurestore.history import History, Step
 from pagecast.server.basis import version_message
 from pagecast.server.errors import Refusal
 from pagecast.server.forget import Forgetting
+from pagecast.server.publish import Requests, publish_events
+from pagecast.server.publishing import EventPublisher
 from pagecast.server.users import StoreUnavailable, Users
+from pagecast.server.validation import checks_itself
 from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 
 
 class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
-    def __init__(self, users: Users, forgetting: Forgetting) -> None:
+    def __init__(
+        self, users: Users, publisher: EventPublisher | None, forgetting: Forgetting
+    ) -> None:
         self._users = users
+        self._publisher = publisher
         self._forgetting = forgetting
 
     async def GetHistory(
@@ -37,6 +46,14 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
                 message="no event of this user has been ingested: publish one, or check the id",
             )
         return _response(user.history, request.steps_max)
+
+    # At 14 µs an event, in the event loop, the interceptor's check would cost too much.
+    @checks_itself
+    async def PublishEvents(
+        self, requests: Requests, context: Any
+    ) -> feature_pb2.PublishEventsResponse:
+        """Raises Refusal: see `publish_events`."""
+        return await publish_events(self._publisher, requests, context)
 
     async def ForgetUser(
         self, request: feature_pb2.ForgetUserRequest, context: Any

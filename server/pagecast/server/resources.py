@@ -17,6 +17,7 @@ from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
+from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
 from pagecast.server.users import Users
@@ -36,6 +37,7 @@ class Resources:
     servings: Servings
     slots: Slots
     reporter: PageReporter | None
+    publisher: EventPublisher | None
     forgetting: Forgetting
     closing: ExitStack
 
@@ -46,7 +48,7 @@ class Resources:
         Raises what the stores raise if they cannot be opened; then nothing stays open.
         """
         with ExitStack() as stack:
-            users = Users(OnlineFeatures.open(config.state))
+            users = Users(OnlineFeatures.open(config.state, config.online_store_url or None))
             stack.callback(users.close)
             engine = connect(config.database_url or config.state.database_url)
             stack.callback(engine.dispose)
@@ -64,6 +66,9 @@ class Resources:
             reporter = _reporter(config, metrics)
             if reporter is not None:
                 stack.callback(reporter.close)
+            publisher = _publisher(config, metrics)
+            if publisher is not None:
+                stack.callback(publisher.close)
             forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
             stack.callback(forgetting.close)
             slots = Slots(config.slots_max, config.waiting_max)
@@ -75,6 +80,7 @@ class Resources:
                 servings=servings,
                 slots=slots,
                 reporter=reporter,
+                publisher=publisher,
                 forgetting=forgetting,
                 closing=stack.pop_all(),
             )
@@ -89,3 +95,10 @@ def _reporter(config: ServerConfig, metrics: Metrics) -> PageReporter | None:
         return PageReporter(config.bootstrap_servers, metrics)
     _log.warning("served_pages_not_reported", remedy="set bootstrap_servers")
     return None
+
+
+def _publisher(config: ServerConfig, metrics: Metrics) -> EventPublisher | None:
+    """Connects when it is first used: a server starts without Kafka."""
+    if not config.bootstrap_servers:
+        return None
+    return EventPublisher(config.bootstrap_servers, metrics)

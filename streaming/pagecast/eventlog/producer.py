@@ -83,6 +83,11 @@ class EventProducer:
         with self._changed:
             return dict(self._acknowledged)
 
+    @property
+    def unacknowledged(self) -> int:
+        """Records sent and neither acknowledged nor failed."""
+        return self._pending
+
     def send(
         self,
         topic: str,

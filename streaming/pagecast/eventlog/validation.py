@@ -101,7 +101,7 @@ def catalog_change_of(record: Record) -> catalog_pb2.CatalogChange | Rejection:
 
 def profile_change_of(record: Record) -> events_pb2.ProfileChange | ProfileErased | Rejection:
     """The change of a record of the profile topic."""
-    if not record.value and record.key:
+    if record.value is None and record.key:
         return _erased(record.key)
     change = _parsed(record, events_pb2.ProfileChange)
     if isinstance(change, Rejection):

@@ -7,22 +7,24 @@ docs/architecture.md.
 import signal
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import structlog
 from prometheus_client import start_http_server
 
 from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.clients import open_consumer
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
 from pagecast.eventlog.validation import (
-    AnyMessage,
     Reason,
     Rejection,
     catalog_change_of,
@@ -35,6 +37,7 @@ from pagecast.featurestore.tokens import FORGET, token_of
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.config import IngestConfig, OnLogChange
 from pagecast.streaming.deadletter import send_dead_letters
+from pagecast.streaming.erasing import Eraser, Order
 from pagecast.streaming.interactions import InteractionWriter
 from pagecast.streaming.metrics import (
     CONSUMER_LAG_RECORDS,
@@ -44,6 +47,8 @@ from pagecast.streaming.metrics import (
 from pagecast.streaming.retry import TRANSIENT, retrying
 from pagecast.streaming.stores import Stores
 from pagecast.streaming.uncommitted import Uncommitted
+
+Parsed = TypeVar("Parsed")
 
 TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
 
@@ -116,11 +121,12 @@ class _Loop:
         )
         self._consumer: EventConsumer = exits.enter_context(
             self._retrying(
-                EventConsumer,
+                open_consumer,
                 bootstrap,
                 config.group,
                 TOPICS_INGESTED,
                 session_timeout_ms=config.session_timeout_ms,
+                client=config.kafka_client,
             )
         )
         self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
@@ -151,8 +157,9 @@ class _Loop:
     def _begin_epoch(self) -> int:
         """Forgets everything that was held: the partitions, or the log, are other ones."""
         self._interactions.forget()
-        logged = self._stores.offline.positions()
-        self._uncommitted.begin_epoch(logged)
+        offline = self._stores.offline
+        logged = offline.positions()
+        self._uncommitted.begin_epoch({**logged, **offline.page_positions()})
         known = {topic_id for topic_id, _ in logged} | ({self._topic_id} - {""})
         self._topic_id = self._consumer.topic_ids[INTERACTIONS]
         if known and self._topic_id not in known:
@@ -190,10 +197,10 @@ class _Loop:
             EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
 
     def _valid(
-        self, records: Sequence[Record], parse: Callable[[Record], AnyMessage | Rejection]
-    ) -> list[tuple[Record, AnyMessage]]:
+        self, records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection]
+    ) -> list[tuple[Record, Parsed]]:
         """Parses the records of a topic; what is refused is in the dead letters on return."""
-        valid: list[tuple[Record, AnyMessage]] = []
+        valid: list[tuple[Record, Parsed]] = []
         refused: list[tuple[Record, Rejection]] = []
         for record in records:
             parsed = parse(record)
@@ -218,28 +225,31 @@ class _Loop:
         An order to forget splits the batch: what is before it takes its way, is erased, and then
         comes what is after it.
         """
+        valid = self._valid(records, interaction_of)
         events = [
             LoggedEvent(
-                record.topic_id, record.partition, record.offset, token_of(event), record.value
+                record.topic_id,
+                record.partition,
+                record.offset,
+                token_of(event),
+                record.value or b"",
             )
-            for record, event in self._valid(records, interaction_of)
+            for record, event in valid
         ]
         kept: list[LoggedEvent] = []
+        misplaced: list[LoggedEvent] = []
         begin = 0
-        for at, event in enumerate(events):
-            if event.token.marks & FORGET:
-                kept = self._erase(event, kept + self._write(events[begin:at]))
-                begin = at + 1
-        return kept + self._write(events[begin:])
-
-    def _write(self, events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-        if not events:
-            return []
-        written = self._interactions.write(events)
-        send_dead_letters(
-            self._producer, [(_record(event), _MISPLACED) for event in written.misplaced]
-        )
-        return written.kept
+        orders = [at for at, event in enumerate(events) if event.token.marks & FORGET]
+        for at in (*orders, len(events)):
+            if begin < at:
+                written = self._interactions.write(events[begin:at])
+                kept += written.kept
+                misplaced += written.misplaced
+            if at < len(events):
+                kept = self._erase(events[at], kept)
+            begin = at + 1
+        self._refuse_misplaced(misplaced, [record for record, _ in valid])
+        return kept
 
     def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
         """Erases a user everywhere; returns what of the batch so far is still to be kept."""
@@ -248,6 +258,13 @@ class _Loop:
         self._uncommitted.drop(order.user_id)
         self._eraser.erase(order)
         return [row for row in kept if row.token.user_id != order.user_id]
+
+    def _refuse_misplaced(
+        self, misplaced: Sequence[LoggedEvent], records: Sequence[Record]
+    ) -> None:
+        places = {(event.partition, event.offset) for event in misplaced}
+        refused = [record for record in records if (record.partition, record.offset) in places]
+        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
 
     def _commit(self) -> None:
         """Steps 6b and 7."""

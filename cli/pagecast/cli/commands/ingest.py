@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, ReadyFile, StateDir
+from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
 
 
 class LogChange(StrEnum):
@@ -32,6 +32,7 @@ def ingest(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     ready_file: ReadyFile = None,
 ) -> None:
     """Turns events into histories and changes into the catalog until Ctrl-C; several share it."""
@@ -49,6 +50,7 @@ def ingest(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
         ingest=section,
     )
@@ -57,6 +59,7 @@ def ingest(
         bootstrap_servers=find_broker(settings),
         paths=StatePaths(root=settings.state_dir).create(),
         database_url=settings.database_url,
+        online_store_url=settings.online_store_url,
         group=settings.ingest.group,
         on_log_change=OnLogChange(settings.ingest.on_log_change),
         metrics_port=settings.ingest.metrics_port,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, ReadyFile, StateDir
+from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
 
 if TYPE_CHECKING:
     from pagecast.cli.settings import Settings
@@ -32,6 +32,7 @@ def serve(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
@@ -51,6 +52,7 @@ def serve(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
         serve=section,
     )
@@ -74,6 +76,7 @@ def _server_config(settings: "Settings") -> "ServerConfig":
         return ServerConfig(
             state=StatePaths(root=settings.state_dir).create(),
             database_url=settings.database_url or "",
+            online_store_url=settings.online_store_url or "",
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
             **settings.serve.model_dump(),
         )
