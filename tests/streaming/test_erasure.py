@@ -71,7 +71,7 @@ def receipt_of(paths: StatePaths) -> Erasure | None:
 
 def names_in(paths: StatePaths) -> Iterator[str]:
     """Where the leaver's id is found: in any table, column, decoded value or raw file."""
-    for database in paths.root.rglob("*.db"):
+    for database in (paths.root / "pagecast.db", paths.online_db):
         yield from _names_in_database(database)
     log = OfflineLog(paths.offline)
     for event in log.read():
