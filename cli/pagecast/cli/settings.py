@@ -55,6 +55,32 @@ class IngestSettings(BaseModel):
     """TCP port of /metrics; 0 takes a free one."""
 
 
+class TriggersSettings(BaseModel):
+    """When a training is asked for; 0 switches a trigger off. Defaults and reasons are
+    `pagecast.streaming.trigger_config.TriggersConfig`'s, which checks the ranges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events: int | None = None
+    """So many events since the last request or model."""
+    new_entities: int | None = None
+    """So many entities that came to the catalog since then."""
+    drift: float | None = None
+    """So many bits between what people do now and what they did then."""
+    drift_window_hours: float | None = None
+    """How long a window that is compared is at least."""
+    drift_window_events: int | None = None
+    """Events a window has at least."""
+    schedule_hours: float | None = None
+    """So long since the last request or model."""
+    pause_minutes: float | None = None
+    """No two requests are closer to each other."""
+
+    def given(self) -> dict[str, float]:
+        """What was set, for `TriggersConfig`."""
+        return self.model_dump(exclude_none=True)
+
+
 class TrainSettings(BaseModel):
     """What `pagecast train` starts with."""
 
@@ -92,6 +118,7 @@ class Settings(BaseSettings):
     """`auto` writes for people on a terminal and JSON elsewhere."""
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
+    triggers: TriggersSettings = TriggersSettings()
     train: TrainSettings = TrainSettings()
 
     @field_validator("online_store_url")
