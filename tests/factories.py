@@ -54,6 +54,16 @@ def rate(
     )
 
 
+def forget(user_id: str, at_ms: int = START_MS) -> events_pb2.InteractionEvent:
+    """The order to forget a user, as ForgetUser gives it."""
+    return events_pb2.InteractionEvent(
+        event_id=event_id(at_ms, f"forget/{user_id}"),
+        user_id=user_id,
+        occurred_at=timestamp(at_ms),
+        user_forgotten=events_pb2.UserForgotten(),
+    )
+
+
 def movie(
     entity_id: str, *genres: str, title: str = "", released_ms: int | None = None
 ) -> catalog_pb2.Entity:

@@ -98,6 +98,31 @@ def test_a_stranger_has_no_history_and_gets_a_page(up: Up) -> None:
     assert document(pagecast("page", "nobody", "--json", cwd=up.folder))["rows"]
 
 
+def test_a_user_who_is_forgotten_has_no_history_until_new_events_come(
+    up: Up, tmp_path: Path
+) -> None:
+    def publish(number: int) -> None:
+        event = {
+            "eventId": f"01a0f944-7f78-7ebd-a273-85d12d34100{number}",
+            "userId": "leaver",
+            "occurredAt": f"2026-11-01T20:00:0{number}Z",
+            "click": {"entityId": f"film-{number}"},
+        }
+        (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
+        document(
+            pagecast("publish", str(tmp_path / "events.jsonl"), "--wait", "--json", cwd=up.folder)
+        )
+
+    publish(1)
+    receipt = document(pagecast("forget", "leaver", "--yes", "--json", cwd=up.folder))
+    assert receipt["completed_at"] >= receipt["requested_at"]
+    assert receipt["rows_erased"] == "1"
+    assert pagecast("history", "leaver", cwd=up.folder).returncode == ExitCode.FAILED
+    publish(2)
+    history = document(pagecast("history", "leaver", "--json", cwd=up.folder))
+    assert [step["entity_id"] for step in history["steps"]] == ["film-2"]
+
+
 def test_a_page_is_written_for_people_row_by_row(up: Up) -> None:
     shown = pagecast("page", "ada", "--rows", "2", "--entities", "3", cwd=up.folder)
     assert shown.returncode == ExitCode.OK

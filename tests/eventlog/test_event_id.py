@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast.eventlog.event_id import new_event_id
-from pagecast.streaming.validation import broken_rule
+from pagecast.eventlog.validation import broken_rule
 
 
 @given(st.integers(0, 2**48 - 1))

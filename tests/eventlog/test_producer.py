@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from eventlog.factories_eventlog import EXTERNAL, read_all
 from factories import START_MS, event_id, free_port, movie, play, upsert
+from kafka.errors import KafkaError
 
 from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.broker import EmbeddedBroker
@@ -15,7 +16,14 @@ from pagecast.eventlog.errors import (
     RecordTooLarge,
 )
 from pagecast.eventlog.producer import EventProducer
-from pagecast.eventlog.topics import CATALOG, DEAD_LETTER_BYTES_MAX, INTERACTIONS
+from pagecast.eventlog.topics import (
+    CATALOG,
+    DEAD_LETTER_BYTES_MAX,
+    INTERACTIONS,
+    PROFILES,
+    RECORD_BYTES_MAX,
+    dead_letter,
+)
 from pagecast.v1 import events_pb2
 
 
@@ -76,12 +84,44 @@ def test_a_topic_that_does_not_exist_is_not_created_but_refused(bootstrap: str) 
                 producer.send("no.such.topic", "ann", play("ann", "heat"))
 
 
+@pytest.mark.parametrize(
+    ("topic", "bytes_max"),
+    [(INTERACTIONS, RECORD_BYTES_MAX), (dead_letter(INTERACTIONS), DEAD_LETTER_BYTES_MAX)],
+)
+def test_a_record_too_large_for_its_topic_is_refused_before_it_is_sent(
+    bootstrap: str, topic: str, bytes_max: int
+) -> None:
+    with EventProducer(bootstrap) as producer:
+        with pytest.raises(RecordTooLarge, match=rf"{topic}, which takes {bytes_max}"):
+            producer.send_bytes(topic, b"ann", b"x" * bytes_max, {})
+        producer.send_bytes(topic, b"ann", b"x" * (bytes_max - 100), {})
+        producer.flush()
+        assert len(read_all(bootstrap, topic, 1)) == 1
+
+
 def test_a_record_too_large_for_any_topic_is_refused(bootstrap: str) -> None:
     with EventProducer(bootstrap) as producer:
-        with pytest.raises(RecordTooLarge, match=INTERACTIONS):
-            producer.send_bytes(INTERACTIONS, b"ann", b"x" * DEAD_LETTER_BYTES_MAX, {})
+        large = play("ann", "heat")
+        large.context.session_id = "x" * 2_000_000
+        with pytest.raises(RecordTooLarge, match="send less"):
+            producer.send(INTERACTIONS, "ann", large)
         producer.send(INTERACTIONS, "ann", play("ann", "heat"))
     assert len(read_all(bootstrap, INTERACTIONS, 1)) == 1
+
+
+def test_how_a_record_ended_can_be_told_for_each(bootstrap: str) -> None:
+    told: list[BaseException | None] = []
+    with EventProducer(bootstrap) as producer:
+        for i in range(300):
+            event = play(f"user-{i}", "heat")
+            producer.send(INTERACTIONS, event.user_id, event, on_settled=told.append)
+        producer.flush()
+        assert told == [None] * 300
+        with pytest.raises(RecordTooLarge):
+            producer.send_bytes(
+                INTERACTIONS, b"ann", b"x" * DEAD_LETTER_BYTES_MAX, {}, on_settled=told.append
+            )
+        assert len(told) == 300
 
 
 @pytest.mark.skipif(bool(EXTERNAL), reason="stops the broker")
@@ -124,6 +164,38 @@ def test_it_recovers_from_a_broker_that_has_forgotten_it(tmp_path: Path) -> None
         producer.close()
 
 
+@pytest.mark.skipif(bool(EXTERNAL), reason="restarts the broker")
+def test_a_failure_is_told_to_whom_it_concerns_and_to_nobody_else(tmp_path: Path) -> None:
+    told: list[BaseException | None] = []
+    port, log = free_port(), tmp_path / "broker.log"
+    with EmbeddedBroker(port, log=log) as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer = EventProducer(broker.bootstrap_servers)
+        producer.send(INTERACTIONS, "ann", play("ann", "heat"), on_settled=told.append)
+        producer.flush()
+    with EmbeddedBroker(port, log=log) as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer.send(INTERACTIONS, "ann", play("ann", "lost"), on_settled=told.append)
+        producer.flush()
+        producer.close()
+    assert told[0] is None
+    assert isinstance(told[1], KafkaError)
+
+
 def test_no_broker_is_said_at_once() -> None:
     with pytest.raises(BrokerUnavailable):
         EventProducer(f"127.0.0.1:{free_port()}", room_timeout_s=0.1)
+
+
+def test_a_tombstone_has_a_key_and_no_value(bootstrap: str) -> None:
+    profile = events_pb2.ProfileChange(user_id="ann", language="sv")
+    with EventProducer(bootstrap) as producer:
+        producer.send(PROFILES, "ann", profile)
+        producer.send_tombstone(PROFILES, "ann")
+        producer.flush()
+        [(topic, partition)] = producer.acknowledged
+    known, forgotten = read_all(bootstrap, PROFILES, 2)
+    assert (topic, partition) == (PROFILES, forgotten.partition)
+    assert known.value
+    assert (forgotten.key, forgotten.value) == (b"ann", None)
+    assert forgotten.partition == known.partition, "the order of a key holds"

@@ -39,7 +39,9 @@ def erase_ben(root: Path) -> None:
     OfflineLog(root).erase("ben", TOPIC, 0, 1000)
 
 
-def killed_everywhere(work: Callable[[Path], None], begin: Callable[[Path], None], tmp_path: Path) -> Iterator[Path]:
+def killed_everywhere(
+    work: Callable[[Path], None], begin: Callable[[Path], None], tmp_path: Path
+) -> Iterator[Path]:
     """The log after `work` was killed before each of its changes, one after the other."""
     begin(tmp_path / "begun")
     change = 0

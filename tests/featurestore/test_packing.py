@@ -141,8 +141,14 @@ def test_a_truncated_value_is_refused(length: int) -> None:
         ),
         pytest.param(
             history_pb2.PackedHistory(
-                occurred_at_ms=bytes(8), action=b"\1", entity=b"\7\0", row=bytes(2),
-                watched_ms=bytes(4), rating=bytes(1), events=bytes(2), context=bytes(2),
+                occurred_at_ms=bytes(8),
+                action=b"\1",
+                entity=b"\7\0",
+                row=bytes(2),
+                watched_ms=bytes(4),
+                rating=bytes(1),
+                events=bytes(2),
+                context=bytes(2),
                 contexts=bytes(10),
             ).SerializeToString(),
             "do not fit",

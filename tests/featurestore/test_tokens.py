@@ -3,7 +3,15 @@ from factories import START_MS
 from factories_featurestore import Event, make_event, stop
 
 from pagecast.featurestore.history import Action
-from pagecast.featurestore.tokens import COMPLETED, FORGET, NO_PLACE, RESUMABLE, STOP, step_of, token_of
+from pagecast.featurestore.tokens import (
+    COMPLETED,
+    FORGET,
+    NO_PLACE,
+    RESUMABLE,
+    STOP,
+    step_of,
+    token_of,
+)
 from pagecast.v1 import events_pb2 as pb
 
 ENTITY = {"entity_id": "e"}

@@ -20,8 +20,8 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import apply_event
 from pagecast.featurestore.history import History, HistoryVersion
 from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Popularity
-from pagecast.featurestore.positions import LogOffset, LogPosition
+from pagecast.featurestore.popularity import Counted, Popularity
+from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.app import PagecastServer
@@ -69,7 +69,7 @@ class House:
 
     def remember(self, user_id: str, *events: events_pb2.InteractionEvent) -> History:
         """Folds events into the user's stored history as ingest does."""
-        history = self.store.read_history(user_id) or History(user_id=user_id)
+        history = self.store.read_history(user_id) or History(user_id)
         offset = history.version.next_offset if history.version else 0
         for event in events:
             offset += 1
@@ -80,9 +80,12 @@ class House:
 
     def count(self, **counts: float) -> None:
         """Adds popularity."""
-        position = LogPosition(topic_id=TOPIC_ID, partition=0, next_offset=self._offset + 1)
-        self._offset += 1
-        assert self.popularity.add(position, counts, START_MS)
+        counted = []
+        for entity_id, count in counts.items():
+            for _ in range(int(count)):
+                counted.append(Counted((TOPIC_ID, 0), self._offset, entity_id, START_MS))
+                self._offset += 1
+        self.popularity.add(counted)
 
     def train(self, model: TinyModel = SMALL) -> str:
         """Publishes a bundle of random weights and registers it; returns its version."""

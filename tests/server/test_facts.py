@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import factories
+from factories_featurestore import history_with
 
-from pagecast.featurestore.history import Action, History, Profile, Step
+from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
@@ -41,16 +42,13 @@ def catalog(*entity_ids: str) -> CatalogSnapshot:
 
 
 def test_because_takes_what_was_played_or_rated_well_newest_first() -> None:
-    history = History(
-        user_id="u",
-        steps=[
-            step("played", Action.PLAY_FEATURE),
-            step("rated-well", Action.RATE, 3.5),
-            step("rated-badly", Action.RATE, 3.0),
-            step("clicked", Action.CLICK),
-            step("not-in-catalog", Action.PLAY_FEATURE),
-            step("hidden", Action.PLAY_FEATURE),
-        ],
+    history = history_with(
+        step("played", Action.PLAY_FEATURE),
+        step("rated-well", Action.RATE, 3.5),
+        step("rated-badly", Action.RATE, 3.0),
+        step("clicked", Action.CLICK),
+        step("not-in-catalog", Action.PLAY_FEATURE),
+        step("hidden", Action.PLAY_FEATURE),
         hidden={"hidden": None},
     )
     known = catalog("played", "rated-well", "rated-badly", "clicked", "hidden")
@@ -59,20 +57,19 @@ def test_because_takes_what_was_played_or_rated_well_newest_first() -> None:
 
 def test_the_newest_judgement_of_an_entity_counts() -> None:
     steps = [step("a", Action.PLAY_FEATURE), step("a", Action.RATE, 1.0), step("a", Action.CLICK)]
-    assert because_arguments(History(user_id="u", steps=steps), catalog("a")) == ()
+    assert because_arguments(history_with(*steps), catalog("a")) == ()
 
 
 def test_because_arguments_are_bounded() -> None:
     ids = [f"m{i}" for i in range(BECAUSE_ARGUMENTS_MAX + 5)]
-    history = History(user_id="u", steps=[step(i, Action.PLAY_FEATURE) for i in ids])
+    history = history_with(*(step(i, Action.PLAY_FEATURE) for i in ids))
     arguments = because_arguments(history, catalog(*ids))
     assert list(arguments) == ids[:4:-1]
 
 
 def test_facts_hold_what_the_history_rules_out() -> None:
-    history = History(
-        user_id="u",
-        steps=[step("seen", Action.PLAY_FEATURE)],
+    history = history_with(
+        step("seen", Action.PLAY_FEATURE),
         hidden={"hid": None},
         completed={"done": None},
         resume_ms={"older": 1, "newer": 2},

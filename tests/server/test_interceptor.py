@@ -7,12 +7,14 @@ from typing import Any
 
 import grpc
 import pytest
+from factories import play
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from pagecast.server.errors import Refusal
 from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
 from pagecast.server.metrics import Metrics
+from pagecast.server.validation import checks_itself
 from pagecast.v1 import feature_pb2, feature_pb2_grpc, homepage_pb2, homepage_pb2_grpc
 
 METHOD = "/pagecast.v1.HomepageService/StreamHomepage"
@@ -46,10 +48,42 @@ class Features(feature_pb2_grpc.FeatureServiceServicer):
             code=grpc.StatusCode.NOT_FOUND, reason="USER_UNKNOWN", message="no events of this user"
         )
 
+    async def PublishEvents(
+        self, requests: AsyncIterator[feature_pb2.PublishEventsRequest], context: Any
+    ) -> feature_pb2.PublishEventsResponse:
+        self.received = [len(request.events) async for request in requests]
+        return feature_pb2.PublishEventsResponse(events_published=sum(self.received))
+
+
+class LenientFeatures(Features):
+    @checks_itself
+    async def PublishEvents(
+        self, requests: AsyncIterator[feature_pb2.PublishEventsRequest], context: Any
+    ) -> feature_pb2.PublishEventsResponse:
+        return await super().PublishEvents(requests, context)
+
+
+async def echo(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield request
+
+
+BOTH_WAYS = grpc.method_handlers_generic_handler(
+    "pagecast.Test",
+    {
+        "Echo": grpc.stream_stream_rpc_method_handler(
+            echo,
+            feature_pb2.GetHistoryRequest.FromString,
+            feature_pb2.GetHistoryRequest.SerializeToString,
+        )
+    },
+)
+
 
 class Door:
     def __init__(self) -> None:
         self.metrics, self.calls, self.pages = Metrics(), CallsInFlight(), Pages()
+        self.features = Features()
 
     def rejected(self, reason: str) -> float | None:
         return self.metrics.registry.get_sample_value("pagecast_rejected_total", {"reason": reason})
@@ -58,7 +92,8 @@ class Door:
     async def channel(self) -> AsyncIterator[grpc.aio.Channel]:
         server = grpc.aio.server(interceptors=[RequestInterceptor(self.metrics, self.calls)])
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(self.pages, server)
-        feature_pb2_grpc.add_FeatureServiceServicer_to_server(Features(), server)
+        feature_pb2_grpc.add_FeatureServiceServicer_to_server(self.features, server)
+        server.add_generic_rpc_handlers([BOTH_WAYS])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -86,6 +121,47 @@ async def test_bytes_that_are_no_message_are_invalid_not_unknown() -> None:
             await call.read()
     assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert door.rejected("MALFORMED_REQUEST") == 1
+
+
+async def test_every_message_of_a_clients_stream_is_checked_when_it_is_read() -> None:
+    event = play("ada", "heat")
+    good = feature_pb2.PublishEventsRequest(events=[event, event])
+    async with Door().channel() as channel:
+        publish = feature_pb2_grpc.FeatureServiceStub(channel).PublishEvents
+        assert (await publish(iter([good, good]))).events_published == 4
+        event.user_id = ""
+        bad = feature_pb2.PublishEventsRequest(events=[event])
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await publish(iter([good, bad, good]))
+    assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "events[0].user_id" in failed.value.details()
+
+
+async def test_so_is_every_message_of_a_stream_both_ways() -> None:
+    async with Door().channel() as channel:
+        call = channel.stream_stream(
+            "/pagecast.Test/Echo",
+            feature_pb2.GetHistoryRequest.SerializeToString,
+            feature_pb2.GetHistoryRequest.FromString,
+        )()
+        await call.write(feature_pb2.GetHistoryRequest(user_id="ada"))
+        assert (await call.read()).user_id == "ada"
+        await call.write(feature_pb2.GetHistoryRequest())
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await call.read()
+    assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "user_id" in failed.value.details()
+
+
+async def test_a_method_that_checks_itself_is_left_alone() -> None:
+    event = play("ada", "heat")
+    event.user_id = ""
+    bad = feature_pb2.PublishEventsRequest(events=[event])
+    door = Door()
+    door.features = LenientFeatures()
+    async with door.channel() as channel:
+        publish = feature_pb2_grpc.FeatureServiceStub(channel).PublishEvents
+        assert (await publish(iter([bad]))).events_published == 1
 
 
 async def test_a_refusal_becomes_its_status() -> None:

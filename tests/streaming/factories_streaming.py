@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
+from pagecast.eventlog.validation import catalog_key
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.history import History, Profile
@@ -24,7 +25,6 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.ingest import IngestWorker
 from pagecast.streaming.progress import wait_until_ingested
-from pagecast.streaming.validation import catalog_key
 from pagecast.v1 import catalog_pb2, events_pb2
 
 Positions = dict[tuple[str, int], int]
@@ -132,7 +132,7 @@ def stored(paths: StatePaths, users: Sequence[str] = ()) -> Stored:
             histories={u: pack(h) for u, h in online.read_histories(list(users)).items()},
             profiles={user: online.read_profile(user) for user in users},
             offline=[
-                (r.topic_id, r.partition, r.offset, r.event.SerializeToString(deterministic=True))
+                (r.topic_id, r.partition, r.offset, r.value)
                 for r in OfflineLog(paths.offline).read()
             ],
             popularity={

@@ -14,10 +14,10 @@ from streaming.factories_streaming import config, history_of, ingesting, stored
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS, PROFILES, dead_letter
+from pagecast.eventlog.validation import BYTES_MAX, Reason
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested
-from pagecast.streaming.validation import BYTES_MAX, Reason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 ADDRESS = "localhost:9092"

@@ -7,7 +7,7 @@ from pagecast.streaming.histories import HISTORIES_HELD_MAX, HeldHistories
 
 def test_the_longest_unused_are_dropped() -> None:
     held = HeldHistories(histories_max=2)
-    first, second, third = (History(user_id=user_id) for user_id in ("a", "b", "c"))
+    first, second, third = (History(user_id) for user_id in ("a", "b", "c"))
     held.hold([first, second])
     assert held.take("a") is first
     held.hold([first, third])
@@ -18,14 +18,14 @@ def test_the_longest_unused_are_dropped() -> None:
 
 def test_what_is_taken_is_not_held_until_it_is_given_back() -> None:
     held = HeldHistories()
-    held.hold([History(user_id="a")])
+    held.hold([History("a")])
     assert held.take("a") is not None
     assert held.take("a") is None
 
 
 def test_all_can_be_dropped() -> None:
     held = HeldHistories()
-    held.hold([History(user_id="a")])
+    held.hold([History("a")])
     held.drop_all()
     assert len(held) == 0
 

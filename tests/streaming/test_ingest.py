@@ -22,12 +22,12 @@ from streaming.factories_streaming import (
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_letter
+from pagecast.eventlog.validation import INTERACTION_BYTES_MAX
 from pagecast.featurestore.history import Action, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
-from pagecast.streaming.validation import INTERACTION_BYTES_MAX
 from pagecast.v1 import events_pb2
 
 MINUTE_MS = 60_000
@@ -59,7 +59,7 @@ def test_an_event_becomes_a_step_a_row_of_the_offline_log_and_a_count(
         (Action.PLAY_FEATURE, "heat", START_MS, "tv")
     ]
     [row] = OfflineLog(paths.offline).read()
-    assert row.event == event
+    assert row.value == event.SerializeToString()
     assert history.version is not None
     assert history.version.topic_id == row.topic_id
     assert history.version.partition == row.partition

@@ -75,6 +75,10 @@ def test_progress_adds_up_to_the_size_of_the_files(bootstrap: str, tmp_path: Pat
         ({"userId": "ann", "play": {"entityId": "heat"}}, "event_id: "),
         ({**EVENT, "occurredAt": "2999-01-01T00:00:00Z"}, "occurred_at: .*clock"),
         ({**EVENT, "context": {"device": "x" * 300_000}}, "context.device"),
+        (
+            {**{k: v for k, v in EVENT.items() if k != "play"}, "userForgotten": {}},
+            "user_forgotten: .*pagecast forget",
+        ),
         ({**FILM, "upsertEntity": {"entityId": "heat"}}, r"upsert_entity\.\w+: "),
         ({"userId": "ann", "maturityLimit": 12}, "occurred_at: "),
     ],

@@ -62,6 +62,14 @@ class Client:
                 return None
             raise self._told(error) from error
 
+    def forget(self, user_id: str, seconds_max: float) -> feature_pb2.ForgetUserResponse:
+        """Erases a user; without `completed_at` if that takes longer. Raises CliError."""
+        request = feature_pb2.ForgetUserRequest(user_id=user_id)
+        try:
+            return self._features.ForgetUser(request, timeout=seconds_max)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
     def _told(self, error: grpc.RpcError) -> CliError:
         code, details = error.code(), error.details() or ""
         if code == grpc.StatusCode.UNAVAILABLE:

@@ -9,9 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pagecast.cli.commands import data, models
+from pagecast.cli.commands import bench, data, dlt, models, offline
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
+from pagecast.cli.commands.forget import forget
 from pagecast.cli.commands.history import history
 from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
@@ -36,11 +37,15 @@ app.command()(publish)
 app.command()(train)
 app.command()(page)
 app.command()(history)
+app.command()(forget)
 app.command()(ingest)
 app.command()(serve)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(dlt.app, name="dlt")
 app.add_typer(data.app, name="data")
+app.add_typer(offline.app, name="offline")
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback()

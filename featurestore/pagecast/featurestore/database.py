@@ -27,6 +27,9 @@ class Lock(IntEnum):
     CATALOG = 0x7061_6765_0002
     POPULARITY = 0x7061_6765_0003
     REGISTRY = 0x7061_6765_0004
+    ERASURES = 0x7061_6765_0005
+    TRIGGERS = 0x7061_6765_0006
+    REPLAYS = 0x7061_6765_0007
 
 
 class DatabaseNewerError(RuntimeError):

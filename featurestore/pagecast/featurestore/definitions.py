@@ -6,17 +6,21 @@ Feast reads this file's objects from `featurestore/feature_repo.py`, too, for `f
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from feast import Entity, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType
 from feast.repo_config import RegistryConfig
 from feast.types import Bytes, String
+from pydantic import SecretStr
 
+from pagecast.featurestore.packed_store import JOIN_KEY, PACKED
 from pagecast.featurestore.sqlite_store import STORE_TYPE
 from pagecast.featurestore.state import StatePaths
 
 PROJECT = "pagecast"
-JOIN_KEY = "user_id"
-PACKED = "packed"
+
+REDIS_STORE_TYPE: Final = "pagecast.featurestore.redis_store.ConditionalRedisOnlineStore"
+"""Its module is imported only where it is used: it needs the extra `redis`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,11 @@ class Definitions:
     user: Entity
     history: FeatureView
     profile: FeatureView
+
+    @property
+    def views(self) -> list[FeatureView]:
+        """All views of a user: what an erasure has to empty."""
+        return [self.history, self.profile]
 
     @classmethod
     def of(cls, offline: Path) -> "Definitions":
@@ -47,16 +56,25 @@ class Definitions:
         )
 
 
-def repo_config(paths: StatePaths) -> RepoConfig:
-    """The configuration of `featurestore/feature_store.yaml` for a state directory."""
+def repo_config(paths: StatePaths, online_store_url: str | None = None) -> RepoConfig:
+    """The configuration of `featurestore/feature_store.yaml` for a state directory.
+
+    Without a URL the online store is a file there.
+    """
     return RepoConfig(
         project=PROJECT,
         provider="local",
         # 0: the registry is read once; what we apply does not change while a process runs.
         registry=RegistryConfig(path=str(paths.feast_registry.absolute()), cache_ttl_seconds=0),
-        online_store={"type": STORE_TYPE, "path": str(paths.online_db.absolute())},
+        online_store=_online_store(paths, online_store_url),
         entity_key_serialization_version=3,
     )
+
+
+def _online_store(paths: StatePaths, url: str | None) -> dict[str, object]:
+    if url is None:
+        return {"type": STORE_TYPE, "path": str(paths.online_db.absolute())}
+    return {"type": REDIS_STORE_TYPE, "url": SecretStr(url)}
 
 
 def _packed_view(name: str, user: Entity, log: Path) -> FeatureView:

@@ -4,53 +4,75 @@ Feast is imported when a store is opened, not before: that takes seconds of CPU.
 """
 
 import fcntl
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.packed_store import PackedRow, PackedStore
 from pagecast.featurestore.packing import pack, pack_profile, unpack, unpack_profile
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.store_errors import OnlineStoreRefused
+from pagecast.featurestore.store_url import StoreUrl
 
 if TYPE_CHECKING:
     from pagecast.featurestore.definitions import Definitions
-    from pagecast.featurestore.sqlite_store import ConditionalSqliteOnlineStore
-
-READ_USERS_MAX = 500
-"""Users of one query; more are read in several, so that a query's text stays bounded."""
 
 
 class OnlineFeatures:
-    """Reads and writes what is known of users. Safe for threads; open it after forking."""
+    """Reads and writes what is known of users. Safe for threads; open it after forking.
 
-    def __init__(
-        self, config: Any, definitions: "Definitions", store: "ConditionalSqliteOnlineStore"
-    ) -> None:
+    Values go through the stores' own methods and not through Feast's `get_online_features` and
+    `push`: those cost three and thirty times as much for one user (docs/facts.md), and neither
+    knows of a refused write. Feast's own calls read the same values.
+
+    Whatever calls the store raises one of STORE_TRANSIENT if it is away, OnlineStoreRefused if it
+    will not serve us.
+    """
+
+    def __init__(self, config: Any, definitions: "Definitions", store: PackedStore) -> None:
         self._config = config
         self._views = definitions
         self._store = store
 
     @classmethod
-    def open(cls, paths: StatePaths) -> "OnlineFeatures":
-        """Opens the store of a state directory, making what is missing.
+    def open(cls, paths: StatePaths, url: str | None = None) -> "OnlineFeatures":
+        """Opens the store, making what is missing: SQLite in a state directory, or what `url` says.
 
-        Several processes may do so at once; it is quick when nothing is missing.
+        Several processes may do so at once; it is quick when nothing is missing. Raises
+        StoreUrlError for a bad URL, OnlineStoreRefused without the extra `redis`. A server that
+        is away shows when it is first used.
         """
+        if url is not None:
+            StoreUrl.parse(url)
+            _require_client()
         import_feast()
-        from feast.infra.online_stores.helpers import get_online_store_from_config
-
         from pagecast.featurestore.definitions import Definitions, repo_config
 
         paths.create()
-        config, definitions = repo_config(paths), Definitions.of(paths.offline)
-        store = get_online_store_from_config(config.online_store)
+        config, definitions = repo_config(paths, url), Definitions.of(paths.offline)
+        store = _store_of(config)
         with _alone(paths.root / "feast.lock"):
             _apply(config, definitions)
-            store.update(config, [], [definitions.history, definitions.profile], [], [], True)
+            store.update(config, [], definitions.views, [], [], True)
         return cls(config, definitions, store)
+
+    def read_user(self, user_id: str) -> tuple[History | None, Profile]:
+        """History and profile, as `read_history` and `read_profile`, in one round trip."""
+        history, profile = self.read_packed(user_id)
+        return (
+            None if history is None else unpack(user_id, history),
+            Profile() if profile is None else unpack_profile(profile),
+        )
+
+    def read_packed(self, user_id: str) -> tuple[bytes | None, bytes | None]:
+        """History and profile as they are stored (`packing`), in one round trip."""
+        views = (self._views.history, self._views.profile)
+        ((history, profile),) = self._store.read_packed(self._config, views, (user_id,))
+        return history, profile
 
     def read_history(self, user_id: str) -> History | None:
         """None for a stranger. Raises PackedHistoryError for a value that cannot be read."""
@@ -62,72 +84,94 @@ class OnlineFeatures:
         return {user_id: unpack(user_id, value) for user_id, value in values}
 
     def write_histories(self, histories: Sequence[History]) -> list[str]:
-        """Writes histories in one transaction, each if it is not older than the stored one.
+        """Writes histories, each if it is not older than the stored one.
 
         Returns the ids of the users whose history was refused, because the store holds a newer
-        version of the same partition of the same log.
+        version of the same partition of the same log. In SQLite a batch is one transaction; in
+        Redis some are written if it raises, and writing the batch again is harmless.
+        """
+        return self._write(self._views.history, (_history_row(history) for history in histories))
+
+    def delete_histories(self, versions: Mapping[str, HistoryVersion]) -> list[str]:
+        """Deletes histories that are not newer than these versions; returns whose was refused.
+
+        Until FENCE_S later a late writer's older history is refused, too, so that a worker that
+        lost its partition cannot bring back what was erased.
         """
         return self._write(
             self._views.history,
-            ((h.user_id, pack(h), h.steps[-1].occurred_at_ms if h.steps else 0) for h in histories),
+            (PackedRow(user_id, None, version, 0) for user_id, version in versions.items()),
         )
 
     def read_profile(self, user_id: str) -> Profile:
         """The default profile for a stranger. Raises PackedHistoryError."""
-        for _, value in self._read(self._views.profile, [user_id]):
-            return unpack_profile(value)
-        return Profile()
+        return self.read_profiles([user_id]).get(user_id, Profile())
 
-    def write_profiles(self, profiles: Mapping[str, tuple[Profile, HistoryVersion]]) -> list[str]:
-        """Writes profiles as `write_histories` does; versions are of the profile topic."""
+    def read_profiles(self, user_ids: Sequence[str]) -> dict[str, Profile]:
+        """Profiles by user id; strangers are left out. Raises PackedHistoryError."""
+        values = self._read(self._views.profile, user_ids)
+        return {user_id: unpack_profile(value) for user_id, value in values}
+
+    def write_profiles(
+        self, profiles: Mapping[str, tuple[Profile | None, HistoryVersion]]
+    ) -> list[str]:
+        """Writes profiles as `write_histories` does; versions are of the profile topic.
+
+        None is a null record: it deletes the profile as `delete_histories` deletes a history.
+        """
         return self._write(
             self._views.profile,
-            (
-                (user_id, pack_profile(user_id, profile, version), profile.occurred_at_ms)
-                for user_id, (profile, version) in profiles.items()
-            ),
+            (_profile_row(user_id, *written) for user_id, written in profiles.items()),
         )
+
+    def erase(self, user_ids: Sequence[str]) -> int:
+        """Deletes all that is kept of the users, in every view, whatever the versions.
+
+        Returns of how many anything existed. It fences nothing: a worker that holds a history
+        may write it again. Of a running log, delete by version.
+        """
+        return self._store.erase(self._config, self._views.views, user_ids) if user_ids else 0
 
     def close(self) -> None:
         """Closes the connections of all threads."""
         self._store.close_connections()
 
     def _read(self, view: Any, user_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        from pagecast.featurestore.definitions import PACKED
+        found = self._store.read_packed(self._config, (view,), user_ids)
+        for user_id, (value,) in zip(user_ids, found, strict=True):
+            if value is not None:
+                yield user_id, value
 
-        for begin in range(0, len(user_ids), READ_USERS_MAX):
-            chunk = user_ids[begin : begin + READ_USERS_MAX]
-            keys = [_entity_key(user_id) for user_id in chunk]
-            found = self._store.online_read(self._config, view, keys, [PACKED])
-            for user_id, (_, values) in zip(chunk, found, strict=True):
-                if values is not None:
-                    yield user_id, values[PACKED].bytes_val
-
-    def _write(self, view: Any, values: Iterable[tuple[str, bytes, int]]) -> list[str]:
-        from feast.protos.feast.types.Value_pb2 import Value
-
-        from pagecast.featurestore.definitions import PACKED
-
-        rows = [
-            (
-                _entity_key(user_id),
-                {PACKED: Value(bytes_val=value)},
-                datetime.fromtimestamp(at_ms / 1000, UTC),
-                None,
-            )
-            for user_id, value, at_ms in values
-        ]
-        refused = self._store.write_newer(self._config, view, rows) if rows else []
-        return [key.entity_values[0].string_val for key in refused]
+    def _write(self, view: Any, rows: Iterable[PackedRow]) -> list[str]:
+        packed = list(rows)
+        return self._store.write_packed(self._config, view, packed) if packed else []
 
 
-def _entity_key(user_id: str) -> Any:
-    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-    from feast.protos.feast.types.Value_pb2 import Value
+def _history_row(history: History) -> PackedRow:
+    """Raises ValueError for a history without a version."""
+    value = pack(history)
+    assert history.version is not None, "`pack` has refused it"
+    at_ms = history.steps[-1].occurred_at_ms if history.steps else 0
+    return PackedRow(history.user_id, value, history.version, at_ms)
 
-    from pagecast.featurestore.definitions import JOIN_KEY
 
-    return EntityKey(join_keys=[JOIN_KEY], entity_values=[Value(string_val=user_id)])
+def _profile_row(user_id: str, profile: Profile | None, version: HistoryVersion) -> PackedRow:
+    if profile is None:
+        return PackedRow(user_id, None, version, 0)
+    value = pack_profile(user_id, profile, version)
+    return PackedRow(user_id, value, version, profile.occurred_at_ms)
+
+
+def _require_client() -> None:
+    if importlib.util.find_spec("redis") is None:
+        raise OnlineStoreRefused("online_store_url needs a client: pip install 'pagecast[redis]'")
+
+
+def _store_of(config: Any) -> PackedStore:
+    from feast.infra.online_stores.helpers import get_online_store_from_config
+
+    store: PackedStore = get_online_store_from_config(config.online_store)
+    return store
 
 
 @contextmanager
@@ -143,7 +187,6 @@ def _apply(config: Any, definitions: "Definitions") -> None:
     from feast import FeatureStore
 
     store = FeatureStore(config=config)
-    wanted = [definitions.history, definitions.profile]
     applied = {view.name: view for view in store.list_feature_views()}
-    if any(applied.get(view.name) != view for view in wanted):
-        store.apply([definitions.user, *wanted])
+    if any(applied.get(view.name) != view for view in definitions.views):
+        store.apply([definitions.user, *definitions.views])

@@ -20,15 +20,6 @@ class LogOffset:
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogPosition:
-    """Everything before `next_offset` of one partition."""
-
-    topic_id: str
-    partition: int
-    next_offset: int
-
-
 def read_next_offset(
     connection: sa.Connection, consumer: str, topic_id: str, partition: int
 ) -> int:

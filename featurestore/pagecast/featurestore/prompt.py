@@ -66,7 +66,7 @@ def build_prompt(
         profile=profile,
         steps=tuple(history.steps[-steps_max:]) if steps_max else (),
         request=request,
-        summary=summarise(history, catalog),
+        summary=summarise(history.entity_totals, history.row_totals, catalog),
     )
 
 

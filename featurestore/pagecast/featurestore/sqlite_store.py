@@ -1,55 +1,40 @@
 """Feast's SQLite online store, with writes that are conditional on the version of the log.
 
-A plugin as Feast documents them (`online_store: type: ...`). It differs from its parent in three
-things: a connection for each thread, write-ahead logging, and the statement that writes.
+A plugin as Feast documents them (`online_store: type: ...`). It differs from its parent in four
+things: a connection for each thread, write-ahead logging, the statement that writes, and that what
+is deleted is gone from the file.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from feast import FeatureView
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
-from feast.utils import to_naive_utc
 
 from pagecast.featurestore import sqlite_files
-from pagecast.featurestore.packing import peek_version
+from pagecast.featurestore import sqlite_statements as sql
+from pagecast.featurestore.feast_rows import OnlineRow, packed_rows
+from pagecast.featurestore.packed_store import (
+    FENCE_S,
+    PACKED,
+    PackedRow,
+    entity_key,
+    fence_of,
+    packed_of,
+    value_bytes,
+)
 
 STORE_TYPE: Final = "pagecast.featurestore.sqlite_store.ConditionalSqliteOnlineStore"
 
-OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-"""One row as Feast hands it to a store: key, feature values, event time, creation time."""
-
-_CREATE = """
-CREATE TABLE IF NOT EXISTS "{table}" (
-    entity_key BLOB, feature_name TEXT, value BLOB, value_text TEXT, vector_value BLOB,
-    event_ts timestamp, created_ts timestamp,
-    topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
-    PRIMARY KEY (entity_key, feature_name)
-)
-"""
-
-_WRITE = """
-INSERT INTO "{table}" AS stored (
-    entity_key, feature_name, value, event_ts, created_ts, topic_id, partition, next_offset
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (entity_key, feature_name) DO UPDATE SET
-    value = excluded.value, event_ts = excluded.event_ts, created_ts = excluded.created_ts,
-    topic_id = excluded.topic_id, partition = excluded.partition,
-    next_offset = excluded.next_offset
-WHERE stored.topic_id <> excluded.topic_id
-    OR stored.partition <> excluded.partition
-    OR stored.next_offset <= excluded.next_offset
-"""
-"""One atomic statement: the exactly-once effect, and the fence against late writers."""
+READ_USERS_MAX: Final = 500
+"""Users of one query; more are read in several, so that a query's text stays bounded."""
 
 
 class ConditionalSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
@@ -59,11 +44,7 @@ class ConditionalSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
 
 
 class ConditionalSqliteOnlineStore(SqliteOnlineStore):
-    """An online store whose values are packed histories and profiles (`packing`).
-
-    A write is refused if the stored value was built from the same topic id and partition up to a
-    greater offset. Safe for threads; create it after forking.
-    """
+    """A `PackedStore` in a file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,23 +52,58 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         self._opened: list[sqlite3.Connection] = []
         self._opened_lock = threading.Lock()
 
-    def write_newer(
-        self, config: RepoConfig, table: FeatureView, data: Sequence[OnlineRow]
-    ) -> list[EntityKey]:
-        """Writes the rows in one transaction; returns the keys of those that were refused.
+    def read_packed(
+        self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
+    ) -> Iterator[tuple[bytes | None, ...]]:
+        """For each user, the value of each view; None if there is none."""
+        tables = tuple(_table_name(config, view) for view in views)
+        for begin in range(0, len(user_ids), READ_USERS_MAX):
+            keys = [entity_key(user_id) for user_id in user_ids[begin : begin + READ_USERS_MAX]]
+            found: dict[tuple[bytes, int], bytes] = {}
+            for key, table, value in self._get_conn(config).execute(
+                sql.read(tables, len(keys)), keys
+            ):
+                found[key, table] = packed_of(value)
+            for key in keys:
+                yield tuple(found.get((key, table)) for table in range(len(tables)))
 
-        Raises PackedHistoryError, and writes nothing, if a value is not packed.
-        """
-        rows = [(row[0], _parameters(config, row)) for row in data]
-        statement = _WRITE.format(table=_table_name(config, table))
-        connection = self._get_conn(config)
+    def write_packed(
+        self, config: RepoConfig, view: FeatureView, rows: Sequence[PackedRow]
+    ) -> list[str]:
+        """Writes the rows in one transaction; returns the users that were refused."""
+        names = {"table": _table_name(config, view), "fences": _fences_name(config)}
+        write = sql.WRITE.format(**names)
+        parameters = [_parameters(view, row) for row in rows]
         refused = []
+        connection = self._get_conn(config)
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            for key, parameters in rows:
-                if connection.execute(statement, parameters).rowcount == 0:
-                    refused.append(key)
+            for row, values in zip(rows, parameters, strict=True):
+                if row.value is None:
+                    written = _delete(connection, names, values)
+                else:
+                    written = connection.execute(write, values).rowcount > 0
+                if not written:
+                    refused.append(row.user_id)
+        if any(row.value is None for row in rows):
+            _overwrite_log(connection)
         return refused
+
+    def erase(
+        self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
+    ) -> int:
+        """Deletes all values of the users; returns how many had any."""
+        statements = [sql.DELETE.format(table=_table_name(config, view)) for view in views]
+        connection = self._get_conn(config)
+        existed = 0
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for user_id in user_ids:
+                key = {"key": entity_key(user_id)}
+                deleted = [connection.execute(one, key).rowcount for one in statements]
+                existed += any(deleted)
+        _overwrite_log(connection)
+        return existed
 
     def online_write_batch(
         self,
@@ -96,8 +112,11 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         data: list[OnlineRow],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """What Feast's own push and write call: refused rows are left out silently."""
-        self.write_newer(config, table, data)
+        """What Feast's own push and write call: refused rows are left out silently.
+
+        Raises PackedHistoryError, and writes nothing, if a value is not packed.
+        """
+        self.write_packed(config, table, packed_rows(data))
         if progress:
             progress(len(data))
 
@@ -112,8 +131,9 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
     ) -> None:
         """Makes the tables of new views and drops those of deleted ones."""
         connection = self._get_conn(config)
+        connection.execute(sql.CREATE_FENCES.format(fences=_fences_name(config)))
         for table in tables_to_keep:
-            connection.execute(_CREATE.format(table=_table_name(config, table)))
+            connection.execute(sql.CREATE.format(table=_table_name(config, table)))
         for table in tables_to_delete:
             connection.execute(f'DROP TABLE IF EXISTS "{_table_name(config, table)}"')
 
@@ -149,6 +169,8 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
             check_same_thread=False,
         )
         sqlite_files.configure(connection)
+        # What was deleted, or overwritten, cannot be read from the file any more.
+        connection.execute("PRAGMA secure_delete = ON")
         with self._opened_lock:
             self._opened.append(connection)
         return connection
@@ -160,19 +182,36 @@ def _table_name(config: RepoConfig, table: FeatureView) -> str:
     return name.replace('"', '""')
 
 
-def _parameters(config: RepoConfig, row: OnlineRow) -> tuple[Any, ...]:
-    key, values, event_time, created_at = row
-    ((name, value),) = values.items()
-    version = peek_version(value.bytes_val)
-    return (
-        serialize_entity_key(
-            key, entity_key_serialization_version=config.entity_key_serialization_version
-        ),
-        name,
-        value.SerializeToString(),
-        to_naive_utc(event_time),
-        None if created_at is None else to_naive_utc(created_at),
-        version.topic_id,
-        version.partition,
-        version.next_offset,
-    )
+def _fences_name(config: RepoConfig) -> str:
+    return f"{config.project}_fences".replace('"', '""')
+
+
+def _parameters(view: FeatureView, row: PackedRow) -> dict[str, object]:
+    moment = datetime.fromtimestamp(row.at_ms / 1000, UTC)
+    return {
+        "key": entity_key(row.user_id),
+        "fence": fence_of(view.name, row.user_id),
+        "feature": PACKED,
+        "value": None if row.value is None else value_bytes(row.value),
+        "event_ts": moment.replace(tzinfo=None),  # Feast has registered how it is stored
+        "topic_id": row.version.topic_id,
+        "partition": row.version.partition,
+        "next_offset": row.version.next_offset,
+    }
+
+
+def _delete(
+    connection: sqlite3.Connection, names: dict[str, str], values: dict[str, object]
+) -> bool:
+    if connection.execute(sql.NEWER.format(**names), values).fetchone():
+        return False
+    now_s = int(time.time())
+    connection.execute(sql.DELETE_FENCES.format(**names), (now_s,))
+    connection.execute(sql.DELETE.format(**names), values)
+    connection.execute(sql.WRITE_FENCE.format(**names), {**values, "expires_s": now_s + FENCE_S})
+    return True
+
+
+def _overwrite_log(connection: sqlite3.Connection) -> None:
+    """The write-ahead log holds what was there before; a reader at work puts that off."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -5,10 +5,10 @@ joined from the catalog when the prompt is built.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pagecast.featurestore.history import History, Total
+from pagecast.featurestore.history import Total
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.v1 import catalog_pb2
 
@@ -32,13 +32,15 @@ class Summary:
 NOTHING = Summary()
 
 
-def summarise(history: History, catalog: CatalogSnapshot) -> Summary:
-    """The summary of a history as of a catalog."""
-    if not history.entity_totals:
+def summarise(
+    entity_totals: Mapping[str, Total], row_totals: Mapping[str, Total], catalog: CatalogSnapshot
+) -> Summary:
+    """The summary of a history's totals as of a catalog."""
+    if not entity_totals:
         return NOTHING
     genres: list[tuple[str, Total]] = []
     kinds: list[tuple[str, Total]] = []
-    for entity_id, total in history.entity_totals.items():
+    for entity_id, total in entity_totals.items():
         index = catalog.entity_index.get(entity_id)
         if index is None:
             genres.append(("", total))
@@ -47,7 +49,7 @@ def summarise(history: History, catalog: CatalogSnapshot) -> Summary:
         entity = catalog.entities[index]
         genres += [(genre, total) for genre in entity.genres or ("",)]
         kinds.append((_kind(entity.kind), total))
-    return Summary(genres=_sums(genres), kinds=_sums(kinds), rows=_sums(history.row_totals.items()))
+    return Summary(genres=_sums(genres), kinds=_sums(kinds), rows=_sums(row_totals.items()))
 
 
 def _kind(kind: int) -> str:

@@ -1,11 +1,21 @@
-"""The tables of the database: catalog, popularity, model registry, and how far each log was read.
+"""The tables of the database: catalog, popularity, model registry, erasures, training requests, and
+how far each log was read.
 
 `migrations/` must say the same; a test compares them.
 """
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ID_CHARACTERS_MAX = 256
@@ -13,6 +23,12 @@ ID_CHARACTERS_MAX = 256
 
 VERSION_CHARACTERS_MAX = 64
 """A model version is 16 hexadecimal digits; somebody else's may be a whole SHA-256."""
+
+HASH_CHARACTERS = 64
+"""A SHA-256 in hexadecimal digits."""
+
+DETAIL_CHARACTERS_MAX = 1024
+"""The protos bound the detail of a training request to as many bytes."""
 
 
 class Base(DeclarativeBase):
@@ -98,3 +114,71 @@ class AliasRow(Base):
     alias: Mapped[str] = mapped_column(String(32), primary_key=True)
     version: Mapped[str] = mapped_column(ForeignKey("models.version"))
     move_id: Mapped[int] = mapped_column(ForeignKey("alias_moves.id"))
+
+
+class SecretRow(Base):
+    """Random bytes made once for a database; they never leave it."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ErasureRow(Base):
+    """An erasure of everything before `next_offset`; the user is a salted hash.
+
+    `id` grows in the order of commits. A receipt comes again with another topic id when a log was
+    restored under a new one.
+    """
+
+    __tablename__ = "erasures"
+    __table_args__ = (UniqueConstraint("receipt_id", "topic_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    receipt_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
+    user_hash: Mapped[str] = mapped_column(String(HASH_CHARACTERS), index=True)
+    topic_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
+    partition: Mapped[int]
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+    requested_at_ms: Mapped[int] = mapped_column(BigInteger)
+    completed_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    rows_erased: Mapped[int] = mapped_column(BigInteger)
+
+
+class TriggerRow(Base):
+    """What one trigger has counted since the last request; `figures` is the trigger's own."""
+
+    __tablename__ = "triggers"
+
+    trigger: Mapped[str] = mapped_column(String(16), primary_key=True)
+    since_ms: Mapped[int] = mapped_column(BigInteger)
+    figures: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class TrainingRequestRow(Base):
+    """A request to train, made in the transaction of what set it off."""
+
+    __tablename__ = "training_requests"
+
+    request_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), primary_key=True)
+    trigger: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[str] = mapped_column(String(DETAIL_CHARACTERS_MAX))
+    occurred_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+    published_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class DeadLetterReplayRow(Base):
+    """A refused record, by its place in the topic it came from, that was sent there again.
+
+    Not by the letter's own place: a record may have several letters. Claimed before it is sent, so
+    that two replays do not send it at once; `replayed_at_ms` is set once it is acknowledged.
+    """
+
+    __tablename__ = "dead_letter_replays"
+
+    topic_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    claimed_at_ms: Mapped[int] = mapped_column(BigInteger)
+    replayed_at_ms: Mapped[int | None] = mapped_column(BigInteger)

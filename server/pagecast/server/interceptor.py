@@ -24,6 +24,9 @@ OWN_METHODS = "/pagecast."
 
 Behaviour = Callable[[Any, Any], Any]
 
+Check = Callable[[Any], Any]
+"""Returns a request, or the messages of one that streams, checked."""
+
 
 class CallsInFlight:
     """Counts our own RPCs; lives in the event loop."""
@@ -64,30 +67,30 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         behaviour, make = _kind(handler)
         wrap = self._streamed if handler.response_streaming else self._single
         return make(
-            wrap(handler_call_details.method, behaviour, handler.request_streaming),
+            wrap(handler_call_details.method, behaviour, _check(handler, behaviour)),
             request_deserializer=tolerant(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _single(self, method: str, behaviour: Behaviour, streams_in: bool) -> Behaviour:
+    def _single(self, method: str, behaviour: Behaviour, checked: Check) -> Behaviour:
         async def answer(request: Any, context: Any) -> Any:
             async with self._answering(method, context):
-                return await behaviour(_checked(request, streams_in), context)
+                return await behaviour(checked(request), context)
 
         return answer
 
-    def _streamed(self, method: str, behaviour: Behaviour, streams_in: bool) -> Behaviour:
+    def _streamed(self, method: str, behaviour: Behaviour, checked: Check) -> Behaviour:
         """Writes by itself, so that a cancel always reaches this coroutine.
 
         A generator handed to grpc.aio is left suspended if the cancel arrives between messages.
         """
         if not inspect.isasyncgenfunction(behaviour):
-            return self._single(method, behaviour, streams_in)
+            return self._single(method, behaviour, checked)
 
         async def answer(request: Any, context: Any) -> None:
             async with (
                 self._answering(method, context),
-                aclosing(behaviour(_checked(request, streams_in), context)) as messages,
+                aclosing(behaviour(checked(request), context)) as messages,
             ):
                 async for message in messages:
                     await context.write(message)
@@ -122,10 +125,14 @@ _INTERNAL = Refusal(
 )
 
 
-def _checked(request: Any, streams_in: bool) -> Any:
-    """The request, checked; of a streaming one every message when it is read."""
-    if streams_in:
-        return _checked_each(request)
+def _check(handler: Any, behaviour: Behaviour) -> Check:
+    """What checks the request of a call; of a streaming one every message when it is read."""
+    if getattr(behaviour, "checks_itself", False):
+        return lambda request: request
+    return _checked_each if handler.request_streaming else _checked
+
+
+def _checked(request: Any) -> Any:
     check(request)
     return request
 

@@ -65,6 +65,12 @@ class Metrics:
             "outcome",
         )
 
+        self.events_published = self._counter(
+            "pagecast_events_published",
+            "Events of PublishEvents by outcome: acknowledged by Kafka, or failed.",
+            "outcome",
+        )
+
     def follow_slots(self, in_use: Callable[[], int], waiting: Callable[[], int]) -> None:
         """The gauges of the slots ask these."""
         gauges = (
@@ -73,6 +79,14 @@ class Metrics:
         )
         for name, documentation, count in gauges:
             Gauge(name, documentation, registry=self.registry).set_function(count)
+
+    def follow_publisher(self, unacknowledged: Callable[[], int]) -> None:
+        """The gauge of PublishEvents asks this."""
+        Gauge(
+            "pagecast_events_unacknowledged",
+            "Events of PublishEvents that Kafka has not acknowledged yet.",
+            registry=self.registry,
+        ).set_function(unacknowledged)
 
     def name_model(self, version: str) -> None:
         """New pages are decoded by `version`; "" for no model."""

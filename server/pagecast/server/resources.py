@@ -8,13 +8,16 @@ import structlog
 from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.server.config import ServerConfig
+from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
+from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
 from pagecast.server.users import Users
@@ -34,6 +37,8 @@ class Resources:
     servings: Servings
     slots: Slots
     reporter: PageReporter | None
+    publisher: EventPublisher | None
+    forgetting: Forgetting
     closing: ExitStack
 
     @classmethod
@@ -43,7 +48,7 @@ class Resources:
         Raises what the stores raise if they cannot be opened; then nothing stays open.
         """
         with ExitStack() as stack:
-            users = Users(OnlineFeatures.open(config.state))
+            users = Users(OnlineFeatures.open(config.state, config.online_store_url or None))
             stack.callback(users.close)
             engine = connect(config.database_url or config.state.database_url)
             stack.callback(engine.dispose)
@@ -61,6 +66,11 @@ class Resources:
             reporter = _reporter(config, metrics)
             if reporter is not None:
                 stack.callback(reporter.close)
+            publisher = _publisher(config, metrics)
+            if publisher is not None:
+                stack.callback(publisher.close)
+            forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
+            stack.callback(forgetting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             stack.callback(slots.close)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
@@ -70,6 +80,8 @@ class Resources:
                 servings=servings,
                 slots=slots,
                 reporter=reporter,
+                publisher=publisher,
+                forgetting=forgetting,
                 closing=stack.pop_all(),
             )
 
@@ -83,3 +95,10 @@ def _reporter(config: ServerConfig, metrics: Metrics) -> PageReporter | None:
         return PageReporter(config.bootstrap_servers, metrics)
     _log.warning("served_pages_not_reported", remedy="set bootstrap_servers")
     return None
+
+
+def _publisher(config: ServerConfig, metrics: Metrics) -> EventPublisher | None:
+    """Connects when it is first used: a server starts without Kafka."""
+    if not config.bootstrap_servers:
+        return None
+    return EventPublisher(config.bootstrap_servers, metrics)

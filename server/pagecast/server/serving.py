@@ -154,8 +154,6 @@ def _warm(serving: Serving, model: Model) -> None:
     """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
     now_ms = time.time_ns() // 1_000_000
     rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
-    prompt = build_prompt(
-        None, Profile(), RequestHalf(at_ms=now_ms), catalog=serving.snapshot
-    )
+    prompt = build_prompt(None, Profile(), RequestHalf(at_ms=now_ms), catalog=serving.snapshot)
     for _ in decode_page(model, prompt, rules):
         pass

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -11,6 +11,10 @@ from protovalidate import Validator
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
 
 Deserializer = Callable[[bytes], Any]
+
+Request = TypeVar("Request", bound=Message)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 _VALIDATOR = Validator()
 """Compiles the rules of a message type once; a later validation costs some microseconds."""
@@ -35,17 +39,31 @@ def tolerant(deserialize: Deserializer) -> Deserializer:
     return parse
 
 
+def checks_itself(method: Method) -> Method:
+    """Marks an RPC that checks its requests, `Malformed` ones too, because it does so otherwise.
+
+    The interceptor leaves them alone.
+    """
+    method.checks_itself = True  # type: ignore[attr-defined]
+    return method
+
+
 def check(request: Message | Malformed) -> None:
     """Raises Refusal (INVALID_ARGUMENT) unless `request` keeps every rule of its proto."""
+    violations = _VALIDATOR.collect_violations(check_parsed(request))
+    if violations:
+        raise invalid_argument(*(_violation(v.proto) for v in violations))
+
+
+def check_parsed(request: Request | Malformed) -> Request:
+    """The request. Raises Refusal (INVALID_ARGUMENT) if it is no message."""
     if isinstance(request, Malformed):
         raise Refusal(
             code=grpc.StatusCode.INVALID_ARGUMENT,
             reason="MALFORMED_REQUEST",
             message="the request is not a valid protobuf message of the method's request type",
         )
-    violations = _VALIDATOR.collect_violations(request)
-    if violations:
-        raise invalid_argument(*(_violation(v.proto) for v in violations))
+    return request
 
 
 def _violation(proto: Any) -> FieldViolation:

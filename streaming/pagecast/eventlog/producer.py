@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from pagecast.eventlog.connection import (
     wait_until_reachable,
 )
 from pagecast.eventlog.errors import BufferFull, PublishFailed, RecordTooLarge
-from pagecast.eventlog.topics import DEAD_LETTER_BYTES_MAX
+from pagecast.eventlog.topics import DEAD_LETTER_BYTES_MAX, TOPICS
 
 BUFFER_BYTES_MAX = 32 * 1024 * 1024
 """Bytes sent and not yet acknowledged. kafka-python 3 has no bound of its own: without one, a
@@ -35,6 +35,13 @@ DELIVERY_TIMEOUT_MS = 30_000
 """When a record that is not acknowledged counts as failed: three requests' time."""
 
 _RECORD_OVERHEAD_BYTES = 70
+
+_BYTES_MAX = {topic.name: topic.record_bytes_max for topic in TOPICS}
+"""Bytes of a record, by topic. A broker refuses more only after it was sent, and the embedded one
+does not refuse it at all."""
+
+OnSettled = Callable[[BaseException | None], None]
+"""Told once how a record ended, None if it was acknowledged; on the client's thread: be quick."""
 
 
 class EventProducer:
@@ -76,6 +83,11 @@ class EventProducer:
         with self._changed:
             return dict(self._acknowledged)
 
+    @property
+    def unacknowledged(self) -> int:
+        """Records sent and neither acknowledged nor failed."""
+        return self._pending
+
     def send(
         self,
         topic: str,
@@ -83,41 +95,57 @@ class EventProducer:
         message: Message,
         *,
         headers: Mapping[str, bytes] | None = None,
+        on_settled: OnSettled | None = None,
     ) -> None:
-        """Queues a message; `flush` says whether it arrived.
+        """Queues a message; `flush` says whether it arrived, or `on_settled` if it is given.
 
-        Raises RecordTooLarge, BufferFull, BrokerUnavailable, and PublishFailed if the topic does
-        not exist.
+        What raises here is not told there. Raises RecordTooLarge, BufferFull, BrokerUnavailable,
+        and PublishFailed if the topic does not exist.
         """
         attributes = self._attributes(message)
         if headers:
             attributes.update(headers)
-        self.send_bytes(topic, key.encode(), message.SerializeToString(), attributes)
+        value = message.SerializeToString()
+        self.send_bytes(topic, key.encode(), value, attributes, on_settled=on_settled)
+
+    def send_tombstone(self, topic: str, key: str) -> None:
+        """Queues a record without a value: nothing is known of the key any more.
+
+        A compacted topic then forgets the older records of the key. Raises what `send` raises.
+        """
+        self.send_bytes(topic, key.encode(), None, {})
 
     def send_bytes(
-        self, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, bytes]
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Mapping[str, bytes],
+        *,
+        on_settled: OnSettled | None = None,
     ) -> None:
         """Queues a record as it is. Raises what `send` raises."""
-        size = _RECORD_OVERHEAD_BYTES + len(value) + len(key or b"")
+        size = _RECORD_OVERHEAD_BYTES + len(value or b"") + len(key or b"")
         size += sum(len(name) + len(content) for name, content in headers.items())
+        if size > (limit := _BYTES_MAX.get(topic, DEAD_LETTER_BYTES_MAX)):
+            raise RecordTooLarge(_too_large(topic, size, limit))
         client = self._admit(size)
         try:
             future = client.send(topic, value=value, key=key, headers=list(headers.items()))
         except MessageSizeTooLargeError as error:
             self._settle(size)
-            raise RecordTooLarge(
-                f"a record of {size} bytes for {topic} is larger than {DEAD_LETTER_BYTES_MAX}"
-            ) from error
+            raise RecordTooLarge(_too_large(topic, size, DEAD_LETTER_BYTES_MAX)) from error
         except KafkaError as error:
             self._settle(size)
             raise PublishFailed(
                 f"{topic} cannot be written ({error}): see whether the topic exists "
                 "(pagecast.eventlog.admin.ensure_topics) and the broker is well"
             ) from error
-        future.add_both(self._on_answer, size)
+        future.add_both(self._on_answer, size, on_settled)
 
     def flush(self, timeout_s: float = DELIVERY_TIMEOUT_MS / 1000) -> None:
-        """Waits until everything sent is acknowledged. Raises PublishFailed if not.
+        """Waits until everything sent is settled. Raises PublishFailed for what failed or was not
+        in time, except for what has an `on_settled`: it was told.
 
         What failed is not sent again: the caller still has it, and knows whether to.
         """
@@ -200,16 +228,20 @@ class EventProducer:
             self._pending_bytes -= size
             self._changed.notify_all()
 
-    def _on_answer(self, size: int, answer: Any) -> None:
+    def _on_answer(self, size: int, on_settled: OnSettled | None, answer: Any) -> None:
+        failed = isinstance(answer, BaseException)
         with self._changed:
-            if isinstance(answer, BaseException):
-                self._failed += 1
-                self._failure = self._failure or answer
+            if failed:
                 self._broken = True
+                if on_settled is None:
+                    self._failed += 1
+                    self._failure = self._failure or answer
             else:
                 at = (answer.topic, answer.partition)
                 self._acknowledged[at] = max(self._acknowledged.get(at, 0), answer.offset + 1)
         self._settle(size)
+        if on_settled is not None:
+            on_settled(answer if failed else None)
 
     def _attributes(self, message: Message) -> dict[str, bytes]:
         """CloudEvents 1.0 attributes, Kafka protocol binding, binary content mode.
@@ -230,3 +262,7 @@ class EventProducer:
             "ce_type": message.DESCRIPTOR.full_name.encode(),
             "ce_time": at.encode(),
         }
+
+
+def _too_large(topic: str, size: int, limit: int) -> str:
+    return f"a record of {size} bytes for {topic}, which takes {limit}: send less at a time"

@@ -12,7 +12,14 @@ from google.protobuf.message import Message
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
-from pagecast.streaming.validation import BYTES_MAX, broken_rule, catalog_key
+from pagecast.eventlog.validation import (
+    BYTES_MAX,
+    Rejection,
+    broken_event_rule,
+    broken_rule,
+    catalog_key,
+    order_to_forget,
+)
 from pagecast.v1 import catalog_pb2, events_pb2
 
 LINE_BYTES_MAX = 4 * 1024 * 1024
@@ -20,6 +27,8 @@ LINE_BYTES_MAX = 4 * 1024 * 1024
 
 PROGRESS_LINES = 500
 """How often progress is told: often enough for a bar, too seldom to cost anything."""
+
+_Publishable = events_pb2.InteractionEvent | catalog_pb2.CatalogChange | events_pb2.ProfileChange
 
 
 class LineRefused(ValueError):  # noqa: N818 - named by what is wrong, as the others are
@@ -99,7 +108,7 @@ def _publication(line: bytes) -> Publication:
         json_format.ParseDict(fields, message)
     except json_format.ParseError as error:
         raise _RefusalError(str(error).splitlines()[0]) from error
-    if rejection := broken_rule(message):
+    if rejection := _broken_rule(message):
         raise _RefusalError(f"{rejection.field or 'message'}: {rejection.detail}")
     publication = _addressed(message)
     size = message.ByteSize()
@@ -110,8 +119,14 @@ def _publication(line: bytes) -> Publication:
     return publication
 
 
+def _broken_rule(message: _Publishable) -> Rejection | None:
+    if isinstance(message, events_pb2.InteractionEvent):
+        return broken_event_rule(message) or order_to_forget(message)
+    return broken_rule(message)
+
+
 def _addressed(
-    message: events_pb2.InteractionEvent | catalog_pb2.CatalogChange | events_pb2.ProfileChange,
+    message: _Publishable,
 ) -> Publication:
     match message:
         case events_pb2.InteractionEvent():
@@ -139,7 +154,7 @@ _CATALOG_FIELDS = _own_fields(catalog_pb2.CatalogChange)
 
 def _empty_message(
     fields: Mapping[str, object],
-) -> events_pb2.InteractionEvent | catalog_pb2.CatalogChange | events_pb2.ProfileChange:
+) -> _Publishable:
     if not _EVENT_FIELDS.isdisjoint(fields):
         return events_pb2.InteractionEvent()
     if not _CATALOG_FIELDS.isdisjoint(fields):

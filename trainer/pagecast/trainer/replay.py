@@ -8,18 +8,26 @@ Letters: N steps of a user.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.fold import DEFAULT_FOLD, Effect, FoldConfig, apply_token, begin
-from pagecast.featurestore.history import History, Profile, Step
+from pagecast.featurestore.history import History, Profile, Step, Total
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.tokens import Token, step_of
 
 Positions = Mapping[tuple[str, int], int]
 """Next offset by (topic id, partition): everything before it is inside."""
+
+
+class LeftBehind(NamedTuple):
+    """What the steps that had left a window added up to, by entity and by row."""
+
+    entities: Mapping[str, Total] = {}
+    rows: Mapping[str, Total] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,8 @@ class UserSteps:
 
     `first_N[i]` is the oldest step still in the window when step i began. `cut_N[i]` says that a
     request at the time of step i saw exactly `steps[first_N[i]:i]`, all strictly earlier.
-    `new_N[i]` says that step i began after the training positions.
+    `new_N[i]` says that step i began after the training positions. `left_behind` is by the oldest
+    step still in the window.
     """
 
     user_id: str
@@ -37,6 +46,7 @@ class UserSteps:
     first_N: npt.NDArray[np.int64]
     cut_N: npt.NDArray[np.bool_]
     new_N: npt.NDArray[np.bool_]
+    left_behind: Mapping[int, LeftBehind] = field(default_factory=dict)
 
 
 def replay(
@@ -67,6 +77,7 @@ def replay(
         first_N=np.array(trace.first, np.int64),
         cut_N=trace.cuts(),
         new_N=np.array(trace.new, np.bool_),
+        left_behind=trace.left_behind,
     )
 
 
@@ -80,6 +91,7 @@ class _Trace:
         self.made: list[int] = []
         self.changed: list[int] = []
         self.clock = 0
+        self.left_behind: dict[int, LeftBehind] = {}
 
     def follow(
         self, history: History, token: Token, effect: Effect, dropped_before: int, new: bool
@@ -96,6 +108,9 @@ class _Trace:
         else:
             self.steps[position] = history.steps[effect.position]
             self.changed[position] = self.clock
+        if effect.evicted:
+            left = LeftBehind(dict(history.entity_totals), dict(history.row_totals))
+            self.left_behind[history.steps_dropped] = left
 
     def cuts(self) -> npt.NDArray[np.bool_]:
         """A step that was inserted late (made -1) is never where a request stood."""

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.summary import summarise
 from pagecast.featurestore.vocabulary import Vocabulary, encode_prompt
 from pagecast.trainer.config import EngagementConfig
-from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.replay import LeftBehind, UserSteps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def windows(
     for cut in cuts:
         alike.setdefault((int(user.first_N[cut]), _profile_known(user, cut)), []).append(cut)
     for (first, _), members in alike.items():
-        prompt = prompt_at(user, members[-1])
+        prompt = prompt_at(user, members[-1], catalog)
         encoded = encode_prompt(prompt, vocabulary)
         index = catalog.entity_index
         yield Window(
@@ -81,8 +82,9 @@ def windows(
         )
 
 
-def prompt_at(user: UserSteps, cut: int) -> Prompt:
+def prompt_at(user: UserSteps, cut: int, catalog: CatalogSnapshot) -> Prompt:
     """The prompt of a request made at the moment step `cut` began, in that step's context."""
+    first = int(user.first_N[cut])
     step = user.steps[cut]
     request = RequestHalf(
         at_ms=step.occurred_at_ms,
@@ -92,7 +94,12 @@ def prompt_at(user: UserSteps, cut: int) -> Prompt:
         surface=step.surface,
     )
     profile = user.profile if _profile_known(user, cut) else Profile()
-    return Prompt(profile=profile, steps=user.steps[int(user.first_N[cut]) : cut], request=request)
+    return Prompt(
+        profile=profile,
+        steps=user.steps[first:cut],
+        request=request,
+        summary=summarise(*user.left_behind.get(first, LeftBehind()), catalog),
+    )
 
 
 def _profile_known(user: UserSteps, cut: int) -> bool:

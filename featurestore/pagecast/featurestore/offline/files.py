@@ -23,10 +23,17 @@ def write_whole(path: Path, content: pa.Buffer | bytes) -> None:
     """
     if path.exists() and path.read_bytes() == memoryview(content).cast("B"):
         return
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which gets its name when all of it is on the disk, and only then."""
     unfinished, file = _create(path)
     try:
         with file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             unfinished.rename(path)

@@ -1,0 +1,204 @@
+"""Events from clients to Kafka: one producer of the server, in threads of its own.
+
+Memory is bounded three times: the producer's buffer in bytes, the events a stream may have in
+flight, and the messages of a stream that are worked on (one). What is beyond stays with the client:
+a message that is not read is not acknowledged, so gRPC's flow control makes it wait.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.errors import BrokerUnavailable, EventLogError
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import INTERACTIONS, TOPICS
+from pagecast.eventlog.validation import (
+    INTERACTION_BYTES_MAX,
+    Reason,
+    Rejection,
+    broken_event_rule,
+    order_to_forget,
+)
+from pagecast.server.metrics import Metrics
+from pagecast.v1 import events_pb2
+
+SOURCE = "pagecast/server/publish"
+"""CloudEvents source of the records."""
+
+PUBLISH_THREADS_MAX = 4
+"""Streams whose events are sent at the same moment: threads that wait for Kafka must not be those
+that histories are read in."""
+
+IN_FLIGHT_EVENTS_MAX = 4_000
+"""Events of one stream that Kafka has not acknowledged: four full messages, about 1 MB."""
+
+ROOM_TIMEOUT_S = 5.0
+"""How long one event may wait for room in the producer's buffer, or for a broker."""
+
+RECONNECT_PAUSE_S = 1.0
+"""After a failed connection everybody is told so at once for as long: attempts do not queue."""
+
+_log = structlog.get_logger(__name__)
+
+
+class InFlight:
+    """The events of one stream on their way to Kafka. Made in the event loop."""
+
+    def __init__(self, count: Callable[[bool], None]) -> None:
+        self._count = count
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._pending = 0
+        self._waiter: tuple[int, asyncio.Future[None]] | None = None
+        self.acknowledged = 0
+        self.failure: BaseException | None = None
+        self.stopped = False
+        """Set when nobody waits for the answer any more: nothing more is sent."""
+
+    def begin(self) -> None:
+        with self._lock:
+            self._pending += 1
+
+    def withdraw(self) -> None:
+        """It was not sent after all."""
+        with self._lock:
+            self._pending -= 1
+            self._wake()
+
+    def settle(self, error: BaseException | None) -> None:
+        self._count(error is None)
+        with self._lock:
+            self._pending -= 1
+            if error is None:
+                self.acknowledged += 1
+            else:
+                self.failure = self.failure or error
+            self._wake()
+
+    async def wait_until_at_most(self, pending: int) -> None:
+        """Returns when no more than so many are on their way, or one has failed."""
+        with self._lock:
+            if self._pending <= pending or self.failure is not None:
+                return
+            done = self._loop.create_future()
+            self._waiter = (pending, done)
+        try:
+            await done
+        finally:
+            with self._lock:
+                self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is None:
+            return
+        pending, done = self._waiter
+        if self._pending <= pending or self.failure is not None:
+            self._waiter = None
+            self._loop.call_soon_threadsafe(_finish, done)
+
+
+class EventPublisher:
+    """Sends the events of all streams. Connects when first used. Call `close` in the end."""
+
+    def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        acknowledged = metrics.events_published.labels(outcome="acknowledged")
+        failed = metrics.events_published.labels(outcome="failed")
+        self._count = lambda good: (acknowledged if good else failed).inc()
+        self._threads = ThreadPoolExecutor(PUBLISH_THREADS_MAX, "publish")
+        self._connecting = threading.Lock()
+        self._producer: EventProducer | None = None
+        self._topic_exists = False
+        self._unreachable_until_s = 0.0
+        metrics.follow_publisher(lambda: self.unacknowledged)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Events of all streams that Kafka has not acknowledged."""
+        return 0 if self._producer is None else self._producer.unacknowledged
+
+    def begin(self) -> InFlight:
+        """Of a new stream."""
+        return InFlight(self._count)
+
+    async def send(
+        self, events: Sequence[events_pb2.InteractionEvent], flight: InFlight
+    ) -> tuple[int, Rejection] | None:
+        """Sends events in order until one is refused; returns its index, and why.
+
+        Raises EventLogError. If it is cancelled, sending stops at the next event.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._send, events, flight)
+
+    def close(self) -> None:
+        """Sends what waits, if that is possible in time."""
+        self._threads.shutdown(cancel_futures=True)
+        with self._connecting:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                producer.close(ROOM_TIMEOUT_S)
+            except EventLogError as error:
+                _log.warning("events_not_published", error=str(error))
+
+    def _send(
+        self, events: Sequence[events_pb2.InteractionEvent], flight: InFlight
+    ) -> tuple[int, Rejection] | None:
+        producer = self._connected()
+        for index, event in enumerate(events):
+            if flight.stopped or flight.failure is not None:
+                return None
+            if refused := _refused(event):
+                return index, refused
+            flight.begin()
+            try:
+                producer.send(INTERACTIONS, event.user_id, event, on_settled=flight.settle)
+            except EventLogError:
+                flight.withdraw()
+                # Perhaps the broker has forgotten it.
+                self._topic_exists = False
+                raise
+        return None
+
+    def _connected(self) -> EventProducer:
+        with self._connecting:
+            if self._producer is not None and self._topic_exists:
+                return self._producer
+            if time.monotonic() < self._unreachable_until_s:
+                raise BrokerUnavailable(f"no broker listens on {self._bootstrap_servers}")
+            try:
+                self._create_topic()
+                if self._producer is None:
+                    self._producer = EventProducer(
+                        self._bootstrap_servers, source=SOURCE, room_timeout_s=ROOM_TIMEOUT_S
+                    )
+            except EventLogError:
+                self._unreachable_until_s = time.monotonic() + RECONNECT_PAUSE_S
+                raise
+            return self._producer
+
+    def _create_topic(self) -> None:
+        with Admin(self._bootstrap_servers, timeout_s=ROOM_TIMEOUT_S) as admin:
+            admin.create_missing([topic for topic in TOPICS if topic.name == INTERACTIONS])
+        self._topic_exists = True
+
+
+def _refused(event: events_pb2.InteractionEvent) -> Rejection | None:
+    if refused := broken_event_rule(event) or order_to_forget(event):
+        return refused
+    size = event.ByteSize()
+    if size > INTERACTION_BYTES_MAX:
+        detail = f"{size} bytes; at most {INTERACTION_BYTES_MAX} are taken"
+        return Rejection(reason=Reason.TOO_LARGE, field="", detail=detail)
+    return None
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

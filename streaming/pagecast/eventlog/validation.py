@@ -1,0 +1,252 @@
+"""Step 2 of the life of an event: what a record must be before anything is done with it."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from protovalidate import EvaluationError, Validator
+
+from pagecast.eventlog.plain import plainly_valid
+from pagecast.eventlog.record import Record
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
+from pagecast.v1 import catalog_pb2, events_pb2
+
+INTERACTION_BYTES_MAX = 256 * 1024
+"""An impression of forty rows is 10 KB; a history must not be crowded out by one event."""
+
+CATALOG_BYTES_MAX = 512 * 1024
+"""An entity with sixteen content embeddings is half of it; every server holds every entity."""
+
+PROFILE_BYTES_MAX = 4 * 1024
+"""An id of 256 bytes, a language and two numbers."""
+
+PAGE_BYTES_MAX = 512 * 1024
+"""Forty rows of forty entities with the longest ids are 420 KB."""
+
+FUTURE_MS_MAX = 60 * 60 * 1000
+"""How far ahead a client's clock may be. It is no more than how late an event may be, so that one
+event from ahead does not make those that follow it too late."""
+
+BYTES_MAX = {
+    INTERACTIONS: INTERACTION_BYTES_MAX,
+    CATALOG: CATALOG_BYTES_MAX,
+    PROFILES: PROFILE_BYTES_MAX,
+    PAGES: PAGE_BYTES_MAX,
+}
+"""Bytes of a message, by topic."""
+
+DETAIL_CHARS_MAX = 512
+"""A detail is for people, in a header."""
+
+USER_ID_BYTES_MAX = 256
+"""As the protos say."""
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+class Reason(StrEnum):
+    """Why a record was refused."""
+
+    TOO_LARGE = "TOO_LARGE"
+    MALFORMED = "MALFORMED"
+    RULE_BROKEN = "RULE_BROKEN"
+    KEY_MISMATCH = "KEY_MISMATCH"
+    IN_THE_FUTURE = "IN_THE_FUTURE"
+    WRONG_PARTITION = "WRONG_PARTITION"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a record was refused, which field of it (empty: the whole), and what to mend."""
+
+    reason: Reason
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileErased:
+    """A record of the profile topic without a value: the profile of this user is to be erased."""
+
+    user_id: str
+
+
+_VALIDATOR: Final = Validator()
+"""One for the process: it compiles the rules of a message once, and is safe with threads."""
+
+
+def interaction_of(record: Record) -> events_pb2.InteractionEvent | Rejection:
+    """The event of a record of the interaction topic."""
+    event = _parsed(record, events_pb2.InteractionEvent)
+    if isinstance(event, Rejection):
+        return event
+    refused = broken_event_rule(event)
+    if refused is not None:
+        return refused
+    return event if record.key == event.user_id.encode() else _wrong_key("user_id")
+
+
+def catalog_change_of(record: Record) -> catalog_pb2.CatalogChange | Rejection:
+    """The change of a record of the catalog topic."""
+    change = _parsed(record, catalog_pb2.CatalogChange)
+    if isinstance(change, Rejection):
+        return change
+    if rejection := broken_rule(change):
+        return rejection
+    right = record.key == catalog_key(change).encode()
+    return change if right else _wrong_key("the id of what changes")
+
+
+def profile_change_of(record: Record) -> events_pb2.ProfileChange | ProfileErased | Rejection:
+    """The change of a record of the profile topic."""
+    if record.value is None and record.key:
+        return _erased(record.key)
+    change = _parsed(record, events_pb2.ProfileChange)
+    if isinstance(change, Rejection):
+        return change
+    if rejection := broken_rule(change):
+        return rejection
+    return change if record.key == change.user_id.encode() else _wrong_key("user_id")
+
+
+def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
+    """The page of a record of the topic of served pages.
+
+    Servers write them, so their proto has no rules of its own: what the join with impressions
+    relies on is asked for here.
+    """
+    page = _parsed(record, events_pb2.PageServed)
+    if isinstance(page, Rejection):
+        return page
+    refused = _broken_page(page)
+    if refused is not None:
+        return refused
+    return page if record.key == page.user_id.encode() else _wrong_key("user_id")
+
+
+def catalog_key(change: catalog_pb2.CatalogChange) -> str:
+    """The key under which a change is published: the id of the entity or row."""
+    match change.WhichOneof("change"):
+        case "upsert_entity":
+            return change.upsert_entity.entity_id
+        case "upsert_row":
+            return change.upsert_row.row_id
+        case "retire_entity_id":
+            return change.retire_entity_id
+        case _:
+            return change.retire_row_id
+
+
+def broken_event_rule(event: events_pb2.InteractionEvent) -> Rejection | None:
+    """What `broken_rule` says of an event, at a tenth of the price if nothing is wrong."""
+    if plainly_valid(event, time.time() + FUTURE_MS_MAX / 1000):
+        return None
+    return broken_rule(event)
+
+
+def broken_rule(message: Any) -> Rejection | None:
+    """The first rule of its .proto that a message breaks, or its time being in the future."""
+    try:
+        violations = _VALIDATOR.collect_violations(message, fail_fast=True)
+    except EvaluationError as error:
+        return _rejection(Reason.RULE_BROKEN, "", str(error))
+    if violations:
+        violation = violations[0].proto
+        path = () if violation.field is None else violation.field.elements
+        field = "".join(map(_path_element, path))[1:]
+        return _rejection(
+            Reason.RULE_BROKEN, field, f"{violation.message} (rule {violation.rule_id})"
+        )
+    return _in_the_future(message.occurred_at, "occurred_at")
+
+
+def order_to_forget(event: events_pb2.InteractionEvent) -> Rejection | None:
+    """Refuses, at the doors that clients publish through, an order that is not theirs to give."""
+    if not event.HasField("user_forgotten"):
+        return None
+    return _rejection(
+        Reason.RULE_BROKEN,
+        "user_forgotten",
+        "an erasure is ordered by ForgetUser or `pagecast forget`, which give a receipt",
+    )
+
+
+def _parsed(record: Record, message_type: type[AnyMessage]) -> AnyMessage | Rejection:
+    value = record.value
+    if not value:
+        return _rejection(Reason.MALFORMED, "", "the record has no value")
+    if len(value) > BYTES_MAX[record.topic]:
+        bytes_max = BYTES_MAX[record.topic]
+        return _rejection(
+            Reason.TOO_LARGE, "", f"{len(value)} bytes; at most {bytes_max} are taken"
+        )
+    try:
+        return message_type.FromString(value)
+    except DecodeError as error:
+        return _rejection(Reason.MALFORMED, "", str(error))
+
+
+def _erased(key: bytes) -> ProfileErased | Rejection:
+    try:
+        user_id = key.decode()
+    except UnicodeDecodeError:
+        user_id = ""
+    if not _is_id(user_id):
+        return _rejection(Reason.MALFORMED, "", "the record has no value, and its key is no user")
+    return ProfileErased(user_id=user_id)
+
+
+def _broken_page(page: events_pb2.PageServed) -> Rejection | None:
+    for field in ("page_id", "user_id"):
+        if not _is_id(getattr(page, field)):
+            return _rejection(
+                Reason.RULE_BROKEN, field, "must be an id of 1 to 256 bytes, no control characters"
+            )
+    if not page.HasField("requested_at") or page.requested_at.seconds < 0:
+        return _rejection(Reason.RULE_BROKEN, "requested_at", "must be set, and not before 1970")
+    for i, row in enumerate(page.rows):
+        if not _is_id(row.row_id):
+            return _rejection(Reason.RULE_BROKEN, f"rows[{i}].row_id", "must be the row's id")
+        if len(row.entity_log_probabilities) != len(row.entity_ids):
+            return _rejection(
+                Reason.RULE_BROKEN,
+                f"rows[{i}].entity_log_probabilities",
+                "must have one number for each of entity_ids",
+            )
+    return _in_the_future(page.requested_at, "requested_at")
+
+
+def _in_the_future(at: Any, field: str) -> Rejection | None:
+    """`at` is a valid timestamp: protovalidate refuses others of events."""
+    if at.seconds <= time.time() + FUTURE_MS_MAX / 1000:
+        return None
+    return _rejection(
+        Reason.IN_THE_FUTURE,
+        field,
+        f"{at.seconds} s since 1970 is more than {FUTURE_MS_MAX // 3_600_000} h ahead: correct the "
+        "client's clock",
+    )
+
+
+def _is_id(text: str) -> bool:
+    """The protos' rule of an id: 1 to 256 bytes, none of them a control character."""
+    if not 0 < len(text.encode()) <= USER_ID_BYTES_MAX:
+        return False
+    return text.isprintable() or not any(c < " " or c == "\x7f" for c in text)
+
+
+def _wrong_key(name: str) -> Rejection:
+    return _rejection(
+        Reason.KEY_MISMATCH, "", f"the record's key is not {name}: it must be, for its order"
+    )
+
+
+def _path_element(element: Any) -> str:
+    subscript = element.subscript
+    return f".{element.field_name}" + ("" if subscript is None else f"[{subscript.value}]")
+
+
+def _rejection(reason: Reason, field: str, detail: str) -> Rejection:
+    return Rejection(reason=reason, field=field, detail=detail[:DETAIL_CHARS_MAX])

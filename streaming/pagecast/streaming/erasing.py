@@ -1,0 +1,190 @@
+"""Forgetting a user: what an ingest worker does when it meets the order in the user's partition.
+
+The tombstone comes first and the receipt last. Killed anywhere in between, the worker meets the
+order again, because it is not committed, and does again what may be done again.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import structlog
+
+from pagecast.featurestore.erasures import Erasure, Erasures, Floors
+from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.tokens import FORGET
+from pagecast.streaming.failpoint import reach
+from pagecast.v1 import events_pb2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A `UserForgotten` event at its place in the log."""
+
+    receipt_id: str
+    user_id: str
+    topic_id: str
+    partition: int
+    offset: int
+    requested_at_ms: int
+
+    @classmethod
+    def of(cls, row: LoggedEvent) -> Self:
+        return cls(
+            receipt_id=row.token.event_id,
+            user_id=row.token.user_id,
+            topic_id=row.topic_id,
+            partition=row.partition,
+            offset=row.offset,
+            requested_at_ms=row.token.at_ms,
+        )
+
+
+def orders(rows: Iterable[LoggedEvent]) -> list[Order]:
+    """The orders among the rows, in their order."""
+    return [Order.of(row) for row in rows if row.token.marks & FORGET]
+
+
+def survivors(rows: Iterable[LoggedEvent], floors: Mapping[str, Floors]) -> list[LoggedEvent]:
+    """The rows that may be applied and logged: neither orders nor below their user's floor.
+
+    `floors` is what `Erasures.floors` returned after the orders among the rows were carried out.
+    """
+    return [
+        row for row in rows if not row.token.marks & FORGET and row.offset >= _floor(floors, row)
+    ]
+
+
+def is_forgotten(history: History, floors: Floors) -> bool:
+    """Whether a stored history ends below its user's floor: a late writer brought it back.
+
+    The order itself is no step, so a history that began after it has a greater version.
+    """
+    version = history.version
+    if version is None:
+        return False
+    return version.next_offset <= floors.get((version.topic_id, version.partition), 0)
+
+
+class Eraser:
+    """Erases users from the online store and the offline log. Everything may be repeated."""
+
+    def __init__(
+        self,
+        online: OnlineFeatures,
+        offline: OfflineLog,
+        erasures: Erasures,
+        *,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._online = online
+        self._offline = offline
+        self._erasures = erasures
+        self._clock_ms = clock_ms
+
+    def erase(self, order: Order) -> Erasure:
+        """Returns when nothing from before the order is in any store, and the receipt is written.
+
+        Drop what you hold of the user, and what of it waits to be written (`survivors`), before
+        you write again. An order that is complete has no second effect: not when it is replayed,
+        nor when a producer's retry brought it to another offset.
+        """
+        erasure = self._erasures.begin(
+            order.receipt_id,
+            order.user_id,
+            order.topic_id,
+            order.partition,
+            order.offset + 1,
+            order.requested_at_ms,
+        )
+        if erasure.completed_at_ms is not None:
+            return erasure
+        reach("tombstone")
+        # A profile from after the order stays: profiles are another topic, read in no order with
+        # this one, and have their own null record.
+        profile = self._online.read_profile(order.user_id)
+        if profile.occurred_at_ms <= order.requested_at_ms:
+            self._online.erase([order.user_id])
+        # What a worker that has lost the partition writes from here on is refused by the store.
+        self._online.delete_histories({order.user_id: _version(erasure)})
+        reach("erased online")
+        rows = self._offline.erase(
+            order.user_id, erasure.topic_id, erasure.partition, erasure.next_offset
+        )
+        reach("erased offline")
+        self._erasures.complete(order.receipt_id, rows, self._clock_ms())
+        log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
+        return self._erasures.receipt(order.receipt_id) or erasure
+
+    def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
+        """The served pages that may be logged: not made before an erasure of their user.
+
+        A page built on a history tells by its version; one built on none by its time, which is a
+        server's, as the order's is.
+        """
+        user_ids = {page.page.user_id for page in pages}
+        floors = self._erasures.floors(user_ids)
+        if not floors:
+            return list(pages)
+        since_ms = self._erasures.requested_at_ms(floors)
+        return [
+            page
+            for page in pages
+            if page.page.user_id not in floors
+            or _made_after(page.page, floors[page.page.user_id], since_ms[page.page.user_id])
+        ]
+
+    def sweep(self, user_ids: Collection[str], topic_id: str) -> int:
+        """Erases again what this worker may have brought back; returns of how many users.
+
+        Call it when a commit is refused (`Fenced`), with the users written since the last one:
+        the partition belonged to another worker by then, which may have forgotten one of them
+        between this one's look at the floors and its write.
+        """
+        found = self._erasures.floors(user_ids)
+        floors = {user_id: _of_log(topic_id, places) for user_id, places in found.items()}
+        histories = self._online.read_histories(list(floors)) if floors else {}
+        stale = {
+            user_id: history.version
+            for user_id, history in histories.items()
+            if history.version is not None and is_forgotten(history, floors[user_id])
+        }
+        # Refused where the new owner has written a newer history in the meantime.
+        self._online.delete_histories(stale)
+        rows = sum(
+            self._offline.erase(user_id, *place, next_offset)
+            for user_id, places in floors.items()
+            for place, next_offset in places.items()
+        )
+        if stale or rows:
+            log.warning("erased again after a late write", histories=len(stale), rows=rows)
+        return len(stale)
+
+
+def _floor(floors: Mapping[str, Floors], row: LoggedEvent) -> int:
+    places = floors.get(row.token.user_id)
+    return 0 if places is None else places.get((row.topic_id, row.partition), 0)
+
+
+def _made_after(page: events_pb2.PageServed, floors: Floors, since_ms: int) -> bool:
+    version = page.history_version
+    floor = floors.get((version.topic_id, version.partition))
+    if page.HasField("history_version") and floor is not None:
+        return version.next_offset > floor
+    return page.requested_at.ToMilliseconds() > since_ms
+
+
+def _of_log(topic_id: str, floors: Floors) -> Floors:
+    """Floors of another log say nothing about what was written from this one."""
+    return {place: floor for place, floor in floors.items() if place[0] == topic_id}
+
+
+def _version(erasure: Erasure) -> HistoryVersion:
+    return HistoryVersion(
+        topic_id=erasure.topic_id, partition=erasure.partition, next_offset=erasure.next_offset
+    )
