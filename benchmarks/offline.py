@@ -134,11 +134,14 @@ def main() -> None:
             lambda: f"{sum(len(h.steps) for _, h in histories_as_of(log, prompts)):,} steps",
         )
         write_pages(pages, options.pages)
-        report(
-            "`logged_page_tables`",
-            f"{options.pages:,} pages, {6 * options.pages:,} events",
-            lambda: f"{sum(len(t['entities'].combine_chunks().flatten()) for t in logged_page_tables(pages)):,} outcomes",  # noqa: E501
-        )
+        of = f"{options.pages:,} pages, {6 * options.pages:,} events"
+        report("`logged_page_tables`", of, lambda: f"{_outcomes(pages):,} outcomes")
+
+
+def _outcomes(log: OfflineLog) -> int:
+    return sum(
+        len(table["entities"].combine_chunks().flatten()) for table in logged_page_tables(log)
+    )
 
 
 if __name__ == "__main__":

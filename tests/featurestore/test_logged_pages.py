@@ -222,9 +222,7 @@ def test_pages_and_events_are_as_of_positions(tmp_path: Path) -> None:
     assert [one.page_id for one in logged_pages(log, after={("pages/1", 0): 1})] == ["p1"]
 
 
-def test_pages_are_joined_a_few_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_are_joined_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = OfflineLog(tmp_path)
     log.append_pages(
         [page(n, ["e1", "e2"], page_id=f"p{n // 2}", at_ms=START_MS + n) for n in range(9)]

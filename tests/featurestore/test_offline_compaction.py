@@ -1,6 +1,5 @@
 """Compaction: few files in the place of many, and the same rows."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -151,4 +150,4 @@ def test_a_reader_gives_up_after_so_many_listings(
 
 def test_compaction_of_nothing_is_nothing(tmp_path: Path) -> None:
     assert OfflineLog(tmp_path).compact() == Compacted(0, 0, 0, 0)
-    assert not os.listdir(tmp_path)
+    assert list(tmp_path.iterdir()) == []
