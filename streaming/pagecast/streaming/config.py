@@ -20,9 +20,9 @@ OFFLINE_FLUSH_MS = 1_000
 """How long events wait to be appended to the offline log: at little traffic, one part file a
 second and partition instead of one an event. They are in the online store at once."""
 
-RETRY_SECONDS_MAX = 60.0
-"""How long a store or a broker may be away before the worker gives up: a restart takes less, and
-who supervises the worker should learn of a longer one."""
+RETRY_SECONDS_MAX = 300.0
+"""How long a store or a broker may be away before the worker gives up: an outage of a minute must
+be waited for, and who supervises the worker should learn of a longer one."""
 
 
 class OnLogChange(StrEnum):
