@@ -120,13 +120,16 @@ def valkey_cluster(folder: Path, nodes: int = 2) -> Iterator[tuple[str, list[Val
     """The URL of a cluster without replicas, and its nodes; the slots are shared evenly."""
     with ExitStack() as stack:
         servers = []
-        for n in range(nodes):
+        # By default the nodes' own port is the clients' plus 10,000: there may be none.
+        buses = [str(free_port()) for _ in range(nodes)]
+        for n, bus in enumerate(buses):
             options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+            options += ("--cluster-port", bus)
             servers.append(stack.enter_context(valkey_server(folder / str(n), *options)))
         for n, server in enumerate(servers):
             first, last = _SLOTS * n // nodes, _SLOTS * (n + 1) // nodes - 1
             assert server.command("CLUSTER", "ADDSLOTSRANGE", str(first), str(last)) == "+OK"
-            meet = ("CLUSTER", "MEET", "127.0.0.1", str(servers[0].port))
+            meet = ("CLUSTER", "MEET", "127.0.0.1", str(servers[0].port), buses[0])
             assert server.command(*meet) == "+OK"
         deadline = time.monotonic() + START_S_MAX
         while not all("cluster_state:ok" in s.command("CLUSTER", "INFO") for s in servers):

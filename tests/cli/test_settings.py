@@ -1,9 +1,12 @@
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pagecast.cli.exits import ExitCode, InputError
-from pagecast.cli.settings import load_settings
+from pagecast.cli.settings import TriggersSettings, load_settings
+from pagecast.streaming.trigger_config import TriggersConfig
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +72,48 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text("state_dir = \n")
     with pytest.raises(InputError, match=r"pagecast\.toml is not TOML"):
         load_settings()
+
+
+def test_triggers_are_what_the_worker_says_unless_they_are_set(tmp_path: Path) -> None:
+    assert load_settings().triggers.given() == {}
+    (tmp_path / "pagecast.toml").write_text("[triggers]\nevents = 5000\ndrift = 0\n")
+    given = load_settings().triggers.given()
+    assert given == {"events": 5000, "drift": 0}
+    config = TriggersConfig(**given)
+    assert (config.events, config.drift) == (5000, 0)
+    assert config.schedule_hours == TriggersConfig().schedule_hours
+
+
+def test_triggers_can_be_set_by_the_names_the_worker_knows() -> None:
+    assert set(TriggersSettings.model_fields) == {field.name for field in fields(TriggersConfig)}
+
+
+def test_the_document_sets_triggers_that_exist(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [block] = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pagecast.toml").write_text(block)
+    config = TriggersConfig(**load_settings().triggers.given())
+    assert config.schedule_hours == 0
+    assert config.pause_minutes == 30
+
+
+def test_a_trigger_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text("[triggers]\nmoon = 1\n")
+    with pytest.raises(InputError, match=r"triggers\.moon"):
+        load_settings()
+
+
+def test_a_bad_online_store_url_is_refused_by_name_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAGECAST_ONLINE_STORE_URL", "redis://:secret@one,two")
+    with pytest.raises(InputError, match="online_store_url") as refused:
+        load_settings()
+    assert "redis+cluster://" in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_an_empty_online_store_url_is_sqlite_whatever_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text('online_store_url = "redis://store"\n')
+    assert load_settings().online_store_url == "redis://store"
+    assert load_settings(online_store_url="").online_store_url is None

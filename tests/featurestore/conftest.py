@@ -1,4 +1,4 @@
-"""Real databases: SQLite in a file, and a PostgreSQL server from a wheel."""
+"""Real databases and stores: SQLite in a file; PostgreSQL and Valkey servers from wheels."""
 
 import importlib.util
 import itertools
@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories_stores import ValkeyServer, valkey_server
 from hypothesis import settings
 
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.state import StatePaths
 
 # Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
 settings.register_profile("featurestore", deadline=None, max_examples=50)
@@ -25,6 +28,9 @@ settings.load_profile("featurestore")
 START_S_MAX = 30.0
 
 _databases = itertools.count()
+
+_VALKEY_DATABASES = 1000
+"""One a test; a server has 16 otherwise."""
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +93,35 @@ def sqlite_engine(tmp_path: Path) -> Iterator[sa.Engine]:
     migrate(made)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A server that all tests share; none of them stops it."""
+    folder = tmp_path_factory.mktemp("valkey")
+    with valkey_server(folder, "--databases", str(_VALKEY_DATABASES)) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "valkey"])
+def online_store_url(request: pytest.FixtureRequest) -> str | None:
+    """Of an empty online store; None is SQLite in the state directory."""
+    if request.param == "sqlite":
+        return None
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    return f"{server.url}/{next(_databases) % _VALKEY_DATABASES}"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StatePaths:
+    return StatePaths(root=tmp_path / "state")
+
+
+@pytest.fixture
+def online(paths: StatePaths, online_store_url: str | None) -> Iterator[OnlineFeatures]:
+    features = OnlineFeatures.open(paths, online_store_url)
+    yield features
+    features.close()
 
 
 def _wait_until_it_answers(url: str) -> None:

@@ -1,6 +1,7 @@
 """The feature repository as Feast's own commands see it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,33 @@ def test_the_yaml_says_what_we_build(tmp_path: Path) -> None:
     assert stated["online_store"]["type"] == built.online_store.type
     assert stated["online_store"]["path"] == built.online_store.path
     assert stated["entity_key_serialization_version"] == built.entity_key_serialization_version
+
+
+def test_the_yaml_shows_the_alternative_that_we_build(tmp_path: Path) -> None:
+    from pagecast.featurestore.definitions import repo_config
+    from pagecast.featurestore.state import StatePaths
+
+    text = (FEATURESTORE / "feature_store.yaml").read_text()
+    shown = re.search(r"  # type: (\S+)\n  # url: (\S+)\n", text)
+    assert shown is not None
+    built = repo_config(StatePaths(root=tmp_path), "redis://:secret@store")
+    assert shown[1] == built.online_store.type
+    assert shown[2] == "${PAGECAST_ONLINE_STORE_URL}"
+    assert built.online_store.url.get_secret_value() == "redis://:secret@store"
+    assert "secret" not in repr(built) + str(built.online_store)
+
+
+def test_every_view_can_be_erased(tmp_path: Path) -> None:
+    """`views` is what an erasure empties: it has to name them all."""
+    from dataclasses import fields
+
+    from feast import FeatureView
+
+    from pagecast.featurestore.definitions import Definitions
+
+    made = Definitions.of(tmp_path)
+    all_of_them = [getattr(made, field.name) for field in fields(made)]
+    assert made.views == [one for one in all_of_them if isinstance(one, FeatureView)]
 
 
 def test_feast_is_asked_to_ignore_the_package() -> None:

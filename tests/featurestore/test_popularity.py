@@ -98,7 +98,8 @@ def test_however_partitions_are_read_the_scores_are_the_same(
         while end < len(partition):
             begin = data.draw(st.integers(0, end))
             end = data.draw(st.integers(end + 1, len(partition)))
-            Popularity(other).add(partition[begin:end])
+            # A batch is grouped by user: not in the order of offsets.
+            Popularity(other).add(data.draw(st.permutations(partition[begin:end])))
     later_ms = NOW_MS + 5 * HALF_LIFE_MS
     scores = Popularity(one).scores(later_ms)
     assert Popularity(other).scores(later_ms) == pytest.approx(scores)

@@ -1,91 +1,88 @@
-"""Two processes write the histories of the same users at once, in any order."""
+"""What only a file can do to us."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from factories import START_MS, play
-from factories_featurestore import fold, version
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from factories_stores import stored_history, stored_version
 
-from pagecast.featurestore.history import History
+from pagecast.featurestore import packed_store
+from pagecast.featurestore.history import Profile
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
-
-def history_at(user_id: str, next_offset: int) -> History:
-    history = fold([play(user_id, "e", START_MS + next_offset)], History(user_id=user_id))
-    history.version = version(next_offset)
-    return history
+USER = "ada-of-the-search"
 
 
-def write_in_another_process(root: Path, commands: Connection) -> None:
-    """Writes what it is told: a list of (user id, next offset); answers with the refused."""
-    online = OnlineFeatures.open(StatePaths(root=root))
-    commands.send(None)
-    while (batch := commands.recv()) is not None:
-        commands.send([online.write_histories([history_at(*write)]) for write in batch])
-    online.close()
+@pytest.fixture
+def paths(tmp_path: Path) -> StatePaths:
+    return StatePaths(root=tmp_path / "state")
 
 
-class Writers:
-    """Two processes that opened the same new state directory at the same time."""
-
-    def __init__(self, root: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipes, self.processes = [], []
-        for _ in range(2):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=write_in_another_process, args=(root, theirs))
-            process.start()
-            self.pipes.append(ours)
-            self.processes.append(process)
-        for pipe in self.pipes:
-            assert pipe.poll(120), "a writer did not open the store"
-            pipe.recv()
-        self.online = OnlineFeatures.open(StatePaths(root=root))
-
-    def write(self, batches: Sequence[list[tuple[str, int]]]) -> list[list[list[str]]]:
-        for pipe, batch in zip(self.pipes, batches, strict=True):
-            pipe.send(batch)
-        return [pipe.recv() for pipe in self.pipes]
-
-    def stop(self) -> None:
-        for pipe in self.pipes:
-            pipe.send(None)
-        for process in self.processes:
-            process.join()
-        self.online.close()
+@pytest.fixture
+def online(paths: StatePaths) -> Iterator[OnlineFeatures]:
+    features = OnlineFeatures.open(paths)
+    yield features
+    features.close()
 
 
-@pytest.fixture(scope="module")
-def writers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writers]:
-    made = Writers(tmp_path_factory.mktemp("state"))
-    yield made
-    made.stop()
+def test_a_lost_file_is_made_anew(paths: StatePaths) -> None:
+    OnlineFeatures.open(paths).close()
+    paths.online_db.unlink()
+    again = OnlineFeatures.open(paths)
+    assert again.read_history("ada") is None
+    again.close()
 
 
-_writes = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 30)), max_size=12)
-_example = iter(range(1_000_000))
-
-
-@settings(max_examples=25)
-@given(batches=st.tuples(_writes, _writes))
-def test_whatever_the_interleaving_the_highest_offset_stays(
-    writers: Writers, batches: tuple[list[tuple[str, int]], list[tuple[str, int]]]
+def test_nothing_of_a_deleted_user_is_left_in_the_files(
+    online: OnlineFeatures, paths: StatePaths
 ) -> None:
-    example = next(_example)
-    named = [[(f"{user}-{example}", offset) for user, offset in batch] for batch in batches]
-    refused = writers.write(named)
-    highest: dict[str, int] = {}
-    for user_id, offset in [*named[0], *named[1]]:
-        highest[user_id] = max(offset, highest.get(user_id, 0))
-    stored = writers.online.read_histories(list(highest))
-    assert stored == {user_id: history_at(user_id, at) for user_id, at in highest.items()}
-    for batch, answers in zip(named, refused, strict=True):
-        for (user_id, offset), answer in zip(batch, answers, strict=True):
-            assert answer in ([], [user_id])
-            assert not (answer and offset == highest[user_id]), "the highest is never refused"
+    """Nor of what was there before: pages that were freed, and the write-ahead log."""
+    marks = []
+    for n in range(1, 5):
+        history = stored_history(USER, n, size=n * 5_000)
+        marks.append(bytes(history.recent_event_hashes[:32]))
+        online.write_histories([history])
+    online.write_profiles({USER: (Profile(language="xx-search"), stored_version(1))})
+    assert marks[-1] in contents(paths)
+    online.delete_histories({USER: stored_version(9)})
+    online.write_profiles({USER: (None, stored_version(2))})
+    left = contents(paths)
+    assert not [mark for mark in (*marks, USER.encode(), b"xx-search") if mark in left]
+
+
+def test_nothing_of_an_erased_user_is_left_in_the_files(
+    online: OnlineFeatures, paths: StatePaths
+) -> None:
+    online.write_histories([stored_history(USER, 1), stored_history("bob", 1)])
+    online.write_profiles({USER: (Profile(language="xx-search"), stored_version(1))})
+    online.erase([USER])
+    left = contents(paths)
+    assert USER.encode() not in left
+    assert b"xx-search" not in left
+    assert b"bob" in left
+
+
+def test_fences_do_not_stay_for_ever(
+    online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000_000_000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    online.delete_histories({f"u{n}": stored_version(5) for n in range(20)})
+    assert fences(online) == 20
+    clock[0] += packed_store.FENCE_S + 1
+    online.delete_histories({"ada": stored_version(5)})
+    assert fences(online) == 1
+
+
+def contents(paths: StatePaths) -> bytes:
+    files = sorted(paths.root.glob("online.db*"))
+    assert files
+    return b"".join(file.read_bytes() for file in files)
+
+
+def fences(online: OnlineFeatures) -> int:
+    store: Any = online._store
+    ((rows,),) = store._get_conn(online._config).execute("SELECT count(*) FROM pagecast_fences")
+    return int(rows)

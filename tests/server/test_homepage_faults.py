@@ -205,7 +205,7 @@ async def test_a_store_that_hangs_costs_the_history_but_not_the_deadline(
         answers.wait(20)
 
     async with house.serve() as served:
-        monkeypatch.setattr(OnlineFeatures, "read_history", hang)
+        monkeypatch.setattr(OnlineFeatures, "read_user", hang)
         pages = [await served.page("ada", timeout_s=1.5) for _ in range(4)]
         answers.set()
     assert {page.started.degraded_reason for page in pages} == {"FEATURE_STORE_UNAVAILABLE"}

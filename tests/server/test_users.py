@@ -21,13 +21,10 @@ class HangingStore(OnlineFeatures):
         self.answers = threading.Event()
         self.reads = 0
 
-    def read_history(self, user_id: str) -> History | None:
+    def read_user(self, user_id: str) -> tuple[History | None, Profile]:
         self.reads += 1
         assert self.answers.wait(20)
-        return None
-
-    def read_profile(self, user_id: str) -> Profile:
-        return Profile()
+        return None, Profile()
 
     def close(self) -> None:
         self.answers.set()

@@ -132,7 +132,7 @@ def stored(paths: StatePaths, users: Sequence[str] = ()) -> Stored:
             histories={u: pack(h) for u, h in online.read_histories(list(users)).items()},
             profiles={user: online.read_profile(user) for user in users},
             offline=[
-                (r.topic_id, r.partition, r.offset, r.event.SerializeToString(deterministic=True))
+                (r.topic_id, r.partition, r.offset, r.value)
                 for r in OfflineLog(paths.offline).read()
             ],
             popularity={

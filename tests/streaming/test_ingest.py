@@ -59,7 +59,7 @@ def test_an_event_becomes_a_step_a_row_of_the_offline_log_and_a_count(
         (Action.PLAY_FEATURE, "heat", START_MS, "tv")
     ]
     [row] = OfflineLog(paths.offline).read()
-    assert row.event == event
+    assert row.value == event.SerializeToString()
     assert history.version is not None
     assert history.version.topic_id == row.topic_id
     assert history.version.partition == row.partition

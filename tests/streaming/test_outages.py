@@ -52,7 +52,7 @@ def test_a_broker_that_hangs_for_seconds_costs_nothing_but_the_time(
         producer.flush()
         wait_until_ingested(bootstrap, settings.group, producer.acknowledged, 30)
     rows = OfflineLog(paths.offline).read()
-    assert sorted({row.event.event_id for row in rows}) == sorted(
+    assert sorted({row.token.event_id for row in rows}) == sorted(
         play("ann", f"film-{i}", START_MS + i * 3_600_000).event_id for i in range(100)
     )
 

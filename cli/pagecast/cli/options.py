@@ -28,6 +28,13 @@ DatabaseUrl = Annotated[
         show_default="SQLite in the state directory",
     ),
 ]
+OnlineStoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Redis or Valkey for histories and profiles (docs/stores.md).",
+        show_default="SQLite in the state directory",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, the last line of stdout.")
 ]

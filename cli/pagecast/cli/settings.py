@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pagecast.cli.exits import InputError
+from pagecast.featurestore.store_url import StoreUrl
 
 SETTINGS_FILE = "pagecast.toml"
 ENVIRONMENT_PREFIX = "PAGECAST_"
@@ -54,6 +55,32 @@ class IngestSettings(BaseModel):
     """TCP port of /metrics; 0 takes a free one."""
 
 
+class TriggersSettings(BaseModel):
+    """When a training is asked for; 0 switches a trigger off. Defaults and reasons are
+    `pagecast.streaming.trigger_config.TriggersConfig`'s, which checks the ranges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events: int | None = None
+    """So many events since the last request or model."""
+    new_entities: int | None = None
+    """So many entities that came to the catalog since then."""
+    drift: float | None = None
+    """So many bits between what people do now and what they did then."""
+    drift_window_hours: float | None = None
+    """How long a window that is compared is at least."""
+    drift_window_events: int | None = None
+    """Events a window has at least."""
+    schedule_hours: float | None = None
+    """So long since the last request or model."""
+    pause_minutes: float | None = None
+    """No two requests are closer to each other."""
+
+    def given(self) -> dict[str, float]:
+        """What was set, for `TriggersConfig`."""
+        return self.model_dump(exclude_none=True)
+
+
 class TrainSettings(BaseModel):
     """What `pagecast train` starts with."""
 
@@ -83,13 +110,24 @@ class Settings(BaseSettings):
     """The gRPC server, as `host:port`; unset means the local stack of `state_dir`."""
     database_url: str | None = None
     """Catalog and model registry, as SQLAlchemy names it; unset means SQLite in `state_dir`."""
+    online_store_url: str | None = None
+    """Redis or Valkey with histories and profiles; unset means SQLite in `state_dir`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
+    triggers: TriggersSettings = TriggersSettings()
     train: TrainSettings = TrainSettings()
+
+    @field_validator("online_store_url")
+    @classmethod
+    def _is_a_store_url(cls, url: str | None) -> str | None:
+        """An empty one, as an option, is SQLite whatever the file and the environment say."""
+        if url:
+            StoreUrl.parse(url)
+        return url or None
 
     @classmethod
     def settings_customise_sources(

@@ -32,12 +32,15 @@ def train_config(budget_minutes: float | None) -> TrainConfig:
 
 
 @contextmanager
-def training_source(paths: StatePaths, database_url: str | None) -> Iterator[Source]:
+def training_source(
+    paths: StatePaths, database_url: str | None, online_store_url: str | None
+) -> Iterator[Source]:
     """The feature store as the trainer reads it, with the profiles of the online store."""
-    online = OnlineFeatures.open(paths)
+    online = OnlineFeatures.open(paths, online_store_url)
 
     def read_profiles(user_ids: Sequence[str]) -> Mapping[str, Profile]:
-        return {user_id: online.read_profile(user_id) for user_id in user_ids}
+        profiles = online.read_profiles(user_ids)
+        return {user_id: profiles.get(user_id, Profile()) for user_id in user_ids}
 
     try:
         yield Source(paths=paths, database_url=database_url, read_profiles=read_profiles)

@@ -6,6 +6,7 @@ Feast reads this file's objects from `featurestore/feature_repo.py`, too, for `f
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from feast import Entity, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType
 from feast.repo_config import RegistryConfig
@@ -18,7 +19,7 @@ from pagecast.featurestore.state import StatePaths
 
 PROJECT = "pagecast"
 
-REDIS_STORE_TYPE = "pagecast.featurestore.redis_store.ConditionalRedisOnlineStore"
+REDIS_STORE_TYPE: Final = "pagecast.featurestore.redis_store.ConditionalRedisOnlineStore"
 """Its module is imported only where it is used: it needs the extra `redis`."""
 
 

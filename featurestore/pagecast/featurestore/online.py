@@ -62,12 +62,17 @@ class OnlineFeatures:
 
     def read_user(self, user_id: str) -> tuple[History | None, Profile]:
         """History and profile, as `read_history` and `read_profile`, in one round trip."""
-        views = (self._views.history, self._views.profile)
-        ((history, profile),) = self._store.read_packed(self._config, views, (user_id,))
+        history, profile = self.read_packed(user_id)
         return (
             None if history is None else unpack(user_id, history),
             Profile() if profile is None else unpack_profile(profile),
         )
+
+    def read_packed(self, user_id: str) -> tuple[bytes | None, bytes | None]:
+        """History and profile as they are stored (`packing`), in one round trip."""
+        views = (self._views.history, self._views.profile)
+        ((history, profile),) = self._store.read_packed(self._config, views, (user_id,))
+        return history, profile
 
     def read_history(self, user_id: str) -> History | None:
         """None for a stranger. Raises PackedHistoryError for a value that cannot be read."""

@@ -32,8 +32,11 @@ _KEY_PREFIX: Final = (
 )
 """Count of join keys, type and length of the one, itself, type of the value: format 3."""
 
-_BYTES_TAG: Final = 0x0A
+_BYTES_TAG: Final = b"\x0a"
 """Field 1, `bytes_val`, length-delimited."""
+
+_VARINT_BYTES_MAX: Final = 5
+"""Of a length: a message has less than 2 GB."""
 
 
 class PackedRow(NamedTuple):
@@ -93,7 +96,7 @@ def fence_of(view: str, user_id: str) -> bytes:
 
 def value_bytes(packed: bytes) -> bytes:
     """A packed value as Feast's serialised `Value`."""
-    length, head = len(packed), bytearray((_BYTES_TAG,))
+    length, head = len(packed), bytearray(_BYTES_TAG)
     while length > 0x7F:
         head.append(length & 0x7F | 0x80)
         length >>= 7
@@ -102,15 +105,12 @@ def value_bytes(packed: bytes) -> bytes:
 
 
 def packed_of(value: bytes) -> bytes:
-    """The inverse of `value_bytes`. Raises PackedHistoryError if the `Value` holds anything else."""
-    length = shift = 0
-    for position, byte in enumerate(value[1:6], start=1):
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    else:
-        raise PackedHistoryError("the stored value holds no bytes")
-    if value[0] != _BYTES_TAG or len(value) != position + 1 + length:
+    """The inverse of `value_bytes`. Raises PackedHistoryError for a `Value` of another kind."""
+    length, begin, byte = 0, 1, 0x80
+    while byte >= 0x80 and begin < min(len(value), 1 + _VARINT_BYTES_MAX):
+        byte = value[begin]
+        length |= (byte & 0x7F) << 7 * (begin - 1)
+        begin += 1
+    if value[:1] != _BYTES_TAG or byte >= 0x80 or len(value) != begin + length:
         raise PackedHistoryError("the stored value is not the one bytes field of a Value")
-    return value[position + 1 :]
+    return value[begin:]

@@ -49,11 +49,13 @@ class Popularity:
         """Adds one to the score of each entity counted, as of its moment.
 
         Counts and the positions they reach are one transaction: what a replay, or another worker,
-        brings again is left out by its offset. Within a partition events must be in order.
+        brings again is left out by its offset.
         """
         if not counted:
             return
-        ends = {event.partition: event.offset + 1 for event in counted}
+        ends: dict[tuple[str, int], int] = {}
+        for event in counted:
+            ends[event.partition] = max(event.offset + 1, ends.get(event.partition, 0))
         with exclusive(self._engine, Lock.POPULARITY) as connection:
             begins = {at: read_next_offset(connection, _CONSUMER, *at) for at in ends}
             fresh = [event for event in counted if event.offset >= begins[event.partition]]

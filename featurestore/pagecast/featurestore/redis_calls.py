@@ -12,7 +12,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from pagecast.featurestore.packed_store import (
-    FENCE_S,
     PACKED,
     PackedRow,
     entity_key,
@@ -38,7 +37,12 @@ class Fields(NamedTuple):
     @classmethod
     def of(cls, config: RepoConfig, view: FeatureView) -> "Fields":
         name = compute_versioned_name(view, config.registry.enable_online_feature_view_versioning)
-        return cls(_mmh3(f"{name}:{PACKED}"), f"_ts:{name}", f"_version:{name}")
+        return _fields(name)
+
+
+@cache
+def _fields(name: str) -> Fields:
+    return Fields(_mmh3(f"{name}:{PACKED}"), f"_ts:{name}", f"_version:{name}")
 
 
 class RowCalls:

@@ -4,23 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from redis import Redis
+from redis import Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
 from redis.retry import Retry
 
 from pagecast.featurestore.store_errors import OnlineStoreAway, OnlineStoreRefused
@@ -40,20 +26,24 @@ CLUSTER_ATTEMPTS_MAX: Final = 1
 who calls it knows whether it is worth it, and two loops of retries multiply."""
 
 _AWAY: Final = (
-    ConnectionError,
-    TimeoutError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ClusterDownError,
-    TryAgainError,
-    RedisClusterException,
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.RedisClusterException,
 )
 
 _AWAY_REPLIES: Final = ("MISCONF", "BUSY", "NOREPLICAS", "UNKILLABLE", "OOM", "READONLY")
 """First words of replies that the client has no class for, or not when a script meets them: a disk
 is full, a script runs too long, too few replicas, no memory, a failover."""
 
-_REFUSED: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
+_REFUSED: Final = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+)
 
 
 def connect(url: StoreUrl) -> RedisClient:
@@ -81,12 +71,19 @@ def connect(url: StoreUrl) -> RedisClient:
         return Redis(host=host, port=port, db=url.database, retry=retry, **options)
 
 
+_NO_CLUSTER: Final = "Cluster mode is not enabled"
+"""The client says so of a server that answers, in the exception for one that does not."""
+
+CLIENT_ERRORS: Final = (exceptions.RedisError, exceptions.RedisClusterException)
+"""Whatever the client raises."""
+
+
 @contextmanager
 def translated(url: StoreUrl) -> Iterator[None]:
     """Raises OnlineStoreAway or OnlineStoreRefused for what the client raises."""
     try:
         yield
-    except (RedisError, RedisClusterException) as error:
+    except CLIENT_ERRORS as error:
         raise translate(url, error) from error
 
 
@@ -96,8 +93,10 @@ def translate(url: StoreUrl, error: Exception) -> OnlineStoreAway | OnlineStoreR
     text = f"online store {url}: {error}"
     if any(isinstance(reason, _REFUSED) for reason in reasons):
         return OnlineStoreRefused(f"{text}; mend user and password in online_store_url")
+    if _NO_CLUSTER in str(error):
+        return OnlineStoreRefused(f"{text}; name a single server redis://")
     if isinstance(error, _AWAY) or str(error).startswith(_AWAY_REPLIES):
         return OnlineStoreAway(text)
-    if isinstance(error, ResponseError):
+    if isinstance(error, exceptions.ResponseError):
         return OnlineStoreRefused(f"{text}; is it another program's server or database?")
     return OnlineStoreRefused(text)

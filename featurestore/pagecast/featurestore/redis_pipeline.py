@@ -8,17 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from redis import Redis
+from redis import Redis, exceptions
 from redis.cluster import RedisCluster
-from redis.exceptions import (
-    AskError,
-    ConnectionError,
-    NoScriptError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
 
 from pagecast.featurestore.redis_client import RedisClient
 from pagecast.featurestore.redis_scripts import sha_of
@@ -71,7 +62,7 @@ def _by_node(client: RedisClient, calls: Sequence[Call]) -> list[tuple[Redis, Se
     for i, call in enumerate(calls):
         node = client.get_node_from_key(call.key)
         if node is None:
-            raise RedisClusterException("no node of the cluster has the slot of a key")
+            raise exceptions.RedisClusterException("no node of the cluster has the slot of a key")
         nodes[node.name] = node
         indices.setdefault(node.name, []).append(i)
     return [(client.get_redis_connection(nodes[name]), of) for name, of in indices.items()]
@@ -97,19 +88,21 @@ def _on_node(
 ) -> list[Any]:
     try:
         replies = _round_trip(node, commands)
-        if script is not None and any(isinstance(reply, NoScriptError) for reply in replies):
+        if script is not None and any(
+            isinstance(reply, exceptions.NoScriptError) for reply in replies
+        ):
             node.script_load(script)
             replies = _round_trip(node, commands)
-    except (ConnectionError, TimeoutError):
+    except (exceptions.ConnectionError, exceptions.TimeoutError):
         if isinstance(client, RedisCluster):
             # The next batch finds the node that has taken over, if there is one by then.
-            with suppress(RedisError, RedisClusterException):
+            with suppress(exceptions.RedisError, exceptions.RedisClusterException):
                 client.nodes_manager.initialize()
         raise
     for i, reply in enumerate(replies):
-        if isinstance(reply, AskError) and isinstance(client, RedisCluster):
+        if isinstance(reply, exceptions.AskError) and isinstance(client, RedisCluster):
             replies[i] = client.execute_command(*_anywhere(commands[i], script))
-        elif isinstance(reply, ResponseError):
+        elif isinstance(reply, exceptions.ResponseError):
             raise reply
     return replies
 

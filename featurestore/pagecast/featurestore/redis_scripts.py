@@ -13,10 +13,12 @@ _OFFSET_DIGITS: Final = 19
 """Of the greatest signed 64-bit number. Lua's numbers are doubles: offsets compare as text."""
 
 _REFUSE_OLDER: Final = """
-local stored = redis.call('HGET', KEYS[1], ARGV[1]) or redis.call('HGET', KEYS[2], ARGV[1])
-if stored and string.sub(stored, 20) == string.sub(ARGV[2], 20)
-        and string.sub(stored, 1, 19) > string.sub(ARGV[2], 1, 19) then
-    return 0
+for i = 1, 2 do
+    local held = redis.call('HGET', KEYS[i], ARGV[1])
+    if held and string.sub(held, 20) == string.sub(ARGV[2], 20)
+            and string.sub(held, 1, 19) > string.sub(ARGV[2], 1, 19) then
+        return 0
+    end
 end
 """
 """ARGV[1] is the version's field, ARGV[2] the version as `version_text` writes it."""

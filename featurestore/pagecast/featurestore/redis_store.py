@@ -24,7 +24,13 @@ from pagecast.featurestore.definitions import REDIS_STORE_TYPE
 from pagecast.featurestore.feast_rows import OnlineRow, packed_rows
 from pagecast.featurestore.packed_store import FENCE_S, PackedRow, entity_key, packed_of
 from pagecast.featurestore.redis_calls import Fields, RowCalls
-from pagecast.featurestore.redis_client import RedisClient, connect, translated
+from pagecast.featurestore.redis_client import (
+    CLIENT_ERRORS,
+    RedisClient,
+    connect,
+    translate,
+    translated,
+)
 from pagecast.featurestore.redis_pipeline import Call, run, run_script
 from pagecast.featurestore.store_url import StoreUrl
 
@@ -47,6 +53,7 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self._client: RedisClient | None = None
         self._connecting = threading.Lock()
 
     def read_packed(
@@ -55,15 +62,18 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
         """For each user, the value of each view; None if there is none. One call a user."""
         fields = tuple(Fields.of(config, view).value for view in views)
         project = config.project.encode()
+        client = self._get_client(config.online_store)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
             keys = [entity_key(user) + project for user in user_ids[begin : begin + READ_USERS_MAX]]
-            with self._client_of(config) as client:
-                if len(keys) == 1:  # a pipeline costs more
+            try:
+                if len(keys) == 1:  # a pipeline costs more, and so would `_client_of`
                     replies = [client.execute_command("HMGET", keys[0], *fields)]
                 else:
                     replies = run(client, "HMGET", [Call(key, (key, *fields)) for key in keys])
+            except CLIENT_ERRORS as error:
+                raise translate(self._where, error) from error
             for values in replies:
-                yield tuple(None if value is None else packed_of(value) for value in values)
+                yield tuple([None if value is None else packed_of(value) for value in values])
 
     def write_packed(
         self, config: RepoConfig, view: FeatureView, rows: Sequence[PackedRow]
@@ -142,7 +152,7 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
             yield client
 
     def _get_client(self, online_store_config: ConditionalRedisOnlineStoreConfig) -> RedisClient:
-        client: RedisClient | None = self._client
+        client = self._client
         if client is None:
             with self._connecting:
                 self._where = StoreUrl.parse(online_store_config.url.get_secret_value())

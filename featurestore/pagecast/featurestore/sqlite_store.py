@@ -56,7 +56,7 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
     ) -> Iterator[tuple[bytes | None, ...]]:
         """For each user, the value of each view; None if there is none."""
-        tables = [_table_name(config, view) for view in views]
+        tables = tuple(_table_name(config, view) for view in views)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
             keys = [entity_key(user_id) for user_id in user_ids[begin : begin + READ_USERS_MAX]]
             found: dict[tuple[bytes, int], bytes] = {}
@@ -193,7 +193,7 @@ def _parameters(view: FeatureView, row: PackedRow) -> dict[str, object]:
         "fence": fence_of(view.name, row.user_id),
         "feature": PACKED,
         "value": None if row.value is None else value_bytes(row.value),
-        "event_ts": moment.replace(tzinfo=None).isoformat(" "),
+        "event_ts": moment.replace(tzinfo=None),  # Feast has registered how it is stored
         "topic_id": row.version.topic_id,
         "partition": row.version.partition,
         "next_offset": row.version.next_offset,

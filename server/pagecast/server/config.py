@@ -17,6 +17,9 @@ class ServerConfig:
     database_url: str = ""
     """SQLAlchemy URL of catalog, popularity and registry; empty: SQLite in `state`."""
 
+    online_store_url: str = ""
+    """Redis or Valkey with histories and profiles; empty: SQLite in `state`."""
+
     bootstrap_servers: str = ""
     """Kafka to report served pages to, `host:port[,host:port]`; empty: they are not reported."""
 

@@ -48,7 +48,7 @@ class Resources:
         Raises what the stores raise if they cannot be opened; then nothing stays open.
         """
         with ExitStack() as stack:
-            users = Users(OnlineFeatures.open(config.state))
+            users = Users(OnlineFeatures.open(config.state, config.online_store_url or None))
             stack.callback(users.close)
             engine = connect(config.database_url or config.state.database_url)
             stack.callback(engine.dispose)

@@ -85,6 +85,5 @@ class Users:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     def _read(self, user_id: str) -> User:
-        return User(
-            history=self._store.read_history(user_id), profile=self._store.read_profile(user_id)
-        )
+        history, profile = self._store.read_user(user_id)
+        return User(history=history, profile=profile)

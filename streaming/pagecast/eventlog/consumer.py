@@ -107,14 +107,7 @@ class EventConsumer:
         if self._unchecked or idle_s >= LOG_CHECK_INTERVAL_S:
             self._check_logs()
         fetched, self._unchecked = self._unchecked, []
-        ids, positions = self._topic_ids, self._positions
-        records = []
-        for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched):
-            records.append(
-                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
-            )
-            positions[topic, partition] = offset + 1
-        return records
+        return self._records(fetched)
 
     def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Commits the next offset to read, by (topic, partition).
@@ -233,6 +226,17 @@ class EventConsumer:
         self._begin_epoch()
         # Buffers, positions and the fetch session belong to the log that is gone.
         self._disconnect()
+
+    def _records(self, fetched: list[Any]) -> list[Record]:
+        """What the client has fetched as records; the positions are after them."""
+        ids, positions = self._topic_ids, self._positions
+        records = []
+        for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched):
+            records.append(
+                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
+            )
+            positions[topic, partition] = offset + 1
+        return records
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

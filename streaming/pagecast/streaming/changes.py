@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.validation import ProfileErased
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.history import HistoryVersion, Profile
 from pagecast.featurestore.online import OnlineFeatures
@@ -23,11 +24,13 @@ class ChangeWriter:
         if changes:
             self._catalog.apply([(_place(record), change) for record, change in changes])
 
-    def write_profiles(self, changes: Sequence[tuple[Record, events_pb2.ProfileChange]]) -> None:
+    def write_profiles(
+        self, changes: Sequence[tuple[Record, events_pb2.ProfileChange | ProfileErased]]
+    ) -> None:
         """Returns when the newest profile of each user, in the order of the log, is stored."""
-        newest: dict[str, tuple[Profile, HistoryVersion]] = {
+        newest: dict[str, tuple[Profile | None, HistoryVersion]] = {
             change.user_id: (
-                profile_of(change),
+                None if isinstance(change, ProfileErased) else profile_of(change),
                 HistoryVersion(
                     topic_id=record.topic_id,
                     partition=record.partition,

@@ -1,16 +1,20 @@
 """What an ingest worker is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.trigger_config import TriggersConfig
 
 GROUP = "pagecast-ingest"
 """The consumer group of the workers, unless another is named."""
 
-BATCH_RECORDS_MAX = 2_000
-"""Records of one poll. Larger batches are hardly faster and hold up a rebalance."""
+BATCH_RECORDS_MAX = 10_000
+"""Records of one poll: half a second's work. What a batch costs beside its events (two writes, a
+transaction, a question to the broker) no longer shows then; a larger one holds up a rebalance."""
 
 OFFLINE_FLUSH_MS = 1_000
 """How long events wait to be appended to the offline log: at little traffic, one part file a
@@ -38,12 +42,20 @@ class IngestConfig:
     """Kafka, as host:port, several separated by commas."""
     paths: StatePaths
     """Where the online store and the offline log are."""
+    kafka_client: KafkaClient = KafkaClient.KAFKA_PYTHON
+    """What reads Kafka; `confluent` needs the extra `fast-kafka`."""
     database_url: str | None = None
     """Catalog and popularity; SQLite in `paths` if None."""
+    online_store_url: str | None = None
+    """Redis or Valkey with histories and profiles; SQLite in `paths` if None."""
     group: str = GROUP
     """Consumer group; its members share the partitions."""
     on_log_change: OnLogChange = OnLogChange.STOP
     """What to do when the log began again."""
+    fold: FoldConfig = DEFAULT_FOLD
+    """How events become steps; training must use the same."""
+    triggers: TriggersConfig = field(default_factory=TriggersConfig)
+    """When to ask for a training."""
     batch_records_max: int = BATCH_RECORDS_MAX
     """Records of one poll."""
     poll_ms: int = 100

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from pagecast.featurestore.history import History
 
-HISTORIES_HELD_MAX = 4096
-"""A full history takes about 100 KB of memory here: 400 MB at worst. It must be more than a batch
+HISTORIES_HELD_MAX = 16_384
+"""A full history takes about 30 KB of memory here: 500 MB at worst. It must be more than a batch
 has users, or every batch would read again what the one before has dropped."""
 
 

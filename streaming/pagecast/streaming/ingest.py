@@ -7,22 +7,24 @@ docs/architecture.md.
 import signal
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import structlog
 from prometheus_client import start_http_server
 
 from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.clients import open_consumer
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
 from pagecast.eventlog.validation import (
-    AnyMessage,
     Reason,
     Rejection,
     catalog_change_of,
@@ -35,6 +37,7 @@ from pagecast.featurestore.tokens import FORGET, token_of
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.config import IngestConfig, OnLogChange
 from pagecast.streaming.deadletter import send_dead_letters
+from pagecast.streaming.erasing import Eraser, Order
 from pagecast.streaming.interactions import InteractionWriter
 from pagecast.streaming.metrics import (
     CONSUMER_LAG_RECORDS,
@@ -43,9 +46,16 @@ from pagecast.streaming.metrics import (
 )
 from pagecast.streaming.retry import TRANSIENT, retrying
 from pagecast.streaming.stores import Stores
+from pagecast.streaming.triggers import Triggers
 from pagecast.streaming.uncommitted import Uncommitted
 
+Parsed = TypeVar("Parsed")
+
 TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
+
+TRIGGERS_IDLE_S = 10.0
+"""How often a worker without events looks whether it is time for a training: schedules are in
+hours."""
 
 log = structlog.get_logger(__name__)
 
@@ -116,11 +126,12 @@ class _Loop:
         )
         self._consumer: EventConsumer = exits.enter_context(
             self._retrying(
-                EventConsumer,
+                open_consumer,
                 bootstrap,
                 config.group,
                 TOPICS_INGESTED,
                 session_timeout_ms=config.session_timeout_ms,
+                client=config.kafka_client,
             )
         )
         self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
@@ -129,6 +140,8 @@ class _Loop:
         )
         self._eraser = Eraser(self._stores.online, self._stores.offline, self._stores.erasures)
         self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
+        self._triggers = Triggers(self._stores.engine, config.triggers)
+        self._looked_s = time.monotonic()
         self._topic_id = ""
 
     def run(self, on_ready: Callable[[IngestReady], None] | None) -> None:
@@ -143,16 +156,18 @@ class _Loop:
                     on_ready = None
             if records:
                 self._retrying(self._ingest, records)
-            if self._uncommitted.is_due():
+            idle_s = time.monotonic() - self._looked_s
+            if self._uncommitted.is_due() or idle_s >= TRIGGERS_IDLE_S:
                 self._retrying(self._commit)
         with suppress(*TRANSIENT):
             self._commit()
 
     def _begin_epoch(self) -> int:
         """Forgets everything that was held: the partitions, or the log, are other ones."""
-        self._interactions.forget()
-        logged = self._stores.offline.positions()
-        self._uncommitted.begin_epoch(logged)
+        self._abandon()
+        offline = self._stores.offline
+        logged = offline.positions()
+        self._uncommitted.begin_epoch({**logged, **offline.page_positions()})
         known = {topic_id for topic_id, _ in logged} | ({self._topic_id} - {""})
         self._topic_id = self._consumer.topic_ids[INTERACTIONS]
         if known and self._topic_id not in known:
@@ -164,6 +179,13 @@ class _Loop:
                 )
             log.warning("histories begin anew from another log", topic_id=self._topic_id)
         return self._consumer.epoch
+
+    def _abandon(self) -> None:
+        """What was written and not committed is another worker's business now."""
+        self._interactions.forget()
+        # That one may have forgotten a user between this one's look and its write.
+        if self._uncommitted.users and self._topic_id:
+            self._eraser.sweep(self._uncommitted.users, self._topic_id)
 
     def _poll(self) -> list[Record]:
         return self._consumer.poll(self._config.batch_records_max, self._config.poll_ms)
@@ -190,10 +212,10 @@ class _Loop:
             EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
 
     def _valid(
-        self, records: Sequence[Record], parse: Callable[[Record], AnyMessage | Rejection]
-    ) -> list[tuple[Record, AnyMessage]]:
+        self, records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection]
+    ) -> list[tuple[Record, Parsed]]:
         """Parses the records of a topic; what is refused is in the dead letters on return."""
-        valid: list[tuple[Record, AnyMessage]] = []
+        valid: list[tuple[Record, Parsed]] = []
         refused: list[tuple[Record, Rejection]] = []
         for record in records:
             parsed = parse(record)
@@ -218,28 +240,31 @@ class _Loop:
         An order to forget splits the batch: what is before it takes its way, is erased, and then
         comes what is after it.
         """
+        valid = self._valid(records, interaction_of)
         events = [
             LoggedEvent(
-                record.topic_id, record.partition, record.offset, token_of(event), record.value
+                record.topic_id,
+                record.partition,
+                record.offset,
+                token_of(event),
+                record.value or b"",
             )
-            for record, event in self._valid(records, interaction_of)
+            for record, event in valid
         ]
         kept: list[LoggedEvent] = []
+        misplaced: list[LoggedEvent] = []
         begin = 0
-        for at, event in enumerate(events):
-            if event.token.marks & FORGET:
-                kept = self._erase(event, kept + self._write(events[begin:at]))
-                begin = at + 1
-        return kept + self._write(events[begin:])
-
-    def _write(self, events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-        if not events:
-            return []
-        written = self._interactions.write(events)
-        send_dead_letters(
-            self._producer, [(_record(event), _MISPLACED) for event in written.misplaced]
-        )
-        return written.kept
+        orders = [at for at, event in enumerate(events) if event.token.marks & FORGET]
+        for at in (*orders, len(events)):
+            if begin < at:
+                written = self._interactions.write(events[begin:at])
+                kept += written.kept
+                misplaced += written.misplaced
+            if at < len(events):
+                kept = self._erase(events[at], kept)
+            begin = at + 1
+        self._refuse_misplaced(misplaced, [record for record, _ in valid])
+        return kept
 
     def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
         """Erases a user everywhere; returns what of the batch so far is still to be kept."""
@@ -249,14 +274,27 @@ class _Loop:
         self._eraser.erase(order)
         return [row for row in kept if row.token.user_id != order.user_id]
 
+    def _refuse_misplaced(
+        self, misplaced: Sequence[LoggedEvent], records: Sequence[Record]
+    ) -> None:
+        places = {(event.partition, event.offset) for event in misplaced}
+        refused = [record for record in records if (record.partition, record.offset) in places]
+        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
+
     def _commit(self) -> None:
         """Steps 6b and 7."""
+        # Counted by offset, like popularity: a repetition is harmless.
+        self._triggers.observe(self._uncommitted.rows, _now_ms())
+        self._looked_s = time.monotonic()
         try:
             self._uncommitted.commit(self._consumer)
         except Fenced as error:
             # The next poll joins the group again, and reads again what was not committed.
             log.warning("not committed", reason=str(error))
+            self._abandon()
             self._uncommitted.begin_epoch({})
+            return
+        self._triggers.publish(self._producer, _now_ms())
         for (topic, partition), records in self._consumer.lag().items():
             CONSUMER_LAG_RECORDS.labels(topic=topic, partition=str(partition)).set(records)
 
@@ -267,6 +305,10 @@ _MISPLACED = Rejection(
     detail="the user's events are in another partition: let every producer choose partitions by "
     "the same hash of the key (murmur2, as Kafka's own client does)",
 )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _serve_metrics(config: IngestConfig, exits: ExitStack) -> int | None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
@@ -22,6 +23,7 @@ class Stores:
     offline: OfflineLog
     catalog: Catalog
     popularity: Popularity
+    erasures: Erasures
     engine: sa.Engine
 
     @classmethod
@@ -32,10 +34,11 @@ class Stores:
         try:
             migrate(engine)
             return cls(
-                online=OnlineFeatures.open(paths),
+                online=OnlineFeatures.open(paths, config.online_store_url),
                 offline=OfflineLog(paths.offline),
                 catalog=Catalog(engine),
                 popularity=Popularity(engine),
+                erasures=Erasures(engine),
                 engine=engine,
             )
         except BaseException:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,19 @@ def test_only_the_last_lines_of_a_long_log_are_shown(tmp_path: Path) -> None:
     lines = log_tail(log).splitlines()
     assert len(lines) == LOG_TAIL_LINES
     assert lines[-1] == "line 99999"
+
+
+def test_a_child_learns_from_its_environment_what_a_command_line_would_show(
+    tmp_path: Path,
+) -> None:
+    said = replace(
+        spec(tmp_path, "ingest"),
+        environment={"PAGECAST_ONLINE_STORE_URL": "redis://:secret@one,two"},
+    )
+    assert "secret" not in repr(said)
+    child = Child(said)
+    with pytest.raises(ChildEndedError) as ended:
+        child.wait_ready()
+    child.stop()
+    assert "online_store_url" in ended.value.details
+    assert "secret" not in ended.value.details

@@ -61,3 +61,15 @@ def test_a_fresh_stack_removes_what_was_there_but_never_under_another(tmp_path: 
     with LocalStack(config=config(tmp_path, fresh=True)):
         assert not (tmp_path / "online.db").exists()
         assert not (tmp_path / "bundles" / "old").exists()
+
+
+def test_a_stack_is_what_its_configuration_says_and_not_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGECAST_ONLINE_STORE_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("PAGECAST_DATABASE_URL", "sqlite:////nowhere/at/all.db")
+    with LocalStack(config=config(tmp_path)) as stack:
+        stack.start_broker()
+        stack.start_ingest()
+        assert (tmp_path / "online.db").exists()
+        assert (tmp_path / "pagecast.db").exists()

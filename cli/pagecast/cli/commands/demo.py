@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pagecast.cli.commands.up import CHECK_SECONDS
-from pagecast.cli.options import AsJson, BootstrapServers, StateDir
+from pagecast.cli.options import AsJson, BootstrapServers, OnlineStoreUrl, StateDir
 
 if TYPE_CHECKING:
     from pagecast.cli.output import Output
@@ -26,6 +26,7 @@ def demo(
     ] = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
+    online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Real data, a real broker, a real model: pages change because an event arrived."""
@@ -39,6 +40,8 @@ def demo(
     settings = load_settings(
         state_dir=state_dir,
         bootstrap_servers=bootstrap_servers,
+        # Never the file's or the environment's: it would write its people beside yours.
+        online_store_url=online_store_url or "",
         train={"budget_minutes": budget_minutes},
     )
     configure_logging(settings, level="error")
@@ -51,6 +54,7 @@ def demo(
     stack_config = StackConfig(
         paths=StatePaths(root=settings.state_dir / DEMO_FOLDER),
         bootstrap_servers=settings.bootstrap_servers,
+        online_store_url=settings.online_store_url,
         allow_client_clock=True,
         fresh=True,
     )

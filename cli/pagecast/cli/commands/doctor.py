@@ -2,7 +2,14 @@
 
 import typer
 
-from pagecast.cli.options import AsJson, BootstrapServers, DatabaseUrl, ServerAddress, StateDir
+from pagecast.cli.options import (
+    AsJson,
+    BootstrapServers,
+    DatabaseUrl,
+    OnlineStoreUrl,
+    ServerAddress,
+    StateDir,
+)
 
 
 def doctor(
@@ -10,6 +17,7 @@ def doctor(
     server: ServerAddress = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Looks at versions, ports, broker, stores, registry, model and disk; exits 1 if one is broken.
@@ -30,6 +38,7 @@ def doctor(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
         server_address=server,
     )

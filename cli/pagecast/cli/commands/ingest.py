@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, ReadyFile, StateDir
+from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
 
 
 class LogChange(StrEnum):
@@ -32,6 +32,7 @@ def ingest(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     ready_file: ReadyFile = None,
 ) -> None:
     """Turns events into histories and changes into the catalog until Ctrl-C; several share it."""
@@ -42,6 +43,7 @@ def ingest(
     from pagecast.cli.stack.ready import announce
     from pagecast.eventlog.errors import BrokerUnavailable
     from pagecast.featurestore.state import StatePaths
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.streaming.config import IngestConfig, OnLogChange
     from pagecast.streaming.ingest import IngestReady, LogReplaced, run_worker
 
@@ -49,6 +51,7 @@ def ingest(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
         ingest=section,
     )
@@ -57,6 +60,7 @@ def ingest(
         bootstrap_servers=find_broker(settings),
         paths=StatePaths(root=settings.state_dir).create(),
         database_url=settings.database_url,
+        online_store_url=settings.online_store_url,
         group=settings.ingest.group,
         on_log_change=OnLogChange(settings.ingest.on_log_change),
         metrics_port=settings.ingest.metrics_port,
@@ -67,7 +71,7 @@ def ingest(
 
     try:
         run_worker(config, ready)
-    except LogReplaced as error:
+    except (LogReplaced, OnlineStoreRefused) as error:
         raise CommandError(str(error)) from error
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error

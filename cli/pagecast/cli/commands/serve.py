@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, ReadyFile, StateDir
+from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
 
 if TYPE_CHECKING:
     from pagecast.cli.settings import Settings
@@ -32,12 +32,15 @@ def serve(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
+    from pagecast.cli.exits import CommandError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.server.app import Listening
     from pagecast.server.main import run
 
@@ -51,6 +54,7 @@ def serve(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
         serve=section,
     )
@@ -60,7 +64,10 @@ def serve(
         facts = {"address": listening.target, "metrics_port": listening.metrics_port}
         announce(ready_file, facts)
 
-    run(_server_config(settings), ready)
+    try:
+        run(_server_config(settings), ready)
+    except OnlineStoreRefused as error:
+        raise CommandError(str(error)) from error
 
 
 def _server_config(settings: "Settings") -> "ServerConfig":
@@ -74,6 +81,7 @@ def _server_config(settings: "Settings") -> "ServerConfig":
         return ServerConfig(
             state=StatePaths(root=settings.state_dir).create(),
             database_url=settings.database_url or "",
+            online_store_url=settings.online_store_url or "",
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
             **settings.serve.model_dump(),
         )

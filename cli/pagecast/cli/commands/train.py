@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pagecast.cli.options import AsJson, DatabaseUrl, StateDir
+from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
 
 if TYPE_CHECKING:
     from pagecast.cli.output import Output
@@ -40,6 +40,7 @@ def train(
     ] = Promotion.FIRST,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Trains a model on the feature store, exports it and registers it as the challenger.
@@ -60,6 +61,7 @@ def train(
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
+        online_store_url=online_store_url,
         train={"budget_minutes": budget_minutes},
     )
     configure_logging(settings, level="warning")
@@ -67,7 +69,7 @@ def train(
     try:
         until = positions_before_last(paths, hold_out) if hold_out else None
         with (
-            training_source(paths, settings.database_url) as source,
+            training_source(paths, settings.database_url, settings.online_store_url) as source,
             training_bar(output.console) as bar,
         ):
             config = train_config(settings.train.budget_minutes)

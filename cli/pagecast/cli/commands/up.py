@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import AsJson, BootstrapServers, DatabaseUrl, StateDir
+from pagecast.cli.options import AsJson, BootstrapServers, DatabaseUrl, OnlineStoreUrl, StateDir
 
 CHECK_SECONDS = 0.25
 """How soon the end of a process is noticed."""
@@ -21,6 +21,7 @@ def up(
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
+    online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Runs broker, ingest worker and server until Ctrl-C; stops them all."""
@@ -33,7 +34,10 @@ def up(
     from pagecast.featurestore.state import StatePaths
 
     settings = load_settings(
-        state_dir=state_dir, database_url=database_url, bootstrap_servers=bootstrap_servers
+        state_dir=state_dir,
+        database_url=database_url,
+        online_store_url=online_store_url,
+        bootstrap_servers=bootstrap_servers,
     )
     configure_logging(settings, level="warning")
     output = Output(as_json=as_json)
@@ -41,6 +45,7 @@ def up(
         paths=StatePaths(root=settings.state_dir),
         bootstrap_servers=settings.bootstrap_servers,
         database_url=settings.database_url,
+        online_store_url=settings.online_store_url,
         server_port=ANY_PORT if port is None else port,
         allow_client_clock=allow_client_clock,
     )

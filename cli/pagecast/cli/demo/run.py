@@ -127,7 +127,7 @@ def _model(
 ) -> tuple[str, QualityReport]:
     """Trains on the first slice, evaluates on the next; returns the champion's version."""
     paths = stack.config.paths
-    with training_source(paths, stack.config.database_url) as source:
+    with training_source(paths, stack.config.database_url, stack.config.online_store_url) as source:
         heading(console, 4, "A first model from the feature store, on the CPU")
         trained = learn(console, source, config.budget_minutes)
         console.print("  then the rest of the timeline happens")

@@ -1,6 +1,8 @@
 """The stores, the registry and the champion's bundle. Nothing is created by looking."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pagecast.cli.doctor.finding import Finding, broken, note, ok
@@ -19,7 +21,7 @@ def look_at_stores(settings: Settings) -> Iterator[Finding]:
         yield note("database", f"none in {paths.root} yet", "`pagecast up` makes it")
     else:
         yield from _database(settings)
-    yield _online_store(paths)
+    yield _online_store(settings, paths)
     yield _offline_log(paths)
 
 
@@ -68,20 +70,30 @@ def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
     return ok("model", f"champion {champion.version} loads and answers as when it was exported")
 
 
-def _online_store(paths: StatePaths) -> Finding:
-    if not paths.online_db.exists():
+def _online_store(settings: Settings, paths: StatePaths) -> Finding:
+    url = settings.online_store_url
+    if url is None and not paths.online_db.exists():
         return note("online store", f"none in {paths.root} yet", "`pagecast up` makes it")
     from pagecast.featurestore.online import OnlineFeatures
+    from pagecast.featurestore.store_errors import OnlineStoreAway
+    from pagecast.featurestore.store_url import StoreUrl
 
+    where = str(paths.online_db) if url is None else str(StoreUrl.parse(url))
     try:
-        features = OnlineFeatures.open(paths)
-        try:
-            features.read_history("doctor")
-        finally:
-            features.close()
+        with TemporaryDirectory() as elsewhere:
+            # Feast's registry is made where it leaves no trace.
+            root = paths.root if url is None else Path(elsewhere)
+            features = OnlineFeatures.open(StatePaths(root=root), url)
+            try:
+                features.read_user("doctor")
+            finally:
+                features.close()
+    except OnlineStoreAway as error:
+        return broken("online store", str(error), "start it, or mend online_store_url")
     except Exception as error:
-        return broken("online store", f"{paths.online_db}: {error}", ANOTHER_FOLDER)
-    return ok("online store", f"{paths.online_db} answers")
+        remedy = ANOTHER_FOLDER if url is None else "mend online_store_url, or unset it for SQLite"
+        return broken("online store", f"{where}: {error}", remedy)
+    return ok("online store", f"{where} answers")
 
 
 def _offline_log(paths: StatePaths) -> Finding:

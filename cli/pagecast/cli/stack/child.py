@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class ChildSpec:
     """After `pagecast`."""
     log: Path
     ready_file: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """On top of ours; what may not stand on a command line."""
     ready_seconds_max: float = 60.0
     """Imports of Feast and onnxruntime take seconds of CPU on a busy machine."""
     stop_seconds_max: float = 15.0
@@ -57,6 +59,7 @@ class Child:
             self._process = subprocess.Popen(
                 dies_with_parent([*command, "--ready-file", str(spec.ready_file)]),
                 stdin=subprocess.DEVNULL,
+                env=os.environ | spec.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C reaches only the parent, which stops its children in order.

@@ -26,6 +26,8 @@ class StackConfig:
     """A Kafka to use; None starts the embedded broker."""
     database_url: str | None = None
     """Catalog and registry; None is SQLite in `paths`."""
+    online_store_url: str | None = None
+    """Redis or Valkey with histories and profiles; None is SQLite in `paths`."""
     server_port: int = ANY_PORT
     """TCP port of the RPCs."""
     allow_client_clock: bool = False
@@ -121,12 +123,19 @@ class LocalStack:
         paths = self.config.paths
         common = ["--state-dir", str(paths.root), "--metrics-port", "0"]
         common += ["--bootstrap-servers", self.record.bootstrap_servers]
-        if self.config.database_url is not None:
-            common += ["--database-url", self.config.database_url]
+        # Said even if empty: a stack is what its configuration says, not what the environment or
+        # pagecast.toml would make of it.
+        common += ["--database-url", self.config.database_url or ""]
+        environment = {}
+        if self.config.online_store_url is None:
+            common += ["--online-store-url", ""]
+        else:  # it may hold a password, and everybody can read a command line
+            environment["PAGECAST_ONLINE_STORE_URL"] = self.config.online_store_url
         child = Child(
             ChildSpec(
                 name=command,
                 arguments=[command, *common, *arguments],
+                environment=environment,
                 log=self._log(command),
                 ready_file=paths.run / f"{command}.json",
             )

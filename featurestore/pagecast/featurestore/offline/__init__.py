@@ -7,7 +7,7 @@ there, and readers keep one row a key (topic id, partition, offset).
 """
 
 from pagecast.featurestore.offline.compaction import Compacted
-from pagecast.featurestore.offline.log import OfflineLog
+from pagecast.featurestore.offline.log import OfflineLog, UserLog
 from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffsets
 from pagecast.featurestore.offline.schema import UnknownSchema
 
@@ -18,4 +18,5 @@ __all__ = [
     "NextOffsets",
     "OfflineLog",
     "UnknownSchema",
+    "UserLog",
 ]

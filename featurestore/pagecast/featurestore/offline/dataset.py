@@ -214,7 +214,10 @@ class Dataset:
 
     def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         """The rows of each (partition, day), days in order, rows in the order of their offsets."""
-        topic, (partition, offset) = codes(table["topic_id"]), (table[n].to_numpy() for n in KEY[1:])
+        topic, (partition, offset) = (
+            codes(table["topic_id"]),
+            (table[n].to_numpy() for n in KEY[1:]),
+        )
         day = table[self.schema.day_of].cast(pa.int64()).to_numpy() // MS_A_DAY
         order = np.lexsort((offset, day, partition, topic))
         group = np.stack([topic[order], partition[order], day[order]])

@@ -1,7 +1,10 @@
 """The offline log of a state directory: events and served pages."""
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +27,17 @@ from pagecast.featurestore.offline.schema import KEY
 from pagecast.featurestore.tokens import Token
 
 ROWS_AT_ONCE = 50_000
-"""Events that `by_user` makes tokens of at once, and any number of one user: some 50 MB."""
+"""Events that `by_user` makes tokens of at once, beside all those of the last user: some 50 MB."""
 
-UserEvents = tuple[str, str, list[tuple[int, Token]]]
-"""(topic id, user id, [(offset, token), ...] in the order of the log)."""
+
+class UserLog(NamedTuple):
+    """What a partition of the log holds of one user, ready to be folded."""
+
+    topic_id: str
+    user_id: str
+    partition: int
+    events: list[tuple[int, Token]]
+    """(offset, token), in the order of their offsets."""
 
 
 class OfflineLog:
@@ -77,10 +87,11 @@ class OfflineLog:
 
     def by_user(
         self, *, until: NextOffsets | None = None, user_ids: Sequence[str] | None = None
-    ) -> Iterator[UserEvents]:
-        """Each user's events of each log, ready to be folded: users in order of (topic id, id).
+    ) -> Iterator[UserLog]:
+        """Each user's events of each log, in order of (topic id, partition, user id).
 
-        `user_ids` None is all users. A log that began again began every history again.
+        `user_ids` None is all users. A log that began again began every history again, so a user
+        may come more than once.
         """
         where = None if user_ids is None else pc.field("user_id").isin(pa.array(user_ids))
         table = self.events.scan(TOKEN_COLUMNS, until=until, where=where)
@@ -120,22 +131,23 @@ class OfflineLog:
         return erase(self.events, mine & ~after) + erase(self.pages, mine & ~made_after)
 
 
-def _by_user(table: pa.Table) -> Iterator[UserEvents]:
+def _by_user(table: pa.Table) -> Iterator[UserLog]:
     topic_N, user_N = codes(table["topic_id"]), codes(table["user_id"])
+    partition_N = table["partition"].to_numpy()
     # Stable: the rows of a user stay in the order of the key.
-    order_N = np.lexsort((user_N, topic_N))
-    owner_N = (topic_N * (user_N.max() + 1) + user_N)[order_N]
-    starts = np.flatnonzero(np.diff(owner_N, prepend=-1))
-    ends = np.append(starts[1:], len(owner_N))
+    order_N = np.lexsort((user_N, partition_N, topic_N))
+    owner = np.stack([topic_N, partition_N, user_N])[:, order_N]
+    changes = (owner[:, 1:] != owner[:, :-1]).any(axis=0)
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist(), len(table)]
     begin = 0
-    while begin < len(starts):
-        end = int(np.searchsorted(ends, starts[begin] + ROWS_AT_ONCE, side="right"))
-        end = max(end, begin + 1)
-        rows = table.take(pa.array(order_N[starts[begin] : ends[end - 1]]))
-        topics, offsets = rows["topic_id"].to_pylist(), rows[KEY[-1]].to_pylist()
-        tokens = tokens_of(rows)
-        for user in range(begin, end):
-            mine = slice(starts[user] - starts[begin], ends[user] - starts[begin])
-            events = list(zip(offsets[mine], tokens[mine], strict=True))
-            yield topics[mine.start], events[0][1].user_id, events
+    while begin < len(starts) - 1:
+        end = max(begin + 1, bisect_right(starts, starts[begin] + ROWS_AT_ONCE) - 1)
+        first = starts[begin]
+        rows = table.take(pa.array(order_N[first : starts[end]]))
+        topics, partitions, offsets = (rows[name].to_pylist() for name in KEY)
+        events = list(zip(offsets, tokens_of(rows), strict=True))
+        for start, stop in itertools.pairwise(starts[begin : end + 1]):
+            mine = events[start - first : stop - first]
+            at = start - first
+            yield UserLog(topics[at], mine[0][1].user_id, partitions[at], mine)
         begin = end

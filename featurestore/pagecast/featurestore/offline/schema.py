@@ -79,4 +79,3 @@ class Schema:
 
     def only(self, columns: tuple[str, ...]) -> pa.Schema:
         return pa.schema([self.columns.field(name) for name in columns])
-

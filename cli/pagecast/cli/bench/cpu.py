@@ -1,0 +1,25 @@
+"""CPU time of a process, and which cores it may use."""
+
+import os
+from pathlib import Path
+
+_USER_TICKS, _SYSTEM_TICKS = 11, 12
+"""Fields of /proc/PID/stat after the name, of the whole process with all its threads."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a running process, in steps of a hundredth of a second (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measured_core() -> int:
+    """The core that what is measured has for itself: the last this process may use."""
+    return max(os.sched_getaffinity(0))
+
+
+def other_cores() -> set[int]:
+    """The cores of all the rest; the same one where there is only one."""
+    cores = os.sched_getaffinity(0)
+    return cores - {max(cores)} or cores

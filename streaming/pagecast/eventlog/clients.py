@@ -1,0 +1,43 @@
+"""Which Kafka client reads the event log: the one place that chooses."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS, EventConsumer
+from pagecast.eventlog.errors import EventLogError
+
+
+class KafkaClient(StrEnum):
+    """The clients there are; they do the same."""
+
+    KAFKA_PYTHON = "kafka-python"
+    """Pure Python: installs everywhere."""
+    CONFLUENT = "confluent"
+    """librdkafka, which takes a fraction of the CPU: the extra `fast-kafka`."""
+
+
+def open_consumer(
+    bootstrap: str,
+    group: str | None,
+    topics: Collection[str],
+    *,
+    session_timeout_ms: int = SESSION_TIMEOUT_MS,
+    client: KafkaClient = KafkaClient.KAFKA_PYTHON,
+) -> EventConsumer:
+    """A consumer on this client. Raises what `EventConsumer` does.
+
+    EventLogError if the client is not installed.
+    """
+    kind = _fast_consumer() if client is KafkaClient.CONFLUENT else EventConsumer
+    return kind(bootstrap, group, topics, session_timeout_ms=session_timeout_ms)
+
+
+def _fast_consumer() -> type[EventConsumer]:
+    try:
+        from pagecast.eventlog.fast import FastConsumer
+    except ImportError as error:
+        raise EventLogError(
+            "confluent-kafka is not installed: pip install 'pagecast[fast-kafka]', "
+            "or choose the client kafka-python"
+        ) from error
+    return FastConsumer
