@@ -76,7 +76,7 @@ class TriggersSettings(BaseModel):
     pause_minutes: float | None = None
     """No two requests are closer to each other."""
 
-    def given(self) -> dict[str, float]:
+    def given(self) -> dict[str, Any]:
         """What was set, for `TriggersConfig`."""
         return self.model_dump(exclude_none=True)
 
