@@ -219,7 +219,8 @@ def _with_entities(pages: pa.Table, outcomes: pa.Table) -> pa.Table:
     columns = [outcomes[name].combine_chunks() for name in OUTCOME_COLUMNS]
     fields = TABLE_SCHEMA.field("entities").type.value_type
     entities = pa.StructArray.from_arrays(
-        [column.cast(f.type) for column, f in zip(columns, fields, strict=True)], fields=list(fields)
+        [column.cast(f.type) for column, f in zip(columns, fields, strict=True)],
+        fields=list(fields),
     )
     lists = pa.ListArray.from_arrays(pa.array(ends), entities)
     table = pages.select([*_HEAD, "page"]).append_column("entities", lists)

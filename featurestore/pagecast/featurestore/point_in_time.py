@@ -84,9 +84,7 @@ def _cuts(
         done = length
 
 
-def _folded(
-    history: History, user: UserLog, places: Iterable[int], fold: FoldConfig
-) -> History:
+def _folded(history: History, user: UserLog, places: Iterable[int], fold: FoldConfig) -> History:
     begin(history, user.topic_id, user.partition)
     for place in places:
         offset, token = user.events[place]

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pagecast.v1 import events_pb2
 
@@ -125,7 +126,7 @@ class _Session:
     def _interest(self) -> list[events_pb2.InteractionEvent]:
         """What follows a look at some rows."""
         entity_id, draw = self._entity(), self._chance.random()
-        at = {"entity_id": entity_id, "placement": self._placement()}
+        at: dict[str, Any] = {"entity_id": entity_id, "placement": self._placement()}
         if draw < 0.20:
             return []
         if draw < 0.26:
@@ -143,12 +144,12 @@ class _Session:
             events += self._watching(at)
         return events
 
-    def _watching(self, at: dict[str, object]) -> list[events_pb2.InteractionEvent]:
+    def _watching(self, at: dict[str, Any]) -> list[events_pb2.InteractionEvent]:
         events = []
         entity_id, position_s = str(at["entity_id"]), 0
         parts = self._chance.choice((1, 1, 1, 2, 3))
         for part in range(parts):
-            play = events_pb2.Play(kind=events_pb2.PLAY_KIND_FEATURE, **at)  # type: ignore[arg-type]
+            play = events_pb2.Play(kind=events_pb2.PLAY_KIND_FEATURE, **at)
             events.append(self._event(10, play=play))
             watched_s = self._chance.randint(30, 2400)
             position_s += watched_s
@@ -165,14 +166,14 @@ class _Session:
             events.append(self._event(15, rate=rate))
         return events
 
-    def _event(self, seconds: int, **action: object) -> events_pb2.InteractionEvent:
+    def _event(self, seconds: int, **action: Any) -> events_pb2.InteractionEvent:
         """An action that took about so long."""
         self._now_ms += int(seconds * 1000 * self._chance.uniform(0.5, 1.5))
         event = events_pb2.InteractionEvent(
             event_id=_event_id(self._now_ms, self._chance.getrandbits(74)),
             user_id=self._user_id,
             context=self._context,
-            **action,  # type: ignore[arg-type]
+            **action,
         )
         event.occurred_at.FromMilliseconds(self._now_ms)
         return event

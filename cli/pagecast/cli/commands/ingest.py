@@ -43,6 +43,7 @@ def ingest(
     from pagecast.cli.stack.ready import announce
     from pagecast.eventlog.errors import BrokerUnavailable
     from pagecast.featurestore.state import StatePaths
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.streaming.config import IngestConfig, OnLogChange
     from pagecast.streaming.ingest import IngestReady, LogReplaced, run_worker
 
@@ -70,7 +71,7 @@ def ingest(
 
     try:
         run_worker(config, ready)
-    except LogReplaced as error:
+    except (LogReplaced, OnlineStoreRefused) as error:
         raise CommandError(str(error)) from error
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error

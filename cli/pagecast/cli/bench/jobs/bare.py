@@ -7,6 +7,7 @@ given: the fetch wait, read_committed.
 import json
 import os
 import sys
+from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -19,7 +20,7 @@ POLL_MS = 100
 
 
 def main() -> None:
-    """Reads from the given offsets on; writes {"events", "cpu_seconds"} as JSON.
+    """Reads from the given offsets on; writes {"events", "cpu_seconds"} to the file `result`.
 
     Settings: bootstrap_servers; from: next offset by partition; events: how many to read;
     uncounted: how many of them are read before the clock starts; batch_records_max.
@@ -47,7 +48,7 @@ def main() -> None:
             begin, begin_seconds = events, _cpu_seconds()
     measured = {"events": events - begin, "cpu_seconds": _cpu_seconds() - begin_seconds}
     consumer.close(autocommit=False, timeout_ms=1000)
-    sys.stdout.write(json.dumps(measured) + "\n")
+    Path(settings["result"]).write_text(json.dumps(measured))
 
 
 def _cpu_seconds() -> float:

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import redis
-from pagecast.v1.events_pb2 import InteractionEvent
 from quixstreams import Application, State, message_context
 from quixstreams.sinks import BaseSink
 from quixstreams.utils.json import dumps
+
+from pagecast.v1.events_pb2 import InteractionEvent
 
 STEPS_MAX = 512
 """As many as the worker keeps."""
@@ -68,7 +69,7 @@ class Done(NamedTuple):
 def fold(value: bytes, state: State) -> Done:
     """Folds the event into the history of the message's key."""
     event = InteractionEvent.FromString(value)
-    action = event.WhichOneof("action")
+    action = event.WhichOneof("action") or "impression"
     if action == "impression":
         return Done(event, value, None)
     history = state.get("history") or {"ids": [], "steps": []}
@@ -130,7 +131,7 @@ def _step(event: InteractionEvent, action: str) -> Step:
 def append(value: bytes, state: State) -> Done:
     """Appends the event's step to the history of the message's key."""
     event = InteractionEvent.FromString(value)
-    action = event.WhichOneof("action")
+    action = event.WhichOneof("action") or "impression"
     if action == "impression":
         return Done(event, value, None)
     history = state.get_bytes("history") or _HEAD.pack(0, 0, 0)
@@ -152,7 +153,7 @@ def append(value: bytes, state: State) -> Done:
     return Done(event, value, history)
 
 
-class Stores(BaseSink):
+class Stores(BaseSink):  # type: ignore[misc]
     """Online: the newest history of each user. Offline: a Parquet file a checkpoint."""
 
     def __init__(self, url: str, offline: Path) -> None:
@@ -170,9 +171,9 @@ class Stores(BaseSink):
         self,
         value: Done,
         key: bytes,
-        timestamp: int,
-        headers: Any,
-        topic: str,
+        timestamp: int,  # noqa: ARG002 - the library passes them by name
+        headers: Any,  # noqa: ARG002
+        topic: str,  # noqa: ARG002
         partition: int,
         offset: int,
     ) -> None:

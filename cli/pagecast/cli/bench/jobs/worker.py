@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from pagecast.eventlog.clients import KafkaClient
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.ingest import IngestReady, run_worker
@@ -15,9 +16,10 @@ from pagecast.streaming.ingest import IngestReady, run_worker
 
 def config_of(settings: dict[str, Any]) -> IngestConfig:
     """`paths` is the state directory's root; the rest are fields of `IngestConfig`."""
-    settings = dict(settings)
-    settings.pop("ready_file", None)
-    return IngestConfig(**{**settings, "paths": StatePaths(root=Path(settings["paths"])).create()})
+    fields = {name: value for name, value in settings.items() if name != "ready_file"}
+    fields["paths"] = StatePaths(root=Path(settings["paths"])).create()
+    fields["kafka_client"] = KafkaClient(settings["kafka_client"])
+    return IngestConfig(**fields)
 
 
 def main() -> None:

@@ -1,0 +1,58 @@
+"""Which throughput stands beside which, and what it should reach."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pagecast.cli.bench.rows import Row
+
+BARE = "bare"
+WORKER = "worker"
+
+REACH_OF_BARE = 1 / 3
+"""The goal is a half."""
+
+REACH_OF_QUIX = 3.0
+"""The goal is five."""
+
+REACH_OF_CONFLUENT = 1.5
+"""Above it confluent-kafka is worth an extra."""
+
+
+class _Comparison(NamedTuple):
+    ours: str
+    theirs: str
+    what: str
+    beside: str
+    reach: float | None
+
+
+_EVENTS = "events per CPU-second, Kafka to {} and offline log"
+
+_COMPARISONS = (
+    _Comparison(
+        WORKER, BARE, _EVENTS.format("Valkey"), "kafka-python that polls and parses", REACH_OF_BARE
+    ),
+    _Comparison(
+        WORKER, "quix", _EVENTS.format("Valkey"), "Quix Streams, the same job", REACH_OF_QUIX
+    ),
+    _Comparison(
+        WORKER, "quix-append", _EVENTS.format("Valkey"), "Quix Streams that only appends", None
+    ),
+    _Comparison(
+        "confluent",
+        WORKER,
+        _EVENTS.format("Valkey") + ", confluent-kafka",
+        "the worker with kafka-python",
+        REACH_OF_CONFLUENT,
+    ),
+    _Comparison("sqlite", WORKER, _EVENTS.format("SQLite"), "the worker with Valkey", None),
+)
+
+
+def throughput_rows(rounds: Mapping[str, Sequence[float]]) -> list[Row]:
+    """Rows of the systems that were measured, by name: events per CPU-second, round by round."""
+    return [
+        Row.of_rounds(at.what, at.beside, rounds[at.ours], rounds[at.theirs], reach=at.reach)
+        for at in _COMPARISONS
+        if at.ours in rounds and at.theirs in rounds
+    ]
