@@ -143,5 +143,5 @@ def test_a_gap_that_means_nothing_is_refused(gap: str, tmp_path: Path) -> None:
 
 def test_a_trigger_that_cannot_work_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text("[triggers]\ndrift = 2\n")
-    with pytest.raises(InputError, match="triggers.*drift"):
+    with pytest.raises(InputError, match=r"triggers.*drift"):
         load_settings().triggers.config()

@@ -1,15 +1,11 @@
 """`pagecast ingest`: an ingest worker."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
-
-if TYPE_CHECKING:
-    from pagecast.cli.settings import Settings
-    from pagecast.streaming.trigger_config import TriggersConfig
 
 
 class LogChange(StrEnum):
@@ -70,7 +66,6 @@ def ingest(
         fold=settings.fold.config(),
         triggers=settings.triggers.config(),
         metrics_port=settings.ingest.metrics_port,
-        triggers=_triggers(settings),
     )
 
     def ready(worker: IngestReady) -> None:
@@ -82,14 +77,3 @@ def ingest(
         raise CommandError(str(error)) from error
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error
-
-
-def _triggers(settings: "Settings") -> "TriggersConfig":
-    """Raises InputError."""
-    from pagecast.cli.exits import InputError
-    from pagecast.streaming.trigger_config import TriggersConfig
-
-    try:
-        return TriggersConfig(**settings.triggers.given())
-    except ValueError as error:
-        raise InputError(f"section [triggers]: {error}") from error
