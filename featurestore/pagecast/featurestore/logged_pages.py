@@ -45,7 +45,7 @@ WINDOW_MS = 30 * 60 * 1000
 """How long after a page was asked for something belongs to it: a session's end by convention."""
 
 PAGES_AT_ONCE = 10_000
-"""Pages whose entities are in memory together: a million if a hundred of each were seen."""
+"""Pages whose entities are in memory together: a million entities of pages of a hundred."""
 
 _HEAD = ("page_id", "user_id", "requested_at", "model_version", "arm")
 
@@ -170,10 +170,8 @@ def logged_page_tables(
             last = int(number_P[min(begin + PAGES_AT_ONCE, len(pages)) - 1])
             end = int(np.searchsorted(number_P, last, side="right"))
             some, numbers = pages.slice(begin, end - begin), number_P[begin:end]
-            first = int(numbers[0])
-            touched = join.touched(first, last)
-            served = served_entities(some["page"].to_pylist(), numbers.tolist(), touched)
-            found = join.outcomes(served, first, last, window_ms)
+            served = served_entities(some["page"].to_pylist(), numbers)
+            found = join.outcomes(served, int(numbers[0]), last, window_ms)
             yield _with_entities(some, found)
             begin = end
 

@@ -5,14 +5,16 @@ entity, where pyarrow's knows one key and needs sorted input. Nothing here depen
 rows: there are booleans, sums over distinct stops, and the newest by (time, event id).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pagecast.featurestore.steps import Action
-from pagecast.featurestore.tokens import STOP, milliseconds
+from pagecast.featurestore.tokens import STOP
 from pagecast.v1 import events_pb2
 
 EVENT_COLUMNS = (
@@ -49,15 +51,14 @@ FROM impressions JOIN numbers USING (page_id, user_id);
 """
 """Events of served pages, by the page's number."""
 
-_TOUCHED = """
-SELECT number, list(DISTINCT entity_id) AS entity_ids FROM (
-    SELECT number, entity_id FROM acts UNION ALL SELECT number, entity_id FROM seen)
-WHERE number BETWEEN $first AND $last GROUP BY number
-"""
-
 _OUTCOMES = f"""
 WITH act AS (SELECT * FROM acts WHERE number BETWEEN $first AND $last),
 sight AS (SELECT * FROM seen WHERE number BETWEEN $first AND $last),
+touched AS (SELECT number, entity_id FROM act UNION SELECT number, entity_id FROM sight),
+place AS (
+    SELECT * FROM served SEMI JOIN touched USING (number, entity_id)
+    QUALIFY row_number() OVER (
+        PARTITION BY number, entity_id ORDER BY record, row_position, entity_position) = 1),
 sighted AS (
     SELECT DISTINCT number, entity_id FROM sight JOIN place USING (number, entity_id)
     WHERE at_ms BETWEEN requested_ms AND requested_ms + $window),
@@ -130,22 +131,18 @@ class PageJoin:
         for name in ("events", "impressions", "numbers"):
             self._database.unregister(name)
 
-    def touched(self, first: int, last: int) -> dict[int, set[str]]:
-        """The entities that events name, by the numbers of pages from `first` to `last`."""
-        found = self._database.execute(_TOUCHED, {"first": first, "last": last}).fetchall()
-        return {number: set(entity_ids) for number, entity_ids in found}
-
     def outcomes(self, served: pa.Table, first: int, last: int, window_ms: int) -> pa.Table:
         """`record` and OUTCOME_COLUMNS for the pages with the numbers `first` to `last`.
 
-        `served` is what `served_entities` makes.
+        `served` has a row an entity: `number`, `record`, `requested_ms`, `row_id`, `row_position`,
+        `entity_position`, `entity_id`.
         """
-        self._database.register("place", served)
+        self._database.register("served", served)
         try:
             bounds = {"first": first, "last": last, "window": window_ms}
             return self._database.execute(_OUTCOMES, bounds).to_arrow_table()
         finally:
-            self._database.unregister("place")
+            self._database.unregister("served")
 
     def close(self) -> None:
         self._database.close()
@@ -171,43 +168,32 @@ def impressions_of(events: pa.Table) -> pa.Table:
     )
 
 
-def served_entities(
-    pages: Sequence[bytes], numbers: Iterable[int], touched: Mapping[int, set[str]]
-) -> pa.Table:
-    """Where each touched entity was placed first, in the order of records and places.
-
-    `numbers` are those of the records' pages. Records count from 0. Touched entities that are
-    found are taken out of `touched`.
-    """
-    places: list[tuple[int, int, int, str, int, int, str]] = []
+def served_entities(pages: Sequence[bytes], numbers: Iterable[int]) -> pa.Table:
+    """Explodes served pages: `PageJoin.outcomes` says which columns. Records count from 0."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("row_id", "entity_id")}
+    lengths, row_positions, records, moments, of_page = [], [], [], [], []
     for record, (value, number) in enumerate(zip(pages, numbers, strict=True)):
-        wanted = touched.get(number)
-        if not wanted:
-            continue
         page = events_pb2.PageServed.FromString(value)
-        requested_ms = milliseconds(page.requested_at)
-        for row_position, row in enumerate(page.rows):
-            # Most rows were never scrolled to.
-            if wanted.isdisjoint(row.entity_ids):
-                continue
-            for position, entity_id in enumerate(row.entity_ids):
-                if entity_id in wanted:
-                    wanted.remove(entity_id)
-                    of_row = (number, record, requested_ms, row.row_id, row_position)
-                    places.append((*of_row, position, entity_id))
-    columns = list(zip(*places, strict=True)) or [()] * len(_PLACE.names)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, _PLACE.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=_PLACE)
-
-
-_PLACE = pa.schema(
-    [
-        ("number", pa.int64()),
-        ("record", pa.int64()),
-        ("requested_ms", pa.int64()),
-        ("row_id", pa.string()),
-        ("row_position", pa.int32()),
-        ("entity_position", pa.int32()),
-        ("entity_id", pa.string()),
-    ]
-)
+        requested_ms = page.requested_at.ToMilliseconds()
+        for position, row in enumerate(page.rows):
+            columns["entity_id"].extend(row.entity_ids)
+            columns["row_id"].append(row.row_id)
+            lengths.append(len(row.entity_ids))
+            row_positions.append(position)
+            records.append(record)
+            moments.append(requested_ms)
+            of_page.append(number)
+    length_R = np.array(lengths, np.int64)
+    each = np.repeat(np.arange(len(lengths)), length_R)
+    begin_R = np.cumsum(length_R) - length_R
+    return pa.table(
+        {
+            "number": np.array(of_page, np.int64)[each],
+            "record": np.array(records, np.int64)[each],
+            "requested_ms": np.array(moments, np.int64)[each],
+            "row_id": pc.take(pa.array(columns["row_id"], pa.string()), pa.array(each)),
+            "row_position": np.array(row_positions, np.int32)[each],
+            "entity_position": (np.arange(len(each)) - begin_R[each]).astype(np.int32),
+            "entity_id": pa.array(columns["entity_id"], pa.string()),
+        }
+    )
