@@ -8,8 +8,8 @@ everything to the thread that polls: rebalances too, so that nothing here needs 
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -23,6 +23,7 @@ from pagecast.eventlog.consumer import (
     EventConsumer,
 )
 from pagecast.eventlog.errors import BrokerUnavailable, EventLogError, Fenced, LogTruncated
+from pagecast.eventlog.fast_errors import AWAY, FENCED, TRUNCATED, client_errors
 from pagecast.eventlog.record import Record
 
 FETCHED_KIB_MAX = 16 * 1024
@@ -44,40 +45,6 @@ ANSWER_STEP_S = 0.001
 
 LOG_CRITICAL = 2
 """As syslog counts."""
-
-_FENCED = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._STATE,
-        KafkaError._FENCED,
-    }
-)
-
-_AWAY = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._RESOLVE,
-        KafkaError._WAIT_COORD,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
-"""Passes by itself. Whether a topic is gone is found out by asking for its id."""
-
-_TRUNCATED = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +76,7 @@ class FastConsumer(EventConsumer):
             # The broker itself takes any offset from who is no member of the group.
             raise Fenced("committing offsets: the partitions belong to another member, or are gone")
         offsets = [TopicPartition(topic, p, at) for (topic, p), at in positions.items()]
-        with _client_errors("committing offsets"):
+        with client_errors("committing offsets"):
             self._answers.clear()
             self._client.commit(offsets=offsets, asynchronous=True)
             self._wait_for_answer()
@@ -224,7 +191,7 @@ class FastConsumer(EventConsumer):
             self._client = self._connect()
         epoch = self._epoch
         try:
-            with _client_errors("polling"):
+            with client_errors("polling"):
                 fetched = self._consume(records_max, timeout_ms)
         except EventLogError as error:
             # A rebalance that could not be finished leaves it without partitions.
@@ -254,12 +221,12 @@ class FastConsumer(EventConsumer):
         error = message.error()
         if error is None:
             return True
-        if error.code() in _TRUNCATED:
+        if error.code() in TRUNCATED:
             raise LogTruncated(
                 f"records to be read next were deleted ({error.str()}): if they can be done "
                 f"without, give the group {self._group} new offsets, else restore the topic"
             )
-        if error.fatal() or not (error.retriable() or error.code() in _AWAY | _FENCED):
+        if error.fatal() or not (error.retriable() or error.code() in AWAY | FENCED):
             raise EventLogError(f"polling: {error.str()}")
         _log.warning("%s", error.str())
         return False
@@ -312,17 +279,3 @@ class FastConsumer(EventConsumer):
 def _close(client: Any) -> None:
     with suppress(KafkaException):
         client.close()
-
-
-@contextmanager
-def _client_errors(doing: str) -> Iterator[None]:
-    """Turns what confluent-kafka raises into the errors of this package."""
-    try:
-        yield
-    except KafkaException as error:
-        cause = error.args[0]
-        if cause.code() in _FENCED:
-            raise Fenced(f"{doing}: the group gave the partitions to another member") from error
-        if cause.code() in _AWAY or cause.retriable():
-            raise BrokerUnavailable(f"{doing}: {cause.str()}") from error
-        raise EventLogError(f"{doing}: {cause.str()}") from error

@@ -45,11 +45,6 @@ class Order:
         )
 
 
-def orders(rows: Iterable[LoggedEvent]) -> list[Order]:
-    """The orders among the rows, in their order."""
-    return [Order.of(row) for row in rows if row.token.marks & FORGET]
-
-
 def survivors(rows: Iterable[LoggedEvent], floors: Mapping[str, Floors]) -> list[LoggedEvent]:
     """The rows that may be applied and logged: neither orders nor below their user's floor.
 

@@ -1,11 +1,13 @@
 """Steps 6b and 7 of the life of an event: the offline log, and then the commit."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
+from pagecast.featurestore.erasures import Floors
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
+from pagecast.streaming.erasing import survivors
 from pagecast.streaming.failpoint import reach
 
 OFFLINE_ROWS_MAX = 10_000
@@ -28,7 +30,7 @@ class Uncommitted:
         self._logged: dict[tuple[str, int], int] = {}
         self._rows: list[LoggedEvent] = []
         self._pages: list[LoggedPage] = []
-        self._users: set[str] = set()
+        self._users: set[bytes | None] = set()
         self._bytes = 0
         self._positions: dict[tuple[str, int], int] = {}
         self._since_s = 0.0
@@ -50,15 +52,18 @@ class Uncommitted:
         for record in records:
             self._positions[record.topic, record.partition] = record.offset + 1
             self._bytes += len(record.value or b"")
-        self._users.update(row.token.user_id for row in events)
         # What a replay brings again is in the offline log already.
         logged = self._logged
         self._rows += [row for row in events if row.offset >= logged.get(row[:2], 0)]
         self._pages += [page for page in pages if page.offset >= logged.get(page[:2], 0)]
 
-    def drop(self, user_id: str) -> None:
-        """Forgets what waits of a user who is erased: all of it is older than the order."""
-        self._rows = [row for row in self._rows if row.token.user_id != user_id]
+    def touch(self, keys: Iterable[bytes | None]) -> None:
+        """Says whose histories are about to be written, by the keys of their records."""
+        self._users.update(keys)
+
+    def drop(self, user_id: str, floor: Floors) -> None:
+        """Forgets what waits of a user who is erased; served pages are older than the order."""
+        self._rows = survivors(self._rows, {user_id: floor})
         self._pages = [page for page in self._pages if page.page.user_id != user_id]
 
     @property
@@ -68,8 +73,8 @@ class Uncommitted:
 
     @property
     def users(self) -> Collection[str]:
-        """Users whose histories were written since the last commit."""
-        return self._users
+        """Users whose histories may have been written since the last commit."""
+        return {key.decode(errors="replace") for key in self._users if key}
 
     def is_due(self) -> bool:
         """Whether enough is waiting, or has waited long enough."""

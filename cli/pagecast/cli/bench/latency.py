@@ -134,11 +134,11 @@ def latency_rows(measured: Sequence[Latency]) -> list[Row]:
     first = measured[0]
     rows = []
     for name in ("p50", "p99"):
-        what = f"event_to_feature_seconds {name} at {{:,}} events/s"
+        what = f"event_to_feature_seconds {name}, {{:,}}/s"
         ours = [at.p50_s if name == "p50" else at.p99_s for at in measured]
         rows.append(Row.alone(what.format(first.rate), ours[0]))
         rows += [
-            Row.compared(what.format(at.rate), f"at {first.rate:,} events/s", value, ours[0])
+            Row.compared(what.format(at.rate), f"at {first.rate:,}/s", value, ours[0])
             for at, value in zip(measured[1:], ours[1:], strict=True)
         ]
     return rows

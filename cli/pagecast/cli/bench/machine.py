@@ -28,7 +28,7 @@ class Circumstances:
             f"{platform.system()}, Python {platform.python_version()}",
             date=datetime.now(UTC).date().isoformat(),
             commit=_commit(),
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=shlex.join(["pagecast", *sys.argv[1:]]),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,27 +26,26 @@ class _Comparison(NamedTuple):
     reach: float | None
 
 
-_EVENTS = "events per CPU-second, Kafka to {} and offline log"
+_WHAT = "events/CPU-s, {}"
 
 _COMPARISONS = (
     _Comparison(
-        WORKER, BARE, _EVENTS.format("Valkey"), "kafka-python that polls and parses", REACH_OF_BARE
+        WORKER, BARE, _WHAT.format("Valkey"), "kafka-python, polls and parses", REACH_OF_BARE
     ),
     _Comparison(
-        WORKER, "quix", _EVENTS.format("Valkey"), "Quix Streams, the same job", REACH_OF_QUIX
+        WORKER, "quix", _WHAT.format("Valkey"), "Quix Streams, the same job", REACH_OF_QUIX
     ),
-    _Comparison(
-        WORKER, "quix-append", _EVENTS.format("Valkey"), "Quix Streams that only appends", None
-    ),
+    _Comparison(WORKER, "quix-append", _WHAT.format("Valkey"), "Quix Streams, only appends", None),
     _Comparison(
         "confluent",
         WORKER,
-        _EVENTS.format("Valkey") + ", confluent-kafka",
-        "the worker with kafka-python",
+        _WHAT.format("Valkey, confluent-kafka"),
+        "the worker, kafka-python",
         REACH_OF_CONFLUENT,
     ),
-    _Comparison("sqlite", WORKER, _EVENTS.format("SQLite"), "the worker with Valkey", None),
+    _Comparison("sqlite", WORKER, _WHAT.format("SQLite"), "the worker, Valkey", None),
 )
+"""Events per second of the process's CPU, from Kafka to the online store and the offline log."""
 
 
 def throughput_rows(rounds: Mapping[str, Sequence[float]]) -> list[Row]:

@@ -63,6 +63,8 @@ def ingest(
         online_store_url=settings.online_store_url,
         group=settings.ingest.group,
         on_log_change=OnLogChange(settings.ingest.on_log_change),
+        fold=settings.fold.config(),
+        triggers=settings.triggers.config(),
         metrics_port=settings.ingest.metrics_port,
     )
 
