@@ -80,9 +80,7 @@ def history_with(
     history = History(user_id, version)
     columns, intern = history.steps, history.strings.intern
     for step in steps:
-        context = Context(
-            step.device, step.country, step.language, step.surface, step.session_id
-        )
+        context = Context(step.device, step.country, step.language, step.surface, step.session_id)
         columns.at_ms.append(step.occurred_at_ms)
         columns.action.append(step.action)
         columns.entity.append(intern(step.entity_id))

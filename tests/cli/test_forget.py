@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,13 @@ def test_people_read_when_it_was_complete(address: str, tmp_path: Path) -> None:
     done = pagecast("forget", "ada", "--yes", "--server", address, cwd=tmp_path)
     assert done.returncode == ExitCode.OK
     assert "complete at 2026-01-05 12:00:00 UTC: 12 rows" in done.stdout
+
+
+def test_the_document_shows_what_people_read(address: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [(line, shown)] = re.findall(r"^\$ pagecast (forget .*)\n((?:.+\n)+?)```$", text, re.MULTILINE)
+    done = pagecast(*line.split(), "--server", address, cwd=tmp_path)
+    assert done.stdout == shown
 
 
 def test_what_is_not_complete_in_time_exits_1_and_shows_the_receipt(

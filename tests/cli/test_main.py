@@ -55,6 +55,13 @@ def test_wrong_settings_exit_2_with_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_trigger_out_of_its_range_exits_2_and_names_it(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text("[triggers]\ndrift = 7\n")
+    done = pagecast("ingest", "--bootstrap-servers", "127.0.0.1:1", cwd=tmp_path)
+    assert done.returncode == ExitCode.BAD_INPUT
+    assert "drift is 7" in done.stderr
+
+
 def test_an_unknown_data_set_exits_2_and_names_those_known(tmp_path: Path) -> None:
     done = pagecast("data", "fetch", "ml-1b", cwd=tmp_path)
     assert done.returncode == ExitCode.BAD_INPUT

@@ -1,9 +1,14 @@
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pagecast.cli.exits import ExitCode, InputError
-from pagecast.cli.settings import load_settings
+from pagecast.cli.settings import TriggersSettings, load_settings
+from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.steps import Action
+from pagecast.streaming.trigger_config import TriggersConfig
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +76,33 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
         load_settings()
 
 
+def test_triggers_are_what_the_worker_says_unless_they_are_set(tmp_path: Path) -> None:
+    assert load_settings().triggers.config() == TriggersConfig()
+    (tmp_path / "pagecast.toml").write_text("[triggers]\nevents = 5000\ndrift = 0\n")
+    config = load_settings().triggers.config()
+    assert (config.events, config.drift) == (5000, 0)
+    assert config.schedule_hours == TriggersConfig().schedule_hours
+
+
+def test_triggers_can_be_set_by_the_names_the_worker_knows() -> None:
+    assert set(TriggersSettings.model_fields) == {field.name for field in fields(TriggersConfig)}
+
+
+def test_the_document_sets_triggers_that_exist(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [block] = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pagecast.toml").write_text(block)
+    config = load_settings().triggers.config()
+    assert config.schedule_hours == 0
+    assert config.pause_minutes == 30
+
+
+def test_a_trigger_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text("[triggers]\nmoon = 1\n")
+    with pytest.raises(InputError, match=r"triggers\.moon"):
+        load_settings()
+
+
 def test_a_bad_online_store_url_is_refused_by_name_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -85,3 +117,31 @@ def test_an_empty_online_store_url_is_sqlite_whatever_the_file_says(tmp_path: Pa
     (tmp_path / "pagecast.toml").write_text('online_store_url = "redis://store"\n')
     assert load_settings().online_store_url == "redis://store"
     assert load_settings(online_store_url="").online_store_url is None
+
+
+def test_the_fold_is_made_of_minutes_by_action(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text(
+        "[fold]\nlateness_minutes = 5\nmerge_gap_minutes = { play_feature = 45, click = -1 }\n"
+    )
+    fold = load_settings().fold.config()
+    assert fold.lateness_ms == 300_000
+    assert fold.merge_gap_ms[Action.PLAY_FEATURE] == 45 * 60_000
+    assert fold.merge_gap_ms[Action.CLICK] == NEVER
+    assert fold.merge_gap_ms[Action.RATE] == DEFAULT_FOLD.merge_gap_ms[Action.RATE]
+
+
+def test_the_default_fold_is_the_feature_store_s() -> None:
+    assert load_settings().fold.config() == DEFAULT_FOLD
+
+
+@pytest.mark.parametrize("gap", ["watch = 1", "click = -2"])
+def test_a_gap_that_means_nothing_is_refused(gap: str, tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text(f"[fold]\nmerge_gap_minutes = {{ {gap} }}\n")
+    with pytest.raises(InputError, match=r"fold\.merge_gap_minutes"):
+        load_settings().fold.config()
+
+
+def test_a_trigger_that_cannot_work_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text("[triggers]\ndrift = 2\n")
+    with pytest.raises(InputError, match=r"triggers.*drift"):
+        load_settings().triggers.config()

@@ -268,6 +268,26 @@ async def test_a_broker_that_hangs_for_longer_than_the_deadline_is_said(
         assert await door.publish(plays(2)) == 2
 
 
+async def test_a_broker_that_has_forgotten_everything_is_published_to_again(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    broker = EmbeddedBroker(port, log=tmp_path / "broker.log")
+    await asyncio.to_thread(broker.start)
+    try:
+        async with serving(tmp_path, broker.bootstrap_servers) as door:
+            assert await door.publish(plays(1)) == 1
+            await asyncio.to_thread(broker.stop)
+            await asyncio.to_thread(broker.start)
+            code, details = await door.refused(plays(5))
+            assert code is grpc.StatusCode.UNAVAILABLE
+            assert details["ErrorInfo"].reason == "EVENT_LOG_UNAVAILABLE"
+            assert await door.publish(plays(5)) == 5
+        assert await logged(broker, 5) == plays(5)
+    finally:
+        broker.stop()
+
+
 async def test_a_cancel_stops_the_sending(broker: EmbeddedBroker, tmp_path: Path) -> None:
     assert broker.pid is not None
     async with serving(tmp_path, broker.bootstrap_servers) as door:

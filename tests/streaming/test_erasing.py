@@ -23,7 +23,7 @@ from streaming.worker_process import _context
 
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.state import StatePaths
-from pagecast.streaming.erasing import is_forgotten, orders, survivors
+from pagecast.streaming.erasing import is_forgotten, survivors
 
 
 @pytest.fixture
@@ -153,7 +153,6 @@ def test_pages_are_logged_as_they_are_while_nobody_was_forgotten(stores: Stores)
 def test_of_a_batch_only_what_comes_after_the_order_survives() -> None:
     before, bobs, after = plays("ada", 97), plays("bob", 98, 102), plays("ada", 103)
     rows = [*before, bobs[0], logged(forget("ada"), 100), bobs[1], *after]
-    assert orders(rows) == [order()]
     assert survivors(rows, {"ada": {(TOPIC_ID, 0): 101}}) == [*bobs, *after]
 
 

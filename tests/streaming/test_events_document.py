@@ -5,15 +5,19 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eventlog.factories_eventlog import read_all
+from factories import free_port
 from streaming.factories_streaming import config, history_of, ingesting, stored
 
 from pagecast.eventlog.producer import EventProducer
-from pagecast.eventlog.topics import INTERACTIONS, PROFILES, dead_letter
+from pagecast.eventlog.record import Record
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, dead_letter
 from pagecast.eventlog.validation import BYTES_MAX, Reason
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
@@ -21,6 +25,7 @@ from pagecast.streaming.progress import wait_until_ingested
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 ADDRESS = "localhost:9092"
+SERVER = "localhost:50051"
 
 
 def blocks(language: str) -> list[str]:
@@ -30,8 +35,15 @@ def blocks(language: str) -> list[str]:
 
 def command(name: str, bootstrap: str) -> list[str]:
     """The arguments of a console line of the document, for this test's broker."""
-    [line] = [line for line in blocks("console") if f"pagecast {name} " in line]
-    return line.replace(ADDRESS, bootstrap).removeprefix("$ pagecast ").split()
+    [arguments] = commands(name)
+    return [argument.replace(ADDRESS, bootstrap) for argument in arguments]
+
+
+def commands(name: str) -> list[list[str]]:
+    """The arguments of the console lines that begin so."""
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    beginning = f"$ pagecast {name}"
+    return [line.split()[2:] for line in lines if f"{line} ".startswith(f"{beginning} ")]
 
 
 def run_pagecast(arguments: list[str], bootstrap: str, folder: Path) -> subprocess.Popen[str]:
@@ -49,6 +61,25 @@ def run_pagecast(arguments: list[str], bootstrap: str, folder: Path) -> subproce
     )
 
 
+@contextmanager
+def serving(bootstrap: str, paths: StatePaths, folder: Path) -> Iterator[str]:
+    """The address of a server that publishes to this broker."""
+    port = free_port()
+    options = ("--port", f"{port}", "--metrics-port", "0", "--state-dir", str(paths.root))
+    server = run_pagecast(["serve", *options], bootstrap, folder)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        output, _ = server.communicate(timeout=30)
+    assert "Traceback" not in output
+
+
+def ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
+    """The offsets after these records, of which none may be missing."""
+    return {(r.topic, r.partition): r.offset + 1 for r in sorted(records, key=lambda r: r.offset)}
+
+
 def test_its_blocks_run_and_do_what_it_says(
     bootstrap: str, paths: StatePaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,13 +92,16 @@ def test_its_blocks_run_and_do_what_it_says(
         output, _ = publish.communicate(timeout=120)
         assert publish.returncode == 0, output
         assert len(read_all(bootstrap, dead_letter(INTERACTIONS), 1)) == 1
-        for block in blocks("python"):
-            exec(compile(block.replace(ADDRESS, bootstrap), str(DOCUMENT), "exec"), names)
-        positions = {**names["producer"].acknowledged}
+        with serving(bootstrap, paths, tmp_path) as server:
+            for block in blocks("python"):
+                here = block.replace(ADDRESS, bootstrap).replace(SERVER, server)
+                exec(compile(here, str(DOCUMENT), "exec"), names)
         names["producer"].close()
+        # One that is none, two of the file, one sent twice, and two through the server.
+        positions = names["producer"].acknowledged | ends(read_all(bootstrap, INTERACTIONS, 7))
         wait_until_ingested(bootstrap, config(bootstrap, paths).group, positions, 30)
 
-    assert "MALFORMED" in capsys.readouterr().out
+    assert "2 events are in Kafka" in capsys.readouterr().out
     history = history_of(paths, "ada")
     assert history is not None
     # The file's play and stop are one step; the event that was sent twice is the other.
@@ -75,7 +109,10 @@ def test_its_blocks_run_and_do_what_it_says(
         (Action.COMPLETE, "night-ferry", 2),
         (Action.PLAY_FEATURE, "night-ferry", 1),
     ]
-    seen = stored(paths, ["ada"])
+    clicked = history_of(paths, "bob")
+    assert clicked is not None
+    assert [s.entity_id for s in clicked.steps] == ["night-ferry", "cup-final"]
+    seen = stored(paths, ["ada", "bob"])
     assert {e.entity_id: e.retired for e in seen.catalog.entities} == {
         "night-ferry": True,
         "cup-final": False,
@@ -89,11 +126,34 @@ def test_its_blocks_run_and_do_what_it_says(
         rebuild.send_signal(signal.SIGTERM)
         output, _ = rebuild.communicate(timeout=30)
     assert "Traceback" not in output
-    assert stored(StatePaths(root=tmp_path / "rebuilt"), ["ada"]) == seen
+    assert stored(StatePaths(root=tmp_path / "rebuilt"), ["ada", "bob"]) == seen
+
+
+def test_its_commands_for_dead_letters_run_and_do_what_it_says(
+    bootstrap: str, paths: StatePaths, tmp_path: Path
+) -> None:
+    with EventProducer(bootstrap) as bad:
+        bad.send_bytes(INTERACTIONS, b"ada", b"no event", {})
+    with ingesting(bootstrap, paths):
+        assert len(read_all(bootstrap, dead_letter(INTERACTIONS), 1)) == 1
+    told = []
+    for arguments in [*commands("dlt list"), *commands("dlt replay")]:
+        running = run_pagecast(arguments, bootstrap, tmp_path)
+        output, _ = running.communicate(timeout=120)
+        assert running.returncode == 0, output
+        told.append(output)
+    listed, chosen, dry, replayed = told
+    assert "MALFORMED" in listed
+    assert '"letters": 0' in chosen
+    assert "nothing was sent" in dry
+    assert '"SENT": 1' in replayed
+    assert len(read_all(bootstrap, INTERACTIONS, 2)) == 2
 
 
 def test_it_names_every_reason_and_limit() -> None:
     text = DOCUMENT.read_text()
     assert all(f"`{reason}`" in text for reason in Reason)
     assert f"{BYTES_MAX[INTERACTIONS] // 1024} KiB for an event" in text
+    assert f"{BYTES_MAX[CATALOG] // 1024} KiB for a catalog change or a page" in text
+    assert BYTES_MAX[CATALOG] == BYTES_MAX[PAGES]
     assert f"{BYTES_MAX[PROFILES] // 1024} KiB for a profile" in text

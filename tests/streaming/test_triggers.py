@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from eventlog.factories_eventlog import read_all
 from factories import START_MS, movie, play, upsert
 from streaming.factories_erasing import logged
+from streaming.factories_streaming import ingest, send
 from streaming.worker_process import _context
 
 from pagecast.eventlog.producer import EventProducer
@@ -20,6 +21,7 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_requests import PUBLISHING_MS_MAX, TrainingRequest
 from pagecast.streaming.trigger_config import Trigger, TriggersConfig
 from pagecast.streaming.triggers import Triggers
@@ -215,3 +217,13 @@ def _request_and_die(url: str, bootstrap: str, place: str) -> None:
     triggers.observe(rows(0, 10), START_MS)
     with EventProducer(bootstrap) as producer:
         triggers.publish(producer, START_MS)
+
+
+def test_a_worker_asks_once_for_what_it_ingests(bootstrap: str, paths: StatePaths) -> None:
+    events = [play("ann", f"film-{i}", START_MS + i * HOUR_MS) for i in range(12)]
+    positions = send(bootstrap, events)
+    ingest(bootstrap, paths, positions, triggers=EVENTS)
+    ingest(bootstrap, paths, positions, triggers=EVENTS, group="replay")
+    [record] = read_all(bootstrap, TRAININGS, 1)
+    message = training_pb2.TrainingRequested.FromString(record.value or b"")
+    assert message.detail.startswith("12 events")

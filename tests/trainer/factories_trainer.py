@@ -15,6 +15,7 @@ from pagecast.featurestore.offline import LoggedEvent, OfflineLog
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.tokens import token_of
 from pagecast.trainer.config import ModelConfig, PageConfig, TrainConfig
 from pagecast.trainer.replay import UserSteps, replay
 from pagecast.v1 import catalog_pb2, events_pb2
@@ -78,7 +79,7 @@ def logged(
 ) -> list[LoggedEvent]:
     """One partition, offsets in the order given."""
     return [
-        LoggedEvent(topic_id=topic_id, partition=0, offset=offset, event=event)
+        LoggedEvent(topic_id, 0, offset, token_of(event), event.SerializeToString())
         for offset, event in enumerate(events)
     ]
 
@@ -122,5 +123,5 @@ def replayed(
 ) -> list[UserSteps]:
     by_user: dict[str, list[LoggedEvent]] = {}
     for row in events:
-        by_user.setdefault(row.event.user_id, []).append(row)
+        by_user.setdefault(row.token.user_id, []).append(row)
     return [replay(user, rows, known=known) for user, rows in by_user.items()]

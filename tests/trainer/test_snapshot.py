@@ -68,10 +68,7 @@ def test_one_moment_cannot_be_held_out(tmp_path: Path) -> None:
 
 def test_partitions_are_cut_each_on_its_own(tmp_path: Path) -> None:
     events = logged(in_time_order([walk(1), walk(2)]))
-    second = [
-        type(row)(topic_id="log", partition=1, offset=row.offset, event=row.event)
-        for row in logged([play("v", "e1", START_MS)])
-    ]
+    second = [row._replace(partition=1) for row in logged([play("v", "e1", START_MS)])]
     positions = positions_before_last(write_state(tmp_path, [*events, *second]), 0.1)
     assert positions["log", 1] == 1
     assert 0 < positions[KEY] < len(events)

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pagecast.cli.commands import bench, data, dlt, models
+from pagecast.cli.commands import bench, data, dlt, models, offline
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.forget import forget
@@ -44,6 +44,7 @@ app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(dlt.app, name="dlt")
 app.add_typer(data.app, name="data")
+app.add_typer(offline.app, name="offline")
 app.add_typer(bench.app, name="bench")
 
 

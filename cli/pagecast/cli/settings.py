@@ -6,7 +6,7 @@ A section is a table of the file and two underscores in a variable: `port` of `[
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -19,8 +19,13 @@ from pydantic_settings import (
 from pagecast.cli.exits import InputError
 from pagecast.featurestore.store_url import StoreUrl
 
+if TYPE_CHECKING:
+    from pagecast.featurestore.fold import FoldConfig
+    from pagecast.streaming.trigger_config import TriggersConfig
+
 SETTINGS_FILE = "pagecast.toml"
 ENVIRONMENT_PREFIX = "PAGECAST_"
+MINUTE_MS = 60_000
 
 
 class ServeSettings(BaseModel):
@@ -53,6 +58,66 @@ class IngestSettings(BaseModel):
     """When the interaction topic was made anew: end with an error, or begin histories anew."""
     metrics_port: int = 9465
     """TCP port of /metrics; 0 takes a free one."""
+
+
+class TriggersSettings(BaseModel):
+    """When a training is asked for; 0 switches a trigger off. Defaults and reasons are
+    `pagecast.streaming.trigger_config.TriggersConfig`'s, which checks the ranges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events: int | None = None
+    """So many events since the last request or model."""
+    new_entities: int | None = None
+    """So many entities that came to the catalog since then."""
+    drift: float | None = None
+    """So many bits between what people do now and what they did then."""
+    drift_window_hours: float | None = None
+    """How long a window that is compared is at least."""
+    drift_window_events: int | None = None
+    """Events a window has at least."""
+    schedule_hours: float | None = None
+    """So long since the last request or model."""
+    pause_minutes: float | None = None
+    """No two requests are closer to each other."""
+
+    def config(self) -> "TriggersConfig":
+        """What ingest is given. Raises InputError that names what to mend."""
+        from pagecast.streaming.trigger_config import TriggersConfig
+
+        try:
+            return TriggersConfig(**self.model_dump(exclude_none=True))
+        except ValueError as error:
+            raise InputError(f"setting 'triggers': {error}", _REMEDY) from error
+
+
+class FoldSettings(BaseModel):
+    """How events become steps: the same for ingest and training. Histories that were made with
+    another one are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lateness_minutes: float = Field(default=60, ge=0, le=24 * 60)
+    """How much older than the newest step an event may be and still make a step."""
+    merge_gap_minutes: dict[str, float] = Field(default_factory=dict)
+    """Longest pause inside a step, by action, for example `{play_feature = 45, click = -1}`; -1 is
+    never. What is not named keeps the default."""
+
+    def config(self) -> "FoldConfig":
+        """What ingest and trainer are given. Raises InputError that names what to mend."""
+        from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER, FoldConfig
+        from pagecast.featurestore.steps import Action
+
+        actions = {action.name.lower(): action for action in Action}
+        gaps = dict(DEFAULT_FOLD.merge_gap_ms)
+        for name, minutes in self.merge_gap_minutes.items():
+            if name not in actions or (minutes < 0 and minutes != NEVER):
+                raise InputError(
+                    f"setting 'fold.merge_gap_minutes': {name} = {minutes:g}",
+                    f"name one of {', '.join(actions)}, and minutes, or -1 for never",
+                )
+            gaps[actions[name]] = NEVER if minutes < 0 else int(minutes * MINUTE_MS)
+        return FoldConfig(lateness_ms=int(self.lateness_minutes * MINUTE_MS), merge_gap_ms=gaps)
 
 
 class TrainSettings(BaseModel):
@@ -92,6 +157,8 @@ class Settings(BaseSettings):
     """`auto` writes for people on a terminal and JSON elsewhere."""
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
+    triggers: TriggersSettings = TriggersSettings()
+    fold: FoldSettings = FoldSettings()
     train: TrainSettings = TrainSettings()
 
     @field_validator("online_store_url")

@@ -173,10 +173,11 @@ def _step(history: History, token: Token, config: FoldConfig) -> Effect:
     if steps.at_ms and token.at_ms < steps.at_ms[-1] - config.lateness_ms:
         return NO_STEP
     position, inserted = _place(history, token, config.gaps)
-    if len(steps.at_ms) <= config.steps_max:
-        return Effect(position, inserted)
-    evict(history, config.evicted_together)
-    return Effect(position, inserted, config.evicted_together)
+    evicted = 0
+    if len(steps.at_ms) > config.steps_max:
+        evicted = config.evicted_together
+        evict(history, evicted)
+    return Effect._make((position, inserted, evicted))
 
 
 def _contains(recent: bytearray, digest: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Logged pages: each served page with what became of what the user saw of it.
 
-A view over the two datasets of the offline log, joined by page id and user id; nothing is stored, so
-that late and repeated events change the next reading and nothing else. Exactly:
+A view over the two datasets of the offline log, joined by page id and user id; nothing is stored,
+so that late and repeated events change the next reading and nothing else. Exactly:
 
 - A page is a `PageServed` record; a record that was sent twice is one page. An entity is where the
   page's first record with it placed it.
@@ -9,9 +9,9 @@ that late and repeated events change the next reading and nothing else. Exactly:
   `window_ms` after it, both included, by the clocks that stamped them. Others do not exist here.
 - An entity is in the outcome if it was seen (named in an impression) or acted upon. What was served
   and neither is not: nobody knows whether it would have been liked.
-- A `Stop` carries no placement. It belongs to the newest play of its entity on the page at or before
-  it and counts if that play does, however long it took; without such a play it counts if it is inside
-  the window itself. A stop of a trailer adds no watched time.
+- A `Stop` carries no placement. It belongs to the newest play of its entity on the page at or
+  before it and counts if that play does, however long it took; without such a play it counts if it
+  is inside the window itself. A stop of a trailer adds no watched time.
 - `rating` and `listed` are what the user said last; ties go to the greater event id.
 - `abandoned` is: seen, and nothing but hiding or taking off the list followed.
 - An event that was sent twice counts once.
@@ -42,7 +42,7 @@ from pagecast.featurestore.page_outcomes import (
 from pagecast.featurestore.steps import Action
 
 WINDOW_MS = 30 * 60 * 1000
-"""How long after a page was asked for something belongs to it: the convention for a session's end."""
+"""How long after a page was asked for something belongs to it: a session's end by convention."""
 
 PAGES_AT_ONCE = 10_000
 """Pages whose entities are in memory together: a million entities of pages of a hundred."""
@@ -145,9 +145,9 @@ def logged_pages(
         ends = entities.offsets.to_pylist()
         moments = table["requested_at"].cast(pa.int64())
         heads = table.set_column(2, "requested_at", moments).drop_columns("entities")
-        rows = zip(*(column.to_pylist() for column in heads.columns), strict=True)
-        for row, (begin, end) in zip(rows, pairwise(ends), strict=True):
-            yield LoggedPageOutcome(*row, tuple(outcomes[begin:end]))
+        of_page = [tuple(outcomes[begin:end]) for begin, end in pairwise(ends)]
+        columns = (*(column.to_pylist() for column in heads.columns), of_page)
+        yield from map(LoggedPageOutcome._make, zip(*columns, strict=True))
 
 
 def logged_page_tables(
@@ -218,9 +218,8 @@ def _with_entities(pages: pa.Table, outcomes: pa.Table) -> pa.Table:
     ends = np.searchsorted(record_E, np.arange(len(pages) + 1)).astype(np.int32)
     columns = [outcomes[name].combine_chunks() for name in OUTCOME_COLUMNS]
     fields = TABLE_SCHEMA.field("entities").type.value_type
-    entities = pa.StructArray.from_arrays(
-        [column.cast(f.type) for column, f in zip(columns, fields, strict=True)], fields=list(fields)
-    )
+    columns = [column.cast(field.type) for column, field in zip(columns, fields, strict=True)]
+    entities = pa.StructArray.from_arrays(columns, fields=list(fields))
     lists = pa.ListArray.from_arrays(pa.array(ends), entities)
     table = pages.select([*_HEAD, "page"]).append_column("entities", lists)
     return table.cast(TABLE_SCHEMA)

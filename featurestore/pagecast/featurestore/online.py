@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.history import History, HistoryVersion, Profile
 from pagecast.featurestore.packed_store import PackedRow, PackedStore
-from pagecast.featurestore.packing import pack, pack_profile, unpack, unpack_profile
+from pagecast.featurestore.packing import ANY_FOLD, pack, pack_profile, unpack, unpack_profile
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.store_errors import OnlineStoreRefused
 from pagecast.featurestore.store_url import StoreUrl
@@ -33,14 +33,22 @@ class OnlineFeatures:
     will not serve us.
     """
 
-    def __init__(self, config: Any, definitions: "Definitions", store: PackedStore) -> None:
+    def __init__(
+        self, config: Any, definitions: "Definitions", store: PackedStore, fold: int = ANY_FOLD
+    ) -> None:
         self._config = config
+        self._fold = fold
         self._views = definitions
         self._store = store
 
     @classmethod
-    def open(cls, paths: StatePaths, url: str | None = None) -> "OnlineFeatures":
+    def open(
+        cls, paths: StatePaths, url: str | None = None, *, fold: int = ANY_FOLD
+    ) -> "OnlineFeatures":
         """Opens the store, making what is missing: SQLite in a state directory, or what `url` says.
+
+        `fold` is the fingerprint of the configuration histories are folded with: who writes them
+        says it, and cannot read those of another one.
 
         Several processes may do so at once; it is quick when nothing is missing. Raises
         StoreUrlError for a bad URL, OnlineStoreRefused without the extra `redis`. A server that
@@ -58,16 +66,21 @@ class OnlineFeatures:
         with _alone(paths.root / "feast.lock"):
             _apply(config, definitions)
             store.update(config, [], definitions.views, [], [], True)
-        return cls(config, definitions, store)
+        return cls(config, definitions, store, fold)
 
     def read_user(self, user_id: str) -> tuple[History | None, Profile]:
         """History and profile, as `read_history` and `read_profile`, in one round trip."""
-        views = (self._views.history, self._views.profile)
-        ((history, profile),) = self._store.read_packed(self._config, views, (user_id,))
+        history, profile = self.read_packed(user_id)
         return (
-            None if history is None else unpack(user_id, history),
+            None if history is None else unpack(user_id, history, self._fold),
             Profile() if profile is None else unpack_profile(profile),
         )
+
+    def read_packed(self, user_id: str) -> tuple[bytes | None, bytes | None]:
+        """History and profile as they are stored (`packing`), in one round trip."""
+        views = (self._views.history, self._views.profile)
+        ((history, profile),) = self._store.read_packed(self._config, views, (user_id,))
+        return history, profile
 
     def read_history(self, user_id: str) -> History | None:
         """None for a stranger. Raises PackedHistoryError for a value that cannot be read."""
@@ -76,7 +89,7 @@ class OnlineFeatures:
     def read_histories(self, user_ids: Sequence[str]) -> dict[str, History]:
         """Histories by user id; strangers are left out. Raises PackedHistoryError."""
         values = self._read(self._views.history, user_ids)
-        return {user_id: unpack(user_id, value) for user_id, value in values}
+        return {user_id: unpack(user_id, value, self._fold) for user_id, value in values}
 
     def write_histories(self, histories: Sequence[History]) -> list[str]:
         """Writes histories, each if it is not older than the stored one.
@@ -85,7 +98,9 @@ class OnlineFeatures:
         version of the same partition of the same log. In SQLite a batch is one transaction; in
         Redis some are written if it raises, and writing the batch again is harmless.
         """
-        return self._write(self._views.history, (_history_row(history) for history in histories))
+        return self._write(
+            self._views.history, (_history_row(history, self._fold) for history in histories)
+        )
 
     def delete_histories(self, versions: Mapping[str, HistoryVersion]) -> list[str]:
         """Deletes histories that are not newer than these versions; returns whose was refused.
@@ -142,9 +157,9 @@ class OnlineFeatures:
         return self._store.write_packed(self._config, view, packed) if packed else []
 
 
-def _history_row(history: History) -> PackedRow:
+def _history_row(history: History, fold: int) -> PackedRow:
     """Raises ValueError for a history without a version."""
-    value = pack(history)
+    value = pack(history, fold)
     assert history.version is not None, "`pack` has refused it"
     at_ms = history.steps[-1].occurred_at_ms if history.steps else 0
     return PackedRow(history.user_id, value, history.version, at_ms)

@@ -18,6 +18,9 @@ from pagecast.v1 import events_pb2, history_pb2
 FORMAT = 2
 """Version of the header and of `PackedHistory`; another one is refused."""
 
+ANY_FOLD = 0
+"""Fingerprint of who only reads: whatever a history was folded with."""
+
 _HISTORY, _PROFILE = b"PCH", b"PCP"
 
 _HEADER = struct.Struct(">3sBiqH")
@@ -41,7 +44,7 @@ class PackedHistoryError(ValueError):
     """The value is not one that this version of Pagecast can read; the message says why."""
 
 
-def pack(history: History, fold: int = 0) -> bytes:
+def pack(history: History, fold: int = ANY_FOLD) -> bytes:
     """Packs a history; `fold` is the fingerprint of the configuration it was folded with.
 
     Raises ValueError if it has no version: it comes from no log.
@@ -70,7 +73,7 @@ def pack(history: History, fold: int = 0) -> bytes:
     return head + message.SerializeToString()
 
 
-def unpack(user_id: str, data: bytes, fold: int = 0) -> History:
+def unpack(user_id: str, data: bytes, fold: int = ANY_FOLD) -> History:
     """The inverse of `pack`. Raises PackedHistoryError, also for another fold's history."""
     version, body = _split(_HISTORY, data)
     message = history_pb2.PackedHistory()

@@ -1,8 +1,8 @@
 """What became of the entities of served pages: the join behind `logged_pages`, in SQL.
 
-DuckDB does it: the design's engine for the offline log, with the as-of join that gives a stop to the
-play before it, which pyarrow's joins lack for several keys. Nothing here depends on the order of
-rows: booleans, sums over distinct stops, and the newest by (time, event id).
+DuckDB does it, for its as-of join: it gives a stop to the play before it, within a page and an
+entity, where pyarrow's knows one key and needs sorted input. Nothing here depends on the order of
+rows: there are booleans, sums over distinct stops, and the newest by (time, event id).
 """
 
 from collections.abc import Iterable, Sequence
@@ -118,8 +118,8 @@ ORDER BY record, row_position, entity_position
 class PageJoin:
     """The events of a log, ready to be joined with its pages. Close it after use.
 
-    `events` has EVENT_COLUMNS; `impressions` has `user_id`, `page_id`, `at_ms`, `entity_id`, one row
-    an entity seen; `numbers` has `page_id`, `user_id` and the page's `number`.
+    `events` has EVENT_COLUMNS; `impressions` has `user_id`, `page_id`, `at_ms`, `entity_id`, one
+    row an entity seen; `numbers` has `page_id`, `user_id` and the page's `number`.
     """
 
     def __init__(self, events: pa.Table, impressions: pa.Table, numbers: pa.Table) -> None:

@@ -8,7 +8,7 @@ each user's events are folded once, by the code of ingest, and the state is take
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,21 +17,25 @@ from pagecast.featurestore.history import History
 from pagecast.featurestore.offline import NextOffsets, OfflineLog, UserLog
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsOf:
-    """A user, and a position in the log or, for imported data, a moment: exactly one of them."""
+class AtOffset(NamedTuple):
+    """The history of what is before an offset of the user's partition: as a server had it."""
 
     user_id: str
     topic_id: str
     """Which log: one that began again began every history again."""
-    next_offset: int | None = None
-    """The history of what is before this offset of the user's partition."""
-    before_ms: int | None = None
-    """The history of what occurred strictly earlier, milliseconds since 1970."""
+    next_offset: int
 
-    def __post_init__(self) -> None:
-        if (self.next_offset is None) == (self.before_ms is None):
-            raise ValueError("set one of next_offset and before_ms: a history is as of one of them")
+
+class AtMoment(NamedTuple):
+    """For imported data: the history of what occurred strictly before a moment."""
+
+    user_id: str
+    topic_id: str
+    at_ms: int
+    """Milliseconds since 1970."""
+
+
+AsOf = AtOffset | AtMoment
 
 
 def histories_as_of(
@@ -71,12 +75,12 @@ def _cuts(
     in_time_order = bool((latest_ms == at_ms).all())
     prefixes: list[tuple[int, int]] = []
     for number, prompt in wanted:
-        if prompt.next_offset is not None:
+        if isinstance(prompt, AtOffset):
             prefixes.append((int(np.searchsorted(offsets, prompt.next_offset)), number))
         elif in_time_order:
-            prefixes.append((int(np.searchsorted(at_ms, prompt.before_ms)), number))
+            prefixes.append((int(np.searchsorted(at_ms, prompt.at_ms)), number))
         else:
-            earlier = np.flatnonzero(at_ms < prompt.before_ms).tolist()
+            earlier = np.flatnonzero(at_ms < prompt.at_ms).tolist()
             yield number, _folded(History(user.user_id), user, earlier, fold)
     history, done = History(user.user_id), 0
     for length, number in sorted(prefixes):
@@ -84,9 +88,7 @@ def _cuts(
         done = length
 
 
-def _folded(
-    history: History, user: UserLog, places: Iterable[int], fold: FoldConfig
-) -> History:
+def _folded(history: History, user: UserLog, places: Iterable[int], fold: FoldConfig) -> History:
     begin(history, user.topic_id, user.partition)
     for place in places:
         offset, token = user.events[place]

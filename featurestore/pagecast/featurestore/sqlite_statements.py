@@ -1,6 +1,6 @@
 """The SQL of the SQLite online store. Tables of views are Feast's, with the version beside."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS "{table}" (
@@ -54,7 +54,12 @@ VALUES (:fence, :topic_id, :partition, :next_offset, :expires_s)
 DELETE_FENCES = 'DELETE FROM "{fences}" WHERE expires_s < ?'
 
 
-def read(tables: Sequence[str], users: int) -> str:
+READS_KEPT = 32
+"""Texts of `read` that are remembered: it is asked for one user, or for a whole query of them."""
+
+
+@lru_cache(READS_KEPT)
+def read(tables: tuple[str, ...], users: int) -> str:
     """Reads all views of some users in one statement, and so of one state of the store.
 
     The parameters are the users' keys; the columns are key, index of the table and value.

@@ -56,7 +56,7 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
     ) -> Iterator[tuple[bytes | None, ...]]:
         """For each user, the value of each view; None if there is none."""
-        tables = [_table_name(config, view) for view in views]
+        tables = tuple(_table_name(config, view) for view in views)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
             keys = [entity_key(user_id) for user_id in user_ids[begin : begin + READ_USERS_MAX]]
             found: dict[tuple[bytes, int], bytes] = {}

@@ -78,7 +78,7 @@ class Step:
 
 
 class Strings:
-    """Names by index; 0 is the empty string. A name keeps its index until the table is made anew."""
+    """Names by index; 0 is the empty string. An index stays until the table is made anew."""
 
     def __init__(self, names: Iterable[str] = ("",)) -> None:
         self.names = list(names)

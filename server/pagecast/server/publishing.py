@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from pagecast.eventlog.admin import Admin
-from pagecast.eventlog.errors import BrokerUnavailable, EventLogError
+from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, EventLogError
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS, TOPICS
 from pagecast.eventlog.validation import (
@@ -107,20 +107,21 @@ class EventPublisher:
 
     def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
         self._bootstrap_servers = bootstrap_servers
-        acknowledged = metrics.events_published.labels(outcome="acknowledged")
-        failed = metrics.events_published.labels(outcome="failed")
-        self._count = lambda good: (acknowledged if good else failed).inc()
+        self._acknowledged = metrics.events_published.labels(outcome="acknowledged")
+        self._failed = metrics.events_published.labels(outcome="failed")
         self._threads = ThreadPoolExecutor(PUBLISH_THREADS_MAX, "publish")
         self._connecting = threading.Lock()
         self._producer: EventProducer | None = None
-        self._topic_exists = False
+        self._healthy = False
+        """False after a failure: a broker may have forgotten the topic, and its producers."""
         self._unreachable_until_s = 0.0
         metrics.follow_publisher(lambda: self.unacknowledged)
 
     @property
     def unacknowledged(self) -> int:
         """Events of all streams that Kafka has not acknowledged."""
-        return 0 if self._producer is None else self._producer.unacknowledged
+        producer = self._producer
+        return 0 if producer is None else producer.unacknowledged
 
     def begin(self) -> InFlight:
         """Of a new stream."""
@@ -140,12 +141,7 @@ class EventPublisher:
         """Sends what waits, if that is possible in time."""
         self._threads.shutdown(cancel_futures=True)
         with self._connecting:
-            producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                producer.close(ROOM_TIMEOUT_S)
-            except EventLogError as error:
-                _log.warning("events_not_published", error=str(error))
+            self._disconnect()
 
     def _send(
         self, events: Sequence[events_pb2.InteractionEvent], flight: InFlight
@@ -159,34 +155,50 @@ class EventPublisher:
             flight.begin()
             try:
                 producer.send(INTERACTIONS, event.user_id, event, on_settled=flight.settle)
+            except BufferFull:
+                flight.withdraw()
+                raise
             except EventLogError:
                 flight.withdraw()
-                # Perhaps the broker has forgotten it.
-                self._topic_exists = False
+                self._healthy = False
                 raise
         return None
 
+    def _count(self, good: bool) -> None:
+        if good:
+            self._acknowledged.inc()
+        else:
+            self._failed.inc()
+            self._healthy = False
+
     def _connected(self) -> EventProducer:
         with self._connecting:
-            if self._producer is not None and self._topic_exists:
+            if self._producer is not None and self._healthy:
                 return self._producer
             if time.monotonic() < self._unreachable_until_s:
                 raise BrokerUnavailable(f"no broker listens on {self._bootstrap_servers}")
+            self._disconnect()
             try:
-                self._create_topic()
-                if self._producer is None:
-                    self._producer = EventProducer(
-                        self._bootstrap_servers, source=SOURCE, room_timeout_s=ROOM_TIMEOUT_S
-                    )
+                self._producer = self._connect()
             except EventLogError:
                 self._unreachable_until_s = time.monotonic() + RECONNECT_PAUSE_S
                 raise
+            self._healthy = True
             return self._producer
 
-    def _create_topic(self) -> None:
+    def _connect(self) -> EventProducer:
         with Admin(self._bootstrap_servers, timeout_s=ROOM_TIMEOUT_S) as admin:
             admin.create_missing([topic for topic in TOPICS if topic.name == INTERACTIONS])
-        self._topic_exists = True
+        return EventProducer(self._bootstrap_servers, source=SOURCE, room_timeout_s=ROOM_TIMEOUT_S)
+
+    def _disconnect(self) -> None:
+        """Other streams are told by their `InFlight` of what is not acknowledged in time."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                producer.close(ROOM_TIMEOUT_S)
+            except EventLogError as error:
+                _log.warning("events_not_published", error=str(error))
 
 
 def _refused(event: events_pb2.InteractionEvent) -> Rejection | None:

@@ -1,12 +1,13 @@
 """What an ingest worker is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.trigger_config import TriggersConfig
 
 GROUP = "pagecast-ingest"
 """The consumer group of the workers, unless another is named."""
@@ -19,9 +20,9 @@ OFFLINE_FLUSH_MS = 1_000
 """How long events wait to be appended to the offline log: at little traffic, one part file a
 second and partition instead of one an event. They are in the online store at once."""
 
-RETRY_SECONDS_MAX = 60.0
-"""How long a store or a broker may be away before the worker gives up: a restart takes less, and
-who supervises the worker should learn of a longer one."""
+RETRY_SECONDS_MAX = 300.0
+"""How long a store or a broker may be away before the worker gives up: an outage of a minute must
+be waited for, and who supervises the worker should learn of a longer one."""
 
 
 class OnLogChange(StrEnum):
@@ -53,6 +54,8 @@ class IngestConfig:
     """What to do when the log began again."""
     fold: FoldConfig = DEFAULT_FOLD
     """How events become steps; training must use the same."""
+    triggers: TriggersConfig = field(default_factory=TriggersConfig)
+    """When to ask for a training."""
     batch_records_max: int = BATCH_RECORDS_MAX
     """Records of one poll."""
     poll_ms: int = 100

@@ -45,11 +45,6 @@ class Order:
         )
 
 
-def orders(rows: Iterable[LoggedEvent]) -> list[Order]:
-    """The orders among the rows, in their order."""
-    return [Order.of(row) for row in rows if row.token.marks & FORGET]
-
-
 def survivors(rows: Iterable[LoggedEvent], floors: Mapping[str, Floors]) -> list[LoggedEvent]:
     """The rows that may be applied and logged: neither orders nor below their user's floor.
 
@@ -105,7 +100,11 @@ class Eraser:
         if erasure.completed_at_ms is not None:
             return erasure
         reach("tombstone")
-        self._online.erase([order.user_id])
+        # A profile from after the order stays: profiles are another topic, read in no order with
+        # this one, and have their own null record.
+        profile = self._online.read_profile(order.user_id)
+        if profile.occurred_at_ms <= order.requested_at_ms:
+            self._online.erase([order.user_id])
         # What a worker that has lost the partition writes from here on is refused by the store.
         self._online.delete_histories({order.user_id: _version(erasure)})
         reach("erased online")

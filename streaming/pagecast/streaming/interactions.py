@@ -32,7 +32,8 @@ class Written:
     """What became of a batch's events."""
 
     kept: list[LoggedEvent]
-    """For the offline log: those that were applied now, and those that had been before."""
+    """For the offline log: those that were applied now, and those that had been before, in the
+    order they came in."""
     misplaced: list[LoggedEvent]
     """Of no effect: they are in another partition than the user's history, so their order is not
     known."""
@@ -93,7 +94,14 @@ class InteractionWriter:
         if refused:
             self._rewrite({user_id: by_user[user_id] for user_id in refused})
         self._held.hold(history for user_id, history in histories.items() if user_id not in refused)
-        return Written(kept=list(chain.from_iterable(by_user.values())), misplaced=misplaced)
+        kept = list(chain.from_iterable(by_user.values()))
+        if len(kept) == len(events):
+            return Written(kept=list(events), misplaced=[])
+        places = {(row.partition, row.offset) for row in kept}
+        return Written(
+            kept=[row for row in events if (row.partition, row.offset) in places],
+            misplaced=misplaced,
+        )
 
     def _load(self, by_user: ByUser) -> dict[str, History]:
         """A history to fold into for each user: held, stored, or begun anew.
@@ -129,12 +137,12 @@ class InteractionWriter:
     def _apply(self, by_user: ByUser, histories: Mapping[str, History]) -> list[LoggedEvent]:
         """Folds in place; returns the events that were not contained yet."""
         fold = self._fold
-        applied = []
+        applied: list[LoggedEvent] = []
         for user_id, rows in by_user.items():
             history = histories[user_id]
-            for row in rows:
-                if apply_token(history, row.token, row.offset, fold) is not None:
-                    applied.append(row)
+            applied += [
+                row for row in rows if apply_token(history, row.token, row.offset, fold) is not None
+            ]
         return applied
 
     def _rewrite(self, by_user: ByUser) -> None:

@@ -23,6 +23,9 @@ _REASONS = frozenset(Reason)
 REPLAY_HEADER = "pagecast_replay"
 """Header of a record that was sent again: how often, and by which run, as `2:RUN`."""
 
+NEWER_POLLS_MAX = 20
+"""Polls with such letters before reading ends: other partitions have their turn meanwhile."""
+
 POLL_LETTERS_MAX = 500
 """Letters of one poll; each has up to 2 MiB."""
 
@@ -74,15 +77,16 @@ class Letter:
 
 
 def read_letters(bootstrap: str, topics: Collection[str] = LETTERED) -> Iterator[Letter]:
-    """Every letter of these topics, oldest first, one topic after another.
+    """Every letter of these topics; those of a partition in their order.
 
     A topic of dead letters that does not exist has none. Raises EventLogError.
     """
     present = topic_ids(bootstrap)
-    for topic in topics:
-        if (letters := dead_letter(topic)) in present:
-            with EventConsumer(bootstrap, None, [letters]) as consumer:
-                yield from _read(consumer, topic)
+    origins = {dead_letter(topic): topic for topic in topics if dead_letter(topic) in present}
+    if origins:
+        with EventConsumer(bootstrap, None, origins) as consumer:
+            for record in _read(consumer):
+                yield letter_of(origins[record.topic], record)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -160,12 +164,12 @@ def letter_of(topic: str, record: Record) -> Letter:
     )
 
 
-def _read(consumer: EventConsumer, topic: str) -> Iterator[Letter]:
+def _read(consumer: EventConsumer) -> Iterator[Record]:
     until_ms = time.time_ns() // 1_000_000 + NEWER_MS_MAX
-    silent = 0
-    while silent < SILENT_POLLS_MAX:
-        silent += 1
-        for record in consumer.poll(POLL_LETTERS_MAX, POLL_MS):
-            if record.timestamp_ms <= until_ms:
-                silent = 0
-                yield letter_of(topic, record)
+    silent = newer = 0
+    while silent < SILENT_POLLS_MAX and newer < NEWER_POLLS_MAX:
+        records = consumer.poll(POLL_LETTERS_MAX, POLL_MS)
+        before = [record for record in records if record.timestamp_ms <= until_ms]
+        silent = 0 if records else silent + 1
+        newer += len(before) < len(records)
+        yield from before

@@ -103,7 +103,7 @@ class Replay:
             if len(self._batch) >= RECORDS_MAX or self._batch_bytes >= BATCH_BYTES_MAX:
                 self._end_batch(progress)
         self._end_batch(progress)
-        return dict(self.outcomes)
+        return {outcome: count for outcome, count in self.outcomes.items() if count}
 
     def _end_batch(self, progress: Callable[[int], None] | None) -> None:
         batch, self._batch, self._batch_bytes = self._batch, [], 0

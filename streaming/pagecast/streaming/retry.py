@@ -1,6 +1,5 @@
 """What is tried again, and for how long."""
 
-import sqlite3
 import threading
 
 import structlog
@@ -16,6 +15,7 @@ from tenacity import (
 )
 
 from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, PublishFailed, TopicMissing
+from pagecast.featurestore.store_errors import STORE_TRANSIENT
 
 TRANSIENT = (
     BrokerUnavailable,
@@ -24,7 +24,7 @@ TRANSIENT = (
     BufferFull,
     OperationalError,
     InterfaceError,
-    sqlite3.OperationalError,
+    *STORE_TRANSIENT,
     OSError,
 )
 """A broker or store that is away, busy or full. Anything else is a fault that stays: the process

@@ -34,7 +34,9 @@ class Stores:
         try:
             migrate(engine)
             return cls(
-                online=OnlineFeatures.open(paths, config.online_store_url),
+                online=OnlineFeatures.open(
+                    paths, config.online_store_url, fold=config.fold.fingerprint
+                ),
                 offline=OfflineLog(paths.offline),
                 catalog=Catalog(engine),
                 popularity=Popularity(engine),

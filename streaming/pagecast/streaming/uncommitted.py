@@ -1,7 +1,7 @@
 """Steps 6b and 7 of the life of an event: the offline log, and then the commit."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
@@ -28,6 +28,7 @@ class Uncommitted:
         self._logged: dict[tuple[str, int], int] = {}
         self._rows: list[LoggedEvent] = []
         self._pages: list[LoggedPage] = []
+        self._users: set[str] = set()
         self._bytes = 0
         self._positions: dict[tuple[str, int], int] = {}
         self._since_s = 0.0
@@ -49,6 +50,7 @@ class Uncommitted:
         for record in records:
             self._positions[record.topic, record.partition] = record.offset + 1
             self._bytes += len(record.value or b"")
+        self._users.update(row.token.user_id for row in events)
         # What a replay brings again is in the offline log already.
         logged = self._logged
         self._rows += [row for row in events if row.offset >= logged.get(row[:2], 0)]
@@ -58,6 +60,16 @@ class Uncommitted:
         """Forgets what waits of a user who is erased: all of it is older than the order."""
         self._rows = [row for row in self._rows if row.token.user_id != user_id]
         self._pages = [page for page in self._pages if page.page.user_id != user_id]
+
+    @property
+    def rows(self) -> Sequence[LoggedEvent]:
+        """Events that wait for the offline log, of a partition in order."""
+        return self._rows
+
+    @property
+    def users(self) -> Collection[str]:
+        """Users whose histories were written since the last commit."""
+        return self._users
 
     def is_due(self) -> bool:
         """Whether enough is waiting, or has waited long enough."""
@@ -89,5 +101,6 @@ class Uncommitted:
     def _clear(self) -> None:
         self._rows = []
         self._pages = []
+        self._users = set()
         self._positions = {}
         self._bytes = 0

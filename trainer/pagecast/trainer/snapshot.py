@@ -1,8 +1,10 @@
 """What a training reads: the offline log and the catalog as of log positions, nothing else."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
@@ -89,30 +91,34 @@ def positions_before_last(paths: StatePaths, share: float) -> NextOffsets:
     Each partition is cut before its first event at or after that moment. Raises
     NothingToTrainError if nothing lies before the cut or nothing after it.
     """
-    events = OfflineLog(paths.offline).read()
-    moments = [row.event.occurred_at.ToMilliseconds() for row in events]
-    if not moments or min(moments) == max(moments):
+    events = OfflineLog(paths.offline).scan(["occurred_at"])
+    moments = events["occurred_at"].cast(pa.int64()).to_numpy()
+    if not len(moments) or moments.min() == moments.max():
         raise NothingToTrainError("offline log: too few events to hold some out; ingest more")
-    cut_ms = max(moments) - share * (max(moments) - min(moments))
+    late = moments >= moments.max() - share * (moments.max() - moments.min())
+    offsets = events["offset"].to_numpy()
     positions: dict[tuple[str, int], int] = {}
-    closed: set[tuple[str, int]] = set()
-    for row, moment in zip(events, moments, strict=True):
-        key = (row.topic_id, row.partition)
-        if key in closed:
-            continue
-        if moment >= cut_ms:
-            closed.add(key)
-            positions.setdefault(key, row.offset)
-        else:
-            positions[key] = row.offset + 1
+    for key, rows in _by_partition(events):
+        held_out = offsets[rows][late[rows]]
+        positions[key] = int(held_out[0] if len(held_out) else offsets[rows][-1] + 1)
     return positions
+
+
+def _by_partition(events: pa.Table) -> Iterator[tuple[tuple[str, int], slice]]:
+    """The rows of each (topic id, partition) of a table that is in their order."""
+    groups = events.group_by(["topic_id", "partition"], use_threads=False)
+    ends = groups.aggregate([([], "count_all")])
+    begin = 0
+    for topic_id, partition, rows in zip(*(c.to_pylist() for c in ends.columns), strict=True):
+        yield (topic_id, partition), slice(begin, begin + rows)
+        begin += rows
 
 
 def _by_user(events: Sequence[LoggedEvent]) -> dict[tuple[str, str], list[LoggedEvent]]:
     """Events by log and user: a log that began again began every history again."""
     by_user: dict[tuple[str, str], list[LoggedEvent]] = defaultdict(list)
     for row in events:
-        by_user[row.topic_id, row.event.user_id].append(row)
+        by_user[row.topic_id, row.token.user_id].append(row)
     return by_user
 
 

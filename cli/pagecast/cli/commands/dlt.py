@@ -18,7 +18,7 @@ PROGRESS_LETTERS = 500
 """How often progress is told."""
 
 SAMPLE_CHARACTERS_MAX = 100
-"""A sample's detail in a table; with --json it is whole."""
+"""Of a sample, for people; with --json it is whole."""
 
 Topic = Annotated[
     str | None,
@@ -60,9 +60,12 @@ def list_letters(
     groups = sorted(summaries.groups.items())
     output.table(
         "",
-        ("topic", "reason", "letters", "first", "last", "offset", "sample"),
-        [row for at, group in groups for row in _rows(*at, group)],
+        ("topic", "reason", "letters", "first", "last"),
+        [_row(*at, group) for at, group in groups],
     )
+    for (named, _), group in groups:
+        for letter in group.samples:
+            output.say(_told(named, letter))
     if not groups:
         output.say("no dead letters")
     output.document(
@@ -152,7 +155,7 @@ def _topics(name: str | None) -> Collection[str]:
 
     if name is None:
         return LETTERED
-    words = {topic.split(".")[1]: topic for topic in LETTERED}
+    words = {_word(topic): topic for topic in LETTERED}
     found = [
         topic for word, topic in words.items() if name.lower() in (word, topic, dead_letter(topic))
     ]
@@ -171,18 +174,22 @@ def _reason(name: str | None) -> str | None:
     raise InputError(f"{name!r} is no reason", f"name one of {', '.join(Reason)}")
 
 
-def _rows(topic: str, reason: str, group: "Summary") -> Iterator[tuple[str, ...]]:
-    counts: tuple[str, ...] = (
-        topic,
-        reason or "-",
-        f"{group.count}",
-        _moment(group.first_ms),
-        _moment(group.last_ms),
-    )
-    for letter in group.samples:
-        told = f"{letter.field}: {letter.detail}" if letter.field else letter.detail
-        yield (*counts, f"{letter.offset}", told[:SAMPLE_CHARACTERS_MAX])
-        counts = ("",) * len(counts)
+def _row(topic: str, reason: str, group: "Summary") -> tuple[str, ...]:
+    first, last = _moment(group.first_ms), _moment(group.last_ms)
+    return _word(topic), reason or "-", f"{group.count}", first, last
+
+
+def _told(topic: str, letter: "Letter") -> str:
+    """A sample, for people."""
+    from rich.markup import escape
+
+    text = f"{letter.field}: {letter.detail}" if letter.field else letter.detail
+    return f"[dim]{_word(topic)} {letter.offset}[/] {escape(text[:SAMPLE_CHARACTERS_MAX])}"
+
+
+def _word(topic: str) -> str:
+    """What tells a topic from the others."""
+    return topic.split(".")[1]
 
 
 def _group(topic: str, reason: str, group: "Summary") -> dict[str, Any]:

@@ -43,6 +43,7 @@ def ingest(
     from pagecast.cli.stack.ready import announce
     from pagecast.eventlog.errors import BrokerUnavailable
     from pagecast.featurestore.state import StatePaths
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.streaming.config import IngestConfig, OnLogChange
     from pagecast.streaming.ingest import IngestReady, LogReplaced, run_worker
 
@@ -62,6 +63,8 @@ def ingest(
         online_store_url=settings.online_store_url,
         group=settings.ingest.group,
         on_log_change=OnLogChange(settings.ingest.on_log_change),
+        fold=settings.fold.config(),
+        triggers=settings.triggers.config(),
         metrics_port=settings.ingest.metrics_port,
     )
 
@@ -70,7 +73,7 @@ def ingest(
 
     try:
         run_worker(config, ready)
-    except LogReplaced as error:
+    except (LogReplaced, OnlineStoreRefused) as error:
         raise CommandError(str(error)) from error
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error

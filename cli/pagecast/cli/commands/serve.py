@@ -36,9 +36,11 @@ def serve(
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
+    from pagecast.cli.exits import CommandError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.server.app import Listening
     from pagecast.server.main import run
 
@@ -62,7 +64,10 @@ def serve(
         facts = {"address": listening.target, "metrics_port": listening.metrics_port}
         announce(ready_file, facts)
 
-    run(_server_config(settings), ready)
+    try:
+        run(_server_config(settings), ready)
+    except OnlineStoreRefused as error:
+        raise CommandError(str(error)) from error
 
 
 def _server_config(settings: "Settings") -> "ServerConfig":

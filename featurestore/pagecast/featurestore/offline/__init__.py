@@ -1,4 +1,4 @@
-"""The offline log (step 6 of the life of an event): one unmerged row per event, and per page served.
+"""The offline log (step 6 of the life of an event): one unmerged row per event and per page.
 
 Two datasets of Parquet below one folder, `interactions/` and `pages/`, each a folder a day of part
 files that never change. A part becomes visible whole or not at all, and a batch only with all of
@@ -9,7 +9,7 @@ there, and readers keep one row a key (topic id, partition, offset).
 from pagecast.featurestore.offline.compaction import Compacted
 from pagecast.featurestore.offline.log import OfflineLog, UserLog
 from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffsets
-from pagecast.featurestore.offline.schema import UnknownSchema
+from pagecast.featurestore.offline.schema import UnknownSchemaError
 
 __all__ = [
     "Compacted",
@@ -17,6 +17,6 @@ __all__ = [
     "LoggedPage",
     "NextOffsets",
     "OfflineLog",
-    "UnknownSchema",
+    "UnknownSchemaError",
     "UserLog",
 ]

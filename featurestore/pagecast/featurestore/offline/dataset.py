@@ -37,7 +37,7 @@ removed parts, and those take longer to make their replacement than a reader nee
 _Read = TypeVar("_Read")
 
 
-class DatasetBusy(OSError):
+class DatasetBusyError(OSError):
     """Parts were removed again and again while they were being read; try again."""
 
 
@@ -99,7 +99,7 @@ class Dataset:
     def reading(self, read: Callable[[Sequence[Part]], _Read]) -> _Read:
         """Calls `read` with the visible parts, again if any of them went while it read.
 
-        Raises DatasetBusy after LISTINGS_MAX times.
+        Raises DatasetBusyError after LISTINGS_MAX times.
         """
         for _ in range(LISTINGS_MAX):
             before = self._read_generation()
@@ -114,7 +114,7 @@ class Dataset:
                 return read(parts)
             except FileNotFoundError:
                 continue
-        raise DatasetBusy(f"{self.root}: parts went while they were being read; try again")
+        raise DatasetBusyError(f"{self.root}: parts went while they were being read; try again")
 
     def read_parts(
         self,
@@ -125,7 +125,7 @@ class Dataset:
     ) -> pa.Table:
         """Rows of these parts as the newest version has them, in no order.
 
-        Raises UnknownSchema, and FileNotFoundError if a part has gone.
+        Raises UnknownSchemaError, and FileNotFoundError if a part has gone.
         """
         if not parts:
             return self.schema.only(tuple(columns)).empty_table()
@@ -214,10 +214,8 @@ class Dataset:
 
     def _split(self, table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
         """The rows of each (partition, day), days in order, rows in the order of their offsets."""
-        topic, (partition, offset) = (
-            codes(table["topic_id"]),
-            (table[n].to_numpy() for n in KEY[1:]),
-        )
+        topic = codes(table["topic_id"])
+        partition, offset = (table[name].to_numpy() for name in KEY[1:])
         day = table[self.schema.day_of].cast(pa.int64()).to_numpy() // MS_A_DAY
         order = np.lexsort((offset, day, partition, topic))
         group = np.stack([topic[order], partition[order], day[order]])

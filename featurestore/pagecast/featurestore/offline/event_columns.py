@@ -63,12 +63,9 @@ def event_table(rows: Sequence[LoggedEvent]) -> pa.Table:
     fields[actions] = [_ACTION_NAMES[number] for number in fields[actions]]
     columns = [topic_ids, partitions, offsets, *fields, values]
     return pa.Table.from_arrays(
-        [
-            pa.array(values, kind)
-            for values, kind in zip(columns, _COLUMNS.types, strict=True)
-        ],
+        [pa.array(column, kind) for column, kind in zip(columns, _COLUMNS.types, strict=True)],
         schema=_COLUMNS,
-    )  # fmt: skip
+    )
 
 
 def tokens_of(table: pa.Table) -> list[Token]:
@@ -99,16 +96,13 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     if not pa.types.is_string(column.type):
-        values: list[Any] = column.to_numpy().tolist()
-        return values
+        return list(column.to_numpy().tolist())
     encoded = column.combine_chunks().dictionary_encode()
     if 2 * len(encoded.dictionary) > len(column):
-        values = column.to_pylist()
-        return values
+        return list(column.to_pylist())
     # Each string once: memory, and half of the time.
     distinct = np.array(encoded.dictionary.to_pylist(), object)
-    values = distinct[encoded.indices.to_numpy()].tolist()
-    return values
+    return list(distinct[encoded.indices.to_numpy()])
 
 
 def _from_version_1(table: pa.Table) -> pa.Table:
@@ -118,28 +112,17 @@ def _from_version_1(table: pa.Table) -> pa.Table:
     return event_table(list(map(LoggedEvent._make, zip(*keys, tokens, values, strict=True))))
 
 
+_REPEATING = (
+    "topic_id", "user_id", "action", "entity_id", "row_id", "device", "country", "language",
+    "surface", "session_id", "page_id", "rating", "marks", "row_position", "entity_position",
+)  # fmt: skip
+
 EVENTS = Schema(
     version=2,
     columns=_COLUMNS,
     record="event",
     day_of="occurred_at",
-    dictionary=(
-        "topic_id",
-        "user_id",
-        "action",
-        "entity_id",
-        "row_id",
-        "device",
-        "country",
-        "language",
-        "surface",
-        "session_id",
-        "page_id",
-        "rating",
-        "marks",
-        "row_position",
-        "entity_position",
-    ),  # fmt: skip
+    dictionary=_REPEATING,
     sorted_numbers=("partition", "offset", "occurred_at", "watched_ms", "resume_ms"),
     upgrades={1: _from_version_1},
 )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -20,19 +21,37 @@ def write_whole(path: Path, content: pa.Buffer | bytes) -> None:
 
     A file that has this content already is left alone. Raises OSError; nothing is left then.
     """
-    if path.exists() and path.read_bytes() == memoryview(content):
+    if path.exists() and path.read_bytes() == memoryview(content).cast("B"):
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}{UNFINISHED}")
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which gets its name when all of it is on the disk, and only then."""
+    unfinished, file = _create(path)
     try:
-        with unfinished.open("xb") as file:
-            # Held until the file has its name or the process is dead: `sweep` can tell.
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(content)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
             unfinished.rename(path)
-    finally:
+    except BaseException:
         unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _create(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file that is locked until it is closed or its process is dead: `sweep` can tell."""
+    while True:
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}{UNFINISHED}")
+        file = unfinished.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if unfinished.exists():
+            return unfinished, file
+        # Swept away before it was locked.
+        file.close()
 
 
 def sync(folder: Path) -> None:

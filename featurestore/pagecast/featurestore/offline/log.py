@@ -30,7 +30,6 @@ ROWS_AT_ONCE = 50_000
 """Events that `by_user` makes tokens of at once, beside all those of the last user: some 50 MB."""
 
 
-
 class UserLog(NamedTuple):
     """What a partition of the log holds of one user, ready to be folded."""
 

@@ -25,7 +25,7 @@ Upgrade = Callable[[pa.Table], pa.Table]
 """Makes a table of the newest version from the key and the record's bytes of an older one."""
 
 
-class UnknownSchema(ValueError):
+class UnknownSchemaError(ValueError):
     """A part was written by a newer Pagecast than this."""
 
 
@@ -49,10 +49,10 @@ class Schema:
     """By version, of every earlier one."""
 
     def version_of(self, metadata: pq.FileMetaData, path: str) -> int:
-        """Raises UnknownSchema if the part is newer than this code."""
+        """Raises UnknownSchemaError if the part is newer than this code."""
         version = int((metadata.metadata or {}).get(VERSION_NAME, b"1"))
         if version > self.version:
-            raise UnknownSchema(
+            raise UnknownSchemaError(
                 f"{path}: schema version {version}, and this Pagecast reads up to {self.version}; "
                 "read it with the version of Pagecast that wrote it, or a newer one"
             )
