@@ -45,7 +45,7 @@ _COMPARISONS = (
     ),
     _Comparison("sqlite", WORKER, _WHAT.format("SQLite"), "the worker, Valkey", None),
 )
-"""Events per second of the process's CPU, from Kafka to the online store and the offline log."""
+"""Events per second of the process's CPU, from Kafka to the named online store and offline log."""
 
 
 def throughput_rows(rounds: Mapping[str, Sequence[float]]) -> list[Row]:
