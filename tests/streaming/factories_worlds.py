@@ -94,7 +94,7 @@ class World:
             return [self._catalog()]
         if draw < 0.24:
             return [self._page(user, topic_id, acknowledged)]
-        if draw < 0.26 and self._forgetting:
+        if draw < 0.252 and self._forgetting:
             return self._order(user)
         event = self._event(user)
         self._latest.append(Outgoing(INTERACTIONS, user, event.SerializeToString()))
