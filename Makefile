@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 # Plain `torch` would bring gigabytes of CUDA packages; this version has a CPU wheel.
 TORCH := torch==2.13.0
-EXTRAS := server,trainer,cpu,local,postgres,dev
+EXTRAS := server,trainer,cpu,local,postgres,redis,dev
 
 SOURCES := featurestore streaming trainer server cli tests benchmarks protos/generate.py docs/generate_limits.py docs/picture.py docs/examples
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from factories import START_MS, event_id, timestamp
 from hypothesis import strategies as st
 
+from pagecast.featurestore.catalog_items import entity_of
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
 from pagecast.featurestore.history import Action, History, HistoryVersion, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.steps import Context
-from pagecast.v1 import events_pb2
+from pagecast.v1 import catalog_pb2, events_pb2
 
 MINUTE_MS = 60_000
 TOPIC = "topic-of-tests"
@@ -94,6 +96,15 @@ def history_with(
             intern(entity_id)
         setattr(history, name, value)
     return history
+
+
+def snapshot_of(*entities: catalog_pb2.Entity) -> CatalogSnapshot:
+    """A catalog of these entities and no rows."""
+    made = [
+        entity_of(entity.SerializeToString(), number=number, changed_at_ms=0, retired=False)
+        for number, entity in enumerate(entities, start=1)
+    ]
+    return CatalogSnapshot(number=len(made), entities=tuple(made), rows=())
 
 
 _ENTITIES = st.sampled_from(["e1", "e2", "e3"])

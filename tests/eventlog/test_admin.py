@@ -27,6 +27,7 @@ def test_every_topic_exists_with_its_partitions(bootstrap: str) -> None:
         PROFILES: 4,
         dead_letter(PROFILES): 1,
         PAGES: 4,
+        dead_letter(PAGES): 1,
         TRAININGS: 1,
     }
 

@@ -1,7 +1,6 @@
 from factories import START_MS, movie, play
-from factories_featurestore import MINUTE_MS, fold, make_event, stop
+from factories_featurestore import MINUTE_MS, fold, make_event, snapshot_of, stop
 
-from pagecast.featurestore.catalog_items import entity_of
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import History, Total
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -11,21 +10,13 @@ from pagecast.v1 import catalog_pb2, events_pb2
 SHORT = FoldConfig(steps_max=1, evicted_together=1)
 
 
-def catalog(*entities: catalog_pb2.Entity) -> CatalogSnapshot:
-    made = [
-        entity_of(e.SerializeToString(), number=n, changed_at_ms=0, retired=False)
-        for n, e in enumerate(entities, start=1)
-    ]
-    return CatalogSnapshot(number=len(made), entities=tuple(made), rows=())
-
-
 def summary_of(history: History, snapshot: CatalogSnapshot) -> Summary:
     return summarise(history.entity_totals, history.row_totals, snapshot)
 
 
 def test_while_nothing_has_left_the_window_there_is_no_summary() -> None:
     history = fold([play("ada", "e")])
-    assert summary_of(history, catalog(movie("e", "Drama"))) == NOTHING
+    assert summary_of(history, snapshot_of(movie("e", "Drama"))) == NOTHING
 
 
 def test_what_left_the_window_is_summed_by_genre_kind_and_row() -> None:
@@ -45,7 +36,7 @@ def test_what_left_the_window_is_summed_by_genre_kind_and_row() -> None:
         entity_id="chess", kind=catalog_pb2.ENTITY_KIND_GAME, genres=["Thriller"]
     )
     summary = summary_of(
-        history, catalog(movie("heat", "Crime", "Thriller"), movie("alien", "Horror"), chess)
+        history, snapshot_of(movie("heat", "Crime", "Thriller"), movie("alien", "Horror"), chess)
     )
     assert dict(summary.genres) == {
         "Crime": Total(1, 60_000, START_MS),
@@ -65,6 +56,6 @@ def test_what_left_the_window_is_summed_by_genre_kind_and_row() -> None:
 def test_an_entity_counts_as_unknown_until_the_catalog_names_it() -> None:
     events = [play("ada", f"e{n}", START_MS + n * MINUTE_MS) for n in range(2)]
     history: History = fold(events, config=SHORT)
-    assert dict(summary_of(history, catalog()).genres) == {"": Total(1, 0, START_MS)}
-    named = summary_of(history, catalog(movie("e0", "Drama")))
+    assert dict(summary_of(history, snapshot_of()).genres) == {"": Total(1, 0, START_MS)}
+    named = summary_of(history, snapshot_of(movie("e0", "Drama")))
     assert [name for name, _ in named.genres] == ["Drama"]

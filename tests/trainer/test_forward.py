@@ -43,7 +43,7 @@ def decoded_alone(
     model: PageModel, embedded: Embedded, data: Dataset, user: int, page: CutPage
 ) -> torch.Tensor:
     """Hidden states of the request and of every token of a page, one token at a time."""
-    prompt = encode_prompt(prompt_at(data.users[user], page.cut), data.vocabulary)
+    prompt = encode_prompt(prompt_at(data.users[user], page.cut, data.catalog), data.vocabulary)
     index = data.catalog.entity_index
     entity_TD = torch.stack(
         [

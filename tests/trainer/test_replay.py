@@ -1,14 +1,16 @@
 """The prompt of a cut is the prompt the server built then, byte for byte."""
 
-from factories import START_MS, play, rate
+from factories import START_MS, movie, play, rate
+from factories_featurestore import snapshot_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainer.factories_trainer import HOUR_MS, logged, walk
 
-from pagecast.featurestore.fold import FoldConfig, apply_event
-from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.fold import FoldConfig, apply_token, begin
+from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.trainer.replay import UserSteps, replay
 from pagecast.trainer.users import prompt_at
 
@@ -93,9 +95,10 @@ def test_every_cut_is_byte_for_byte_what_the_server_saw(
         )
     rows = logged(_with_ids_of_their_own(events))
     user = replay("u", rows, fold=SMALL_WINDOW)
-    served = _served_prompts(rows, user)
+    catalog = snapshot_of(movie("e0", "Drama"), movie("e1", "Comedy"))
+    served = _served_prompts(rows, user, catalog)
     for cut in user.cut_N.nonzero()[0].tolist():
-        assert prompt_at(user, cut).sha256() in served
+        assert prompt_at(user, cut, catalog).sha256() in served
 
 
 def _with_ids_of_their_own(events: list) -> list:  # type: ignore[type-arg]
@@ -104,9 +107,10 @@ def _with_ids_of_their_own(events: list) -> list:  # type: ignore[type-arg]
     return events
 
 
-def _served_prompts(rows: list[LoggedEvent], user: UserSteps) -> set[str]:
+def _served_prompts(rows: list[LoggedEvent], user: UserSteps, catalog: CatalogSnapshot) -> set[str]:
     """What a server would have built before each event, for a request at each step's moment."""
-    history = History(user_id="u")
+    history = History("u")
+    begin(history, "log", 0)
     served = set()
     for row in rows:
         for step in user.steps:
@@ -118,7 +122,6 @@ def _served_prompts(rows: list[LoggedEvent], user: UserSteps) -> set[str]:
                 surface=step.surface,
             )
             if not history.steps or history.steps[-1].occurred_at_ms < step.occurred_at_ms:
-                served.add(build_prompt(history, Profile(), request).sha256())
-        version = HistoryVersion(topic_id="log", partition=0, next_offset=row.offset + 1)
-        apply_event(history, row.event, version, SMALL_WINDOW)
+                served.add(build_prompt(history, Profile(), request, catalog=catalog).sha256())
+        apply_token(history, row.token, row.offset, SMALL_WINDOW)
     return served

@@ -4,6 +4,7 @@ import pytest
 from factories import START_MS, play
 from trainer.factories_trainer import HOUR_MS, in_time_order, logged, walk, write_state
 
+from pagecast.featurestore.catalog import EMPTY
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
@@ -39,7 +40,7 @@ def test_a_profile_is_in_a_prompt_from_when_it_became_so(tmp_path: Path) -> None
         paths=write_state(tmp_path, logged(events)), read_profiles=lambda ids: {"u": profile}
     )
     (user,) = source.read().users
-    types = [prompt_at(user, cut).profile.profile_type for cut in range(3)]
+    types = [prompt_at(user, cut, EMPTY).profile.profile_type for cut in range(3)]
     assert types == [0, 3, 3]
 
 

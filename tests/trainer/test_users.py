@@ -17,7 +17,7 @@ def test_one_window_encodes_the_prompts_of_all_its_cuts(dataset: Dataset) -> Non
     (window,) = windows(0, user, range(10), dataset.catalog, dataset.vocabulary)
     index = dataset.catalog.entity_index
     for cut in range(10):
-        encoded = encode_prompt(prompt_at(user, cut), dataset.vocabulary)
+        encoded = encode_prompt(prompt_at(user, cut, dataset.catalog), dataset.vocabulary)
         assert np.array_equal(window.fields_TF[: cut + 2], encoded.fields_TF)
         expected = [index.get(entity, -1) for entity in encoded.entity_ids]
         assert window.entity_T[: cut + 2].tolist() == expected
@@ -35,7 +35,7 @@ def test_a_window_that_dropped_steps_is_another_one(dataset: Dataset) -> None:
     ]
     for window in whole:
         for cut in window.cuts_C.tolist():
-            prompt = prompt_at(user, window.first + cut)
+            prompt = prompt_at(user, window.first + cut, dataset.catalog)
             assert len(prompt.steps) == cut
             encoded = encode_prompt(prompt, dataset.vocabulary)
             assert np.array_equal(window.fields_TF[: cut + 2], encoded.fields_TF)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from pagecast.cli.progress import progress_bar
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
@@ -33,7 +34,10 @@ def train_config(budget_minutes: float | None) -> TrainConfig:
 
 @contextmanager
 def training_source(
-    paths: StatePaths, database_url: str | None, online_store_url: str | None
+    paths: StatePaths,
+    database_url: str | None,
+    online_store_url: str | None,
+    fold: FoldConfig = DEFAULT_FOLD,
 ) -> Iterator[Source]:
     """The feature store as the trainer reads it, with the profiles of the online store."""
     online = OnlineFeatures.open(paths, online_store_url)
@@ -43,7 +47,7 @@ def training_source(
         return {user_id: profiles.get(user_id, Profile()) for user_id in user_ids}
 
     try:
-        yield Source(paths=paths, database_url=database_url, read_profiles=read_profiles)
+        yield Source(paths=paths, database_url=database_url, fold=fold, read_profiles=read_profiles)
     finally:
         online.close()
 

@@ -102,7 +102,7 @@ def compact(history: History) -> None:
 
 
 def _sums(names: Sequence[int], steps: Sequence[tuple[int, int]]) -> dict[int, Total]:
-    """Watched and start of steps, summed by name; the one whose newest step is oldest comes first."""
+    """Watched and start of steps, summed by name; whose newest step is oldest comes first."""
     sums: dict[int, tuple[int, int, int]] = {}
     for name, (watched_ms, at_ms) in zip(names, steps, strict=True):
         before = sums.pop(name, _NOTHING)

@@ -73,19 +73,29 @@ class ProfileErased:
     user_id: str
 
 
+_EVENT: Final = events_pb2.InteractionEvent.FromString
+
+_FUTURE_S: Final = FUTURE_MS_MAX / 1000
+
 _VALIDATOR: Final = Validator()
 """One for the process: it compiles the rules of a message once, and is safe with threads."""
 
 
 def interaction_of(record: Record) -> events_pb2.InteractionEvent | Rejection:
     """The event of a record of the interaction topic."""
-    event = _parsed(record, events_pb2.InteractionEvent)
-    if isinstance(event, Rejection):
-        return event
-    refused = broken_event_rule(event)
-    if refused is not None:
+    value = record.value
+    if value and len(value) <= INTERACTION_BYTES_MAX:
+        # What nearly every record is, with nothing in between: each call costs a tenth of it.
+        try:
+            event = _EVENT(value)
+        except DecodeError as error:
+            return _rejection(Reason.MALFORMED, "", str(error))
+        if plainly_valid(event, time.time() + _FUTURE_S) or not (refused := broken_rule(event)):
+            return event if record.key == event.user_id.encode() else _wrong_key("user_id")
         return refused
-    return event if record.key == event.user_id.encode() else _wrong_key("user_id")
+    parsed = _parsed(record, events_pb2.InteractionEvent)
+    assert isinstance(parsed, Rejection)
+    return parsed
 
 
 def catalog_change_of(record: Record) -> catalog_pb2.CatalogChange | Rejection:

@@ -14,6 +14,7 @@ from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.streaming.counting import counted
+from pagecast.streaming.erasing import is_forgotten, survivors
 from pagecast.streaming.failpoint import reach
 from pagecast.streaming.histories import HeldHistories
 from pagecast.streaming.metrics import HISTORIES_REFUSED
@@ -111,9 +112,7 @@ class InteractionWriter:
         """
         held = {user_id: self._held.take(user_id) for user_id in by_user}
         missing = [user_id for user_id, history in held.items() if history is None]
-        if missing:
-            self._take_erased(by_user, missing)
-        stored = self._online.read_histories(missing) if missing else {}
+        stored = self._read(by_user, missing) if missing else {}
         histories: dict[str, History] = {}
         for user_id, rows in by_user.items():
             history = held[user_id] or stored.get(user_id)
@@ -124,15 +123,18 @@ class InteractionWriter:
             histories[user_id] = history
         return histories
 
-    def _take_erased(self, by_user: ByUser, user_ids: Sequence[str]) -> None:
-        for user_id, floors in self._erasures.floors(user_ids).items():
-            rows = [
-                row
-                for row in by_user.pop(user_id)
-                if row.offset >= floors.get((row.topic_id, row.partition), 0)
-            ]
-            if rows:
+    def _read(self, by_user: ByUser, user_ids: Sequence[str]) -> dict[str, History]:
+        """Stored histories, less what is from before an erasure, here and in `by_user`."""
+        floors = self._erasures.floors(user_ids)
+        for user_id in floors:
+            if rows := survivors(by_user.pop(user_id), floors):
                 by_user[user_id] = rows
+        stored = self._online.read_histories([u for u in user_ids if u in by_user])
+        return {
+            user_id: history
+            for user_id, history in stored.items()
+            if user_id not in floors or not is_forgotten(history, floors[user_id])
+        }
 
     def _apply(self, by_user: ByUser, histories: Mapping[str, History]) -> list[LoggedEvent]:
         """Folds in place; returns the events that were not contained yet."""

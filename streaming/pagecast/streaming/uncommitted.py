@@ -1,12 +1,17 @@
 """Steps 6b and 7 of the life of an event: the offline log, and then the commit."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
+from pagecast.featurestore.erasures import Floors
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
+from pagecast.streaming.erasing import survivors
 from pagecast.streaming.failpoint import reach
+
+AnyRow = TypeVar("AnyRow", LoggedEvent, LoggedPage)
 
 OFFLINE_ROWS_MAX = 10_000
 """Events that may wait for the offline log: above it, part files do not become cheaper."""
@@ -28,7 +33,7 @@ class Uncommitted:
         self._logged: dict[tuple[str, int], int] = {}
         self._rows: list[LoggedEvent] = []
         self._pages: list[LoggedPage] = []
-        self._users: set[str] = set()
+        self._users: set[bytes | None] = set()
         self._bytes = 0
         self._positions: dict[tuple[str, int], int] = {}
         self._since_s = 0.0
@@ -47,18 +52,29 @@ class Uncommitted:
         """Takes the records of a batch, refused ones included, and what the offline log keeps."""
         if not self._positions:
             self._since_s = time.monotonic()
-        for record in records:
-            self._positions[record.topic, record.partition] = record.offset + 1
-            self._bytes += len(record.value or b"")
-        self._users.update(row.token.user_id for row in events)
-        # What a replay brings again is in the offline log already.
-        logged = self._logged
-        self._rows += [row for row in events if row.offset >= logged.get(row[:2], 0)]
-        self._pages += [page for page in pages if page.offset >= logged.get(page[:2], 0)]
+        self._positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
+        self._bytes += sum(len(record.value or b"") for record in records)
+        self._rows += self._not_logged(events)
+        self._pages += self._not_logged(pages)
 
-    def drop(self, user_id: str) -> None:
-        """Forgets what waits of a user who is erased: all of it is older than the order."""
-        self._rows = [row for row in self._rows if row.token.user_id != user_id]
+    def _not_logged(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+        """What a replay brings again is in the offline log already; new rows are not looked at."""
+        logged = self._logged
+        if not logged:
+            return rows
+        fresh = [row for row in rows if row.offset >= logged.get(row[:2], 0)]
+        for at in {row[:2] for row in fresh}:
+            # Partitions are read in order: what follows is new.
+            logged.pop(at, None)
+        return fresh
+
+    def touch(self, keys: Iterable[bytes | None]) -> None:
+        """Says whose histories are about to be written, by the keys of their records."""
+        self._users.update(keys)
+
+    def drop(self, user_id: str, floor: Floors) -> None:
+        """Forgets what waits of a user who is erased; served pages are older than the order."""
+        self._rows = survivors(self._rows, {user_id: floor})
         self._pages = [page for page in self._pages if page.page.user_id != user_id]
 
     @property
@@ -68,8 +84,8 @@ class Uncommitted:
 
     @property
     def users(self) -> Collection[str]:
-        """Users whose histories were written since the last commit."""
-        return self._users
+        """Users whose histories may have been written since the last commit."""
+        return {key.decode(errors="replace") for key in self._users if key}
 
     def is_due(self) -> bool:
         """Whether enough is waiting, or has waited long enough."""
@@ -85,12 +101,8 @@ class Uncommitted:
             return
         # 6b. Append the events to the offline log.
         self._offline.append(self._rows)
-        for row in self._rows:
-            self._logged[row.topic_id, row.partition] = row.offset + 1
         self._rows = []
         self._offline.append_pages(self._pages)
-        for page in self._pages:
-            self._logged[page.topic_id, page.partition] = page.offset + 1
         self._pages = []
         reach("offline")
         # 7. Only then commit the offsets.

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.offline import LoggedEvent, NextOffsets, OfflineLog
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -41,6 +42,8 @@ class Source:
 
     paths: StatePaths
     database_url: str | None = None
+    fold: FoldConfig = DEFAULT_FOLD
+    """How events become steps: as ingest was told."""
     read_profiles: ReadProfiles | None = None
     """A profile enters a prompt only from when it became so; without this, every user is one of
     whom nothing is known."""
@@ -76,7 +79,13 @@ class Source:
         by_user = _by_user(events)
         profiles = self._profiles({user_id for _, user_id in by_user})
         users = tuple(
-            replay(user_id, rows, profile=profiles.get(user_id, Profile()), known=known)
+            replay(
+                user_id,
+                rows,
+                profile=profiles.get(user_id, Profile()),
+                known=known,
+                fold=self.fold,
+            )
             for (_, user_id), rows in by_user.items()
         )
         return Snapshot(catalog=catalog, users=users, positions=_positions(events))

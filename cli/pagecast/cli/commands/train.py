@@ -69,7 +69,9 @@ def train(
     try:
         until = positions_before_last(paths, hold_out) if hold_out else None
         with (
-            training_source(paths, settings.database_url, settings.online_store_url) as source,
+            training_source(
+                paths, settings.database_url, settings.online_store_url, settings.fold.config()
+            ) as source,
             training_bar(output.console) as bar,
         ):
             config = train_config(settings.train.budget_minutes)

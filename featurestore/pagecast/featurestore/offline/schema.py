@@ -19,7 +19,7 @@ VERSION_NAME = b"pagecast.schema_version"
 """In the metadata of a part; parts of version 1 do not have it."""
 
 ZSTD_LEVEL = 1
-"""Higher levels save under a tenth of the bytes at twice the time."""
+"""Level 3 takes a quarter more time and saves nothing on short parts (benchmarks/offline.md)."""
 
 Upgrade = Callable[[pa.Table], pa.Table]
 """Makes a table of the newest version from the key and the record's bytes of an older one."""
