@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from eventlog.factories_eventlog import read_all
 from factories import free_port
-from streaming.factories_streaming import config, history_of, ingesting, stored
+from streaming.factories_streaming import config, history_of, ingest, ingesting, stored
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
@@ -97,8 +97,8 @@ def test_its_blocks_run_and_do_what_it_says(
                 here = block.replace(ADDRESS, bootstrap).replace(SERVER, server)
                 exec(compile(here, str(DOCUMENT), "exec"), names)
         names["producer"].close()
-        # One that is none, two of the file, one sent twice, and two through the server.
-        positions = names["producer"].acknowledged | ends(read_all(bootstrap, INTERACTIONS, 7))
+        # One that is none, two of the file, one sent twice, two through the server, an impression.
+        positions = names["producer"].acknowledged | ends(read_all(bootstrap, INTERACTIONS, 8))
         wait_until_ingested(bootstrap, config(bootstrap, paths).group, positions, 30)
 
     assert "2 events are in Kafka" in capsys.readouterr().out
@@ -126,7 +126,13 @@ def test_its_blocks_run_and_do_what_it_says(
         rebuild.send_signal(signal.SIGTERM)
         output, _ = rebuild.communicate(timeout=30)
     assert "Traceback" not in output
-    assert stored(StatePaths(root=tmp_path / "rebuilt"), ["ada", "bob"]) == seen
+    rebuilt = StatePaths(root=tmp_path / "rebuilt")
+    assert stored(rebuilt, ["ada", "bob"]) == seen
+
+    for file in rebuilt.root.glob(f"{rebuilt.online_db.name}*"):
+        file.unlink()
+    ingest(bootstrap, rebuilt, positions, group="histories-anew")
+    assert stored(rebuilt, ["ada", "bob"]) == seen
 
 
 def test_its_commands_for_dead_letters_run_and_do_what_it_says(
