@@ -22,6 +22,8 @@ from pagecast.eventlog.validation import BYTES_MAX, Reason
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested
+from pagecast.streaming.replay import Outcome
+from pagecast.streaming.trigger_config import Trigger
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 ADDRESS = "localhost:9092"
@@ -156,9 +158,19 @@ def test_its_commands_for_dead_letters_run_and_do_what_it_says(
     assert len(read_all(bootstrap, INTERACTIONS, 2)) == 2
 
 
+def test_it_names_every_metric_of_a_worker() -> None:
+    text = DOCUMENT.read_text()
+    source = (DOCUMENT.parents[1] / "streaming/pagecast/streaming/metrics.py").read_text()
+    named = re.findall(r'"(pagecast_\w+)"', source)
+    assert named
+    assert [name for name in named if f"`{name}" not in text] == []
+
+
 def test_it_names_every_reason_and_limit() -> None:
     text = DOCUMENT.read_text()
     assert all(f"`{reason}`" in text for reason in Reason)
+    assert all(f"`{outcome}`" in text for outcome in Outcome if outcome is not Outcome.SENT)
+    assert all(f"`{trigger.name}`" in text for trigger in Trigger)
     assert f"{BYTES_MAX[INTERACTIONS] // 1024} KiB for an event" in text
     assert f"{BYTES_MAX[CATALOG] // 1024} KiB for a catalog change or a page" in text
     assert BYTES_MAX[CATALOG] == BYTES_MAX[PAGES]
