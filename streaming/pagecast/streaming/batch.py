@@ -101,7 +101,7 @@ class BatchWriter:
         return self._eraser.surviving_pages(pages)
 
     def _write_interactions(self, records: Sequence[Record]) -> list[LoggedEvent]:
-        """Steps 3 to 6a; returns the events for the offline log.
+        """Steps 2 to 6a; returns the events for the offline log.
 
         An order to forget splits the batch: what is before it takes its way, is erased, and then
         comes what is after it.
