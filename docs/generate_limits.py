@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "limits.md"
 FOLDERS = ("featurestore", "streaming", "trainer", "server", "cli")
-OPERATIONAL = ("_MAX", "_MIN", "_MS", "_SECONDS", "_BYTES", "TOGETHER", "_KIB")
+OPERATIONAL = ("_MAX", "_MIN", "_MS", "_S", "_SECONDS", "_BYTES", "TOGETHER", "_KIB")
 """Endings that tell an operational number from a bucket count or a mathematical constant."""
 
 HEADER = """# Limits
@@ -27,9 +27,12 @@ so on) stand in `protos/pagecast/v1/*.proto`.
 def constants(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
     """Yields (name, value, reason) of each documented numeric constant."""
     for node, following in zip(tree.body, tree.body[1:], strict=False):
-        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
-        name = node.targets[0].id
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        if not isinstance(target, ast.Name):
+            continue
+        name = target.id
         reason = following.value if isinstance(following, ast.Expr) else None
         if not name.isupper() or not isinstance(reason, ast.Constant):
             continue

@@ -35,8 +35,8 @@ DAY_MS = 86_400_000
 
 SMALL = TinyModel()
 
-SLOW = TinyModel(d_model=128, layers=3, heads=2, head_dim=64, mlp=1024)
-"""Some milliseconds a decode step: a page that can be caught in the act."""
+SLOW = TinyModel(d_model=256, layers=4, heads=4, head_dim=64, mlp=2048)
+"""A long page takes a good part of a second on any machine: it can be caught in the act."""
 
 LONG_PAGE = {"rows": 7, "entities_per_row": 40, "exact_entities": 40}
 """Every film of the house, each decoded by itself."""

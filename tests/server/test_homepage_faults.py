@@ -138,10 +138,11 @@ async def test_a_reader_that_stands_still_holds_no_slot(house: House) -> None:
 async def test_what_waits_for_a_reader_is_bounded(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(homepage, "MESSAGES_MAX", 4)
     async with house.serve() as served:
-        call = served.stream("ada", **LONG_PAGE, granularity=2)
-        received, error = await read_until_error(call)
+        with monkeypatch.context() as patch:
+            patch.setattr(homepage, "MESSAGES_MAX", 1)
+            call = served.stream("ada", **LONG_PAGE, granularity=2)
+            received, error = await read_until_error(call)
         assert (await served.page("ada", rows=1)).rows
     assert error.code() is StatusCode.RESOURCE_EXHAUSTED
     assert details_of(error)["ErrorInfo"].reason == "READER_TOO_SLOW"

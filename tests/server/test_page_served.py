@@ -52,6 +52,7 @@ async def test_the_record_says_what_was_delivered_and_from_what(
         house.store.read_history("ada"),
         house.store.read_profile("ada"),
         RequestHalf(at_ms=START_MS, device="tv", country="DE", language="de", surface="home"),
+        catalog=house.catalog.snapshot(),
     )
     assert record.prompt_sha256 == rebuilt.sha256()
     assert len(record.rules_sha256) == 64

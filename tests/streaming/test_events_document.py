@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from eventlog.factories_eventlog import read_all
 from factories import free_port
-from streaming.factories_streaming import config, history_of, ingesting, stored
+from streaming.factories_streaming import config, history_of, ingest, ingesting, stored
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
@@ -22,6 +22,8 @@ from pagecast.eventlog.validation import BYTES_MAX, Reason
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested
+from pagecast.streaming.replay import Outcome
+from pagecast.streaming.trigger_config import Trigger
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 ADDRESS = "localhost:9092"
@@ -97,8 +99,8 @@ def test_its_blocks_run_and_do_what_it_says(
                 here = block.replace(ADDRESS, bootstrap).replace(SERVER, server)
                 exec(compile(here, str(DOCUMENT), "exec"), names)
         names["producer"].close()
-        # One that is none, two of the file, one sent twice, and two through the server.
-        positions = names["producer"].acknowledged | ends(read_all(bootstrap, INTERACTIONS, 7))
+        # One that is none, two of the file, one sent twice, two through the server, an impression.
+        positions = names["producer"].acknowledged | ends(read_all(bootstrap, INTERACTIONS, 8))
         wait_until_ingested(bootstrap, config(bootstrap, paths).group, positions, 30)
 
     assert "2 events are in Kafka" in capsys.readouterr().out
@@ -126,7 +128,13 @@ def test_its_blocks_run_and_do_what_it_says(
         rebuild.send_signal(signal.SIGTERM)
         output, _ = rebuild.communicate(timeout=30)
     assert "Traceback" not in output
-    assert stored(StatePaths(root=tmp_path / "rebuilt"), ["ada", "bob"]) == seen
+    rebuilt = StatePaths(root=tmp_path / "rebuilt")
+    assert stored(rebuilt, ["ada", "bob"]) == seen
+
+    for file in rebuilt.root.glob(f"{rebuilt.online_db.name}*"):
+        file.unlink()
+    ingest(bootstrap, rebuilt, positions, group="histories-anew")
+    assert stored(rebuilt, ["ada", "bob"]) == seen
 
 
 def test_its_commands_for_dead_letters_run_and_do_what_it_says(
@@ -150,9 +158,19 @@ def test_its_commands_for_dead_letters_run_and_do_what_it_says(
     assert len(read_all(bootstrap, INTERACTIONS, 2)) == 2
 
 
+def test_it_names_every_metric_of_a_worker() -> None:
+    text = DOCUMENT.read_text()
+    source = (DOCUMENT.parents[1] / "streaming/pagecast/streaming/metrics.py").read_text()
+    named = re.findall(r'"(pagecast_\w+)"', source)
+    assert named
+    assert [name for name in named if f"`{name}" not in text] == []
+
+
 def test_it_names_every_reason_and_limit() -> None:
     text = DOCUMENT.read_text()
     assert all(f"`{reason}`" in text for reason in Reason)
+    assert all(f"`{outcome}`" in text for outcome in Outcome if outcome is not Outcome.SENT)
+    assert all(f"`{trigger.name}`" in text for trigger in Trigger)
     assert f"{BYTES_MAX[INTERACTIONS] // 1024} KiB for an event" in text
     assert f"{BYTES_MAX[CATALOG] // 1024} KiB for a catalog change or a page" in text
     assert BYTES_MAX[CATALOG] == BYTES_MAX[PAGES]

@@ -26,7 +26,7 @@ class OnlineFeatures:
     """Reads and writes what is known of users. Safe for threads; open it after forking.
 
     Values go through the stores' own methods and not through Feast's `get_online_features` and
-    `push`: those cost three and thirty times as much for one user (docs/facts.md), and neither
+    `push`: those cost four and thirty times as much for one user (docs/facts.md), and neither
     knows of a refused write. Feast's own calls read the same values.
 
     Whatever calls the store raises one of STORE_TRANSIENT if it is away, OnlineStoreRefused if it

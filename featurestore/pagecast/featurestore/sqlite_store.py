@@ -51,12 +51,14 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._opened_lock = threading.Lock()
+        self._table_names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """By the names of views: a store is of one project."""
 
     def read_packed(
         self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
     ) -> Iterator[tuple[bytes | None, ...]]:
         """For each user, the value of each view; None if there is none."""
-        tables = tuple(_table_name(config, view) for view in views)
+        tables = self._tables(config, views)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
             keys = [entity_key(user_id) for user_id in user_ids[begin : begin + READ_USERS_MAX]]
             found: dict[tuple[bytes, int], bytes] = {}
@@ -151,6 +153,15 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
                 connection.close()
             self._opened.clear()
         self._local = threading.local()
+
+    def _tables(self, config: RepoConfig, views: Sequence[FeatureView]) -> tuple[str, ...]:
+        """Their names; Feast makes one in 1.3 µs, of the ten that a whole read may take."""
+        names = tuple([view.name for view in views])
+        tables = self._table_names.get(names)
+        if tables is None:
+            tables = tuple(_table_name(config, view) for view in views)
+            self._table_names[names] = tables
+        return tables
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -229,13 +229,12 @@ class EventConsumer:
 
     def _records(self, fetched: list[Any]) -> list[Record]:
         """What the client has fetched as records; the positions are after them."""
-        ids, positions = self._topic_ids, self._positions
-        records = []
-        for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched):
-            records.append(
-                Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
-            )
-            positions[topic, partition] = offset + 1
+        ids = self._topic_ids
+        records = [
+            Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)
+            for topic, partition, offset, timestamp_ms, key, value, headers in map(_PARTS, fetched)
+        ]
+        self._positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
         return records
 
 

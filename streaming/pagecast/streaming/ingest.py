@@ -1,6 +1,6 @@
-"""The ingest worker: steps 2 to 8 of the life of an event, for three topics.
+"""The ingest worker: steps 2 to 8 of the life of an event, for four topics.
 
-The numbers in comments here, in `interactions` and in `uncommitted` are those of
+The numbers in comments here, in `batch`, `interactions` and `uncommitted` are those of
 docs/architecture.md.
 """
 
@@ -8,13 +8,10 @@ import gc
 import signal
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
-import numpy as np
 import structlog
 from prometheus_client import start_http_server
 
@@ -24,35 +21,14 @@ from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
-from pagecast.eventlog.validation import (
-    Reason,
-    Rejection,
-    catalog_change_of,
-    interaction_of,
-    page_served_of,
-    profile_change_of,
-)
-from pagecast.featurestore.offline import LoggedEvent, LoggedPage
-from pagecast.featurestore.tokens import FORGET, token_of
-from pagecast.streaming.changes import ChangeWriter
+from pagecast.eventlog.topics import INTERACTIONS
+from pagecast.streaming.batch import TOPICS_INGESTED, BatchWriter
 from pagecast.streaming.config import IngestConfig, OnLogChange
-from pagecast.streaming.deadletter import send_dead_letters
-from pagecast.streaming.erasing import Eraser, Order, survivors
-from pagecast.streaming.interactions import InteractionWriter
-from pagecast.streaming.metrics import (
-    CONSUMER_LAG_RECORDS,
-    EVENT_TO_FEATURE_SECONDS,
-    EVENTS_INGESTED,
-)
+from pagecast.streaming.metrics import CONSUMER_LAG_RECORDS
 from pagecast.streaming.retry import TRANSIENT, retrying
 from pagecast.streaming.stores import Stores
 from pagecast.streaming.triggers import Triggers
 from pagecast.streaming.uncommitted import Uncommitted
-
-Parsed = TypeVar("Parsed")
-
-TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
 
 COLLECT = (50_000, 20, 50)
 """Thresholds of Python's collector. A batch makes a hundred thousand tuples that live until they
@@ -148,12 +124,8 @@ class _Loop:
                 client=config.kafka_client,
             )
         )
-        self._changes = ChangeWriter(self._stores.catalog, self._stores.online)
-        self._interactions = InteractionWriter(
-            self._stores.online, self._stores.popularity, self._stores.erasures, config.fold
-        )
-        self._eraser = Eraser(self._stores.online, self._stores.offline, self._stores.erasures)
         self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
+        self._batches = BatchWriter(self._stores, self._producer, self._uncommitted, config.fold)
         self._triggers = Triggers(self._stores.engine, config.triggers)
         self._looked_s = time.monotonic()
         self._topic_id = ""
@@ -169,7 +141,8 @@ class _Loop:
                     on_ready(IngestReady(metrics_port=self._metrics_port))
                     on_ready = None
             if records:
-                self._retrying(self._ingest, records)
+                # 3. to 6a. and 8. Write it, and measure.
+                self._retrying(self._batches.ingest, records)
             idle_s = time.monotonic() - self._looked_s
             if self._uncommitted.is_due() or idle_s >= TRIGGERS_IDLE_S:
                 self._retrying(self._commit)
@@ -178,7 +151,7 @@ class _Loop:
 
     def _begin_epoch(self) -> int:
         """Forgets everything that was held: the partitions, or the log, are other ones."""
-        self._abandon()
+        self._retrying(self._batches.abandon, self._topic_id)
         offline = self._stores.offline
         logged = offline.positions()
         self._uncommitted.begin_epoch({**logged, **offline.page_positions()})
@@ -194,112 +167,8 @@ class _Loop:
             log.warning("histories begin anew from another log", topic_id=self._topic_id)
         return self._consumer.epoch
 
-    def _abandon(self) -> None:
-        """What was written and not committed is another worker's business now."""
-        self._interactions.forget()
-        # That one may have forgotten a user between this one's look and its write.
-        if users := self._uncommitted.users:
-            self._retrying(self._eraser.sweep, users, self._topic_id)
-
     def _poll(self) -> list[Record]:
         return self._consumer.poll(self._config.batch_records_max, self._config.poll_ms)
-
-    def _ingest(self, records: Sequence[Record]) -> None:
-        """Steps 2 to 6a for a batch. It may be repeated after an exception."""
-        by_topic: dict[str, list[Record]] = defaultdict(list)
-        for record in records:
-            by_topic[record.topic].append(record)
-        self._uncommitted.touch(
-            record.key for topic in (INTERACTIONS, PAGES) for record in by_topic[topic]
-        )
-        try:
-            self._changes.write_catalog(self._valid(by_topic[CATALOG], catalog_change_of))
-            self._changes.write_profiles(self._valid(by_topic[PROFILES], profile_change_of))
-            events = self._write_interactions(by_topic[INTERACTIONS])
-            # After the orders of this batch: pages of whom they name must not be logged.
-            pages = self._pages(by_topic[PAGES])
-        except BaseException:
-            self._interactions.forget()
-            raise
-        self._uncommitted.add(records, events, pages)
-        # 8. Measure.
-        if by_topic[INTERACTIONS]:
-            sent_ms = np.array([record.timestamp_ms for record in by_topic[INTERACTIONS]])
-            EVENT_TO_FEATURE_SECONDS.observe(time.time() - sent_ms / 1000)
-        for topic, of_topic in by_topic.items():
-            EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
-
-    def _valid(
-        self, records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection]
-    ) -> list[tuple[Record, Parsed]]:
-        """Parses the records of a topic; what is refused is in the dead letters on return."""
-        valid: list[tuple[Record, Parsed]] = []
-        refused: list[tuple[Record, Rejection]] = []
-        for record in records:
-            parsed = parse(record)
-            if isinstance(parsed, Rejection):
-                refused.append((record, parsed))
-            else:
-                valid.append((record, parsed))
-        send_dead_letters(self._producer, refused)
-        return valid
-
-    def _pages(self, records: Sequence[Record]) -> list[LoggedPage]:
-        """Served pages for the offline log, less those of users who were erased since."""
-        pages = [
-            LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
-            for record, page in self._valid(records, page_served_of)
-        ]
-        return self._eraser.surviving_pages(pages)
-
-    def _write_interactions(self, records: Sequence[Record]) -> list[LoggedEvent]:
-        """Steps 3 to 6a; returns the events for the offline log.
-
-        An order to forget splits the batch: what is before it takes its way, is erased, and then
-        comes what is after it.
-        """
-        valid = self._valid(records, interaction_of)
-        events = [
-            LoggedEvent(
-                record.topic_id,
-                record.partition,
-                record.offset,
-                token_of(event),
-                record.value or b"",
-            )
-            for record, event in valid
-        ]
-        kept: list[LoggedEvent] = []
-        misplaced: list[LoggedEvent] = []
-        begin = 0
-        orders = [at for at, event in enumerate(events) if event.token.marks & FORGET]
-        for at in (*orders, len(events)):
-            if begin < at:
-                written = self._interactions.write(events[begin:at])
-                kept += written.kept
-                misplaced += written.misplaced
-            if at < len(events):
-                kept = self._erase(events[at], kept)
-            begin = at + 1
-        self._refuse_misplaced(misplaced, [record for record, _ in valid])
-        return kept
-
-    def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-        """Erases a user everywhere; returns what of the batch so far is still to be kept."""
-        order = Order.of(event)
-        self._interactions.forget_user(order.user_id)
-        erasure = self._eraser.erase(order)
-        # Of an order that came twice the first one counts: what is between the two stays.
-        floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}
-        self._uncommitted.drop(order.user_id, floor)
-        return survivors(kept, {order.user_id: floor})
-
-    def _refuse_misplaced(
-        self, misplaced: Sequence[LoggedEvent], records: Sequence[Record]
-    ) -> None:
-        places = {(event.partition, event.offset) for event in misplaced}
-        refused = [record for record in records if (record.partition, record.offset) in places]
-        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
 
     def _commit(self) -> None:
         """Steps 6b and 7."""
@@ -311,20 +180,12 @@ class _Loop:
         except Fenced as error:
             # The next poll joins the group again, and reads again what was not committed.
             log.warning("not committed", reason=str(error))
-            self._abandon()
+            self._batches.abandon(self._topic_id)
             self._uncommitted.begin_epoch({})
             return
         self._triggers.publish(self._producer, _now_ms())
         for (topic, partition), records in self._consumer.lag().items():
             CONSUMER_LAG_RECORDS.labels(topic=topic, partition=str(partition)).set(records)
-
-
-_MISPLACED = Rejection(
-    reason=Reason.WRONG_PARTITION,
-    field="",
-    detail="the user's events are in another partition: let every producer choose partitions by "
-    "the same hash of the key (murmur2, as Kafka's own client does)",
-)
 
 
 def _now_ms() -> int:

@@ -85,7 +85,7 @@ class InteractionWriter:
             by_user[event.token.user_id].append(event)
         histories = self._load(by_user)
         misplaced = _take_misplaced(by_user, histories)
-        # 4. and 5. Skip what a history contains; tokenise and merge the rest.
+        # 4. and 5. Skip what a history contains; fold the rest.
         applied = self._apply(by_user, histories)
         self._popularity.add(counted(applied))
         reach("counted")

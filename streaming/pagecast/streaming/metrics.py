@@ -15,7 +15,7 @@ EVENT_TO_FEATURE_SECONDS = BatchHistogram(
 
 EVENTS_INGESTED = Counter(
     "pagecast_events_ingested",
-    "Valid records whose effect is in the stores, replayed ones included.",
+    "Records that were dealt with: their effect is in the stores, or they are dead letters.",
     ["topic"],
 )
 

@@ -30,9 +30,12 @@ TRANSIENT = (
 """A broker or store that is away, busy or full. Anything else is a fault that stays: the process
 ends, and who supervises it learns of it."""
 
-PAUSE_S_MIN, PAUSE_S_MAX = 0.05, 2.0
-"""The first and the longest pause; in between they double, with jitter, so that the workers of a
-group do not all come back at the same moment."""
+PAUSE_S_MIN = 0.05
+"""The first pause between two tries; they double, with jitter, so that the workers of a group do
+not all come back at the same moment."""
+
+PAUSE_S_MAX = 2.0
+"""The longest one: work goes on within seconds of a store's return."""
 
 log = structlog.get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
@@ -9,6 +10,8 @@ from pagecast.featurestore.erasures import Floors
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.streaming.erasing import survivors
 from pagecast.streaming.failpoint import reach
+
+AnyRow = TypeVar("AnyRow", LoggedEvent, LoggedPage)
 
 OFFLINE_ROWS_MAX = 10_000
 """Events that may wait for the offline log: above it, part files do not become cheaper."""
@@ -49,13 +52,21 @@ class Uncommitted:
         """Takes the records of a batch, refused ones included, and what the offline log keeps."""
         if not self._positions:
             self._since_s = time.monotonic()
-        for record in records:
-            self._positions[record.topic, record.partition] = record.offset + 1
-            self._bytes += len(record.value or b"")
-        # What a replay brings again is in the offline log already.
+        self._positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
+        self._bytes += sum(len(record.value or b"") for record in records)
+        self._rows += self._not_logged(events)
+        self._pages += self._not_logged(pages)
+
+    def _not_logged(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+        """What a replay brings again is in the offline log already; new rows are not looked at."""
         logged = self._logged
-        self._rows += [row for row in events if row.offset >= logged.get(row[:2], 0)]
-        self._pages += [page for page in pages if page.offset >= logged.get(page[:2], 0)]
+        if not logged:
+            return rows
+        fresh = [row for row in rows if row.offset >= logged.get(row[:2], 0)]
+        for at in {row[:2] for row in fresh}:
+            # Partitions are read in order: what follows is new.
+            logged.pop(at, None)
+        return fresh
 
     def touch(self, keys: Iterable[bytes | None]) -> None:
         """Says whose data are about to be written, by the keys of their records."""
@@ -92,12 +103,8 @@ class Uncommitted:
             return
         # 6b. Append the events to the offline log.
         self._offline.append(self._rows)
-        for row in self._rows:
-            self._logged[row.topic_id, row.partition] = row.offset + 1
         self._rows = []
         self._offline.append_pages(self._pages)
-        for page in self._pages:
-            self._logged[page.topic_id, page.partition] = page.offset + 1
         self._pages = []
         reach("offline")
         # 7. Only then commit the offsets.

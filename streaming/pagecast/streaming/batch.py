@@ -1,0 +1,161 @@
+"""Steps 2 to 6a of the life of an event, for a batch of records of all topics."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.record import Record
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
+from pagecast.eventlog.validation import (
+    Reason,
+    Rejection,
+    catalog_change_of,
+    interaction_of,
+    page_served_of,
+    profile_change_of,
+)
+from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage
+from pagecast.featurestore.tokens import FORGET, token_of
+from pagecast.streaming.changes import ChangeWriter
+from pagecast.streaming.deadletter import send_dead_letters
+from pagecast.streaming.erasing import Eraser, Order, survivors
+from pagecast.streaming.interactions import InteractionWriter
+from pagecast.streaming.metrics import EVENT_TO_FEATURE_SECONDS, EVENTS_INGESTED
+from pagecast.streaming.stores import Stores
+from pagecast.streaming.uncommitted import Uncommitted
+
+Parsed = TypeVar("Parsed")
+
+TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
+
+
+class BatchWriter:
+    """Writes batches to the stores; what is left to be made durable waits in `uncommitted`."""
+
+    def __init__(
+        self, stores: Stores, producer: EventProducer, uncommitted: Uncommitted, fold: FoldConfig
+    ) -> None:
+        self._producer = producer
+        self._uncommitted = uncommitted
+        self._changes = ChangeWriter(stores.catalog, stores.online)
+        self._interactions = InteractionWriter(
+            stores.online, stores.popularity, stores.erasures, fold
+        )
+        self._eraser = Eraser(stores.online, stores.offline, stores.erasures)
+
+    def abandon(self, topic_id: str) -> None:
+        """What was written and not committed is another worker's business now."""
+        self._interactions.forget()
+        # That one may have forgotten a user between this one's look and its write.
+        if users := self._uncommitted.users:
+            self._eraser.sweep(users, topic_id)
+
+    def ingest(self, records: Sequence[Record]) -> None:
+        """Returns when the effect of the batch is in the stores. It may be repeated."""
+        by_topic: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_topic[record.topic].append(record)
+        self._uncommitted.touch(
+            record.key for topic in (INTERACTIONS, PAGES) for record in by_topic[topic]
+        )
+        try:
+            self._changes.write_catalog(self._valid(by_topic[CATALOG], catalog_change_of))
+            self._changes.write_profiles(self._valid(by_topic[PROFILES], profile_change_of))
+            events = self._write_interactions(by_topic[INTERACTIONS])
+            # After the orders of this batch: pages of whom they name must not be logged.
+            pages = self._pages(by_topic[PAGES])
+        except BaseException:
+            self._interactions.forget()
+            raise
+        self._uncommitted.add(records, events, pages)
+        # 8. Measure.
+        if by_topic[INTERACTIONS]:
+            sent_ms = np.array([record.timestamp_ms for record in by_topic[INTERACTIONS]])
+            EVENT_TO_FEATURE_SECONDS.observe(time.time() - sent_ms / 1000)
+        for topic, of_topic in by_topic.items():
+            EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
+
+    def _valid(
+        self, records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection]
+    ) -> list[tuple[Record, Parsed]]:
+        """Parses the records of a topic; what is refused is in the dead letters on return."""
+        valid: list[tuple[Record, Parsed]] = []
+        refused: list[tuple[Record, Rejection]] = []
+        for record in records:
+            parsed = parse(record)
+            if isinstance(parsed, Rejection):
+                refused.append((record, parsed))
+            else:
+                valid.append((record, parsed))
+        send_dead_letters(self._producer, refused)
+        return valid
+
+    def _pages(self, records: Sequence[Record]) -> list[LoggedPage]:
+        """Served pages for the offline log, less those of users who were erased since."""
+        pages = [
+            LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
+            for record, page in self._valid(records, page_served_of)
+        ]
+        return self._eraser.surviving_pages(pages)
+
+    def _write_interactions(self, records: Sequence[Record]) -> list[LoggedEvent]:
+        """Steps 2 to 6a; returns the events for the offline log.
+
+        An order to forget splits the batch: what is before it takes its way, is erased, and then
+        comes what is after it.
+        """
+        valid = self._valid(records, interaction_of)
+        events = [
+            LoggedEvent(
+                record.topic_id,
+                record.partition,
+                record.offset,
+                token_of(event),
+                record.value or b"",
+            )
+            for record, event in valid
+        ]
+        kept: list[LoggedEvent] = []
+        misplaced: list[LoggedEvent] = []
+        begin = 0
+        orders = [at for at, event in enumerate(events) if event.token.marks & FORGET]
+        for at in (*orders, len(events)):
+            if begin < at:
+                written = self._interactions.write(events[begin:at])
+                kept += written.kept
+                misplaced += written.misplaced
+            if at < len(events):
+                kept = self._erase(events[at], kept)
+            begin = at + 1
+        self._refuse_misplaced(misplaced, [record for record, _ in valid])
+        return kept
+
+    def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
+        """Erases a user everywhere; returns what of the batch so far is still to be kept."""
+        order = Order.of(event)
+        self._interactions.forget_user(order.user_id)
+        erasure = self._eraser.erase(order)
+        # Of an order that came twice the first one counts: what is between the two stays.
+        floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}
+        self._uncommitted.drop(order.user_id, floor)
+        return survivors(kept, {order.user_id: floor})
+
+    def _refuse_misplaced(
+        self, misplaced: Sequence[LoggedEvent], records: Sequence[Record]
+    ) -> None:
+        places = {(event.partition, event.offset) for event in misplaced}
+        refused = [record for record in records if (record.partition, record.offset) in places]
+        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
+
+
+_MISPLACED = Rejection(
+    reason=Reason.WRONG_PARTITION,
+    field="",
+    detail="the user's events are in another partition: let every producer choose partitions by "
+    "the same hash of the key (murmur2, as Kafka's own client does)",
+)
