@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
 from google.protobuf.message import Message
 
@@ -15,13 +16,14 @@ from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
 from pagecast.eventlog.validation import catalog_key
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.history import History, HistoryVersion, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import pack
+from pagecast.featurestore.packing import peek_version
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.tables import ErasureRow
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.ingest import IngestWorker
 from pagecast.streaming.progress import wait_until_ingested
@@ -118,31 +120,54 @@ class Stored:
     """All that ingest has written, in a form that can be compared."""
 
     histories: dict[str, bytes]
+    """As they are stored, byte for byte."""
     profiles: dict[str, Profile]
     offline: list[tuple[str, int, int, bytes]]
+    pages: list[tuple[str, int, int, bytes]]
     popularity: dict[str, float]
     catalog: CatalogSnapshot
+    erasures: dict[str, bool]
+    """By receipt: whether it is complete."""
+
+    @property
+    def versions(self) -> dict[str, HistoryVersion]:
+        """Of the histories there are."""
+        return {user_id: peek_version(packed) for user_id, packed in self.histories.items()}
 
 
-def stored(paths: StatePaths, users: Sequence[str] = ()) -> Stored:
-    engine = connect(paths.database_url)
-    online = OnlineFeatures.open(paths)
+def stored(
+    paths: StatePaths,
+    users: Sequence[str] = (),
+    *,
+    online_store_url: str | None = None,
+    database_url: str | None = None,
+) -> Stored:
+    engine = connect(database_url or paths.database_url)
+    online = OnlineFeatures.open(paths, online_store_url)
+    log = OfflineLog(paths.offline)
     try:
+        packed = {user: online.read_packed(user)[0] for user in users}
         return Stored(
-            histories={u: pack(h) for u, h in online.read_histories(list(users)).items()},
+            histories={user: value for user, value in packed.items() if value is not None},
             profiles={user: online.read_profile(user) for user in users},
-            offline=[
-                (r.topic_id, r.partition, r.offset, r.value)
-                for r in OfflineLog(paths.offline).read()
-            ],
+            offline=[(r.topic_id, r.partition, r.offset, r.value) for r in log.read()],
+            pages=[(r.topic_id, r.partition, r.offset, r.value) for r in log.read_pages()],
             popularity={
                 entity: round(score, 9) for entity, score in Popularity(engine).scores().items()
             },
             catalog=Catalog(engine).snapshot(),
+            erasures=_receipts(engine),
         )
     finally:
         online.close()
         engine.dispose()
+
+
+def _receipts(engine: sa.Engine) -> dict[str, bool]:
+    row = ErasureRow
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(row.receipt_id, row.completed_at_ms)).all()
+    return {receipt_id: completed is not None for receipt_id, completed in found}
 
 
 def history_of(paths: StatePaths, user_id: str) -> History | None:

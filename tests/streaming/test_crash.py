@@ -1,139 +1,163 @@
-"""Kill a worker anywhere: no step is lost, none is doubled. Late writers are refused."""
+"""Kill a worker anywhere: no step is lost, none is doubled, and no store differs by a byte.
 
-import os
+The points are chosen by PAGECAST_TEST_SEED, which the messages of failures name. What must be in
+the stores is counted from the log by other means (`factories_recount`), and compared with what a
+worker has written that nobody disturbed.
+"""
+
 import random
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import START_MS, play, rate
-from streaming.factories_streaming import Positions, Stored, ingest, send, stored
-from streaming.worker_process import WorkerProcess
+from eventlog.factories_eventlog import read_all
+from factories_stores import ValkeyServer, valkey_server
+from streaming.factories_lanes import (
+    Lane,
+    assert_same,
+    check_requests,
+    in_parallel,
+    lanes_of,
+    undisturbed,
+)
+from streaming.factories_recount import check, recount
+from streaming.factories_streaming import Positions
+from streaming.factories_worlds import World, feeding, seed_of_tests
+from streaming.worker_process import FILES
 
-from pagecast.eventlog.topics import INTERACTIONS
-from pagecast.featurestore.state import StatePaths
-from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
-from pagecast.v1 import events_pb2
+from pagecast.eventlog.topics import INTERACTIONS, TRAININGS
+from pagecast.featurestore.offline import OfflineLog
 
-USERS = [f"user-{i}" for i in range(12)]
-PLACES = ("counted", "online", "offline", "committed")
-HOUR_MS = 3_600_000
+PLACES = {
+    "counted": 4,
+    "online": 4,
+    "tombstone": 1,
+    "erased online": 1,
+    "erased offline": 1,
+    FILES: 12,
+    "offline": 4,
+    "committed": 4,
+    "requested": 4,
+    "published": 1,
+}
+"""Between which writes a worker is killed, and up to how often it has passed there before."""
 
+AT_START, AT_ANY_TIME = "at start", "at any time"
 
-def stream(seed: int, events: int) -> list[events_pb2.InteractionEvent]:
-    """Numbered events of a few users: plays, ratings, producers' retries, some of them late."""
-    rng = random.Random(seed)
-    made: list[events_pb2.InteractionEvent] = []
-    for i in range(events):
-        user, film = rng.choice(USERS), f"film-{rng.randrange(20)}"
-        at_ms = START_MS + i * 60_000 - rng.choice((0, 0, 0, 300_000, 50 * HOUR_MS))
-        if made and rng.random() < 0.1:
-            made.append(rng.choice(made[-20:]))
-        elif rng.random() < 0.5:
-            made.append(play(user, film, at_ms, session_id=f"s{i // 30}"))
-        else:
-            made.append(rate(user, film, rng.randrange(11) / 2, at_ms))
-    return made
+REACHED_S_MAX = 8.0
+"""Who has not reached its place by then is killed where it is."""
 
+KILLS, LANES = 200, 10
 
-def undisturbed(bootstrap: str, tmp_path: Path, positions: Positions) -> Stored:
-    """What a worker writes that nobody disturbs, from the same log."""
-    paths = StatePaths(root=tmp_path / "undisturbed")
-    ingest(bootstrap, paths, positions, group="undisturbed")
-    return stored(paths, USERS)
-
-
-def finish(bootstrap: str, paths: StatePaths, positions: Positions) -> Stored:
-    worker = WorkerProcess(bootstrap, paths.root, "disturbed")
-    try:
-        wait_until_ingested(bootstrap, "disturbed", positions, 60)
-    finally:
-        worker.stop()
-    return stored(paths, USERS)
+COMPACTED = 0.1
+"""Share of the workers beside which the offline log is compacted."""
 
 
-def test_the_verifier_sees_a_lost_and_a_doubled_event(bootstrap: str, tmp_path: Path) -> None:
-    events = stream(0, 40)
-    positions = send(bootstrap, events)
-    expected = undisturbed(bootstrap, tmp_path, positions)
-    assert {(p, o) for _, p, o, _ in expected.offline} == {
-        (partition, offset)
-        for (topic, partition), end in positions.items()
-        if topic == INTERACTIONS
-        for offset in range(end)
-    }
-    assert len(expected.offline) == len(events)
+@pytest.fixture(params=["sqlite", "valkey"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ValkeyServer | None]:
+    """Where histories are: in a Valkey server, or in SQLite if None."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with valkey_server(tmp_path / "valkey") as running:
+        yield running
 
 
-@pytest.mark.parametrize("place", ["online", "offline"])
-def test_a_worker_killed_between_its_writes_loses_and_doubles_nothing(
-    place: str, bootstrap: str, tmp_path: Path, paths: StatePaths
+def test_the_verifier_sees_what_is_lost_and_what_is_doubled(bootstrap: str, tmp_path: Path) -> None:
+    """Else the tests below would prove nothing."""
+    world = World(seed_of_tests())
+    with feeding(bootstrap, world, count=200) as fed:
+        positions = fed.positions
+    expected = undisturbed(bootstrap, tmp_path, positions, world.users)
+    counted = recount(bootstrap, positions)
+    assert counted.receipts
+    assert counted.refused
+    assert counted.pages
+    expected.offline.append(expected.offline[-1])
+    with pytest.raises(AssertionError, match="each event once"):
+        check(expected, counted)
+    del expected.offline[-2:]
+    with pytest.raises(AssertionError, match="events of the offline log: lost"):
+        check(expected, counted)
+
+
+def test_killed_between_any_two_writes_it_loses_and_doubles_nothing(
+    bootstrap: str, tmp_path: Path, server: ValkeyServer | None
 ) -> None:
-    positions = send(bootstrap, stream(1, 150))
-    worker = WorkerProcess(bootstrap, paths.root, "disturbed", failpoint=f"{place}:2:SIGKILL")
-    worker.wait_killed()
-    begin = time.monotonic()
-    assert finish(bootstrap, paths, positions) == undisturbed(bootstrap, tmp_path, positions)
-    assert time.monotonic() - begin < 30
+    """One group for each place, killed there once; then another worker goes on."""
+    world = World(seed_of_tests())
+    with feeding(bootstrap, world, count=400) as fed:
+        positions = fed.positions
+    lanes = lanes_of(bootstrap, tmp_path, list(PLACES), server)
 
+    def work(lane: Lane) -> None:
+        lane.worker(f"{lane.name}:{min(2, PLACES[lane.name])}:SIGKILL").wait_killed()
+        lane.catch_up(positions)
 
-def test_a_worker_that_wakes_up_late_is_refused_and_goes_on(
-    bootstrap: str, tmp_path: Path, paths: StatePaths
-) -> None:
-    positions = send(bootstrap, stream(2, 150))
-    late = WorkerProcess(bootstrap, paths.root, "disturbed", failpoint="counted:2:SIGSTOP")
-    late.wait_stopped()
-    other = WorkerProcess(bootstrap, paths.root, "disturbed")
-    try:
-        # It takes over when the session of the stopped one has ended.
-        wait_until_ingested(bootstrap, "disturbed", positions, 60)
-        late.go_on()
-        more = send(bootstrap, stream(3, 50))
-        wait_until_ingested(bootstrap, "disturbed", more, 60)
-        assert "histories refused" in late.log.read_text()
-        late.stop()
-    finally:
-        late.kill()
-        other.stop()
-    everything = {**positions, **more}
-    assert stored(paths, USERS) == undisturbed(bootstrap, tmp_path, everything)
-
-
-def test_two_workers_share_the_work(bootstrap: str, tmp_path: Path, paths: StatePaths) -> None:
-    first = WorkerProcess(bootstrap, paths.root, "disturbed")
-    first.wait_ready()
-    positions = send(bootstrap, stream(4, 100))
-    second = WorkerProcess(bootstrap, paths.root, "disturbed")
-    try:
-        second.wait_ready()
-        positions.update(send(bootstrap, stream(5, 100)))
-        wait_until_ingested(bootstrap, "disturbed", positions, 60)
-    finally:
-        first.stop()
-        second.stop()
-    assert stored(paths, USERS) == undisturbed(bootstrap, tmp_path, positions)
+    in_parallel(work, lanes)
+    expected = undisturbed(bootstrap, tmp_path, positions, world.users)
+    for lane in lanes:
+        assert_same(lane.stored(world.users), expected, f"seed {seed_of_tests()}, {lane.name}")
 
 
 @pytest.mark.faults
-def test_killed_at_two_hundred_points(bootstrap: str, tmp_path: Path, paths: StatePaths) -> None:
-    """PAGECAST_TEST_SEED chooses the points; the message of a failure names it."""
-    seed = int(os.environ.get("PAGECAST_TEST_SEED", "1"))
+def test_killed_two_hundred_times_it_loses_and_doubles_nothing(
+    bootstrap: str, tmp_path: Path, server: ValkeyServer | None
+) -> None:
+    """Ten groups read a log that grows meanwhile; each one's workers are killed twenty times.
+
+    Trainings are asked for once for a reason, and every request is published.
+    """
+    seed = seed_of_tests()
+    world = World(seed)
+    lanes = lanes_of(bootstrap, tmp_path, [f"lane-{n}" for n in range(LANES)], server)
+    with feeding(bootstrap, world, count=20, pause_s=0.5) as fed:
+        struck = in_parallel(lambda lane: strike_often(lane, f"{seed}/{lane.name}"), lanes)
+        fed.send(100)
+    positions = fed.positions
+    places = sum(struck, Counter())
+    assert places.total() == KILLS
+    assert places[AT_ANY_TIME] < KILLS / 2, f"few places were reached: {places}"
+    in_parallel(lambda lane: compact_and_catch_up(lane, positions), lanes)
+    expected = undisturbed(bootstrap, tmp_path, positions, world.users)
+    events = sum(end for (topic, _), end in positions.items() if topic == INTERACTIONS)
+    requested: set[str] = set()
+    for lane in lanes:
+        assert_same(lane.stored(world.users), expected, f"seed {seed}, {lane.name}")
+        requested |= check_requests(lane, events)
+    published = read_all(bootstrap, TRAININGS, len(requested))
+    assert {(record.key or b"").decode() for record in published} >= requested
+
+
+def strike_often(lane: Lane, seed: str) -> Counter[str]:
+    """Kills one worker after the other; returns where."""
     rng = random.Random(seed)
-    positions: Positions = {}
-    sent = 0
-    for _ in range(200):
-        positions.update(send(bootstrap, stream(rng.randrange(2**32), 40)))
-        sent += 40
-        place, count = rng.choice(PLACES), rng.randrange(1, 4)
-        worker = WorkerProcess(
-            bootstrap, paths.root, "disturbed", failpoint=f"{place}:{count}:SIGKILL", batch=10
-        )
-        try:
-            wait_until_ingested(bootstrap, "disturbed", positions, rng.uniform(0.5, 4.0))
-        except NotIngestedInTime:
-            pass
-        finally:
-            worker.kill()
-    disturbed = finish(bootstrap, paths, positions)
-    assert disturbed == undisturbed(bootstrap, tmp_path, positions), f"seed {seed}"
-    assert len(disturbed.offline) == sent
+    return Counter(strike(lane, rng) for _ in range(KILLS // LANES))
+
+
+def compact_and_catch_up(lane: Lane, positions: Positions) -> None:
+    """Small batches leave small parts, and every order to forget reads all of them."""
+    OfflineLog(lane.paths.offline).compact()
+    lane.catch_up(positions)
+
+
+def strike(lane: Lane, rng: random.Random) -> str:
+    """Lets a worker work until it is killed; returns where it was."""
+    place = rng.choice([*PLACES, AT_START, AT_ANY_TIME])
+    times = rng.randint(1, PLACES.get(place, 1))
+    worker = lane.worker(f"{place}:{times}:SIGKILL" if place in PLACES else "")
+    try:
+        if rng.random() < COMPACTED:
+            OfflineLog(lane.paths.offline).compact()
+        if place == AT_START:
+            time.sleep(rng.uniform(0.0, 1.5))
+        elif place == AT_ANY_TIME:
+            worker.wait_ready()
+            time.sleep(rng.uniform(0.0, 0.8))
+        elif not worker.is_killed_within(REACHED_S_MAX):
+            place = AT_ANY_TIME
+    finally:
+        worker.kill()
+    return place

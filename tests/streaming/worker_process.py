@@ -11,16 +11,35 @@ import time
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
 
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
+from pagecast.streaming.failpoint import reach
 from pagecast.streaming.ingest import run_worker
 
-if multiprocessing.current_process().name != "MainProcess" or "pytest" not in sys.modules:
+FILES = "files"
+"""The failpoint before each file that gets its name or is removed: part files, positions."""
+
+
+def _warm() -> None:
+    """Imports what a worker imports when it opens its stores: half a second of CPU."""
     import_feast()
+
+    import pagecast.featurestore.redis_store
+    import pagecast.featurestore.sqlite_store  # noqa: F401
+
+
+if multiprocessing.current_process().name != "MainProcess" or "pytest" not in sys.modules:
+    _warm()
+
+
+def _reach_files(event: str, _: Any) -> None:
+    if event in ("os.rename", "os.remove"):
+        reach(FILES)
 
 
 def _work(config: IngestConfig, failpoint: str, log: Path, ready: Path) -> None:
@@ -28,37 +47,70 @@ def _work(config: IngestConfig, failpoint: str, log: Path, ready: Path) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.environ["PAGECAST_FAILPOINT"] = failpoint
+    if failpoint.startswith(FILES):
+        sys.addaudithook(_reach_files)
     run_worker(config, lambda _: ready.touch())
 
 
 class WorkerProcess:
-    """A worker that works until it is stopped; small batches, so that there are many of them."""
+    """A worker that works until it is stopped; small batches, so that there are many of them.
+
+    `changes` are further fields of its `IngestConfig`.
+    """
 
     def __init__(
-        self, bootstrap: str, root: Path, group: str, *, failpoint: str = "", batch: int = 20
+        self,
+        bootstrap: str,
+        root: Path,
+        group: str,
+        *,
+        failpoint: str = "",
+        batch: int = 20,
+        **changes: Any,
     ) -> None:
         name = f"{root.name}-{time.monotonic_ns()}"
         self.log, self._ready = root.parent / f"{name}.log", root.parent / f"{name}.ready"
+        settings: dict[str, Any] = {
+            "session_timeout_ms": SESSION_TIMEOUT_MS,
+            "offline_flush_ms": 0,
+            "batch_records_max": batch,
+            **changes,
+        }
         config = IngestConfig(
-            bootstrap_servers=bootstrap,
-            paths=StatePaths(root=root),
-            group=group,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            offline_flush_ms=0,
-            batch_records_max=batch,
+            bootstrap_servers=bootstrap, paths=StatePaths(root=root), group=group, **settings
         )
         self._process: BaseProcess = _context().Process(
             target=_work, args=(config, failpoint, self.log, self._ready)
         )
         self._process.start()
 
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it runs; negative is the signal that killed it."""
+        return self._process.exitcode
+
+    @property
+    def resident_bytes(self) -> int:
+        """What it occupies of the machine's memory."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Returns when it has joined its group."""
         deadline = time.monotonic() + timeout_s
-        while not self._ready.exists():
+        while not self.is_ready():
             assert self._process.is_alive(), self.log.read_text()
             assert time.monotonic() < deadline, "the worker does not join its group"
             time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """Whether it has joined its group."""
+        return self._ready.exists()
 
     def wait_stopped(self, timeout_s: float = 60.0) -> None:
         """Returns when the kernel has stopped it at a failpoint."""
@@ -72,9 +124,25 @@ class WorkerProcess:
         self._process.join(timeout_s)
         assert self._process.exitcode == -signal.SIGKILL, self.log.read_text()
 
+    def is_killed_within(self, timeout_s: float) -> bool:
+        """Whether it dies at a failpoint in this time; it must not die of anything else."""
+        self._process.join(timeout_s)
+        assert self._process.exitcode in (None, -signal.SIGKILL), self.log.read_text()
+        return self._process.exitcode is not None
+
+    def wait_failed(self, timeout_s: float = 30.0) -> str:
+        """Returns what it has said when it has ended with an error."""
+        self._process.join(timeout_s)
+        said = self.log.read_text()
+        assert self._process.exitcode == 1, f"exit code {self._process.exitcode}: {said}"
+        return said
+
+    def halt(self) -> None:
+        """SIGSTOP: it holds what it holds, and does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
     def go_on(self) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.kill()

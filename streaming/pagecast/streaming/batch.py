@@ -60,12 +60,15 @@ class BatchWriter:
         by_topic: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_topic[record.topic].append(record)
-        self._uncommitted.touch(record.key for record in by_topic[INTERACTIONS])
+        self._uncommitted.touch(
+            record.key for topic in (INTERACTIONS, PAGES) for record in by_topic[topic]
+        )
         try:
             self._changes.write_catalog(self._valid(by_topic[CATALOG], catalog_change_of))
             self._changes.write_profiles(self._valid(by_topic[PROFILES], profile_change_of))
-            pages = self._pages(by_topic[PAGES])
             events = self._write_interactions(by_topic[INTERACTIONS])
+            # After the orders of this batch: pages of whom they name must not be logged.
+            pages = self._pages(by_topic[PAGES])
         except BaseException:
             self._interactions.forget()
             raise

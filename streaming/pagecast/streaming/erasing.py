@@ -15,6 +15,7 @@ from pagecast.featurestore.erasures import Erasure, Erasures, Floors
 from pagecast.featurestore.history import History, HistoryVersion
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.packing import peek_version, unpack_profile
 from pagecast.featurestore.tokens import FORGET
 from pagecast.streaming.failpoint import reach
 from pagecast.v1 import events_pb2
@@ -100,13 +101,10 @@ class Eraser:
         if erasure.completed_at_ms is not None:
             return erasure
         reach("tombstone")
-        # A profile from after the order stays: profiles are another topic, read in no order with
-        # this one, and have their own null record.
-        profile = self._online.read_profile(order.user_id)
-        if profile.occurred_at_ms <= order.requested_at_ms:
-            self._online.erase([order.user_id])
-        # What a worker that has lost the partition writes from here on is refused by the store.
+        # By version: a worker that slept here until another one had done it must not touch what
+        # came after. What a late worker writes from here on is refused by the store.
         self._online.delete_histories({order.user_id: _version(erasure)})
+        self._delete_profile(order)
         reach("erased online")
         rows = self._offline.erase(
             order.user_id, erasure.topic_id, erasure.partition, erasure.next_offset
@@ -115,6 +113,14 @@ class Eraser:
         self._erasures.complete(order.receipt_id, rows, self._clock_ms())
         log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
         return self._erasures.receipt(order.receipt_id) or erasure
+
+    def _delete_profile(self, order: Order) -> None:
+        """A profile from after the order stays: profiles are another topic, read in no order with
+        this one, and have their own null record."""
+        _, packed = self._online.read_packed(order.user_id)
+        if packed is None or unpack_profile(packed).occurred_at_ms > order.requested_at_ms:
+            return
+        self._online.write_profiles({order.user_id: (None, peek_version(packed))})
 
     def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
         """The served pages that may be logged: not made before an erasure of their user.

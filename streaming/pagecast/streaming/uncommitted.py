@@ -69,13 +69,15 @@ class Uncommitted:
         return fresh
 
     def touch(self, keys: Iterable[bytes | None]) -> None:
-        """Says whose histories are about to be written, by the keys of their records."""
+        """Says whose data are about to be written, by the keys of their records."""
         self._users.update(keys)
 
     def drop(self, user_id: str, floor: Floors) -> None:
-        """Forgets what waits of a user who is erased; served pages are older than the order."""
+        """Forgets what waits of a user who is erased, by the rules of `OfflineLog.erase`."""
         self._rows = survivors(self._rows, {user_id: floor})
-        self._pages = [page for page in self._pages if page.page.user_id != user_id]
+        self._pages = [
+            row for row in self._pages if row.page.user_id != user_id or _made_after(row, floor)
+        ]
 
     @property
     def rows(self) -> Sequence[LoggedEvent]:
@@ -84,7 +86,7 @@ class Uncommitted:
 
     @property
     def users(self) -> Collection[str]:
-        """Users whose histories may have been written since the last commit."""
+        """Users whose histories or pages may have been written since the last commit."""
         return {key.decode(errors="replace") for key in self._users if key}
 
     def is_due(self) -> bool:
@@ -116,3 +118,10 @@ class Uncommitted:
         self._users = set()
         self._positions = {}
         self._bytes = 0
+
+
+def _made_after(row: LoggedPage, floor: Floors) -> bool:
+    """Whether a page was made from a history that begins after the floor."""
+    version = row.page.history_version
+    at = (version.topic_id, version.partition)
+    return at in floor and version.next_offset > floor[at]

@@ -1,0 +1,60 @@
+"""What waits for the offline log when an order to forget comes."""
+
+import pytest
+from factories import START_MS, forget, play, timestamp
+from streaming.factories_streaming import Positions, ingest
+from streaming.factories_worlds import partition_of
+
+from pagecast.eventlog.admin import topic_ids
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import INTERACTIONS, PAGES
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.state import StatePaths
+from pagecast.v1 import events_pb2
+
+
+def page(bootstrap: str, page_id: str, next_offset: int) -> events_pb2.PageServed:
+    """A page for Ann, made from her history up to an offset."""
+    return events_pb2.PageServed(
+        page_id=page_id,
+        user_id="ann",
+        requested_at=timestamp(START_MS),
+        history_version=events_pb2.HistoryVersion(
+            topic_id=topic_ids(bootstrap)[INTERACTIONS],
+            partition=partition_of("ann"),
+            next_offset=next_offset,
+        ),
+    )
+
+
+def send_all(bootstrap: str) -> Positions:
+    """An event at offset 0, the order at 1, an event at 2; pages made before and after it."""
+    with EventProducer(bootstrap) as producer:
+        for event in (play("ann", "heat"), forget("ann"), play("ann", "ran", START_MS + 1)):
+            producer.send(INTERACTIONS, "ann", event)
+        producer.send(PAGES, "ann", page(bootstrap, "before", 1))
+        producer.send(PAGES, "ann", page(bootstrap, "after", 3))
+        producer.flush()
+        return producer.acknowledged
+
+
+def test_of_a_batch_with_an_order_only_what_is_after_it_is_logged(
+    bootstrap: str, paths: StatePaths
+) -> None:
+    """Events and pages are of different topics: a poll may bring all of them at once."""
+    ingest(bootstrap, paths, send_all(bootstrap), batch_records_max=1000)
+    log = OfflineLog(paths.offline)
+    assert [row.token.entity_id for row in log.read()] == ["ran"]
+    assert [row.page.page_id for row in log.read_pages()] == ["after"]
+
+
+@pytest.mark.parametrize("flush_ms", [0, 1500])
+def test_nor_does_it_depend_on_the_batches(
+    bootstrap: str, paths: StatePaths, flush_ms: int
+) -> None:
+    """One record a batch, each committed by itself or all of them together."""
+    positions = send_all(bootstrap)
+    ingest(bootstrap, paths, positions, batch_records_max=1, offline_flush_ms=flush_ms)
+    log = OfflineLog(paths.offline)
+    assert [row.token.entity_id for row in log.read()] == ["ran"]
+    assert [row.page.page_id for row in log.read_pages()] == ["after"]
