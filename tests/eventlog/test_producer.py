@@ -1,5 +1,8 @@
 """What is sent arrives once, in order, with its attributes; what fails is said."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from pagecast.eventlog.errors import (
     PublishFailed,
     RecordTooLarge,
 )
-from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.producer import STUCK_S, EventProducer
 from pagecast.eventlog.topics import (
     CATALOG,
     DEAD_LETTER_BYTES_MAX,
@@ -180,6 +183,37 @@ def test_a_failure_is_told_to_whom_it_concerns_and_to_nobody_else(tmp_path: Path
         producer.close()
     assert told[0] is None
     assert isinstance(told[1], KafkaError)
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(bool(EXTERNAL), reason="stops the broker")
+def test_it_recovers_from_a_broker_that_was_away_for_longer_than_a_record_may_take(
+    tmp_path: Path,
+) -> None:
+    """kafka-python alone never sends again then: what it holds is given up, and told so."""
+    told: list[BaseException | None] = []
+    with EmbeddedBroker(log=tmp_path / "broker.log") as broker:
+        ensure_topics(broker.bootstrap_servers)
+        producer = EventProducer(broker.bootstrap_servers)
+        users = [f"user-{i}" for i in range(12)]
+
+        def send_all(film: str) -> None:
+            for user_id in users:
+                event = play(user_id, film)
+                producer.send(INTERACTIONS, user_id, event, on_settled=told.append)
+
+        send_all("before")
+        producer.flush()
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
+        send_all("lost")
+        time.sleep(STUCK_S + 1.0)
+        os.kill(broker.pid, signal.SIGCONT)
+        send_all("after")
+        producer.flush()
+        producer.close()
+    assert told[:12] == told[24:] == [None] * 12
+    assert all(isinstance(failure, KafkaError) for failure in told[12:24])
 
 
 def test_no_broker_is_said_at_once() -> None:

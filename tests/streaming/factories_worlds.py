@@ -4,7 +4,7 @@ import os
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from kafka.partitioner.default import murmur2
 from streaming.factories_streaming import Positions
 
 from pagecast.eventlog.admin import topic_ids
+from pagecast.eventlog.errors import BrokerUnavailable, PublishFailed
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, USER_PARTITIONS
 from pagecast.v1 import catalog_pb2, events_pb2
@@ -27,6 +28,9 @@ BAD = b"bad record "
 
 SLICE = 50
 """Records that are sent before pages may say that a history contains them."""
+
+ATTEMPTS_MAX = 5
+"""Of a producer whose broker is away, each of half a minute."""
 
 RETRIED = 20
 """A retry is of one of so many records before it."""
@@ -182,20 +186,42 @@ class Feeding:
         self._world = world
         self._producer = EventProducer(bootstrap)
         self._topic_id = topic_ids(bootstrap)[INTERACTIONS]
+        self._positions: Positions = {}
+        self._sending = threading.Lock()
 
     @property
     def positions(self) -> Positions:
         """The offsets after what is acknowledged."""
-        return self._producer.acknowledged
+        return dict(self._positions)
 
     def send(self, count: int) -> Positions:
-        """Returns when so many more records are acknowledged."""
-        for begin in range(0, count, SLICE):
-            size = min(SLICE, count - begin)
-            for record in self._world.slice(size, self._topic_id, self.positions):
-                self._producer.send_bytes(record.topic, record.key.encode(), record.value, {})
-            self._producer.flush()
-        return self.positions
+        """Returns when so many more records are acknowledged. Safe for threads."""
+        with self._sending:
+            for begin in range(0, count, SLICE):
+                self.send_records(self.make(min(SLICE, count - begin)))
+            return self.positions
+
+    def make(self, count: int) -> list[Outgoing]:
+        """The world's next records."""
+        return self._world.slice(count, self._topic_id, self._positions)
+
+    def send_records(self, records: Sequence[Outgoing]) -> None:
+        """Returns when they are acknowledged. Raises what `EventProducer` raises."""
+        for record in records:
+            self._producer.send_bytes(record.topic, record.key.encode(), record.value, {})
+        self._producer.flush()
+        # A producer that has failed begins to count anew.
+        self._positions = {**self._positions, **self._producer.acknowledged}
+
+    def send_until_acknowledged(self, records: Sequence[Outgoing]) -> int:
+        """As a producer should: all again, with the same ids, until all are; returns how often."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                self.send_records(records)
+            except (PublishFailed, BrokerUnavailable):
+                continue
+            return attempt
+        raise AssertionError(f"not acknowledged in {ATTEMPTS_MAX} attempts")
 
     def close(self) -> None:
         self._producer.close()

@@ -1,8 +1,11 @@
 """Sends messages to the event log, as CloudEvents in Kafka's binary form."""
 
+import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +37,10 @@ LINGER_MS = 5
 DELIVERY_TIMEOUT_MS = 30_000
 """When a record that is not acknowledged counts as failed: three requests' time."""
 
+STUCK_S = (DELIVERY_TIMEOUT_MS + REQUEST_TIMEOUT_MS) / 1000
+"""A record that is neither acknowledged nor failed by then never will be: after an outage that is
+longer than the delivery timeout, kafka-python 3.0 may wait for ever for a new producer id."""
+
 _RECORD_OVERHEAD_BYTES = 70
 
 _BYTES_MAX = {topic.name: topic.record_bytes_max for topic in TOPICS}
@@ -49,8 +56,9 @@ class EventProducer:
 
     `source` is the CloudEvents source of what is sent. `room_timeout_s` is how long `send` may
     wait for room in the buffer, for the topic's metadata and for a broker. Failures are reported
-    by `flush`; a producer that has failed connects anew with a later `send`, because a broker
-    that has forgotten an idempotent producer never takes it back. Raises BrokerUnavailable.
+    by `flush`; a producer that has failed, or is stuck, connects anew with a later `send`, because
+    a broker that has forgotten an idempotent producer never takes it back. Raises
+    BrokerUnavailable.
     """
 
     def __init__(
@@ -66,7 +74,8 @@ class EventProducer:
         self._buffer_bytes_max = buffer_bytes_max
         self._room_timeout_s = room_timeout_s
         self._changed = threading.Condition()
-        self._pending = 0
+        self._pending: dict[int, float] = {}
+        self._numbers = itertools.count()
         self._pending_bytes = 0
         self._failed = 0
         self._failure: BaseException | None = None
@@ -86,7 +95,7 @@ class EventProducer:
     @property
     def unacknowledged(self) -> int:
         """Records sent and neither acknowledged nor failed."""
-        return self._pending
+        return len(self._pending)
 
     def send(
         self,
@@ -129,19 +138,20 @@ class EventProducer:
         size += sum(len(name) + len(content) for name, content in headers.items())
         if size > (limit := _BYTES_MAX.get(topic, DEAD_LETTER_BYTES_MAX)):
             raise RecordTooLarge(_too_large(topic, size, limit))
-        client = self._admit(size)
+        self._give_up_if_stuck()
+        number, client = self._admit(size)
         try:
             future = client.send(topic, value=value, key=key, headers=list(headers.items()))
         except MessageSizeTooLargeError as error:
-            self._settle(size)
+            self._settle(number, size)
             raise RecordTooLarge(_too_large(topic, size, DEAD_LETTER_BYTES_MAX)) from error
         except KafkaError as error:
-            self._settle(size)
+            self._settle(number, size)
             raise PublishFailed(
                 f"{topic} cannot be written ({error}): see whether the topic exists "
                 "(pagecast.eventlog.admin.ensure_topics) and the broker is well"
             ) from error
-        future.add_both(self._on_answer, size, on_settled)
+        future.add_both(self._on_answer, number, size, on_settled)
 
     def flush(self, timeout_s: float = DELIVERY_TIMEOUT_MS / 1000) -> None:
         """Waits until everything sent is settled. Raises PublishFailed for what failed or was not
@@ -152,7 +162,7 @@ class EventProducer:
         with self._changed:
             if not self._changed.wait_for(lambda: not self._pending, timeout_s):
                 raise PublishFailed(
-                    f"{self._pending} records were not acknowledged within {timeout_s:g} s: "
+                    f"{len(self._pending)} records were not acknowledged within {timeout_s:g} s: "
                     f"see whether the broker at {self._bootstrap} is well"
                 )
             failed, self._failed = self._failed, 0
@@ -201,8 +211,21 @@ class EventProducer:
         create_no_topics(client._metadata)
         return client
 
-    def _admit(self, size: int) -> Any:
-        """Waits for room, takes it, and returns a client that has not failed."""
+    def _give_up_if_stuck(self) -> None:
+        """Closes a client that will never settle its records: they fail, and are told so."""
+        with self._changed:
+            oldest_s = next(iter(self._pending.values()), None)
+            if oldest_s is None or time.monotonic() - oldest_s <= STUCK_S:
+                return
+            self._broken = True
+            client = self._client
+        # Without the lock: the client's thread needs it, to say what failed.
+        client._sender.force_close()
+        with suppress(KafkaError):
+            client.close(timeout=1.0)
+
+    def _admit(self, size: int) -> tuple[int, Any]:
+        """Waits for room, takes it, and returns its number and a client that has not failed."""
         with self._changed:
             if self._broken and not self._pending:
                 with kafka_errors("closing the producer"):
@@ -215,20 +238,21 @@ class EventProducer:
                     f"{self._pending_bytes} bytes wait for the broker at {self._bootstrap}: "
                     "send more slowly, or see whether it is well"
                 )
-            self._pending += 1
+            number = next(self._numbers)
+            self._pending[number] = time.monotonic()
             self._pending_bytes += size
-            return self._client
+            return number, self._client
 
     def _has_room(self, size: int) -> bool:
         return not self._pending or self._pending_bytes + size <= self._buffer_bytes_max
 
-    def _settle(self, size: int) -> None:
+    def _settle(self, number: int, size: int) -> None:
         with self._changed:
-            self._pending -= 1
+            del self._pending[number]
             self._pending_bytes -= size
             self._changed.notify_all()
 
-    def _on_answer(self, size: int, on_settled: OnSettled | None, answer: Any) -> None:
+    def _on_answer(self, number: int, size: int, on_settled: OnSettled | None, answer: Any) -> None:
         failed = isinstance(answer, BaseException)
         with self._changed:
             if failed:
@@ -239,7 +263,7 @@ class EventProducer:
             else:
                 at = (answer.topic, answer.partition)
                 self._acknowledged[at] = max(self._acknowledged.get(at, 0), answer.offset + 1)
-        self._settle(size)
+        self._settle(number, size)
         if on_settled is not None:
             on_settled(answer if failed else None)
 
