@@ -38,24 +38,30 @@ class Lane:
     bootstrap: str
     name: str
     root: Path
+    other_group: str = ""
+    """If the group has not the lane's name: several lanes may have the same stores."""
     changes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def paths(self) -> StatePaths:
         return StatePaths(root=self.root / self.name)
 
+    @property
+    def group(self) -> str:
+        return self.other_group or self.name
+
     def worker(self, failpoint: str = "", *, batch: int = 10, **changes: Any) -> WorkerProcess:
         return WorkerProcess(
             self.bootstrap,
             self.paths.root,
-            self.name,
+            self.group,
             failpoint=failpoint,
             batch=batch,
             **{"triggers": TRIGGERS, **self.changes, **changes},
         )
 
     def wait(self, positions: Positions, timeout_s: float = CATCH_UP_S_MAX) -> None:
-        wait_until_ingested(self.bootstrap, self.name, positions, timeout_s)
+        wait_until_ingested(self.bootstrap, self.group, positions, timeout_s)
 
     def catch_up(self, positions: Positions) -> None:
         """Lets a worker that nobody disturbs go on to these positions."""

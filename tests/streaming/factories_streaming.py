@@ -12,7 +12,7 @@ from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
 from google.protobuf.message import Message
 
 from pagecast.eventlog.producer import EventProducer
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
 from pagecast.eventlog.validation import catalog_key
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect
@@ -50,6 +50,8 @@ def send(bootstrap: str, messages: Sequence[Message]) -> Positions:
                     producer.send(CATALOG, catalog_key(message), message)
                 case events_pb2.ProfileChange():
                     producer.send(PROFILES, message.user_id, message)
+                case events_pb2.PageServed():
+                    producer.send(PAGES, message.user_id, message)
         producer.flush()
         return producer.acknowledged
 
