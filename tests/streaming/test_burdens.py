@@ -3,16 +3,12 @@
 Each test has its expected behaviour in its docstring.
 """
 
-import os
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from eventlog.factories_eventlog import read_all
 from factories import START_MS, play
-from streaming.factories_streaming import Positions, history_of, ingest, send, stored
+from streaming.factories_streaming import Positions, history_of, ingest, send
 from streaming.worker_process import WorkerProcess
 
 from pagecast.eventlog.producer import EventProducer
@@ -21,7 +17,7 @@ from pagecast.featurestore.history import RECENT_EVENTS_MAX, STEPS_EVICTED_TOGET
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.packing import pack
 from pagecast.featurestore.state import StatePaths
-from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
+from pagecast.streaming.progress import wait_until_ingested
 
 HOUR_MS = 3_600_000
 MEBI = 1024 * 1024
@@ -91,44 +87,6 @@ def test_more_users_than_are_held_cost_time_and_not_memory(
         history = history_of(paths, user)
         assert history is not None
         assert len(history.steps) == 2
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """The folder of the offline log on a disk of 256 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    folder = tmp_path / "state" / "offline"
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine mounts nothing")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_is_waited_for(
-    bootstrap: str, tmp_path: Path, paths: StatePaths, small_disk: Path
-) -> None:
-    """Nothing is committed and nothing partial visible while it is full; then work goes on."""
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(244 * 1024))
-    events = [play(f"user-{n % 7}", f"film-{n}", START_MS + n * 1000) for n in range(700)]
-    positions = send(bootstrap, events)
-    worker = WorkerProcess(bootstrap, paths.root, "burdened", batch=10_000)
-    try:
-        with pytest.raises(NotIngestedInTime):
-            wait_until_ingested(bootstrap, "burdened", positions, 4)
-        assert "No space left" in worker.log.read_text()
-        assert OfflineLog(paths.offline).read() == []
-        filler.unlink()
-        wait_until_ingested(bootstrap, "burdened", positions, 30)
-    finally:
-        worker.stop()
-    users = [f"user-{n}" for n in range(7)]
-    other = StatePaths(root=tmp_path / "undisturbed")
-    ingest(bootstrap, other, positions, group="undisturbed")
-    assert stored(paths, users) == stored(other, users)
 
 
 def test_clocks_that_are_hours_off_are_refused_or_late(bootstrap: str, paths: StatePaths) -> None:
