@@ -70,6 +70,8 @@ def start_up(folder: Path, *arguments: str) -> Up:
         stderr=log,
         text=True,
         start_new_session=True,
+        # A suite that was started in the background has Ctrl-C ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     log.close()
     up = Up(process, folder)

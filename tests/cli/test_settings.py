@@ -90,7 +90,8 @@ def test_triggers_can_be_set_by_the_names_the_worker_knows() -> None:
 
 def test_the_document_sets_triggers_that_exist(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
-    [block] = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if "[triggers]" in block]
     (tmp_path / "pagecast.toml").write_text(block)
     config = load_settings().triggers.config()
     assert config.schedule_hours == 0

@@ -43,7 +43,7 @@ class IngestConfig:
     paths: StatePaths
     """Where the online store and the offline log are."""
     kafka_client: KafkaClient = KafkaClient.KAFKA_PYTHON
-    """What reads Kafka; `confluent` needs the extra `fast-kafka`."""
+    """What reads Kafka; `confluent` is for the benchmark."""
     database_url: str | None = None
     """Catalog and popularity; SQLite in `paths` if None."""
     online_store_url: str | None = None
