@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 from factories import START_MS, event_id, timestamp
 from streaming.factories_lanes import Lane, lanes_of
-from streaming.factories_streaming import Positions
+from streaming.factories_streaming import Positions, history_of
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS
+from pagecast.featurestore.history import (
+    HASH_BYTES,
+    RECENT_EVENTS_MAX,
+    STEPS_EVICTED_TOGETHER,
+    STEPS_MAX,
+)
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.streaming.histories import HISTORIES_HELD_MAX
 from pagecast.v1 import events_pb2
@@ -90,12 +96,21 @@ def test_a_hot_user_costs_no_more_than_others(bootstrap: str, tmp_path: Path, ev
     assert size < HISTORY_BYTES_MAX
     assert size < 1.2 * first_size, "it was full before"
     assert second_s < 3 * first_s + 5.0
-    assert len(OfflineLog(lane.paths.offline).read()) == events
+    assert len(OfflineLog(lane.paths.offline).scan([])) == events
+    history = history_of(lane.paths, "user-0")
+    assert history is not None
+    assert STEPS_MAX - STEPS_EVICTED_TOGETHER < len(history.steps) <= STEPS_MAX
+    assert len(history.steps) + history.steps_dropped == events, "nothing merges"
+    assert sum(total.steps for total in history.entity_totals.values()) == history.steps_dropped
+    assert len(history.recent_event_hashes) == RECENT_EVENTS_MAX * HASH_BYTES
 
 
 @pytest.mark.faults
 def test_many_users_take_no_more_memory_than_is_allowed(bootstrap: str, tmp_path: Path) -> None:
-    """200,000 events of 20,000 users: more users than histories are held, ten events of each."""
+    """200,000 events of 20,000 users: more users than histories are held, ten events of each.
+
+    Histories that were dropped are read again, and go on where they were.
+    """
     assert USERS > HISTORIES_HELD_MAX
     [lane] = lanes_of(bootstrap, tmp_path, ["many"])
     worker = lane.worker(batch=10_000)
@@ -109,3 +124,7 @@ def test_many_users_take_no_more_memory_than_is_allowed(bootstrap: str, tmp_path
         worker.stop()
     finally:
         worker.kill()
+    for user_id in [f"user-{number}" for number in range(0, USERS, 2_003)]:
+        history = history_of(lane.paths, user_id)
+        assert history is not None
+        assert len(history.steps) == EVENTS // USERS
