@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from factories_stores import ValkeyServer
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from streaming.factories_recount import check, check_letters, recount
 from streaming.factories_streaming import Positions, Stored, stored
 from streaming.worker_process import WorkerProcess
 
+from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.producer import EventProducer
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
@@ -63,13 +65,25 @@ class Lane:
     def wait(self, positions: Positions, timeout_s: float = CATCH_UP_S_MAX) -> None:
         wait_until_ingested(self.bootstrap, self.group, positions, timeout_s)
 
-    def catch_up(self, positions: Positions) -> None:
-        """Lets a worker that nobody disturbs go on to these positions."""
+    def take_over(self, positions: Positions) -> None:
+        """Lets another member of the group, that nobody disturbs, go on to these positions."""
         worker = self.worker(batch=10_000)
         try:
             self.wait(positions)
         finally:
             worker.stop()
+
+    def catch_up(self, positions: Positions) -> None:
+        """Lets a worker go on from what the group has committed, in a group of its own.
+
+        The embedded broker can lose a group for good when a member leaves while another joins
+        (`EventConsumer`); and nobody has to wait for the sessions of the dead.
+        """
+        with Admin(self.bootstrap) as admin:
+            committed = admin.committed(self.group)
+        after = replace(self, other_group=f"{self.group}-after")
+        set_offsets(self.bootstrap, after.group, committed)
+        after.take_over(positions)
 
     def stored(self, users: Sequence[str]) -> Stored:
         return stored(
@@ -78,6 +92,17 @@ class Lane:
             online_store_url=self.changes.get("online_store_url"),
             database_url=self.changes.get("database_url"),
         )
+
+
+def set_offsets(bootstrap: str, group: str, positions: Positions) -> None:
+    """Sets what a group that has no members has committed."""
+    offsets = {TopicPartition(*at): OffsetAndMetadata(to, "", -1) for at, to in positions.items()}
+    client = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    try:
+        client.assign(list(offsets))
+        client.commit(offsets)
+    finally:
+        client.close(autocommit=False, timeout_ms=1000)
 
 
 def lanes_of(
@@ -103,7 +128,7 @@ def in_parallel(work: Callable[[Lane], _Result], lanes: Sequence[Lane]) -> list[
 def undisturbed(bootstrap: str, root: Path, positions: Positions, users: Sequence[str]) -> Stored:
     """What a worker writes that nobody disturbs, from the same log, and it is what the log says."""
     lane = Lane(bootstrap=bootstrap, name="undisturbed", root=root)
-    lane.catch_up(positions)
+    lane.take_over(positions)
     expected = lane.stored(users)
     counted = recount(bootstrap, positions)
     check(expected, counted)

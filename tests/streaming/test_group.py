@@ -141,7 +141,7 @@ def test_whatever_one_was_doing_when_it_fell_asleep(
         late = lane.worker(f"{lane.name}:1:SIGSTOP")
         try:
             late.wait_stopped()
-            lane.catch_up(positions)
+            lane.take_over(positions)
             late.go_on()
             time.sleep(0.5)
             late.stop(20)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from factories import START_MS, event_id, timestamp
 from factories_stores import valkey_server
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from streaming.factories_lanes import Lane, assert_same, lanes_of, undisturbed
+from streaming.factories_lanes import Lane, assert_same, lanes_of, set_offsets, undisturbed
 from streaming.factories_streaming import Positions, history_of, ingest, send
 from streaming.factories_worlds import World, feeding, seed_of_tests
 
@@ -25,18 +24,6 @@ REWINDS = 5
 
 def files_of(lane: Lane) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in lane.paths.offline.rglob("*.parquet")}
-
-
-def rewind(bootstrap: str, group: str, positions: Positions) -> None:
-    """Sets the offsets of a group that has no members."""
-    client = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
-    try:
-        client.assign([TopicPartition(*at) for at in positions])
-        client.commit(
-            {TopicPartition(*at): OffsetAndMetadata(to, "", -1) for at, to in positions.items()}
-        )
-    finally:
-        client.close(autocommit=False, timeout_ms=1000)
 
 
 def earlier(positions: Positions, rng: random.Random) -> Positions:
@@ -64,7 +51,7 @@ def test_read_again_from_anywhere_and_from_the_beginning(
         for number in range(REWINDS):
             last = number == REWINDS - 1
             to = dict.fromkeys(positions, 0) if last else earlier(positions, rng)
-            rewind(bootstrap, lane.group, to)
+            set_offsets(bootstrap, lane.group, to)
             worker = lane.worker(batch=rng.choice((7, 50, 10_000)))
             lane.wait(positions)
             worker.stop()

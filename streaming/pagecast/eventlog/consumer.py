@@ -187,10 +187,13 @@ class EventConsumer:
 
     def _finish_joining(self, client: Any) -> None:
         """The embedded broker never forgets a leader that leaves while the group is forming: no
-        other member could ever join it again."""
+        other member could ever join it again. Where that takes too long, because others have died,
+        the session is left to end by itself."""
         deadline = time.monotonic() + self._session_timeout_ms / 1000
         while client.group_metadata().state is MemberState.REBALANCING:
             if time.monotonic() >= deadline:
+                # Who has no member id does not say that it leaves.
+                client._coordinator.reset_generation()
                 return
             client.poll(timeout_ms=50, max_records=1)
 
