@@ -19,6 +19,8 @@ from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.v1 import events_pb2
 
+pytestmark = pytest.mark.faults
+
 REWINDS = 5
 
 
