@@ -19,7 +19,7 @@ from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.v1 import events_pb2
 
-REWINDS = 5
+REWINDS = 3
 
 
 def files_of(lane: Lane) -> dict[Path, int]:
