@@ -119,8 +119,9 @@ async def test_pages_that_outlive_the_grace_are_cut(house: House) -> None:
     server = PagecastServer(house.config(grace_seconds=0.0, slots_max=1, waiting_max=200))
     listening = await server.start()
     async with grpc.aio.insecure_channel(listening.target) as channel:
-        calls = [stream(channel) for _ in range(100)]
-        await calls[0].read()
+        first = stream(channel)
+        await first.read()
+        calls = [first, *(stream(channel) for _ in range(99))]
         draining = asyncio.create_task(server.drain(asyncio.Event()))
         ends = await asyncio.gather(*map(end_of, calls))
         await draining

@@ -36,6 +36,10 @@ RETRIED = 20
 """A retry is of one of so many records before it."""
 
 
+FIRST_ORDER = 100
+"""Number of the record that is an order to forget in every world, whatever the seed."""
+
+
 def seed_of_tests() -> int:
     """PAGECAST_TEST_SEED; messages of failures should name it."""
     return int(os.environ.get("PAGECAST_TEST_SEED", "1"))
@@ -88,6 +92,8 @@ class World:
     ) -> list[Outgoing]:
         rng, user = self._rng, self._rng.choice(self.users)
         draw = rng.random()
+        if self._forgetting and self.number == FIRST_ORDER:
+            return self._order(user)
         if draw < 0.1 and self._latest:
             return [rng.choice(self._latest)]
         if draw < 0.11:

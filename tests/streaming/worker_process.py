@@ -148,12 +148,25 @@ class WorkerProcess:
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """SIGTERM; it must end by itself, and well."""
+        deadline = time.monotonic() + timeout_s
+        # One that has just been started would die of it.
+        while not self._catches(signal.SIGTERM) and time.monotonic() < deadline:
+            time.sleep(0.02)
         self._process.terminate()
         self._process.join(timeout_s)
         if self._process.is_alive():
             self.kill()
             raise AssertionError("the worker does not stop: " + self.log.read_text())
         assert self._process.exitcode == 0, self.log.read_text()
+
+    def _catches(self, number: signal.Signals) -> bool:
+        """Whether it handles a signal; True if it has ended."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except FileNotFoundError:
+            return True
+        [caught] = [line for line in status.splitlines() if line.startswith("SigCgt")]
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
     def _state(self) -> str:
         stat = Path(f"/proc/{self._process.pid}/stat").read_text()
