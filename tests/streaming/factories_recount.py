@@ -38,7 +38,8 @@ class Recount:
     popularity: dict[str, float] = field(default_factory=dict)
     languages: dict[str, str] = field(default_factory=dict)
     """Of the profiles there are."""
-    entities: set[str] = field(default_factory=set)
+    titles: dict[str, str | None] = field(default_factory=dict)
+    """Of the entities; None of those that are retired."""
     catalog_number: int = 0
     receipts: set[str] = field(default_factory=set)
     refused: set[tuple[int, int]] = field(default_factory=set)
@@ -61,13 +62,12 @@ def recount(bootstrap: str, positions: Positions) -> Recount:
             counted.languages[user_id] = change.language
     for record in _records(bootstrap, CATALOG, positions):
         change = catalog_pb2.CatalogChange.FromString(record.value)
-        if not change.retire_entity_id:
-            # A world gives every upsert a title of its own: none is of what is already so.
+        entity_id = change.upsert_entity.entity_id or change.retire_entity_id
+        title = change.upsert_entity.title or None
+        # A change to what is already so takes no number; a world's upserts differ in their titles.
+        if counted.titles.get(entity_id) != title:
             counted.catalog_number += 1
-            counted.entities.add(change.upsert_entity.entity_id)
-        elif change.retire_entity_id in counted.entities:
-            counted.catalog_number += 1
-            counted.entities.remove(change.retire_entity_id)
+        counted.titles[entity_id] = title
     return counted
 
 
@@ -120,9 +120,10 @@ def check(stored: Stored, counted: Recount) -> None:
         assert abs(stored.popularity[entity_id] - score) < 1e-6, f"popularity of {entity_id}"
     languages = {user: p.language for user, p in stored.profiles.items() if p.language}
     assert languages == counted.languages, "profiles"
-    on_offer = {e.entity_id for e in stored.catalog.entities if not e.retired}
-    assert on_offer == counted.entities, "catalog"
-    assert stored.catalog.number == counted.catalog_number
+    titles = {e.entity_id: None if e.retired else e.title for e in stored.catalog.entities}
+    known = {e: title for e, title in counted.titles.items() if title is not None or e in titles}
+    assert titles == known, "catalog"
+    assert stored.catalog.number == counted.catalog_number, "numbers of the catalog's changes"
     assert stored.erasures.keys() == counted.receipts, "every order has its receipt"
     assert all(stored.erasures.values()), "and is complete"
 

@@ -63,10 +63,10 @@ def test_a_second_one_comes_and_the_first_is_killed(bootstrap: str, tmp_path: Pa
     """Partitions move twice, once politely and once when a session has ended."""
     world = World(seed_of_tests())
     [lane] = lanes_of(bootstrap, tmp_path, ["group"])
-    with feeding(bootstrap, world, count=20, pause_s=0.2) as fed, members(lane) as workers:
-        workers.append(lane.worker())
+    with feeding(bootstrap, world, count=20, pause_s=0.4) as fed, members(lane) as workers:
+        workers.append(lane.worker(batch=100))
         workers[0].wait_ready()
-        workers.append(lane.worker())
+        workers.append(lane.worker(batch=100))
         workers[1].wait_ready()
         workers.pop(0).kill()
         lane.wait(fed.send(20))

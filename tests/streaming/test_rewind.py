@@ -21,7 +21,7 @@ from pagecast.v1 import events_pb2
 
 pytestmark = pytest.mark.faults
 
-REWINDS = 5
+REWINDS = 3
 
 
 def files_of(lane: Lane) -> dict[Path, int]:
