@@ -79,7 +79,7 @@ def work_through(
         lane.wait(send())
         took_s = time.monotonic() - began_s
         assert worker.exitcode is None, "it has waited, and not ended"
-        worker.stop(20)
+        worker.stop()
     finally:
         worker.kill()
     return took_s

@@ -37,9 +37,9 @@ KINDS = [
     *("valkey-killed", "valkey-halted", "postgres-killed"),
 ]
 
-CATCH_UP_S = 20.0
+CATCH_UP_S = 45.0
 """From the return of what was away until all that was sent before has been ingested: a pause
-between two tries, a time limit of SQLite's, and two busy cores."""
+between two tries, a time limit of SQLite's, and five workers on two busy cores (25 s were seen)."""
 
 StartWorker = Callable[[IngestConfig], RunningWorker]
 
@@ -155,7 +155,7 @@ def test_a_broker_that_is_away_for_a_minute_costs_nothing_but_the_time(
             lane.wait(positions)
             assert time.monotonic() - began_s < CATCH_UP_S
             assert worker.exitcode is None
-            worker.stop(20)
+            worker.stop()
         finally:
             worker.kill()
     expected = undisturbed(lane.bootstrap, tmp_path, positions, world.users)

@@ -146,7 +146,7 @@ class WorkerProcess:
         self._process.kill()
         self._process.join()
 
-    def stop(self, timeout_s: float = 10.0) -> None:
+    def stop(self, timeout_s: float = 30.0) -> None:
         """SIGTERM; it must end by itself, and well."""
         deadline = time.monotonic() + timeout_s
         # One that has just been started would die of it.
