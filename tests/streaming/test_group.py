@@ -40,7 +40,7 @@ def members(lane: Lane) -> Iterator[list[WorkerProcess]]:
     try:
         yield workers
         for worker in workers:
-            worker.stop(20)
+            worker.stop()
     finally:
         for worker in workers:
             worker.kill()
@@ -52,7 +52,7 @@ def take_a_turn(workers: list[WorkerProcess], lane: Lane, rng: random.Random) ->
     if turn == "come" or len(workers) > MEMBERS_MAX:
         workers.append(lane.worker(batch=rng.choice((5, 20, 100))))
     elif turn == "stop":
-        workers.pop(rng.randrange(len(workers))).stop(20)
+        workers.pop(rng.randrange(len(workers))).stop()
     else:
         workers.pop(rng.randrange(len(workers))).kill()
     if len(workers) > MEMBERS_MAX:
@@ -144,7 +144,7 @@ def test_whatever_one_was_doing_when_it_fell_asleep(
             lane.take_over(positions)
             late.go_on()
             time.sleep(0.5)
-            late.stop(20)
+            late.stop()
         finally:
             late.kill()
 
