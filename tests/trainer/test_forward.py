@@ -6,10 +6,10 @@ import torch
 from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.vocabulary import encode_prompt
-from pagecast.trainer.batch import CutPage, pack
-from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.batch import CutPage, Targets, pack
+from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
-from pagecast.trainer.forward import Embedded, embed, packed_hidden, page_loss
+from pagecast.trainer.forward import Embedded, embed, losses, packed_hidden
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.users import prompt_at, windows
@@ -108,8 +108,8 @@ def test_a_page_without_targets_costs_nothing(dataset: Dataset) -> None:
     model, embedded = model_of(dataset, SMALL.model)
     (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
     batch = pack([window], [PAGES[2:]], ahead_decay=0.5)
-    entity_loss, row_loss = page_loss(model, embedded, batch)
-    assert entity_loss == row_loss == 0.0
+    loss = losses(model, embedded, batch)
+    assert loss.history == loss.pages == loss.rows == 0.0
 
 
 @torch.no_grad()
@@ -124,7 +124,29 @@ def test_the_loss_weighs_targets_by_engagement(dataset: Dataset) -> None:
         ]
         pages = [CutPage(cut=cut, rows=[row], opening=True) for cut, row in enumerate(rows)]
         batch = pack([window], [pages], ahead_decay=0.5)
-        return float(page_loss(model, embedded, batch)[0])
+        return float(losses(model, embedded, batch).pages)
 
     first, second = loss(1.0, 0.0), loss(0.0, 1.0)
     assert loss(3.0, 1.0) == pytest.approx((3 * first + second) / 4, rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_history_is_predicted_from_its_requests(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [[]], [Targets.of([4], [{7: 2.0}], 1.0)], ahead_decay=1.0)
+    hidden_XD = packed_hidden(model, embedded, batch)
+    log_E = torch.log_softmax(hidden_XD[4] @ embedded.entity_output_ED.T, dim=0)
+    loss = losses(model, embedded, batch)
+    assert float(loss.history) == pytest.approx(-float(log_E[7]), rel=1e-5)
+    assert loss.pages == 0.0
+
+
+@torch.no_grad()
+def test_each_objective_counts_by_its_weight(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES], [Targets.of([4], [{7: 2.0}], 1.0)], ahead_decay=1.0)
+    loss = losses(model, embedded, batch)
+    total = loss.total(ObjectiveConfig(history=2.0, pages=0.5, rows=0.0))
+    assert float(total) == pytest.approx(2.0 * float(loss.history) + 0.5 * float(loss.pages))

@@ -12,7 +12,7 @@ from pagecast.trainer.batch import PackedBatch
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
-from pagecast.trainer.forward import embed, page_loss
+from pagecast.trainer.forward import Losses, embed, losses
 from pagecast.trainer.launches import Launches
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
@@ -76,9 +76,9 @@ def fit(
         if schedule.done:
             break
         embedded = embed(model, launches.draw(generator), row_ids_R)
-        entity_loss, row_loss = page_loss(model, embedded, batch)
-        _step(model, optimizer, entity_loss + config.row_weight * row_loss, schedule, config)
-        progress(meter.read(batch, float(entity_loss.detach()), float(row_loss.detach())))
+        loss = losses(model, embedded, batch)
+        _step(model, optimizer, loss.total(config.objective), schedule, config)
+        progress(meter.read(batch, loss))
     return FitResult(
         model=model.eval(),
         steps=schedule.step,
@@ -126,10 +126,10 @@ class _Meter:
         self._schedule, self._examples = schedule, 0
         self.entity_loss = self.row_loss = math.nan
 
-    def read(self, batch: PackedBatch, entity_loss: float, row_loss: float) -> FitProgress:
-        self._examples += len(batch.entity_from_J) + len(batch.row_from_M)
-        self.entity_loss = _smoothed(self.entity_loss, entity_loss)
-        self.row_loss = _smoothed(self.row_loss, row_loss)
+    def read(self, batch: PackedBatch, loss: Losses) -> FitProgress:
+        self._examples += len(batch.history.at_J) + len(batch.pages.at_J) + len(batch.row_from_M)
+        self.entity_loss = _smoothed(self.entity_loss, float(loss.pages.detach()))
+        self.row_loss = _smoothed(self.row_loss, float(loss.rows.detach()))
         return FitProgress(
             step=self._schedule.step,
             share_done=self._schedule.share,

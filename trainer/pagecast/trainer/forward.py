@@ -1,7 +1,7 @@
-"""A packed batch through the model: hidden positions, and the loss of pages.
+"""A packed batch through the model: hidden positions, and how far they are from their targets.
 
 Letters: B windows, L positions, T positions of history, D width, E entities of the catalog,
-R rows of the catalog, J and M hidden positions that predict an entity or a row, K targets.
+R rows of the catalog, J and M hidden positions that predict an entity or a row, K targets of J.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.trainer.batch import PackedBatch
+from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
 
 
@@ -51,22 +52,43 @@ def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> T
     return hidden_BLD.flatten(0, 1)
 
 
-def page_loss(model: PageModel, embedded: Embedded, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-    """Mean engagement-weighted negative log-likelihood of entities and of rows.
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """Engagement-weighted mean negative log-likelihoods, in nats; 0 where there is no target.
 
     Rows compete with rows and entities with entities, as under the server's grammar.
     """
+
+    history: Tensor
+    pages: Tensor
+    rows: Tensor
+
+    def total(self, objective: ObjectiveConfig) -> Tensor:
+        return (
+            objective.history * self.history
+            + objective.pages * self.pages
+            + objective.rows * self.rows
+        )
+
+
+def losses(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Losses:
+    """How far the model is from a batch's targets."""
     hidden_XD = packed_hidden(model, embedded, batch)
-    entity_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
-    log_JE = functional.log_softmax(entity_JD @ embedded.entity_output_ED.T, dim=-1)
-    chosen_K = log_JE[torch.from_numpy(batch.target_of_K), torch.from_numpy(batch.target_entity_K)]
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
-    return (
-        _weighted_mean(-chosen_K, torch.from_numpy(batch.target_weight_K)),
-        _weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+    return Losses(
+        history=_entity_loss(hidden_XD, embedded, batch.history),
+        pages=_entity_loss(hidden_XD, embedded, batch.pages),
+        rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
     )
+
+
+def _entity_loss(hidden_XD: Tensor, embedded: Embedded, targets: Targets) -> Tensor:
+    hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
+    log_JE = functional.log_softmax(hidden_JD @ embedded.entity_output_ED.T, dim=-1)
+    chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
+    return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
 
 
 def _look_up(table_ED: Tensor, index_BL: Tensor) -> Tensor:
