@@ -2,26 +2,17 @@ import dataclasses
 
 import numpy as np
 import pytest
-from trainer.factories_trainer import SMALL
+from trainer.factories_trainer import SMALL, page_builder
 
-from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, build_dataset, fallback_row, next_row
+from pagecast.trainer.data import Dataset, build_dataset
 from pagecast.trainer.examples import Examples
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.pools import Pools
 from pagecast.trainer.replay import replay
 from pagecast.trainer.snapshot import NothingToTrainError
 
 
 def examples_of(data: Dataset, config: TrainConfig = SMALL) -> Examples:
-    builder = PageBuilder(
-        Pools(CompiledCatalog(data.catalog), data.columns),
-        next_row=next_row(data.catalog),
-        fallback_row=fallback_row(data.catalog),
-        config=config.page,
-    )
-    return Examples(data, builder, config)
+    return Examples(data, page_builder(data, config), config)
 
 
 def test_an_epoch_holds_every_window_once(dataset: Dataset) -> None:

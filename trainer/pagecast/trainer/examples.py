@@ -1,6 +1,6 @@
 """Draws the batches of a training: which windows, which cuts, which pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -37,16 +37,28 @@ class Examples:
         self._history = {id(window): self._next_entities(window) for window in self.windows}
         self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
 
-    def forever(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
-        """Epoch after epoch, without end."""
-        while True:
-            yield from self.epoch(rng)
-
     def epoch(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
         """Every window once, in batches of at most about `positions_per_batch` positions."""
+        for chosen in self.shuffled(rng):
+            yield self.pack(chosen, self.pages(chosen, rng))
+
+    def shuffled(self, rng: np.random.Generator) -> list[list[Window]]:
+        """An epoch's batches of windows in the order of training."""
         batches = self._batches(rng)
-        for number in rng.permutation(len(batches)).tolist():
-            yield self._pack(batches[number], rng)
+        return [batches[number] for number in rng.permutation(len(batches)).tolist()]
+
+    def pages(self, chosen: Sequence[Window], rng: np.random.Generator) -> list[list[CutPage]]:
+        """Draws pages after cuts of each window."""
+        return [self._pages(window, rng) for window in chosen]
+
+    def pack(self, chosen: Sequence[Window], pages: Sequence[Sequence[CutPage]]) -> PackedBatch:
+        """Packs windows with their pages and the targets of their histories."""
+        return pack(
+            chosen,
+            pages,
+            [self._history[id(window)] for window in chosen],
+            ahead_decay=self._config.objective.ahead_decay,
+        )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Window]]:
         sizes = np.array([self._positions(w) for w in self.windows])
@@ -70,14 +82,6 @@ class Examples:
         cuts = min(len(window.cuts_C), config.opening_cuts_max)
         page = config.page.rows_max * config.page.entities_max // 2
         return len(window.entity_T) + cuts + page * min(len(window.cuts_C), config.page_cuts_max)
-
-    def _pack(self, chosen: list[Window], rng: np.random.Generator) -> PackedBatch:
-        return pack(
-            chosen,
-            [self._pages(window, rng) for window in chosen],
-            [self._history[id(window)] for window in chosen],
-            ahead_decay=self._config.objective.ahead_decay,
-        )
 
     def _next_entities(self, window: Window) -> Targets:
         """The history's objective: at every step's request, the entities chosen from it on.
