@@ -108,6 +108,11 @@ class PackedBatch:
     history: Targets
     pages: Targets
 
+    @property
+    def tokens(self) -> int:
+        """Positions that are not padding."""
+        return int((self.page_BL != PADDING).sum())
+
     def mask_BLL(self) -> npt.NDArray[np.bool_]:
         """True where position i (second axis) looks at position j (third axis)."""
         page_BL = self.page_BL
