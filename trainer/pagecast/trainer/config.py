@@ -132,6 +132,11 @@ class TrainConfig:
     """Share of entities presented without ID, otherwise as they are: drawn evenly."""
     threads: int = 2
     """Threads of torch."""
+    recompute: bool = False
+    """Blocks are computed again in the backward pass instead of being remembered: about a third
+    more time, and memory for one block's activations instead of all."""
+    checkpoint_every_s: float = 30.0
+    """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
     seed: int = 0
     """Of initial weights, pages and dropout."""
 

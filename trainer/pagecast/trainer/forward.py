@@ -5,7 +5,7 @@ R rows of the catalog, J and M hidden positions that predict an entity or a row,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -69,6 +69,21 @@ class Losses:
             + objective.pages * self.pages
             + objective.rows * self.rows
         )
+
+    def scaled(self, share: Mapping[str, float]) -> "Losses":
+        """Each loss times what `share` has under its name."""
+        return Losses(**{f.name: getattr(self, f.name) * share[f.name] for f in fields(self)})
+
+
+def target_weights(batch: PackedBatch | None) -> dict[str, float]:
+    """What each of a batch's losses is divided by, under its name in `Losses`; 0 without target."""
+    if batch is None:
+        return {field.name: 0.0 for field in fields(Losses)}
+    return {
+        "history": float(batch.history.weight_K.sum()),
+        "pages": float(batch.pages.weight_K.sum()),
+        "rows": float(batch.row_weight_M.sum()),
+    }
 
 
 def losses(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Losses:
