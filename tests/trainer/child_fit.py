@@ -1,7 +1,6 @@
 """A training in a process of its own: `child_fit.py STATE OUT EPOCHS DROPOUT [CHECKPOINTS]`.
 
-Says each step's number and losses, a line each, and writes the weights to OUT. Under torchrun, or
-with torchrun's variables in the environment, it is one of several processes.
+Says each step's number and losses, a line each, and writes the weights to OUT.
 """
 
 import dataclasses
@@ -15,9 +14,9 @@ from trainer.factories_trainer import SMALL, page_builder, read_catalog, replaye
 
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.data import build_dataset
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data import Dataset, build_dataset
 from pagecast.trainer.fit import FitProgress, fit
-from pagecast.trainer.processes import process_group
 
 
 def main(state: str, out: str, epochs: str, dropout: str, checkpoints: str = "") -> None:
@@ -26,17 +25,19 @@ def main(state: str, out: str, epochs: str, dropout: str, checkpoints: str = "")
     config = dataclasses.replace(
         SMALL, epochs=float(epochs), dropout=float(dropout), checkpoint_every_s=0.0
     )
-    paths = StatePaths(root=Path(state))
+    data = read(Path(state), config)
+    folder = Path(checkpoints) if checkpoints else None
+    result = fit(data, page_builder(data, config), config, say, folder)
+    Path(out).write_bytes(save(result.model.state_dict()))
+
+
+def read(state: Path, config: TrainConfig) -> Dataset:
+    paths = StatePaths(root=state)
     users = replayed(OfflineLog(paths.offline).read())
-    data = build_dataset(read_catalog(paths), users, config.engagement)
-    with process_group() as processes:
-        folder = Path(checkpoints) if checkpoints else None
-        result = fit(data, page_builder(data, config), config, _say, folder)
-        own = Path(out).with_suffix(f".{processes.rank}")
-    own.write_bytes(save(result.model.state_dict()))
+    return build_dataset(read_catalog(paths), users, config.engagement)
 
 
-def _say(at: FitProgress) -> None:
+def say(at: FitProgress) -> None:
     sys.stdout.write(f"{at.step} {at.entity_loss!r} {at.row_loss!r} {at.padding!r}\n")
     sys.stdout.flush()
 

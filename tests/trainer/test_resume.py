@@ -61,7 +61,7 @@ def _one_thread() -> Iterator[None]:
 
 def killed(step: int, *arguments: object) -> None:
     """Kills a training in a process of its own soon after it has said that step."""
-    with child(*arguments) as process:
+    with child("child_fit.py", *arguments) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if int(line.split()[0]) >= step:
@@ -80,11 +80,11 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_bytes(
     kills = sorted(random.Random(seed).sample(range(2, undisturbed.steps // 2), 2))
     for step in kills:
         killed(step, *arguments)
-    with child(*arguments) as process:
+    with child("child_fit.py", *arguments) as process:
         rest = [int(line.split()[0]) for line in lines(process)]
     assert kills[-1] < rest[0], f"seed {seed}"
     assert rest == list(range(rest[0], undisturbed.steps + 1)), f"seed {seed}"
-    assert (tmp_path / "weights.0").read_bytes() == weights(undisturbed), f"seed {seed}"
+    assert (tmp_path / "weights").read_bytes() == weights(undisturbed), f"seed {seed}"
 
 
 @pytest.mark.parametrize(

@@ -126,17 +126,19 @@ class Run:
                 moment: tensors[f"adamw.{moment}.{name}"] for moment in _MOMENTS
             }
         self._generator.set_state(tensors["generator.launches_N"])
-        torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank])
+        # A copy: torch crashes on a view of a row.
+        torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank].clone())
         self._epochs.go_to(facts.place)
         self.meter.totals.update(facts.totals)
         self.schedule.resume(step=facts.step, seconds=facts.seconds)
 
     def _begin_together(self) -> None:
         """Every process drops out other positions, of the same model on the same data."""
-        told = json.dumps(self._identity).encode()
-        first = json.loads(self._processes.from_first(told))
-        if unlike := differences(first, self._identity):
-            raise ValueError(f"processes that train together were given different things: {unlike}")
+        first = self._processes.from_first(json.dumps(self._identity).encode())
+        unlike = differences(json.loads(first), self._identity)
+        if self._processes.summed({"unlike": float(unlike != "")})["unlike"]:
+            told = unlike or "another one was given something else"
+            raise ValueError(f"processes that train together must be given the same: {told}")
         if not self._processes.first:
             torch.manual_seed(self._config.seed + self._processes.rank)
 
