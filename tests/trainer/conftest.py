@@ -86,7 +86,10 @@ def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]
     paths = write_state(root, events)
     stages: list[str] = []
     job = TrainJob(
-        source=Source(paths=paths), config=SMALL, until=positions_before_last(paths, HELD_OUT)
+        source=Source(paths=paths),
+        config=SMALL,
+        until=positions_before_last(paths, HELD_OUT),
+        checkpoint=paths.training,
     )
     result = train(job, lambda at: stages.append(at.stage))
     return result, list(dict.fromkeys(stages)), paths

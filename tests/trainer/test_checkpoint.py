@@ -2,32 +2,14 @@ import dataclasses
 import errno
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from pydantic import JsonValue, TypeAdapter
 from safetensors.torch import save
 from structlog.testing import capture_logs
+from trainer.factories_checkpoint import checkpoint_of
 
 from pagecast.trainer import checkpoint as module
-from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints, Facts
-from pagecast.trainer.epochs import Place
-
-
-def checkpoint_of(step: int) -> Checkpoint:
-    state = TypeAdapter(dict[str, JsonValue]).validate_python(
-        np.random.default_rng(step).bit_generator.state
-    )
-    return Checkpoint(
-        facts=Facts(
-            identity={"config.seed": 1},
-            step=step,
-            seconds=0.1 + step,
-            place=Place(begin=state, batches=2, now=state),
-            totals={"tokens": 10.0, "entity_loss": 1 / 3},
-        ),
-        tensors={"model.weight": torch.arange(6.0).view(2, 3), "step": torch.tensor(3.0)},
-    )
+from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 
 
 def step_of(data: bytes) -> int:

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer import profiles
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
+from pagecast.trainer.decoder import Decoder
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.profiles import PROFILES
 
@@ -80,3 +82,22 @@ def test_large_runs_a_packed_sequence_by_shape() -> None:
     assert model.decoder.packed(tokens_BLD, position_BL, mask_BLL).shape == (2, 7, 1024)
     _, keys_YBHSK, _ = model.decoder.prefill(tokens_BLD)
     assert keys_YBHSK.shape == (16, 2, 4, 7, HEAD_DIM)
+
+
+def test_large_takes_a_step_of_the_optimiser() -> None:
+    """With real weights: 3 GB and a few seconds."""
+    decoder = Decoder(PROFILES["large"]).train()
+    optimizer = torch.optim.AdamW(decoder.parameters())
+    before_D = decoder.norm.weight.detach().clone()
+    mask_BLL = torch.ones(1, 4, 4, dtype=torch.bool).tril()
+    hidden_BLD = decoder.packed(torch.randn(1, 4, 1024), torch.arange(4)[None], mask_BLL)
+    hidden_BLD.square().mean().backward()
+    optimizer.step()
+    assert torch.isfinite(hidden_BLD).all()
+    assert not torch.equal(decoder.norm.weight, before_D)
+
+
+def test_the_document_has_the_same_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "training.md"
+    rows = re.findall(r"^\|.*\|$", profiles.__doc__ or "", re.MULTILINE)
+    assert "\n".join(rows) in page.read_text()

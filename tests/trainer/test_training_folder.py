@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from trainer.test_checkpoint import checkpoint_of
+from trainer.factories_checkpoint import checkpoint_of
 
 from pagecast.trainer.checkpoint import CheckpointError, Checkpoints
 from pagecast.trainer.processes import Processes

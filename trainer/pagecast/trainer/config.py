@@ -133,8 +133,8 @@ class TrainConfig:
     threads: int = 2
     """Threads of torch."""
     recompute: bool = False
-    """Blocks are computed again in the backward pass instead of being remembered: about a third
-    more time, and memory for one block's activations instead of all."""
+    """Blocks are computed again in the backward pass instead of being remembered: one more forward
+    pass, and less memory (docs/training.md)."""
     checkpoint_every_s: float = 30.0
     """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
     seed: int = 0
