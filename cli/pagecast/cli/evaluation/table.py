@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pagecast.cli.output import Output
-from pagecast.trainer.evaluation.intervals import Difference
+from pagecast.trainer.evaluation.intervals import Interval
 from pagecast.trainer.evaluation.report import REFERENCE, Figures, Report, SystemReport
 
 NOTHING = "-"
@@ -17,49 +17,63 @@ def show_report(output: Output, report: Report) -> None:
     )
     output.say(f"split SHA-256 {report.split_sha256}\n")
     _show_figures(output, report)
+    _show_differences(output, report)
     _show_slices(output, report)
     _show_staleness(output, report)
     chosen = [(s.name, _chosen(s.chosen.items())) for s in report.systems if s.chosen]
-    output.table("\nChosen on validation", ("system", ""), chosen)
+    if chosen:
+        output.table("\nChosen on validation", ("system", ""), chosen)
 
 
 def _show_figures(output: Output, report: Report) -> None:
+    figures = [(system, system.figures.masked) for system in report.systems]
     output.table(
-        "Masked: what the user has seen is left out; in brackets, 95 % intervals over users",
-        (
-            *("system", "NDCG@10", "", "HR@10", "MRR"),
-            *("unmasked NDCG@10", "HR@10", "MRR", f"to {REFERENCE}", "CPU s"),
-        ),
-        [
-            (
-                system.name,
-                f"{system.figures.masked.ndcg_at_10:.4f}",
-                _interval(system.figures.masked),
-                f"{system.figures.masked.hr_at_10:.4f}",
-                f"{system.figures.masked.mrr:.4f}",
-                f"{system.figures.unmasked.ndcg_at_10:.4f}",
-                f"{system.figures.unmasked.hr_at_10:.4f}",
-                f"{system.figures.unmasked.mrr:.4f}",
-                _difference(system.difference),
-                f"{system.cpu_seconds:.1f}",
-            )
-            for system in report.systems
-        ],
+        "Masked: what a user has seen is left out; intervals of 95 %, over users",
+        ("system", "NDCG@10", "", "HR@10", "MRR", "CPU s"),
+        [(s.name, *_cells(masked), f"{s.cpu_seconds:.1f}") for s, masked in figures],
+    )
+    output.table(
+        "\nUnmasked: every entity is ranked",
+        ("system", "NDCG@10", "", "HR@10", "MRR"),
+        [(system.name, *_cells(system.figures.unmasked)) for system in report.systems],
     )
 
 
+def _cells(figures: Figures) -> tuple[str, ...]:
+    return (
+        f"{figures.ndcg_at_10:.4f}",
+        _interval(figures.ndcg_at_10_interval, ".4f"),
+        f"{figures.hr_at_10:.4f}",
+        f"{figures.mrr:.4f}",
+    )
+
+
+def _show_differences(output: Output, report: Report) -> None:
+    rows = [
+        (
+            system.name,
+            f"{difference.mean:+.4f}",
+            _interval(difference.interval, "+.4f"),
+            "" if difference.significant else "may be chance",
+        )
+        for system in report.systems
+        if (difference := system.difference) is not None
+    ]
+    if rows:
+        output.table(f"\nMasked NDCG@10 less that of {REFERENCE}", ("system", "", "", ""), rows)
+
+
 def _show_slices(output: Output, report: Report) -> None:
-    names = list(report.systems[0].slices)
+    counts = {name: part.targets for name, part in report.systems[0].slices.items()}
     output.table(
-        "\nMasked NDCG@10 by slice",
-        ("slice", "targets", *(system.name for system in report.systems)),
+        "\nMasked NDCG@10 by slice, and its targets",
+        ("system", *counts),
         [
-            (
-                name,
-                f"{report.systems[0].slices[name].targets:,}",
-                *(_figure(system.slices[name].ndcg_at_10) for system in report.systems),
-            )
-            for name in names
+            ("targets", *(f"{count:,}" for count in counts.values())),
+            *(
+                (s.name, *(_figure(s.slices[name].ndcg_at_10) for name in counts))
+                for s in report.systems
+            ),
         ],
     )
 
@@ -89,17 +103,8 @@ def delay_name(delay_s: float) -> str:
     return f"{delay_s:g} s"
 
 
-def _interval(figures: Figures) -> str:
-    interval = figures.ndcg_at_10_interval
-    return f"\\[{interval.low:.4f}, {interval.high:.4f}]"
-
-
-def _difference(difference: Difference | None) -> str:
-    if difference is None:
-        return NOTHING
-    interval = difference.interval
-    verdict = "" if difference.significant else ", may be chance"
-    return f"{difference.mean:+.4f} \\[{interval.low:+.4f}, {interval.high:+.4f}]{verdict}"
+def _interval(interval: Interval, digits: str) -> str:
+    return f"{interval.low:{digits}} to {interval.high:{digits}}"
 
 
 def _figure(value: float | None) -> str:

@@ -79,11 +79,11 @@ class PagecastSystem:
         snapshot = Snapshot(catalog=part.data.catalog, users=users, positions={})
         source = FitSource(paths=StatePaths(root=Path()), snapshot=snapshot)
         job = TrainJob(source=source, config=self._config)
-        self._trained: Trained = fit_snapshot(job, lambda at: told(at.share_done))
-        catalog, vocabulary = part.data.catalog, self._trained.vocabulary
+        self.trained: Trained = fit_snapshot(job, lambda at: told(at.share_done))
+        catalog, vocabulary = part.data.catalog, self.trained.vocabulary
         features = catalog_features(catalog, vocabulary)
         with torch.no_grad():
-            self._embedded = embed(self._trained.model, features, row_ids(catalog, vocabulary))
+            self._embedded = embed(self.trained.model, features, row_ids(catalog, vocabulary))
 
     @torch.no_grad()
     def scores(self, requests: Sequence[Request]) -> Scores:
@@ -113,7 +113,7 @@ class PagecastSystem:
         return openings
 
     def _windows(self, number: int, user: UserSteps, cuts: dict[int, int]) -> Iterator[_Opening]:
-        catalog, vocabulary = self._data.catalog, self._trained.vocabulary
+        catalog, vocabulary = self._data.catalog, self.trained.vocabulary
         for window in windows(number, user, sorted(cuts), catalog, vocabulary):
             members = (window.cuts_C + window.first).tolist()
             yield _Opening(window=window, requests=tuple(cuts[cut] for cut in members))
@@ -128,7 +128,7 @@ class PagecastSystem:
             for opening in openings
         ]
         batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
-        hidden_XD = packed_hidden(self._trained.model, self._embedded, batch)
+        hidden_XD = packed_hidden(self.trained.model, self._embedded, batch)
         hidden_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
         score_JE: Scores = (hidden_JD @ self._embedded.entity_output_ED.T).numpy()
         return score_JE
