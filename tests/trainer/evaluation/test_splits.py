@@ -113,7 +113,7 @@ def test_the_fit_has_no_step_after_the_cut() -> None:
     [
         ("weekly", (0.0,), "protocol: 'weekly' is not known; take one of leave-one-out"),
         (TEMPORAL, (0.0, 5.0), "staleness: temporal .* take prequential"),
-        (PREQUENTIAL, (-1.0,), "staleness: a delay is negative"),
+        (PREQUENTIAL, (-1.0,), "staleness: give seconds of 0 and more"),
     ],
 )
 def test_what_cannot_be_asked_is_told(
