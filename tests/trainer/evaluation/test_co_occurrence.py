@@ -54,11 +54,11 @@ def test_a_binary_history_weighs_alike() -> None:
     assert score_QN.tolist() == [[1.0, 1.0, 0.0, 0.0]]
 
 
-def test_to_who_is_not_known_entities_score_their_users() -> None:
+def test_who_is_not_known_gets_recent_popularity() -> None:
     counted, data = CoOccurrence(), world()
     counted.fit(part_of(data))
     score_QN = counted.scores([request_of(data), request_of(data, "d")], np.eye(3))
-    assert score_QN.tolist() == [[2.0, 3.0, 1.0, 0.0]] * 2
+    assert score_QN == pytest.approx(np.array([[3.0, 3.0, 1.0, 0.0]] * 2), abs=1e-4)
 
 
 def test_too_many_entities_are_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

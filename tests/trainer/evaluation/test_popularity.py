@@ -40,7 +40,7 @@ def test_what_is_revealed_counts_more_than_what_is_older() -> None:
 
 
 def test_a_long_time_does_not_overflow() -> None:
-    counts = DecayedCounts(2, 1.0, 0)
+    counts = DecayedCounts(2, 1.0)
     counts.add(0, 0)
     counts.add(round((RESCALE_HALVINGS + 5) * DAY_MS), 1)
     counts.add(round(3000 * DAY_MS), 1)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.trainer.evaluation.errors import EvaluationError
+from pagecast.trainer.evaluation.popularity import Popularity
 from pagecast.trainer.evaluation.requests import FitPart, Request
 from pagecast.trainer.evaluation.system import Scores
 
@@ -18,6 +19,10 @@ USERS_TOGETHER = 1024
 ENTITIES_MAX = 10_000
 """Entities with interactions: four square matrices of more (3.2 GB) are too much for a laptop."""
 
+STRANGER_HALF_LIFE_DAYS = 30.0
+"""Of the popularity that strangers get, as of the fit: what popularity itself chooses by the
+prequential validation of MovieLens 100K."""
+
 Matrix = npt.NDArray[np.float64]
 
 
@@ -26,6 +31,7 @@ class CoOccurrence:
 
     def __init__(self) -> None:
         self._part: FitPart | None = None
+        self._popularity = Popularity(STRANGER_HALF_LIFE_DAYS)
 
     def fit(self, part: FitPart) -> bool:
         """Counts, unless the part is the one counted already; returns whether it did."""
@@ -42,6 +48,7 @@ class CoOccurrence:
         self._column_N = np.full(self.entities, -1, np.int64)
         self._column_N[self.entity_C] = np.arange(len(self.entity_C))
         self.together_CC = self._count(data.user_X[fit_X], self._column_N[data.entity_X[fit_X]])
+        self._popularity.fit(part, lambda _: None)
         self._part = part
         return True
 
@@ -66,9 +73,9 @@ class CoOccurrence:
         """`score_QN`: each request's history, as a vector of weights, times a matrix.
 
         A history is binary, or weighs 0.5^(rank / half), rank 0 for the newest; an entity that
-        stands twice weighs what its newest does. What the fit part has not met scores 0. To a
-        history with nothing that the fit part has met, entities score their users: to tell a
-        stranger nothing would make a baseline weaker than it need be.
+        stands twice weighs what its newest does. What the fit part has not met scores 0. A history
+        with nothing that the fit part has met gets recent popularity: to tell a stranger nothing
+        would make a baseline weaker than it need be.
         """
         history_QC = np.zeros((len(requests), len(self.entity_C)))
         for history_C, request in zip(history_QC, requests, strict=True):
@@ -79,8 +86,7 @@ class CoOccurrence:
             known_H = column_H >= 0
             # Oldest first: of an entity that stands twice the newest is written last, and stays.
             history_C[column_H[known_H]] = weight_H[known_H]
-        score_QC = history_QC @ weight_CC
-        score_QC[~history_QC.any(1)] = np.diag(self.together_CC)
         score_QN = np.zeros((len(requests), self.entities))
-        score_QN[:, self.entity_C] = score_QC
+        score_QN[:, self.entity_C] = history_QC @ weight_CC
+        score_QN[~history_QC.any(1)] = self._popularity.score_N
         return score_QN

@@ -28,15 +28,20 @@ def half_life_chosen(half_life_days: float) -> Chosen:
 
 
 class DecayedCounts:
-    """Counts by entity that halve every `half_life_days`; only their order means anything."""
+    """Counts by entity that halve every `half_life_days`; only their order means anything.
 
-    def __init__(self, entities: int, half_life_days: float, origin_ms: int) -> None:
+    An interaction at the origin, the first that is added, counts 1.
+    """
+
+    def __init__(self, entities: int, half_life_days: float) -> None:
         self.score_N = np.zeros(entities)
         self._half_life_ms = half_life_days * DAY_MS
-        self._origin_ms = origin_ms
+        self._origin_ms: int | None = None
 
     def add(self, at_ms: int, entity: int) -> None:
         """Counts one interaction, which should not be much older than those before it."""
+        if self._origin_ms is None:
+            self._origin_ms = at_ms
         halvings = (at_ms - self._origin_ms) / self._half_life_ms
         if halvings > RESCALE_HALVINGS:
             self.score_N *= 2.0**-halvings
@@ -44,9 +49,11 @@ class DecayedCounts:
         self.score_N[entity] += 2.0**halvings
 
     def add_all(self, at_ms_X: npt.NDArray[np.int64], entity_X: npt.NDArray[np.int64]) -> None:
-        """Counts many, none of them after the origin."""
-        weight_X = 2.0 ** ((at_ms_X - self._origin_ms) / self._half_life_ms)
-        np.add.at(self.score_N, entity_X, weight_X)
+        """Counts many at once, before any other; the newest of them is the origin."""
+        if len(at_ms_X):
+            self._origin_ms = int(at_ms_X.max())
+            weight_X = 2.0 ** ((at_ms_X - self._origin_ms) / self._half_life_ms)
+            np.add.at(self.score_N, entity_X, weight_X)
 
 
 class Popularity:
@@ -60,10 +67,8 @@ class Popularity:
     def fit(self, part: FitPart, told: Told) -> None:
         del told
         self._data, fit_X = part.data, part.interactions()
-        at_ms_X = self._data.at_ms_X[fit_X]
-        origin_ms = int(at_ms_X.max(initial=int(self._data.at_ms_X.min())))
-        self._counts = DecayedCounts(len(self._data.entities), self._half_life_days, origin_ms)
-        self._counts.add_all(at_ms_X, self._data.entity_X[fit_X])
+        self._counts = DecayedCounts(len(self._data.entities), self._half_life_days)
+        self._counts.add_all(self._data.at_ms_X[fit_X], self._data.entity_X[fit_X])
 
     @property
     def score_N(self) -> npt.NDArray[np.float64]:
