@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from pagecast.trainer.evaluation import ranks as module
 from pagecast.trainer.evaluation.ranks import (
     MISS,
     hit_gains,
@@ -54,6 +55,17 @@ def test_each_target_is_ranked_by_its_own_request() -> None:
         np.array([0, 1, 1]),
     )
     assert found.unmasked_T.tolist() == [1, 2, 1]
+
+
+def test_many_targets_are_ranked_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    score_QN = np.random.default_rng(3).random((4, 9))
+    of_T, target_T = np.arange(36) // 9, np.arange(36) % 9
+    seen_QN = score_QN < 0.2
+    whole = module.ranks(score_QN, seen_QN, of_T, target_T)
+    monkeypatch.setattr(module, "TARGETS_TOGETHER", 5)
+    parts = module.ranks(score_QN, seen_QN, of_T, target_T)
+    assert parts.masked_T.tolist() == whole.masked_T.tolist()
+    assert parts.unmasked_T.tolist() == whole.unmasked_T.tolist()
 
 
 def test_gains_are_cut_at_ten_and_reciprocal_ranks_are_not() -> None:

@@ -15,6 +15,9 @@ from pagecast.trainer.ranking import CUTOFF
 MISS = 0
 """Rank of a target that was not among those ranked."""
 
+TARGETS_TOGETHER = 1024
+"""Targets ranked at a time: bounds memory where times are whole days, and moments hold many."""
+
 Gains = npt.NDArray[np.float64]
 
 
@@ -34,6 +37,17 @@ def ranks(score_QN: Scores, seen_QN: npt.NDArray[np.bool_], of_T: Ints, target_T
     """
     if np.isnan(score_QN).any():
         raise ValueError("a score is not a number")
+    parts = []
+    for begin in range(0, len(of_T), TARGETS_TOGETHER):
+        some = slice(begin, begin + TARGETS_TOGETHER)
+        parts.append(_ranks(score_QN, seen_QN, of_T[some], target_T[some]))
+    return Ranks(
+        masked_T=np.concatenate([part.masked_T for part in parts]),
+        unmasked_T=np.concatenate([part.unmasked_T for part in parts]),
+    )
+
+
+def _ranks(score_QN: Scores, seen_QN: npt.NDArray[np.bool_], of_T: Ints, target_T: Ints) -> Ranks:
     order_T = np.arange(len(of_T))
     score_TN, seen_TN = score_QN[of_T], seen_QN[of_T]
     own_T = score_TN[order_T, target_T]

@@ -68,8 +68,8 @@ class Plan:
 
     @property
     def test(self) -> Split:
-        return self.tests[FRESH_S]
+        return self.tests[FRESH]
 
 
-FRESH_S = 0.0
+FRESH = 0.0
 """Staleness of a request that sees everything strictly earlier."""

@@ -28,7 +28,7 @@ from pagecast.trainer.evaluation.report import (
     Slice,
     SystemReport,
 )
-from pagecast.trainer.evaluation.requests import FRESH_S, Plan
+from pagecast.trainer.evaluation.requests import FRESH, Plan
 from pagecast.trainer.evaluation.slices import slices
 from pagecast.trainer.evaluation.system import Candidate, Family, System
 
@@ -97,11 +97,11 @@ def _evaluate(plan: Plan, family: Family, progress: Progress) -> _Result:
         delay_s: _figures([run.answers[delay_s] for run in runs], bootstrap)
         for delay_s in plan.tests
     }
-    fresh = [run.answers[FRESH_S] for run in runs]
+    fresh = [run.answers[FRESH] for run in runs]
     gain_T = _mean_gains(fresh)["masked", "ndcg"]
     report = SystemReport(
         name=family.name,
-        figures=by_delay[FRESH_S],
+        figures=by_delay[FRESH],
         cpu_seconds=cpu_seconds,
         chosen=runs[0].chosen,
         slices=_slices(plan, gain_T),

@@ -11,12 +11,12 @@ import numpy as np
 
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
-from pagecast.trainer.evaluation.requests import FRESH_S, FitPart, Plan, Request, Split
+from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
 
 LEAVE_ONE_OUT, TEMPORAL, PREQUENTIAL = "leave-one-out", "temporal", "prequential"
 PROTOCOLS = (LEAVE_ONE_OUT, TEMPORAL, PREQUENTIAL)
 
-STALENESS_S = (FRESH_S, 5.0, 60.0, 300.0, 3600.0, 86_400.0)
+STALENESS_S = (FRESH, 5.0, 60.0, 300.0, 3600.0, 86_400.0)
 """Delays of the staleness curve, in seconds: a stream's, a micro-batch's, ... a nightly job's."""
 
 USER_INTERACTIONS_MIN = 3
@@ -29,7 +29,7 @@ INTERACTIONS_MIN = 20
 """Below, a tenth of nine tenths is nothing."""
 
 
-def plan_of(protocol: str, data: Interactions, staleness_s: Sequence[float] = (FRESH_S,)) -> Plan:
+def plan_of(protocol: str, data: Interactions, staleness_s: Sequence[float] = (FRESH,)) -> Plan:
     """Applies a protocol. Raises EvaluationError if it is not known or the data are too few."""
     refuse(protocol, staleness_s)
     if protocol == LEAVE_ONE_OUT:
@@ -43,7 +43,7 @@ def refuse(protocol: str, staleness_s: Sequence[float]) -> None:
         raise EvaluationError(
             f"protocol: {protocol!r} is not known; take one of {', '.join(PROTOCOLS)}"
         )
-    if protocol != PREQUENTIAL and set(staleness_s) - {FRESH_S}:
+    if protocol != PREQUENTIAL and set(staleness_s) - {FRESH}:
         raise EvaluationError(
             f"staleness: {protocol} has no revealed events to be late; take {PREQUENTIAL}"
         )
@@ -73,7 +73,7 @@ def _leave_one_out(data: Interactions) -> Plan:
         requests.sort(key=lambda request: request.at_ms)
         return Split(part=part, requests=tuple(requests), revealed_X=np.empty(0, np.int64))
 
-    return Plan(protocol=LEAVE_ONE_OUT, validation=split(2), tests={FRESH_S: split(1)})
+    return Plan(protocol=LEAVE_ONE_OUT, validation=split(2), tests={FRESH: split(1)})
 
 
 def _before(data: Interactions, user: int, target: int) -> Request:
@@ -102,8 +102,8 @@ def _chronological(protocol: str, data: Interactions, staleness_s: Sequence[floa
     cut = _Cut(protocol == TEMPORAL, data)
     return Plan(
         protocol=protocol,
-        validation=cut.split(order_X[:test_from], choose_from, FRESH_S),
-        tests=cut.tests(order_X, test_from, {FRESH_S, *staleness_s}),
+        validation=cut.split(order_X[:test_from], choose_from, FRESH),
+        tests=cut.tests(order_X, test_from, {FRESH, *staleness_s}),
     )
 
 
@@ -118,9 +118,9 @@ class _Cut:
 
     def tests(self, order_X: Ints, fit_until: int, delays_s: set[float]) -> dict[float, Split]:
         """One split by delay, all with the very same fit part: what is fitted once serves all."""
-        fresh = self.split(order_X, fit_until, FRESH_S)
-        tests = {FRESH_S: fresh}
-        for delay_s in sorted(delays_s - {FRESH_S}):
+        fresh = self.split(order_X, fit_until, FRESH)
+        tests = {FRESH: fresh}
+        for delay_s in sorted(delays_s - {FRESH}):
             tests[delay_s] = self._after(fresh.part, order_X[fit_until:], delay_s)
         return tests
 
