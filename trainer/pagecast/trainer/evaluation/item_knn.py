@@ -12,7 +12,7 @@ from pagecast.trainer.evaluation.co_occurrence import CoOccurrence, Matrix
 from pagecast.trainer.evaluation.requests import FitPart, Request
 from pagecast.trainer.evaluation.system import Candidate, Scores, Told
 
-NEIGHBOURS = (20, 50, 100, 200, 500)
+NEIGHBOURS = (20, 50, 100, 200, 500, 1000)
 SHRINKAGES = (0.0, 10.0, 50.0, 100.0)
 """Tried on validation."""
 
