@@ -44,6 +44,8 @@ def evaluate(
     Reads public data or your files, and nothing of the feature store; trains models of its own,
     and changes nothing that serves.
     """
+    from rich.markup import escape
+
     from pagecast.cli.evaluation.asked import Asked, evaluate_data, evaluation_bar
     from pagecast.cli.evaluation.data import open_data
     from pagecast.cli.evaluation.table import show_report
@@ -79,5 +81,5 @@ def evaluate(
         from pagecast.trainer.evaluation.report_html import report_html
 
         html.write_text(report_html(report), "utf-8")
-        output.say(f"\nreport: {html}")
+        output.say(f"\nreport: {escape(str(html))}")
     output.document(report.to_json())

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from rich.markup import escape
+
 from pagecast.cli.output import Output
 from pagecast.trainer.evaluation.intervals import Interval
 from pagecast.trainer.evaluation.report import REFERENCE, Figures, Report, SystemReport
@@ -12,8 +14,8 @@ NOTHING = "-"
 def show_report(output: Output, report: Report) -> None:
     """Figures with intervals; then slices, staleness and the hyper-parameters chosen."""
     output.say(
-        f"\n{report.protocol} on {report.data}: {report.targets:,} targets; {report.users:,} "
-        f"users, {report.entities:,} entities, {report.interactions:,} interactions"
+        f"\n{report.protocol} on {escape(report.data)}: {report.targets:,} targets; "
+        f"{report.users:,} users, {report.entities:,} entities, {report.interactions:,} interactions"
     )
     output.say(f"split SHA-256 {report.split_sha256}\n")
     _show_figures(output, report)
