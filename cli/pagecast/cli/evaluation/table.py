@@ -15,7 +15,8 @@ def show_report(output: Output, report: Report) -> None:
     """Figures with intervals; then slices, staleness and the hyper-parameters chosen."""
     output.say(
         f"\n{report.protocol} on {escape(report.data)}: {report.targets:,} targets; "
-        f"{report.users:,} users, {report.entities:,} entities, {report.interactions:,} interactions"
+        f"{report.users:,} users, {report.entities:,} entities, "
+        f"{report.interactions:,} interactions"
     )
     output.say(f"split SHA-256 {report.split_sha256}\n")
     _show_figures(output, report)
