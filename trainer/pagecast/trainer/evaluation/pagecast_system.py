@@ -129,7 +129,7 @@ class PagecastSystem:
         ]
         batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
         hidden_XD = packed_hidden(self.trained.model, self._embedded, batch)
-        hidden_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
+        hidden_JD = hidden_XD[torch.from_numpy(batch.pages.at_J)]
         score_JE: Scores = (hidden_JD @ self._embedded.entity_output_ED.T).numpy()
         return score_JE
 
