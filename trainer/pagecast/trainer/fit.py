@@ -76,7 +76,7 @@ def fit(
         if schedule.done:
             break
         embedded = embed(model, launches.draw(generator), row_ids_R)
-        loss = losses(model, embedded, batch)
+        loss = losses(model, embedded, batch, step_dropout=config.step_dropout)
         _step(model, optimizer, loss.total(config.objective), schedule, config)
         progress(meter.read(batch, loss))
     return FitResult(
