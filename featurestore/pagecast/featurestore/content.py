@@ -35,7 +35,9 @@ class ContentVector:
         return np.frombuffer(self.half, _HALF)
 
 
-def content_vector(name: str, values: Sequence[float]) -> ContentVector | None:
+def content_vector(
+    name: str, values: Sequence[float] | npt.NDArray[np.floating]
+) -> ContentVector | None:
     """The direction of `values`; None if they have none, being all zeros."""
     values_C = np.asarray(values, np.float64)
     length = float(np.linalg.norm(values_C))
