@@ -4,12 +4,14 @@ Entities fall into three families, and whoever watches one watches others of its
 one kind of metadata tells the families apart.
 """
 
+import dataclasses
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from factories import START_MS, movie, play, top_row, upsert
 from trainer.factories_trainer import (
     ENTITIES,
@@ -23,9 +25,11 @@ from trainer.factories_trainer import (
     write_state,
 )
 
-from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.database import connect
-from pagecast.trainer.config import EngagementConfig
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.embeddings import EntityTable
+from pagecast.trainer.bundle import BundleFacts, write_bundle
+from pagecast.trainer.config import EngagementConfig, TrainConfig
+from pagecast.trainer.data import catalog_features
 from pagecast.trainer.predict import predictions
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import Trained, TrainJob, fit_snapshot
@@ -69,17 +73,17 @@ def catalog_changes(describe: Describe) -> list[catalog_pb2.CatalogChange]:
     return changes
 
 
-def trained_on(folder: Path, describe: Describe, walks: list[Walk]) -> tuple[Source, Trained]:
+def trained_on(
+    folder: Path, describe: Describe, walks: list[Walk], config: TrainConfig = SMALL
+) -> tuple[Source, Trained]:
     paths = write_state(folder, logged(in_time_order(walks)), catalog_changes(describe))
     source = Source(paths=paths)
-    return source, fit_snapshot(TrainJob(source=source, config=SMALL))
+    return source, fit_snapshot(TrainJob(source=source, config=config))
 
 
 def launch_scores(source: Source, trained: Trained) -> np.ndarray:
     """Scores [history of family, launch of family]."""
-    engine = connect(source.paths.database_url)
-    catalog = Catalog(engine).snapshot()
-    engine.dispose()
+    catalog = source.read_catalog()
     launches = [catalog.entity_index[launch_id(family)] for family in range(FAMILIES)]
     scores = []
     for family in range(FAMILIES):
@@ -115,3 +119,23 @@ def test_it_moves_to_where_its_interactions_say(tmp_path: Path) -> None:
     scores = launch_scores(source, trained)
     assert scores[:, 0].argmax() == 1, "family 1 wants it most"
     assert scores[1].argmax() == 0, "...and more than the launch that looks like family 1"
+
+
+def test_the_server_embeds_as_training_does(tmp_path: Path) -> None:
+    def by_everything(entity: catalog_pb2.Entity, family: int) -> None:
+        for describe in (by_content, by_people, by_country)[family:]:
+            describe(entity, family)
+
+    walks = [walk(user) for user in range(USERS)]
+    source, trained = trained_on(
+        tmp_path, by_everything, walks, dataclasses.replace(SMALL, epochs=1.0)
+    )
+    config = trained.config.to_json()
+    facts = BundleFacts(data={}, metrics={}, config=config)
+    manifest = write_bundle(tmp_path / "bundles", trained.model, trained.vocabulary, facts)
+    catalog = source.read_catalog()
+    table = EntityTable(load_bundle(tmp_path / "bundles" / manifest.version), catalog)
+    with torch.no_grad():
+        sides = trained.model.embed_entities(catalog_features(catalog, trained.vocabulary))
+    for served_ND, trained_ND in zip((table.input_ND, table.output_ND), sides, strict=True):
+        np.testing.assert_allclose(served_ND, trained_ND.numpy(), atol=1e-4)
