@@ -1,10 +1,13 @@
 """`pagecast evaluate` on a small folder that the test writes."""
 
+import json
 from pathlib import Path
 
 import pytest
 from cli.factories_cli import document, pagecast
 from cli.factories_interchange import USERS, write_folder
+from factories import movie, upsert
+from google.protobuf.json_format import MessageToDict
 from typer.testing import CliRunner
 
 from pagecast.cli.exits import CliError, ExitCode
@@ -73,3 +76,17 @@ def test_bad_input_exits_2_and_names_the_option(
     assert isinstance(error, CliError)
     assert error.exit_code == ExitCode.BAD_INPUT
     assert told in str(error)
+
+
+def test_embeddings_that_do_not_fit_together_are_told_with_the_entity(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "data")
+    with (folder / "catalog.jsonl").open("a") as file:
+        for entity_id, values in (("e1", [1.0, 2.0]), ("e2", [1.0])):
+            entity = movie(entity_id)
+            entity.embeddings.add(name="text", values=values)
+            file.write(json.dumps(MessageToDict(upsert(entity))) + "\n")
+    arguments = ["--data", str(folder), "--systems", "pagecast", "--budget-minutes", "0.01"]
+    error = CliRunner().invoke(app, ["evaluate", *arguments]).exception
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.BAD_INPUT
+    assert "entity e2: embedding 'text' has 1 dimensions, others of that name have 2" in str(error)

@@ -55,6 +55,7 @@ def evaluate(
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.evaluation.errors import EvaluationError
+    from pagecast.trainer.metadata import ContentError
     from pagecast.trainer.snapshot import NothingToTrainError
 
     settings = load_settings(state_dir=state_dir, train={"budget_minutes": budget_minutes})
@@ -74,7 +75,7 @@ def evaluate(
         opened = open_data(data, paths, settings.fold.config(), output.console)
         with evaluation_bar(output.console) as bar:
             report = evaluate_data(opened, asked, bar)
-    except (EvaluationError, NothingToTrainError) as error:
+    except (ContentError, EvaluationError, NothingToTrainError) as error:
         raise InputError(str(error)) from error
     show_report(output, report)
     if html is not None:

@@ -53,6 +53,7 @@ def train(
     from pagecast.cli.settings import load_settings
     from pagecast.cli.training import train_config, training_bar, training_source
     from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.metadata import ContentError
     from pagecast.trainer.parity import ParityError
     from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
     from pagecast.trainer.train import TrainJob
@@ -76,7 +77,7 @@ def train(
         ):
             config = train_config(settings.train.budget_minutes)
             outcome = run_training(TrainJob(source=source, config=config, until=until), bar)
-    except (NothingToTrainError, ParityError) as error:
+    except (ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     _tell(output, _promoted(settings, outcome.version, promote), outcome)
 
