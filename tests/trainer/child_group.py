@@ -4,6 +4,7 @@ The first process says each step's losses; every process writes its weights belo
 """
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.processes import Processes, process_group
 from pagecast.trainer.run import Run
 
-BRIEF = dataclasses.replace(SMALL, epochs=3.0, checkpoint_every_s=3600.0)
+BRIEF = dataclasses.replace(SMALL, epochs=3.0, step_dropout=0.0, checkpoint_every_s=3600.0)
 
 LONELY = dataclasses.replace(BRIEF, positions_per_batch=1, epochs=0.15)
 """A window a batch: one of two processes has nothing to do."""
@@ -51,6 +52,7 @@ def main(state: str, out: str) -> None:
         resumed.resume(Checkpoint.from_bytes(kept))
         _finish(own / "resumed", resumed)
         sys.stdout.write(_refusal(data, processes))
+        (own / "gradients").write_text(json.dumps(_gradients(processes)))
 
 
 def _run(data: Dataset, config: TrainConfig, processes: Processes) -> Run:
@@ -66,6 +68,15 @@ def _finish(path: Path, run: Run) -> None:
 def _write(path: Path, model: PageModel) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(save(model.state_dict()))
+
+
+def _gradients(processes: Processes) -> list[list[float] | None]:
+    """Summed: of a weight that both have one of, that the first alone has, that nobody has."""
+    both, first, nobody = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
+    both.grad = torch.tensor([1.0, 10.0]) * (1 + processes.rank)
+    first.grad = torch.tensor([5.0, 6.0]) if processes.first else None
+    processes.sum_gradients([both, first, nobody])
+    return [None if p.grad is None else p.grad.tolist() for p in (both, first, nobody)]
 
 
 def _refusal(data: Dataset, processes: Processes) -> str:

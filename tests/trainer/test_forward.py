@@ -8,7 +8,7 @@ import torch
 from trainer.factories_trainer import SMALL, page_builder
 
 from pagecast.featurestore.vocabulary import encode_prompt
-from pagecast.trainer.batch import CutPage, Targets, pack
+from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
@@ -189,3 +189,15 @@ def test_a_batch_without_targets_has_no_weights(dataset: Dataset) -> None:
     examples = Examples(dataset, page_builder(dataset), SMALL)
     batch = pack(examples.windows[:1], [[]], ahead_decay=0.5)
     assert target_weights(batch) == target_weights(None)
+
+
+@torch.no_grad()
+def test_dropped_steps_are_hidden_from_all_but_themselves(dataset: Dataset) -> None:
+    """With all of them dropped, a request sees the profile and its own position only."""
+    model, embedded = model_of(dataset, CONFIGS[1])
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES[2:]], ahead_decay=1.0)
+    dropped_XD = packed_hidden(model, embedded, batch, step_dropout=1.0)
+    batch.sees_BL[:] = np.where(batch.page_BL == HISTORY, 0, batch.sees_BL * 0)
+    alone_XD = packed_hidden(model, embedded, batch)
+    torch.testing.assert_close(dropped_XD, alone_XD, atol=1e-6, rtol=0)

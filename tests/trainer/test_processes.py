@@ -1,5 +1,6 @@
 """Two processes on loopback train what one would."""
 
+import json
 import time
 from pathlib import Path
 
@@ -98,6 +99,12 @@ def test_different_trainings_are_refused_by_every_process(together: Group) -> No
     said, _ = together
     assert said[0][-1].endswith("must be given the same: another one was given something else")
     assert said[1][-1].endswith("must be given the same: config.seed was 0 and is 1")
+
+
+def test_gradients_are_sums_and_what_nobody_has_stays_none(together: Group) -> None:
+    for rank in ("0", "1"):
+        told = json.loads((together[1] / rank / "gradients").read_text())
+        assert told == [[3.0, 30.0], [5.0, 6.0], None]
 
 
 def test_a_process_alone_has_everything_and_waits_for_nobody() -> None:

@@ -17,6 +17,9 @@ TABLES = (
     "tower.genre.",
     *(f"tower.{name}." for name in ("input.id", "output.id", "kind", "year", "language")),
     "tower.maturity.",
+    "tower.origin.",
+    "tower.person.",
+    "tower.content.",
 )
 
 TABLE = {

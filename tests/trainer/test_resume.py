@@ -19,6 +19,8 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.processes import Processes
+from pagecast.trainer.run import Run
 
 BRIEF = dataclasses.replace(SMALL, epochs=3.0, dropout=0.1, checkpoint_every_s=0.0)
 
@@ -158,3 +160,20 @@ def test_a_checkpoint_that_finds_no_room_does_not_end_the_training(
         result = fit(dataset, builder, BRIEF, checkpoint=tmp_path / "file" / "in-a-file")
     assert {log["event"] for log in logs} == {"checkpoint_not_written"}
     assert weights(result) == weights(undisturbed)
+
+
+def test_a_weight_that_never_had_a_gradient_is_kept_without_a_state(
+    dataset: Dataset, builder: PageBuilder
+) -> None:
+    run, resumed = (Run(dataset, builder, BRIEF, Processes()) for _ in range(2))
+    for one in (run, resumed):
+        one.model.tower.input.key.bias.requires_grad_(False)
+    run.step()
+    kept = Checkpoint.from_bytes(run.checkpoint().to_bytes())
+    assert "adamw.step.tower.input.key.bias" not in kept.tensors
+    assert "adamw.step.tower.input.key.weight" in kept.tensors
+    resumed.resume(kept)
+    for one in (run, resumed):
+        torch.set_rng_state(kept.tensors["generator.dropout_WN"][0].clone())
+        one.step()
+    assert save(resumed.model.state_dict()) == save(run.model.state_dict())

@@ -124,6 +124,9 @@ class TrainConfig:
     """Share of the run in which the learning rate grows."""
     dropout: float = 0.1
     """Of positions' embeddings and of residual branches."""
+    step_dropout: float = 0.2
+    """Share of a history's steps that the other positions of a batch cannot see: a model that has
+    met few people would else learn their histories by heart."""
     gradient_norm_max: float = 1.0
     """Gradients are clipped to this norm."""
     launch_rate: float = 0.08

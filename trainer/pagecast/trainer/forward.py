@@ -37,8 +37,13 @@ def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -
     )
 
 
-def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Tensor:
-    """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L."""
+def packed_hidden(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Tensor:
+    """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L.
+
+    `step_dropout` is the share of a history's positions that no other position sees.
+    """
     entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
     row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
@@ -46,10 +51,18 @@ def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> T
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
     pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
     tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
-    hidden_BLD = model.decoder.packed(
-        tokens_BLD, torch.from_numpy(batch.position_BL), torch.from_numpy(batch.mask_BLL())
-    )
+    mask_BLL = torch.from_numpy(batch.mask_BLL())
+    if step_dropout:
+        mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
+    hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
+
+
+def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:
+    """`kept_BLL`: which positions are still seen, the profile and each by itself always."""
+    seen_BL = torch.ones(batch, length, dtype=torch.bool)
+    seen_BL[:, 1:history] = torch.rand(batch, history - 1) >= step_dropout
+    return seen_BL[:, None] | torch.eye(length, dtype=torch.bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +99,11 @@ def target_weights(batch: PackedBatch | None) -> dict[str, float]:
     }
 
 
-def losses(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Losses:
+def losses(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Losses:
     """How far the model is from a batch's targets."""
-    hidden_XD = packed_hidden(model, embedded, batch)
+    hidden_XD = packed_hidden(model, embedded, batch, step_dropout=step_dropout)
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]

@@ -57,16 +57,21 @@ class Processes:
         return dict(zip(values, sums_N.tolist(), strict=True))
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Sums gradients over the processes; a process without any adds zeros."""
+        """Sums gradients over the processes; one that has none of its own adds zeros.
+
+        Where no process has a gradient there is none afterwards either: AdamW would let a weight
+        decay for a gradient of zeros.
+        """
         if self.count == 1:
             return
         members = list(parameters)
+        has_P = torch.tensor([float(p.grad is not None) for p in members])
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in members]
-        flat_P = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat_P)
-        parts = flat_P.split([p.numel() for p in members])
-        for parameter, part in zip(members, parts, strict=True):
-            parameter.grad = part.view_as(parameter)
+        flat_X = torch.cat([has_P.to(members[0]), *(g.flatten() for g in gradients)])
+        distributed.all_reduce(flat_X)
+        has_P, *parts = flat_X.split([len(members), *(p.numel() for p in members)])
+        for parameter, part, has in zip(members, parts, has_P.tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if has else None
 
     def gathered(self, own_N: Tensor) -> Tensor:
         """`all_WN`: one row of each of W processes."""

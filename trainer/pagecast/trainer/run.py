@@ -86,7 +86,8 @@ class Run:
             return {"entity_loss": 0.0, "row_loss": 0.0}
         share = {name: own[name] / weight if weight else 0.0 for name, weight in every.items()}
         embedded = embed(self.model, features, self._row_ids_R)
-        part = losses(self.model, embedded, batch).scaled(share)
+        whole = losses(self.model, embedded, batch, step_dropout=self._config.step_dropout)
+        part = whole.scaled(share)
         part.total(self._config.objective).backward()
         return {"entity_loss": float(part.pages.detach()), "row_loss": float(part.rows.detach())}
 
@@ -102,8 +103,8 @@ class Run:
         """What has to be kept to go on from here. All processes have to ask together."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            state = self._optimizer.state[parameter]
-            tensors |= {f"adamw.{moment}.{name}": state[moment] for moment in _MOMENTS}
+            state = self._optimizer.state.get(parameter, {})  # none before its first gradient
+            tensors |= {f"adamw.{moment}.{name}": value for moment, value in state.items()}
         tensors["generator.launches_N"] = self._generator.get_state()
         tensors["generator.dropout_WN"] = self._processes.gathered(torch.get_rng_state())
         facts = Facts(
@@ -122,9 +123,9 @@ class Run:
             raise CheckpointError(f"the checkpoint is of another training: {told}")
         self.model.load_state_dict(_below("model.", tensors))
         for name, parameter in self.model.named_parameters():
-            self._optimizer.state[parameter] = {
-                moment: tensors[f"adamw.{moment}.{name}"] for moment in _MOMENTS
-            }
+            kept = {moment: tensors.get(f"adamw.{moment}.{name}") for moment in _MOMENTS}
+            if kept["step"] is not None:
+                self._optimizer.state[parameter] = kept
         self._generator.set_state(tensors["generator.launches_N"])
         # A copy: torch crashes on a view of a row.
         torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank].clone())

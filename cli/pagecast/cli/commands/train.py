@@ -74,6 +74,7 @@ def train(
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.checkpoint import CheckpointError
+    from pagecast.trainer.metadata import ContentError
     from pagecast.trainer.parity import ParityError
     from pagecast.trainer.snapshot import NothingToTrainError
     from pagecast.trainer.training_folder import FolderInUseError
@@ -92,7 +93,7 @@ def train(
         raise LockedError(str(error), "wait for its end, or end it") from error
     except CheckpointError as error:
         raise CommandError(str(error), "train without --resume to begin anew") from error
-    except (NothingToTrainError, ParityError) as error:
+    except (ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:
         return
