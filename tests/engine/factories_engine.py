@@ -37,7 +37,14 @@ from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import FIELDS, YEARS, Vocabulary, entity_features
+from pagecast.featurestore.vocabulary import (
+    FIELDS,
+    ORIGINS_OF_ENTITY_MAX,
+    PEOPLE_OF_ENTITY_MAX,
+    YEARS,
+    Vocabulary,
+    entity_features,
+)
 from pagecast.rules.page_state import NO_ARGUMENT
 
 OPSET = 20
@@ -77,6 +84,9 @@ def vocabulary_of(snapshot: CatalogSnapshot) -> Vocabulary:
         rows=tuple(row.row_id for row in snapshot.rows),
         genres=tuple(genres),
         languages=("en", "de"),
+        origins=("DE", "FR"),
+        people=("Ada", "Grace"),
+        embeddings=(("image", 3), ("text", 4)),
         countries=("DE",),
         devices=("tv",),
         surfaces=("home",),
@@ -204,12 +214,16 @@ def _tower(
     model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator, broken_kind: int | None
 ) -> bytes:
     d, genres = model.d_model, len(vocabulary.genres) + 1
+    content, names = vocabulary.content_dimensions, len(vocabulary.embeddings)
     kind_table = _random(rng, 5, d)
+    apart = rng.spawn(1)[0]  # what is drawn from it moves no other weight
     if broken_kind is not None:
         kind_table[broken_kind] = np.nan
     return _graph(
         f"int64[E] id_E, int64[E] kind_E, float[E,{genres}] genres_EG, int64[E] year_E, "
-        "int64[E] language_E, int64[E] maturity_E, float[E,2] age_EA",
+        "int64[E] language_E, int64[E] maturity_E, float[E,2] age_EA, "
+        f"int64[E,{ORIGINS_OF_ENTITY_MAX}] origins_EO, int64[E,{PEOPLE_OF_ENTITY_MAX}] people_EP, "
+        f"float[E,{content}] content_EC, float[E,{names}] has_content_EN",
         f"float[E,{d}] input_ED, float[E,{d}] output_ED",
         """
         id = Gather<axis=0>(id_table, id_E)
@@ -219,7 +233,14 @@ def _tower(
         maturity = Gather<axis=0>(maturity_table, maturity_E)
         genre = MatMul(genres_EG, genre_table)
         age = MatMul(age_EA, age_table)
-        mixed = Sum(id, kind, year, language, maturity, genre, age)
+        origins = Gather<axis=0>(origin_table, origins_EO)
+        origin = ReduceSum<keepdims=0>(origins, axis_1)
+        people = Gather<axis=0>(person_table, people_EP)
+        person = ReduceSum<keepdims=0>(people, axis_1)
+        content = MatMul(content_EC, content_table)
+        has_content = MatMul(has_content_EN, has_content_table)
+        mixed = Sum(id, kind, year, language, maturity, genre, age, origin, person, content,
+            has_content)
         bounded = Tanh(mixed)
         input_ED = MatMul(bounded, to_input)
         output_ED = MatMul(bounded, to_output)
@@ -232,6 +253,11 @@ def _tower(
             "maturity_table": _random(rng, 22, d),
             "genre_table": _random(rng, genres, d),
             "age_table": _random(rng, 2, d),
+            "axis_1": np.array([1]),
+            "origin_table": _names(apart, len(vocabulary.origins), d),
+            "person_table": _names(apart, len(vocabulary.people), d),
+            "content_table": _random(apart, content, d),
+            "has_content_table": _random(apart, names, d),
             "to_input": _random(rng, d, d),
             "to_output": _random(rng, d, d),
         },
@@ -371,6 +397,13 @@ def _canary(
         outputs = Graph(name, graphs[name], EngineConfig()).run(inputs[name])
         canary |= {f"{prefix}.{n}": value for n, value in (inputs[name] | outputs).items()}
     return canary
+
+
+def _names(rng: np.random.Generator, names: int, d_model: int) -> npt.NDArray[np.float32]:
+    """A table whose index 0 adds nothing."""
+    table = _random(rng, names + 1, d_model)
+    table[0] = 0.0
+    return table
 
 
 def _random(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float32]:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from engine.factories_engine import vocabulary_of, write_bundle
 from rules.factories_rules import entity, snapshot
+from structlog.testing import capture_logs
 
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.embeddings import TOWER_ENTITIES_MAX, EntityTable
 from pagecast.engine.errors import EngineError
+from pagecast.featurestore.content import content_vector
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import entity_features
 from pagecast.v1 import catalog_pb2
@@ -51,6 +53,46 @@ def test_a_launched_entity_is_embedded_and_the_others_are_not_again(
 def test_new_entities_of_the_same_metadata_are_embedded_alike(bundle: Bundle) -> None:
     table = EntityTable(bundle, snapshot([entity("new", "Comedy"), entity("newer", "Comedy")]))
     np.testing.assert_array_equal(table.output_ND[0], table.output_ND[1])
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"countries": ("FR",)},
+        {"people": ("Nobody knows", "Grace")},
+        {"content": (content_vector("text", [1.0, 0.0, 0.0, 0.0]),)},
+    ],
+    ids=["country", "person", "content"],
+)
+def test_a_change_of_metadata_moves_the_entity_and_no_other(
+    bundle: Bundle, catalog: CatalogSnapshot, metadata: dict[str, object]
+) -> None:
+    older = EntityTable(bundle, catalog)
+    changed = dataclasses.replace(catalog.entities[3], number=2, **metadata)  # type: ignore[arg-type]
+    entities = [*catalog.entities[:3], changed, *catalog.entities[4:]]
+    newer = EntityTable(bundle, snapshot(entities, catalog.rows, 2), older)
+    moved = np.abs(newer.output_ND - older.output_ND).max(axis=1) > 1e-4
+    assert np.flatnonzero(moved).tolist() == [3]
+
+
+def test_content_of_another_space_counts_as_missing_and_is_told(bundle: Bundle) -> None:
+    plain = EntityTable(bundle, snapshot([entity("new")]))
+    other = entity("new", content=(content_vector("text", [1.0, 2.0]),))
+    with capture_logs() as logs:
+        table = EntityTable(bundle, snapshot([other]))
+    np.testing.assert_array_equal(table.output_ND, plain.output_ND)
+    (told,) = logs
+    assert (told["event"], told["first_entity"]) == ("content_embeddings_ignored", "new")
+    assert told["dimensions_expected"] == 4
+
+
+def test_content_of_a_name_the_model_lacks_is_no_mistake(bundle: Bundle) -> None:
+    plain = EntityTable(bundle, snapshot([entity("new")]))
+    newer = entity("new", content=(content_vector("sound", [1.0] * 4),))
+    with capture_logs() as logs:
+        table = EntityTable(bundle, snapshot([newer]))
+    np.testing.assert_array_equal(table.output_ND, plain.output_ND)
+    assert logs == []
 
 
 def test_a_catalog_that_started_over_smaller_is_embedded_too(

@@ -51,9 +51,10 @@ def test_every_flipped_bit_is_refused(sealed: bytes) -> None:
         (b"[" * 100_000, "not JSON"),
         (b"[]", "no `sha256`"),
         (b'{"format": 1}', "no `sha256`"),
-        (b'{"format": 2, "sha256": "x"}', "`format`: Input should be 1"),
+        (b'{"format": 1, "sha256": "x"}', "`format`: 1 is of an older version: train a new model"),
+        (b'{"format": 3, "sha256": "x"}', "`format`: Input should be 2"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_is_no_manifest_is_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
+from pagecast.featurestore.content import content_vector
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.snapshot import CatalogSnapshot, Window
@@ -82,6 +83,8 @@ def test_a_snapshot_holds_all_of_a_change(engine: sa.Engine) -> None:
     entity.maturity = 12
     entity.attributes["year"] = "1999"
     entity.devices.append("tv")
+    entity.people.extend(["Ada", "Grace"])
+    entity.embeddings.add(name="text", values=[0.0, 2.0])
     window = entity.availability.add(country="NL")
     getattr(window, "from").FromMilliseconds(START_MS)
     row = source_row("popular", catalog_pb2.ROW_SOURCE_POPULAR)
@@ -93,6 +96,8 @@ def test_a_snapshot_holds_all_of_a_change(engine: sa.Engine) -> None:
     (stored,) = snapshot.entities
     assert (stored.title, stored.genres, stored.languages) == ("Film m1", ("Drama",), ("nl",))
     assert (stored.countries, stored.maturity, stored.devices) == (("NL",), 12, ("tv",))
+    assert stored.people == ("Ada", "Grace")
+    assert stored.content == (content_vector("text", [0.0, 1.0]),)
     assert (stored.attributes, stored.age_days) == ({"year": "1999"}, 1.0)
     assert stored.availability == (Window(country="NL", from_ms=START_MS),)
     popular, drama = snapshot.rows
@@ -101,6 +106,21 @@ def test_a_snapshot_holds_all_of_a_change(engine: sa.Engine) -> None:
     assert (drama.predicate, drama.pin) == (genre_row("Drama").predicate, None)
     assert snapshot.entity_index == {"m1": 0}
     assert snapshot.row_index == {"popular": 0, "genre-drama": 1}
+
+
+def test_content_is_in_the_order_of_the_names_and_the_last_of_a_name_counts(
+    engine: sa.Engine,
+) -> None:
+    entity = movie("m1")
+    for name, values in (("text", [1.0, 0.0]), ("image", [1.0]), ("text", [0.0, 1.0])):
+        entity.embeddings.add(name=name, values=values)
+    entity.embeddings.add(name="nothing", values=[0.0])
+    catalog = Catalog(engine)
+    catalog.apply(at_offsets([upsert(entity)]))
+    assert catalog.snapshot().entities[0].content == (
+        content_vector("image", [1.0]),
+        content_vector("text", [0.0, 1.0]),
+    )
 
 
 def test_a_number_that_is_not_reached_is_refused(engine: sa.Engine) -> None:

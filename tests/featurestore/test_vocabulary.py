@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,11 +9,13 @@ from factories_featurestore import prompts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagecast.featurestore.content import content_vector
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogEntity
 from pagecast.featurestore.vocabulary import (
     FIELDS,
+    PEOPLE_OF_ENTITY_MAX,
     SEGMENT_PROFILE,
     SEGMENT_STEP,
     EncodedPrompt,
@@ -32,6 +35,9 @@ VOCABULARY = Vocabulary(
     countries=("a", "b"),
     devices=("a", "b"),
     surfaces=("a", "b"),
+    origins=("DE", "FR"),
+    people=("Ada", "Grace"),
+    embeddings=(("image", 2), ("text", 3)),
 )
 
 
@@ -202,6 +208,47 @@ def test_entities_are_encoded_for_the_tower() -> None:
     np.testing.assert_allclose(features["age_EA"], [[0, np.log(8)], [0, 0]], rtol=1e-6)
 
 
+def test_the_first_known_countries_and_people_of_an_entity_are_indices() -> None:
+    features = entity_features(
+        [
+            entity(countries=("FR", "NL", "DE"), people=("Grace", "Nobody", "Ada", "Grace")),
+            entity(),
+        ],
+        VOCABULARY,
+    )
+    assert features["origins_EO"].tolist() == [[2, 1, 0, 0], [0, 0, 0, 0]]
+    assert features["people_EP"].tolist() == [[2, 1, 0, 0, 0, 0, 0, 0], [0] * 8]
+
+
+def test_no_more_people_than_there_is_room_for() -> None:
+    names = tuple(f"p{n}" for n in range(PEOPLE_OF_ENTITY_MAX + 2))
+    vocabulary = replace(VOCABULARY, people=names)
+    people_EP = entity_features([entity(people=names)], vocabulary)["people_EP"]
+    assert people_EP.tolist() == [list(range(1, PEOPLE_OF_ENTITY_MAX + 1))]
+
+
+def test_content_stands_side_by_side_and_what_is_missing_is_zeros() -> None:
+    text, image = content_vector("text", [0.0, 5.0, 0.0]), content_vector("image", [3.0, 4.0])
+    wrong = content_vector("image", [1.0, 1.0, 1.0])
+    strange = content_vector("sound", [1.0, 1.0])
+    features = entity_features(
+        [
+            entity(content=(image, text)),
+            entity(content=(text,)),
+            entity(content=(wrong, strange)),
+            entity(),
+        ],
+        VOCABULARY,
+    )
+    np.testing.assert_allclose(
+        features["content_EC"],
+        [[0.6, 0.8, 0, 1, 0], [0, 0, 0, 1, 0], [0] * 5, [0] * 5],
+        rtol=1e-3,
+    )
+    assert features["has_content_EN"].tolist() == [[1, 1], [0, 1], [0, 0], [0, 0]]
+    assert features["content_EC"].dtype == features["has_content_EN"].dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("fields", "year"),
     [
@@ -228,20 +275,31 @@ def test_no_entities_make_empty_features() -> None:
     features = entity_features([], VOCABULARY)
     assert features["genres_EG"].shape == (0, 3)
     assert features["age_EA"].shape == (0, 2)
+    assert features["content_EC"].shape == (0, 5)
+    assert features["people_EP"].shape == (0, PEOPLE_OF_ENTITY_MAX)
 
 
 _names = st.lists(st.text(max_size=5), unique=True, max_size=5).map(tuple)
 
 
-@given(entities=_names, genres=_names, rows=_names)
+_embeddings = st.lists(
+    st.tuples(st.text(max_size=5), st.integers(1, 4096)), unique_by=lambda e: e[0], max_size=3
+).map(tuple)
+
+
+@given(entities=_names, genres=_names, rows=_names, embeddings=_embeddings)
 def test_a_vocabulary_survives_json(
-    entities: tuple[str, ...], genres: tuple[str, ...], rows: tuple[str, ...]
+    entities: tuple[str, ...],
+    genres: tuple[str, ...],
+    rows: tuple[str, ...],
+    embeddings: tuple[tuple[str, int], ...],
 ) -> None:
     vocabulary = Vocabulary(
         entities=entities,
         entity_interactions=tuple(range(len(entities))),
         rows=rows,
         genres=genres,
+        embeddings=embeddings,
     )
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again == vocabulary
@@ -252,6 +310,13 @@ def test_a_vocabulary_survives_json(
 def test_what_is_no_vocabulary_is_refused(text: str) -> None:
     with pytest.raises((ValueError, TypeError, AttributeError)):
         Vocabulary.from_json(text)
+
+
+def test_a_vocabulary_of_an_older_version_is_refused_with_the_remedy() -> None:
+    older = json.loads(VOCABULARY.to_json())
+    del older["embeddings"]
+    with pytest.raises(ValueError, match="no `embeddings`: train a new model"):
+        Vocabulary.from_json(json.dumps(older))
 
 
 def test_counts_must_align_with_entities() -> None:

@@ -10,6 +10,7 @@ from trainer.factories_trainer import (
     SMALL,
     in_time_order,
     logged,
+    page_builder,
     read_catalog,
     replayed,
     walk,
@@ -19,6 +20,7 @@ from trainer.factories_trainer import (
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.data import Dataset, build_dataset
+from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.snapshot import Source, positions_before_last
 from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot, train
 
@@ -46,6 +48,11 @@ def catalog(world: StatePaths) -> CatalogSnapshot:
 def dataset(catalog: CatalogSnapshot) -> Dataset:
     users = replayed(logged(in_time_order(walk(user) for user in range(USERS))))
     return build_dataset(catalog, users, SMALL.engagement)
+
+
+@pytest.fixture(scope="session")
+def builder(dataset: Dataset) -> PageBuilder:
+    return page_builder(dataset)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +86,10 @@ def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]
     paths = write_state(root, events)
     stages: list[str] = []
     job = TrainJob(
-        source=Source(paths=paths), config=SMALL, until=positions_before_last(paths, HELD_OUT)
+        source=Source(paths=paths),
+        config=SMALL,
+        until=positions_before_last(paths, HELD_OUT),
+        checkpoint=paths.training,
     )
     result = train(job, lambda at: stages.append(at.stage))
     return result, list(dict.fromkeys(stages)), paths

@@ -16,7 +16,11 @@ from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.tokens import token_of
+from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import ModelConfig, PageConfig, TrainConfig
+from pagecast.trainer.data import Dataset, fallback_row, next_row
+from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.pools import Pools
 from pagecast.trainer.replay import UserSteps, replay
 from pagecast.v1 import catalog_pb2, events_pb2
 
@@ -116,6 +120,15 @@ def read_catalog(paths: StatePaths) -> CatalogSnapshot:
     snapshot = Catalog(engine).snapshot()
     engine.dispose()
     return snapshot
+
+
+def page_builder(data: Dataset, config: TrainConfig = SMALL) -> PageBuilder:
+    return PageBuilder(
+        Pools(CompiledCatalog(data.catalog), data.columns),
+        next_row=next_row(data.catalog),
+        fallback_row=fallback_row(data.catalog),
+        config=config.page,
+    )
 
 
 def replayed(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch, pack
+from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch, Targets, pack
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.users import Window
 
@@ -58,21 +58,38 @@ def test_rows_are_predicted_from_the_request_and_from_the_last_entity() -> None:
 
 def test_every_entity_ahead_in_the_row_is_a_target_of_halving_weight() -> None:
     batch = packed(CutPage(cut=1, rows=[row(7, 3, 4)]))
-    assert batch.entity_from_J.tolist() == [5, 6]
-    assert batch.target_of_K.tolist() == [0, 0, 1]
-    assert batch.target_entity_K.tolist() == [3, 4, 4]
-    assert batch.target_weight_K.tolist() == pytest.approx([2 / 3, 1 / 3, 1.0])
+    assert batch.pages.at_J.tolist() == [5, 6]
+    assert batch.pages.of_K.tolist() == [0, 0, 1]
+    assert batch.pages.entity_K.tolist() == [3, 4, 4]
+    assert batch.pages.weight_K.tolist() == pytest.approx([2 / 3, 1 / 3, 1.0])
 
 
 def test_an_opening_feeds_its_row_only() -> None:
     batch = packed(CutPage(cut=1, rows=[row(7, 3, 4)], opening=True))
     assert batch.row_BL[0, 5:].tolist() == [7]
     assert batch.row_from_M.tolist() == []
-    assert batch.entity_from_J.tolist() == [5]
-    assert batch.target_entity_K.tolist() == [3, 4]
+    assert batch.pages.at_J.tolist() == [5]
+    assert batch.pages.entity_K.tolist() == [3, 4]
 
 
 def test_an_opening_without_entities_is_scored_but_not_a_target() -> None:
     batch = packed(CutPage(cut=1, rows=[row(7)], opening=True))
-    assert batch.entity_from_J.tolist() == [5]
-    assert batch.target_of_K.tolist() == []
+    assert batch.pages.at_J.tolist() == [5]
+    assert batch.pages.of_K.tolist() == []
+
+
+def test_the_targets_of_histories_keep_their_window() -> None:
+    first = Targets.of([1, 2], [{3: 1.0}, {4: 1.0, 5: 0.5}], 0.5)
+    second = Targets.of([1], [{6: 2.0}], 0.5)
+    batch = pack([window(5), window(3)], [[], []], [first, second], ahead_decay=0.5)
+    assert batch.history.at_J.tolist() == [1, 2, 5 + 1]
+    assert batch.history.of_K.tolist() == [0, 1, 1, 2]
+    assert batch.history.entity_K.tolist() == [3, 4, 5, 6]
+    assert batch.history.weight_K.tolist() == pytest.approx([1.0, 2 / 3, 0.5 / 3, 2.0])
+    assert len(batch.pages.at_J) == 0
+
+
+def test_a_position_nothing_was_chosen_after_is_no_target() -> None:
+    targets = Targets.of([1, 2], [{}, {4: 1.0}], 0.5)
+    assert targets.at_J.tolist() == [1, 2]
+    assert targets.of_K.tolist() == [1]

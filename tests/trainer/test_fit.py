@@ -4,22 +4,10 @@ import numpy as np
 import pytest
 from trainer.factories_trainer import SMALL
 
-from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import EngagementConfig, ModelConfig, TrainConfig
-from pagecast.trainer.data import Dataset, fallback_row, next_row
+from pagecast.trainer.data import Dataset
 from pagecast.trainer.fit import FitProgress, fit
 from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.pools import Pools
-
-
-@pytest.fixture(scope="session")
-def builder(dataset: Dataset) -> PageBuilder:
-    return PageBuilder(
-        Pools(CompiledCatalog(dataset.catalog), dataset.columns),
-        next_row=next_row(dataset.catalog),
-        fallback_row=fallback_row(dataset.catalog),
-        config=SMALL.page,
-    )
 
 
 def test_both_losses_fall(dataset: Dataset, builder: PageBuilder) -> None:

@@ -1,15 +1,18 @@
 """The central equivalence: a page packed among others is the page decoded alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from trainer.factories_trainer import SMALL
+from trainer.factories_trainer import SMALL, page_builder
 
 from pagecast.featurestore.vocabulary import encode_prompt
-from pagecast.trainer.batch import CutPage, pack
-from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
+from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
-from pagecast.trainer.forward import Embedded, embed, packed_hidden, page_loss
+from pagecast.trainer.examples import Examples
+from pagecast.trainer.forward import Embedded, Losses, embed, losses, packed_hidden, target_weights
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.users import prompt_at, windows
@@ -108,8 +111,8 @@ def test_a_page_without_targets_costs_nothing(dataset: Dataset) -> None:
     model, embedded = model_of(dataset, SMALL.model)
     (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
     batch = pack([window], [PAGES[2:]], ahead_decay=0.5)
-    entity_loss, row_loss = page_loss(model, embedded, batch)
-    assert entity_loss == row_loss == 0.0
+    loss = losses(model, embedded, batch)
+    assert loss.history == loss.pages == loss.rows == 0.0
 
 
 @torch.no_grad()
@@ -124,7 +127,77 @@ def test_the_loss_weighs_targets_by_engagement(dataset: Dataset) -> None:
         ]
         pages = [CutPage(cut=cut, rows=[row], opening=True) for cut, row in enumerate(rows)]
         batch = pack([window], [pages], ahead_decay=0.5)
-        return float(page_loss(model, embedded, batch)[0])
+        return float(losses(model, embedded, batch).pages)
 
     first, second = loss(1.0, 0.0), loss(0.0, 1.0)
     assert loss(3.0, 1.0) == pytest.approx((3 * first + second) / 4, rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_history_is_predicted_from_its_requests(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [[]], [Targets.of([4], [{7: 2.0}], 1.0)], ahead_decay=1.0)
+    hidden_XD = packed_hidden(model, embedded, batch)
+    log_E = torch.log_softmax(hidden_XD[4] @ embedded.entity_output_ED.T, dim=0)
+    loss = losses(model, embedded, batch)
+    assert float(loss.history) == pytest.approx(-float(log_E[7]), rel=1e-5)
+    assert loss.pages == 0.0
+
+
+@torch.no_grad()
+def test_each_objective_counts_by_its_weight(dataset: Dataset) -> None:
+    model, embedded = model_of(dataset, SMALL.model)
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES], [Targets.of([4], [{7: 2.0}], 1.0)], ahead_decay=1.0)
+    loss = losses(model, embedded, batch)
+    total = loss.total(ObjectiveConfig(history=2.0, pages=0.5, rows=0.0))
+    assert float(total) == pytest.approx(2.0 * float(loss.history) + 0.5 * float(loss.pages))
+
+
+def test_scaled_losses_of_shares_add_up_to_the_whole_and_so_do_gradients(dataset: Dataset) -> None:
+    """Shares have other numbers and weights of targets: means of them would not add up."""
+    rng = np.random.default_rng(0)
+    examples = Examples(dataset, page_builder(dataset), SMALL)
+    chosen = examples.shuffled(rng)[0][:5]
+    pages = examples.pages(chosen, rng)
+
+    def part(share: slice, every: dict[str, float]) -> tuple[float, torch.Tensor]:
+        model, embedded = model_of(dataset, CONFIGS[0])
+        batch = examples.pack(chosen[share], pages[share])
+        own = target_weights(batch)
+        shares = {name: own[name] / weight for name, weight in every.items()}
+        loss = losses(model, embedded, batch).scaled(shares).total(ObjectiveConfig())
+        loss.backward()
+        gradient = model.fields.weight.grad
+        assert gradient is not None
+        return float(loss.detach()), gradient
+
+    every = target_weights(examples.pack(chosen, pages))
+    whole, gradient = part(slice(None), every)
+    parts = [part(slice(rank, None, 2), every) for rank in range(2)]
+    assert sum(loss for loss, _ in parts) == pytest.approx(whole, rel=1e-5)
+    assert torch.allclose(parts[0][1] + parts[1][1], gradient, atol=1e-6)
+    assert not torch.allclose(parts[0][1], gradient, atol=1e-3), "each is a part"
+
+
+def test_every_loss_has_weights_under_its_name() -> None:
+    assert target_weights(None).keys() == {field.name for field in dataclasses.fields(Losses)}
+
+
+def test_a_batch_without_targets_has_no_weights(dataset: Dataset) -> None:
+    examples = Examples(dataset, page_builder(dataset), SMALL)
+    batch = pack(examples.windows[:1], [[]], ahead_decay=0.5)
+    assert target_weights(batch) == target_weights(None)
+
+
+@torch.no_grad()
+def test_dropped_steps_are_hidden_from_all_but_themselves(dataset: Dataset) -> None:
+    """With all of them dropped, a request sees the profile and its own position only."""
+    model, embedded = model_of(dataset, CONFIGS[1])
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES[2:]], ahead_decay=1.0)
+    dropped_XD = packed_hidden(model, embedded, batch, step_dropout=1.0)
+    batch.sees_BL[:] = np.where(batch.page_BL == HISTORY, 0, batch.sees_BL * 0)
+    alone_XD = packed_hidden(model, embedded, batch)
+    torch.testing.assert_close(dropped_XD, alone_XD, atol=1e-6, rtol=0)

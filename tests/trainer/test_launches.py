@@ -1,9 +1,10 @@
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
-from pagecast.trainer.launches import LAUNCH_DAYS_MAX, Launches
+from pagecast.trainer.launches import LAUNCH_DAYS_MAX, MISSING_RATE, Launches
 
 ENTITIES = 400
 
@@ -18,6 +19,10 @@ def features() -> dict[str, Tensor]:
         "year_E": torch.full((ENTITIES,), 95),
         "language_E": torch.ones(ENTITIES, dtype=torch.long),
         "maturity_E": torch.ones(ENTITIES, dtype=torch.long),
+        "origins_EO": torch.ones(ENTITIES, 4, dtype=torch.long),
+        "people_EP": torch.ones(ENTITIES, 8, dtype=torch.long),
+        "content_EC": torch.ones(ENTITIES, 3),
+        "has_content_EN": torch.ones(ENTITIES, 2),
         "age_EA": torch.stack([torch.full((ENTITIES,), 7.0), torch.log1p(interactions_E)], dim=1),
     }
 
@@ -56,6 +61,28 @@ def test_unknown_genres_are_presented_as_the_fallback_genre() -> None:
     hidden_E = genres_EG[:, 0] == 1
     assert 0.02 < float(hidden_E.float().mean()) < 0.1
     assert (genres_EG.sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("name", ["origins_EO", "people_EP"])
+def test_names_are_missing_at_random_all_of_an_entity(name: str) -> None:
+    names_EW = torch.cat([d[name] for d in draws(0.0, 0.0)])
+    hidden_E = (names_EW == 0).all(1)
+    assert abs(float(hidden_E.float().mean()) - MISSING_RATE) < 0.02
+    assert torch.equal(hidden_E, (names_EW == 0).any(1))
+
+
+def test_each_content_embedding_is_missing_on_its_own() -> None:
+    hidden_EN = torch.cat([d["has_content_EN"] for d in draws(0.0, 0.0)]) == 0
+    share = hidden_EN.float().mean(0)
+    both = float((hidden_EN[:, 0] & hidden_EN[:, 1]).float().mean())
+    assert ((share - MISSING_RATE).abs() < 0.02).all()
+    assert abs(both - MISSING_RATE**2) < 0.01
+
+
+def test_content_is_hidden_without_a_copy_of_the_catalogs_vectors() -> None:
+    given = features()
+    drawn = Launches(given, launch_rate=0.1, unknown_rate=0.1).draw(torch.Generator())
+    assert drawn["content_EC"] is given["content_EC"]
 
 
 def test_the_features_themselves_stay_as_they_are() -> None:

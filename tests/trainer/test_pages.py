@@ -73,15 +73,6 @@ def test_a_page_holds_what_followed_and_obeys_its_rows(
             assert members[row.row].all()
 
 
-def test_the_next_entities_come_nearest_first_without_repeats(
-    dataset: Dataset, pools: Pools
-) -> None:
-    user = user_with([4, 7, -1, 7, 9, 11], begin_ms=0)
-    builder = builder_of(dataset, pools)
-    assert list(builder.next_entities(user, 1, 3)) == [7, 9, 11]
-    assert list(builder.next_entities(user, 1, 2)) == [7, 9]
-
-
 def test_a_step_without_engagement_is_no_target(dataset: Dataset, pools: Pools) -> None:
     user = user_with([4, 7, 9], begin_ms=0, weight=0.0)
     assert builder_of(dataset, pools).build(user, 0, np.random.default_rng(0)) == []

@@ -1,14 +1,18 @@
+import dataclasses
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
+import torch
 from trainer.factories_trainer import SMALL
 
 from pagecast.engine.manifest import PREFILL_FILE
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import Dataset
-from pagecast.trainer.graphs import graph_specs
+from pagecast.trainer.graphs import export, graph_specs
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, ParityError, RandomInputs, compare
 from pagecast.trainer.train import TrainOutcome
@@ -34,6 +38,29 @@ def test_a_published_graph_is_the_model(outcome: Outcome) -> None:
     graph = (outcome[0].bundle / PREFILL_FILE).read_bytes()
     inputs = RandomInputs(model=model, vocabulary=vocabulary)
     assert compare(prefill, graph, inputs) < DIFFERENCE_MAX / 10
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {"people": ("Ada", "Grace"), "origins": ("DE",)},
+        {"embeddings": (("image", 3), ("text", 5))},
+    ],
+    ids=["no names", "names", "content"],
+)
+def test_an_exported_tower_is_the_model(dataset: Dataset, known: dict[str, Any]) -> None:
+    vocabulary = dataclasses.replace(dataset.vocabulary, **known)
+    torch.manual_seed(0)
+    model = PageModel(SMALL.model, vocabulary).eval()
+    for parameter in model.tower.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    tower = graph_specs(model)[0]
+    graph = export(tower, inputs.draw(tower.name, EXAMPLE, seed=0))
+    assert compare(tower, graph, inputs) < DIFFERENCE_MAX
+    operators = {node.op_type for node in onnx.load_from_string(graph).graph.node}
+    assert not operators & {"Loop", "Scan", "If"}, "entities go through the graph all at once"
 
 
 def test_a_graph_with_one_altered_weight_is_refused(outcome: Outcome) -> None:

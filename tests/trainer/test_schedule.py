@@ -41,3 +41,21 @@ def test_a_short_budget_ends_the_run_with_a_small_rate() -> None:
     assert schedule.step > STEPS_BEFORE_PLANNING
     assert rate < 0.1
     assert schedule.eta_s == 0.0
+
+
+def test_a_resumed_schedule_goes_on_with_its_steps_and_its_time() -> None:
+    now_s = 100.0
+    schedule = Schedule(steps_max=40, budget_s=10.0, warm_up=0.1, clock=lambda: now_s)
+    schedule.resume(step=39, seconds=7.0)
+    assert schedule.seconds == 7.0
+    assert not schedule.done
+    now_s = 103.0
+    assert schedule.seconds == 10.0
+    assert schedule.done, "its time is up"
+
+
+def test_the_rate_after_a_pause_is_the_rate_without_it() -> None:
+    whole, resumed = (Schedule(steps_max=40, budget_s=1e6, warm_up=0.1) for _ in range(2))
+    whole.step = 25
+    resumed.resume(step=25, seconds=3600.0)
+    assert resumed.rate() == whole.rate()

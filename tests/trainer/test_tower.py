@@ -1,25 +1,55 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.data import Dataset, catalog_features
 from pagecast.trainer.tower import EntityTower
 
 
 @pytest.fixture
-def tower(dataset: Dataset) -> EntityTower:
+def vocabulary(dataset: Dataset) -> Vocabulary:
+    """Of a training that has met countries of origin, people and two content embeddings."""
+    return dataclasses.replace(
+        dataset.vocabulary,
+        origins=("DE", "FR"),
+        people=("Ada", "Grace", "Zoe"),
+        embeddings=(("image", 2), ("text", 3)),
+    )
+
+
+@pytest.fixture
+def tower(dataset: Dataset, vocabulary: Vocabulary) -> EntityTower:
     torch.manual_seed(0)
-    tower = EntityTower(ModelConfig(d_model=16), dataset.vocabulary).eval()
+    tower = EntityTower(ModelConfig(d_model=16), vocabulary).eval()
     for parameter in tower.parameters():
-        torch.nn.init.normal_(parameter)
-    tower.remember_seen(catalog_features(dataset.catalog, dataset.vocabulary))
+        torch.nn.init.normal_(parameter, std=0.3)  # the mix is neither all ID nor all metadata
+    tower.remember_seen(catalog_features(dataset.catalog, vocabulary))
     return tower
 
 
 @pytest.fixture
-def features(dataset: Dataset) -> dict[str, Tensor]:
-    return catalog_features(dataset.catalog, dataset.vocabulary)
+def features(dataset: Dataset, vocabulary: Vocabulary) -> dict[str, Tensor]:
+    """Of entities without any countries, people and content."""
+    return catalog_features(dataset.catalog, vocabulary)
+
+
+def described(features: dict[str, Tensor], **of_first: list[float]) -> dict[str, Tensor]:
+    """The first entity with other values; names are the features'."""
+    changed = {name: features[name].clone() for name in of_first}
+    for name, values in of_first.items():
+        changed[name][0, : len(values)] = torch.tensor(values).to(changed[name].dtype)
+    return {**features, **changed}
+
+
+def moved(tower: EntityTower, before: dict[str, Tensor], after: dict[str, Tensor]) -> list[int]:
+    """Entities whose output embedding is another one."""
+    difference_ED = tower(before)[1] - tower(after)[1]
+    found: list[int] = torch.nonzero(difference_ED.abs().amax(1) > 1e-4).flatten().tolist()
+    return found
 
 
 def changed(features: dict[str, Tensor], name: str, value: int) -> dict[str, Tensor]:
@@ -83,3 +113,45 @@ def test_input_and_output_embeddings_are_untied(
 ) -> None:
     input_ED, output_ED = tower(features)
     assert not torch.allclose(input_ED, output_ED)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"origins_EO": [2]},
+        {"people_EP": [1, 3]},
+        {"content_EC": [0.6, 0.8], "has_content_EN": [1]},
+        {"content_EC": [0, 0, 1, 0, 0], "has_content_EN": [0, 1]},
+    ],
+    ids=["origin", "people", "image", "text"],
+)
+def test_metadata_moves_the_entity_that_has_it_and_no_other(
+    tower: EntityTower, features: dict[str, Tensor], metadata: dict[str, list[float]]
+) -> None:
+    assert moved(tower, features, described(features, **metadata)) == [0]
+
+
+def test_content_that_is_not_there_says_nothing(
+    tower: EntityTower, features: dict[str, Tensor]
+) -> None:
+    hidden = described(features, content_EC=[0.6, 0.8, 1, 0, 0])
+    assert moved(tower, features, hidden) == []
+    text = described(features, content_EC=[0, 0, 1, 0, 0], has_content_EN=[0, 1])
+    both = described(features, content_EC=[0.6, 0.8, 1, 0, 0], has_content_EN=[0, 1])
+    assert moved(tower, text, both) == []
+
+
+def test_a_training_without_content_makes_a_tower_without(dataset: Dataset) -> None:
+    tower = EntityTower(ModelConfig(d_model=16), dataset.vocabulary)
+    assert not list(tower.content.parameters())
+    features = catalog_features(dataset.catalog, dataset.vocabulary)
+    assert features["content_EC"].shape == (len(dataset.catalog.entities), 0)
+    assert all(torch.isfinite(side_ED).all() for side_ED in tower(features))
+
+
+def test_people_count_the_same_in_any_order(
+    tower: EntityTower, features: dict[str, Tensor]
+) -> None:
+    one_way = described(features, people_EP=[1, 3])
+    assert moved(tower, one_way, described(features, people_EP=[3, 1])) == []
+    assert moved(tower, one_way, described(features, people_EP=[1, 2])) == [0]

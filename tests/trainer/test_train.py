@@ -76,6 +76,18 @@ def test_a_challenger_with_its_numbers_is_registered(outcome: Outcome) -> None:
     assert manifest.metrics["decode_difference_max"] < 1e-4
 
 
+def test_a_registered_training_leaves_no_checkpoint(outcome: Outcome) -> None:
+    _, _, paths = outcome
+    assert paths.training.is_dir(), "there were some"
+    assert list(paths.training.iterdir()) == []
+
+
+def test_the_manifest_tells_what_padding_cost(outcome: Outcome) -> None:
+    manifest = Manifest.unseal((outcome[0].bundle / MANIFEST_FILE).read_bytes())
+    assert 0.0 < float(manifest.data["padding"]) < 0.5  # type: ignore[arg-type]
+    assert float(manifest.data["tokens_per_second"]) > 0.0  # type: ignore[arg-type]
+
+
 def test_the_same_training_in_parts_gives_the_same_model(
     outcome: Outcome, trained: Trained
 ) -> None:
@@ -101,3 +113,17 @@ def test_an_interrupted_training_leaves_nothing(world: StatePaths) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(TrainJob(source=Source(paths=world), config=BRIEF), interrupt)
     assert list(world.bundles.iterdir()) == []
+
+
+def test_an_interrupted_training_goes_on(world: StatePaths, tmp_path: Path) -> None:
+    def interrupt(at: TrainProgress) -> None:
+        if at.fit is not None and at.fit.step == 2:
+            raise KeyboardInterrupt
+
+    often = dataclasses.replace(BRIEF, checkpoint_every_s=0.0)
+    job = TrainJob(source=Source(paths=world), config=often, checkpoint=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit_snapshot(job, interrupt)
+    steps: list[int] = []
+    fit_snapshot(job, lambda at: steps.append(at.fit.step) if at.fit is not None else None)
+    assert steps[0] == 3

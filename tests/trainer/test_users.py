@@ -8,7 +8,7 @@ from pagecast.featurestore.vocabulary import encode_prompt
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.replay import replay
-from pagecast.trainer.users import columns, prompt_at, windows
+from pagecast.trainer.users import UserColumns, columns, prompt_at, windows
 
 
 def test_one_window_encodes_the_prompts_of_all_its_cuts(dataset: Dataset) -> None:
@@ -46,3 +46,15 @@ def test_a_bad_rating_weighs_little_but_not_nothing(catalog: CatalogSnapshot) ->
     events = [rate("u", "e1", 5.0, START_MS), rate("u", "e2", 1.0, START_MS + 1)]
     (user,) = replayed(logged(events))
     np.testing.assert_allclose(columns(user, catalog, config).weight_N, [2.2, 0.1])
+
+
+def test_the_next_entities_come_nearest_first_without_repeats() -> None:
+    user = UserColumns(
+        entity_N=np.array([4, 7, -1, 7, 9, 11, 12]),
+        weight_N=np.array([1, 1, 1, 1, 0.5, 1, 0], np.float32),
+        at_ms_N=np.arange(7),
+        resumable_N=np.zeros(7, np.bool_),
+    )
+    assert user.next_entities(1, 6) == {7: 1.0, 9: 0.5, 11: 1.0}
+    assert list(user.next_entities(1, 6, 2)) == [7, 9]
+    assert list(user.next_entities(1, 4)) == [7, 9]

@@ -12,6 +12,7 @@ import typer
 from pagecast.cli.commands import bench, data, dlt, models, offline
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
+from pagecast.cli.commands.evaluate import evaluate
 from pagecast.cli.commands.forget import forget
 from pagecast.cli.commands.history import history
 from pagecast.cli.commands.ingest import ingest
@@ -35,6 +36,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(publish)
 app.command()(train)
+app.command()(evaluate)
 app.command()(page)
 app.command()(history)
 app.command()(forget)

@@ -127,6 +127,8 @@ class TrainSettings(BaseModel):
 
     budget_minutes: float | None = Field(default=None, gt=0)
     """The training loop stops here; unset means the trainer's own default."""
+    profile: Literal["tiny", "small", "base", "large"] = "tiny"
+    """Size of the model (docs/training.md)."""
 
 
 class Settings(BaseSettings):

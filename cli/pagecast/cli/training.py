@@ -12,6 +12,7 @@ from pagecast.featurestore.history import Profile
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.profiles import PROFILES
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import Progress as TrainerProgress
 from pagecast.trainer.train import TrainProgress
@@ -25,11 +26,12 @@ STAGES = {
 """What the trainer's stages are called on the terminal."""
 
 
-def train_config(budget_minutes: float | None) -> TrainConfig:
-    """The trainer's defaults, with another budget if one is given."""
+def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainConfig:
+    """The trainer's defaults, with another budget if one is given and a model of a profile."""
+    model = PROFILES[profile]
     if budget_minutes is None:
-        return TrainConfig()
-    return TrainConfig(budget_minutes=budget_minutes)
+        return TrainConfig(model=model)
+    return TrainConfig(model=model, budget_minutes=budget_minutes)
 
 
 @contextmanager
@@ -71,5 +73,7 @@ class _Bar:
             self._tasks[at.stage] = self._progress.add_task(name, total=1.0, note="")
         note = ""
         if at.fit is not None:
-            note = f"loss {at.fit.entity_loss:.3f}, of rows {at.fit.row_loss:.3f}"
+            losses = f"loss {at.fit.entity_loss:.3f}, of rows {at.fit.row_loss:.3f}"
+            speed = f"{at.fit.tokens_per_second:,.0f} tokens/s, padding {at.fit.padding:.0%}"
+            note = f"{losses} · {speed}"
         self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)

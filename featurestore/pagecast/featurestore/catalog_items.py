@@ -1,8 +1,11 @@
 """Catalog changes and the entities and rows they make."""
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pagecast.featurestore.content import ContentVector, content_vector
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, Window
 from pagecast.v1 import catalog_pb2
 
@@ -65,6 +68,8 @@ def entity_of(payload: bytes, *, number: int, changed_at_ms: int, retired: bool)
         availability=tuple(_window(window) for window in entity.availability),
         attributes=dict(entity.attributes),
         devices=tuple(entity.devices),
+        people=tuple(sys.intern(name) for name in entity.people),
+        content=_content(entity.embeddings),
         retired=retired,
     )
 
@@ -82,6 +87,12 @@ def row_of(payload: bytes, *, number: int, retired: bool) -> CatalogRow:
         first_entity_ids=tuple(row.first_entity_ids),
         retired=retired,
     )
+
+
+def _content(embeddings: Iterable[catalog_pb2.ContentEmbedding]) -> tuple[ContentVector, ...]:
+    """Of a name that comes twice, the last one counts."""
+    vectors = {e.name: content_vector(e.name, e.values) for e in embeddings}
+    return tuple(vector for _, vector in sorted(vectors.items()) if vector is not None)
 
 
 def _window(window: catalog_pb2.AvailabilityWindow) -> Window:

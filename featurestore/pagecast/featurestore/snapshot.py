@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from pagecast.featurestore.content import ContentVector
 from pagecast.v1 import catalog_pb2
 
 
@@ -23,6 +24,8 @@ class Window:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogEntity:
     """One version of an entity. `number` is the catalog number of that version.
+
+    `content` holds at most one vector of a name, in the order of the names.
 
     `age_days` is how long after its release this version was made: a column of the catalog, so
     that an entity's embedding changes only with its version.
@@ -41,6 +44,8 @@ class CatalogEntity:
     availability: tuple[Window, ...] = ()
     attributes: Mapping[str, str]
     devices: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    content: tuple[ContentVector, ...] = ()
     retired: bool = False
 
     @property

@@ -36,6 +36,11 @@ class StatePaths:
         return self.root / "bundles"
 
     @property
+    def training(self) -> Path:
+        """Checkpoints of the training that runs or was interrupted."""
+        return self.root / "training"
+
+    @property
     def logs(self) -> Path:
         """Output of the local stack's processes."""
         return self.root / "logs"

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.entity_metadata import content_features, first_indices
 from pagecast.featurestore.history import Action, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogEntity
@@ -27,6 +28,14 @@ MATURITY_BUCKETS = 23
 PROFILE_TYPES = 4
 YEAR_FIRST, YEARS = 1900, 200
 
+ORIGINS_OF_ENTITY_MAX = 4
+"""Countries of origin that an entity's embedding knows, the first ones: a co-production of more
+is seldom, and each column costs 8 bytes an entity."""
+
+PEOPLE_OF_ENTITY_MAX = 8
+"""People that an entity's embedding knows, the first ones: the billing's order is the operator's,
+and each column costs 8 bytes an entity."""
+
 FIELDS = (
     "segment", "action", "watched", "rating", "events", "row",
     "gap", "hour_of_week", "season", "device", "country", "language", "surface",
@@ -40,7 +49,9 @@ class Vocabulary:
     """Names in the order of their indices; index = position + 1.
 
     `entity_interactions` aligns with `entities`: how often each was a step in the training data.
-    It says how far an ID embedding can be trusted, so it changes only with the model.
+    It says how far an ID embedding can be trusted, so it changes only with the model. `countries`
+    are those of requests, `origins` those of entities. `embeddings` are the names of content
+    embeddings, each with its dimensions.
     """
 
     entities: tuple[str, ...]
@@ -51,6 +62,9 @@ class Vocabulary:
     countries: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     surfaces: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    embeddings: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.entities) != len(self.entity_interactions):
@@ -84,6 +98,19 @@ class Vocabulary:
     def surface_ids(self) -> dict[str, int]:
         return _indices(self.surfaces)
 
+    @cached_property
+    def origin_ids(self) -> dict[str, int]:
+        return _indices(self.origins)
+
+    @cached_property
+    def person_ids(self) -> dict[str, int]:
+        return _indices(self.people)
+
+    @property
+    def content_dimensions(self) -> int:
+        """Of all content embeddings together."""
+        return sum(dimensions for _, dimensions in self.embeddings)
+
     def field_sizes(self) -> tuple[int, ...]:
         """Number of values of each column of `FIELDS`, the fallback included."""
         sizes = {
@@ -112,7 +139,11 @@ class Vocabulary:
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
         """Raises ValueError, TypeError or AttributeError if `text` is not what `to_json` makes."""
-        return cls(**{name: tuple(values) for name, values in json.loads(text).items()})
+        fields = {name: tuple(values) for name, values in json.loads(text).items()}
+        if "embeddings" not in fields:
+            raise ValueError("it has no `embeddings`: train a new model with this version")
+        embeddings = tuple((str(name), int(size)) for name, size in fields.pop("embeddings"))
+        return cls(**fields, embeddings=embeddings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +185,14 @@ def entity_features(
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Encodes entities for the entity tower; keys are the tower's input names.
 
+    Letters: O countries of origin and P people of an entity, C dimensions of all content
+    embeddings, N their names.
+
     `id_E` int64 (0: not in the vocabulary), `kind_E` int64, `genres_EG` float32 multi-hot,
     `year_E` int64 (0: unknown), `language_E` int64 (of the first language), `maturity_E` int64,
-    `age_EA` float32: log(1 + days since release), log(1 + interactions in training).
+    `age_EA` float32: log(1 + days since release), log(1 + interactions in training),
+    `origins_EO` and `people_EP` int64: the first known ones, then 0, `content_EC` and
+    `has_content_EN` float32 (`content_features`).
     """
     id_E = np.array([vocabulary.entity_ids.get(e.entity_id, 0) for e in entities], np.int64)
     interactions_E = np.array((0, *vocabulary.entity_interactions), np.float32)[id_E]
@@ -179,6 +215,13 @@ def entity_features(
         ),
         "maturity_E": np.array([min(e.maturity, 21) for e in entities], np.int64),
         "age_EA": np.stack([np.log1p(days_E), np.log1p(interactions_E)], axis=1),
+        "origins_EO": first_indices(
+            [e.countries for e in entities], vocabulary.origin_ids, ORIGINS_OF_ENTITY_MAX
+        ),
+        "people_EP": first_indices(
+            [e.people for e in entities], vocabulary.person_ids, PEOPLE_OF_ENTITY_MAX
+        ),
+        **content_features([e.content for e in entities], vocabulary.embeddings),
     }
 
 

@@ -207,6 +207,7 @@ class Entity(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     EMBEDDINGS_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
     entity_id: _builtins.str
     """Id, at most 256 bytes."""
     kind: Global___EntityKind.ValueType
@@ -247,6 +248,10 @@ class Entity(_message.Message):
     def devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Devices it can be played on; none means every device."""
 
+    @_builtins.property
+    def people(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """People who made it or appear in it, by name, the most important first."""
+
     def __init__(
         self,
         *,
@@ -262,10 +267,11 @@ class Entity(_message.Message):
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         embeddings: _abc.Iterable[Global___ContentEmbedding] | None = ...,
         devices: _abc.Iterable[_builtins.str] | None = ...,
+        people: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["released_at", b"released_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "availability", b"availability", "countries", b"countries", "devices", b"devices", "embeddings", b"embeddings", "entity_id", b"entity_id", "genres", b"genres", "kind", b"kind", "languages", b"languages", "maturity", b"maturity", "released_at", b"released_at", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "availability", b"availability", "countries", b"countries", "devices", b"devices", "embeddings", b"embeddings", "entity_id", b"entity_id", "genres", b"genres", "kind", b"kind", "languages", b"languages", "maturity", b"maturity", "people", b"people", "released_at", b"released_at", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,8 +1,9 @@
 """Whether the parts of a bundle belong together and still do what they did where they were made.
 
-Letters in names: E entities, G genres and the fallback, A age features, B batch, T prompt
-positions, F fields, L layers, H key/value heads, K head width, P past and S new positions, R rows
-and the fallback, D width.
+Letters in names: E entities, G genres and the fallback, A age features, O countries of origin and
+P people of an entity, C dimensions and N names of content embeddings, B batch, T prompt positions,
+F fields, L layers, H key/value heads, K head width, P past and S new positions, R rows and the
+fallback, D width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,14 @@ import numpy as np
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
 from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
-from pagecast.featurestore.vocabulary import FIELDS, MATURITY_BUCKETS, YEARS, Vocabulary
+from pagecast.featurestore.vocabulary import (
+    FIELDS,
+    MATURITY_BUCKETS,
+    ORIGINS_OF_ENTITY_MAX,
+    PEOPLE_OF_ENTITY_MAX,
+    YEARS,
+    Vocabulary,
+)
 from pagecast.v1 import catalog_pb2
 
 CANARY_TOLERANCE = 1e-3
@@ -62,6 +70,10 @@ def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vo
     features: dict[str, Array] = {name: np.array([value]) for name, value in highest.items()}
     features["genres_EG"] = np.ones((1, len(vocabulary.genres) + 1), np.float32)
     features["age_EA"] = np.ones((1, 2), np.float32)
+    features["origins_EO"] = np.full((1, ORIGINS_OF_ENTITY_MAX), len(vocabulary.origins))
+    features["people_EP"] = np.full((1, PEOPLE_OF_ENTITY_MAX), len(vocabulary.people))
+    features["content_EC"] = np.ones((1, vocabulary.content_dimensions), np.float32)
+    features["has_content_EN"] = np.ones((1, len(vocabulary.embeddings)), np.float32)
     fields_BTF = np.array([[vocabulary.field_sizes()]], np.int64) - 1
     entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
     try:
@@ -117,7 +129,14 @@ def _contract(
 
     indices = ("id_E", "kind_E", "year_E", "language_E", "maturity_E")
     features: dict[str, Shape] = dict.fromkeys(indices, ("E",))
-    features |= {"genres_EG": ("E", len(vocabulary.genres) + 1), "age_EA": ("E", 2)}
+    features |= {
+        "genres_EG": ("E", len(vocabulary.genres) + 1),
+        "age_EA": ("E", 2),
+        "origins_EO": ("E", ORIGINS_OF_ENTITY_MAX),
+        "people_EP": ("E", PEOPLE_OF_ENTITY_MAX),
+        "content_EC": ("E", vocabulary.content_dimensions),
+        "has_content_EN": ("E", len(vocabulary.embeddings)),
+    }
     return {
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", d)}),
         "prefill": (

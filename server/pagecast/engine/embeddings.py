@@ -6,6 +6,7 @@ Letters in names: N entities of the snapshot, E entities of one run, T prompt po
 from collections.abc import Sequence
 
 import numpy as np
+import structlog
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
@@ -13,6 +14,8 @@ from pagecast.engine.graph import FloatArray
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
 from pagecast.featurestore.vocabulary import entity_features
 from pagecast.rules.compiled_catalog import changed_entities
+
+_log = structlog.get_logger(__name__)
 
 TOWER_ENTITIES_MAX = 1024
 """Entities of one run of the tower: a catalog of 100,000 at once would need gigabytes."""
@@ -43,6 +46,7 @@ class EntityTable:
             run = self.changed[start : start + TOWER_ENTITIES_MAX]
             input_ED, output_ED = _embed(bundle, [entities[i] for i in run])
             self.input_ND[run], self.output_ND[run] = input_ED, output_ED
+        _tell_misfits(bundle, [entities[i] for i in self.changed])
         self._outside = _embed_outside(bundle, snapshot, older)
 
     def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
@@ -68,6 +72,26 @@ def _embed(bundle: Bundle, entities: Sequence[CatalogEntity]) -> tuple[FloatArra
         entity = entities[int(np.argmin(finite_E))]
         raise EngineError(f"{bundle.tower.name}: entity {entity.entity_id} embeds to no number")
     return input_ED, output_ED
+
+
+def _tell_misfits(bundle: Bundle, entities: Sequence[CatalogEntity]) -> None:
+    """Content embeddings from another source than training's count as missing, not unnoticed."""
+    sizes = dict(bundle.vocabulary.embeddings)
+    misfits = [
+        (entity.entity_id, vector.name)
+        for entity in entities
+        for vector in entity.content
+        if sizes.get(vector.name, vector.dimensions) != vector.dimensions
+    ]
+    if misfits:
+        entity_id, name = misfits[0]
+        _log.warning(
+            "content_embeddings_ignored",
+            count=len(misfits),
+            first_entity=entity_id,
+            embedding=name,
+            dimensions_expected=sizes[name],
+        )
 
 
 def _embed_outside(

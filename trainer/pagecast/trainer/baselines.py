@@ -12,19 +12,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.trainer.evaluation.popularity import DecayedCounts
 from pagecast.trainer.ranking import Tally
 from pagecast.trainer.users import UserColumns
-
-DAY_MS = 86_400_000
 
 HALF_LIVES_DAYS = (0.25, 1.0, 3.0, 7.0, 14.0, 30.0, 90.0, 365.0)
 """Tried for recent popularity; the best on the training part is taken."""
 
 VALIDATION_SHARE = 0.1
 """Share of the training steps, the newest, on which the half-life is chosen."""
-
-RESCALE_HALVINGS = 200.0
-"""New counts grow instead of old ones shrinking; here they start over, before a float overflows."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -91,24 +87,16 @@ class RecentPopularity:
     """Counts that halve every `half_life_days`."""
 
     def __init__(self, entities: int, half_life_days: float) -> None:
-        self._score_N = np.zeros(entities)
-        self._half_life_ms = half_life_days * DAY_MS
-        self._origin_ms: int | None = None
+        self._counts = DecayedCounts(entities, half_life_days)
 
     def scores(self, user: int) -> Scores:
         """The same for every user; only the order means anything."""
         del user
-        return self._score_N
+        return self._counts.score_N
 
     def reveal(self, at_ms: int, user: int, entity: int) -> None:
         del user
-        if self._origin_ms is None:
-            self._origin_ms = at_ms
-        exponent = (at_ms - self._origin_ms) / self._half_life_ms
-        if exponent > RESCALE_HALVINGS:
-            self._score_N *= 2.0**-exponent
-            self._origin_ms, exponent = at_ms, 0.0
-        self._score_N[entity] += 2.0**exponent
+        self._counts.add(at_ms, entity)
 
 
 class LastItemCounter:

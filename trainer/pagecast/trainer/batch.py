@@ -8,8 +8,9 @@ Letters: B windows, L positions (history, then pages), T positions of history, F
 positions that predict an entity, K their targets, M hidden positions that predict a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,11 +42,58 @@ class CutPage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Entities that hidden positions are to predict; a position may have several, or none.
+
+    `at_J` are positions, `of_K` indexes J, `entity_K` holds catalog indices. The weights of one
+    position's targets add up to the engagement expected there.
+    """
+
+    at_J: npt.NDArray[np.int64]
+    of_K: npt.NDArray[np.int64]
+    entity_K: npt.NDArray[np.int64]
+    weight_K: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, at: Sequence[int], chosen: Sequence[Mapping[int, float]], decay: float) -> Self:
+        """`chosen` are weights by entity, each `decay` times the one before."""
+        of: list[int] = []
+        entities: list[int] = []
+        weights: list[float] = []
+        for number, by_entity in enumerate(chosen):
+            shares = [decay**i for i in range(len(by_entity))]
+            total = sum(shares)
+            of += [number] * len(by_entity)
+            entities += by_entity
+            weights += [w * s / total for w, s in zip(by_entity.values(), shares, strict=True)]
+        return cls(
+            at_J=np.array(at, np.int64),
+            of_K=np.array(of, np.int64),
+            entity_K=np.array(entities, np.int64),
+            weight_K=np.array(weights, np.float32),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Targets"], offsets: Sequence[int]) -> Self:
+        """One after the other, each part's positions moved by its offset."""
+        none = cls.of((), (), 1.0)
+        parts, offsets = [none, *parts], [0, *offsets]
+        before = np.cumsum([0, *(len(part.at_J) for part in parts)])
+        return cls(
+            at_J=np.concatenate([p.at_J + o for p, o in zip(parts, offsets, strict=True)]),
+            of_K=np.concatenate([p.of_K + b for p, b in zip(parts, before, strict=False)]),
+            entity_K=np.concatenate([p.entity_K for p in parts]),
+            weight_K=np.concatenate([p.weight_K for p in parts]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackedBatch:
     """What one forward pass takes; entities and rows are catalog indices.
 
-    `sees_BL` is the last position of the history a position looks at. `*_from_*` index the
-    flattened B x L hidden positions, `target_of_K` indexes J.
+    `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
+    index the flattened B x L hidden positions. `history` is predicted from requests' positions,
+    `pages` from those of pages.
     """
 
     fields_BTF: npt.NDArray[np.int64]
@@ -57,10 +105,13 @@ class PackedBatch:
     row_from_M: npt.NDArray[np.int64]
     row_target_M: npt.NDArray[np.int64]
     row_weight_M: npt.NDArray[np.float32]
-    entity_from_J: npt.NDArray[np.int64]
-    target_of_K: npt.NDArray[np.int64]
-    target_entity_K: npt.NDArray[np.int64]
-    target_weight_K: npt.NDArray[np.float32]
+    history: Targets
+    pages: Targets
+
+    @property
+    def tokens(self) -> int:
+        """Positions that are not padding."""
+        return int((self.page_BL != PADDING).sum())
 
     def mask_BLL(self) -> npt.NDArray[np.bool_]:
         """True where position i (second axis) looks at position j (third axis)."""
@@ -74,31 +125,34 @@ class PackedBatch:
 
 
 def pack(
-    windows: Sequence[Window], pages: Sequence[Sequence[CutPage]], *, ahead_decay: float
+    windows: Sequence[Window],
+    pages: Sequence[Sequence[CutPage]],
+    history: Sequence[Targets] = (),
+    *,
+    ahead_decay: float,
 ) -> PackedBatch:
-    """Packs windows with the pages after their cuts.
+    """Packs windows with the pages after their cuts; `history` are targets of each window.
 
     An entity's targets are all entities of its row from it on, each `ahead_decay` times the one
     before: which of the next comes first is mostly chance (docs/papers.md 3.3).
     """
     positions = max(len(w.entity_T) for w in windows)
-    packer = _Packer(positions, ahead_decay)
+    packer = _Packer(positions)
     for window, window_pages in zip(windows, pages, strict=True):
         packer.begin(window)
         for number, page in enumerate(window_pages):
             packer.add(page, number)
-    return packer.finish(windows)
+    return packer.finish(windows, history, ahead_decay)
 
 
 class _Packer:
     """Grows the columns of a batch; hidden positions are (window, position) until the end."""
 
-    def __init__(self, positions: int, ahead_decay: float) -> None:
-        self._positions, self._decay = positions, ahead_decay
+    def __init__(self, positions: int) -> None:
+        self._positions = positions
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
-        self._entity: list[tuple[int, int]] = []
-        self._target: list[tuple[int, int, float]] = []
+        self._entity: list[tuple[int, int, dict[int, float]]] = []
 
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
@@ -121,14 +175,15 @@ class _Packer:
                 self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
             placed += 1
             at = self._feed(row.argument, row.row, request + placed, number, request)
-            for i, entity in enumerate(row.entities):
-                self._expect(window, at, row.entities[i:], row.weights[i:])
-                if page.opening:
-                    return
+            chosen = dict(zip(row.entities, row.weights, strict=True))
+            if page.opening or not chosen:
+                self._entity.append((window, at, chosen))
+                continue
+            for entity in row.entities:
+                self._entity.append((window, at, dict(chosen)))
+                del chosen[entity]
                 placed += 1
                 at = self._feed(entity, NOTHING, request + placed, number, request)
-            if not row.entities:
-                self._expect(window, at, (), ())
 
     def _feed(self, entity: int, row: int, position: int, page: int, sees: int) -> int:
         columns = self._columns[-1]
@@ -139,24 +194,14 @@ class _Packer:
         columns["sees"].append(sees)
         return len(columns["row"]) - 1
 
-    def _expect(
-        self, window: int, at: int, entities: Sequence[int], weights: Sequence[float]
-    ) -> None:
-        decay = [self._decay**i for i in range(len(entities))]
-        for entity, weight, share in zip(entities, weights, decay, strict=True):
-            self._target.append((len(self._entity), entity, weight * share / sum(decay)))
-        self._entity.append((window, at))
-
-    def finish(self, windows: Sequence[Window]) -> PackedBatch:
+    def finish(
+        self, windows: Sequence[Window], history: Sequence[Targets], ahead_decay: float
+    ) -> PackedBatch:
         length = max(len(c["row"]) for c in self._columns)
         fields = windows[0].fields_TF.shape[1]
         fields_BTF = np.zeros((len(windows), self._positions, fields), np.int64)
         for b, window in enumerate(windows):
             fields_BTF[b, : len(window.fields_TF)] = window.fields_TF
-        of_row, of_entity, of_target = (
-            list(zip(*rows, strict=True)) or [()] * width
-            for rows, width in ((self._row, 4), (self._entity, 2), (self._target, 3))
-        )
         return PackedBatch(
             fields_BTF=fields_BTF,
             entity_BL=self._padded("entity", NOTHING, length),
@@ -164,19 +209,17 @@ class _Packer:
             position_BL=self._padded("position", 0, length),
             page_BL=self._padded("page", PADDING, length),
             sees_BL=self._padded("sees", NOTHING, length),
-            row_from_M=_flat(of_row[0], of_row[1], length),
-            row_target_M=np.array(of_row[2], np.int64),
-            row_weight_M=np.array(of_row[3], np.float32),
-            entity_from_J=_flat(of_entity[0], of_entity[1], length),
-            target_of_K=np.array(of_target[0], np.int64),
-            target_entity_K=np.array(of_target[1], np.int64),
-            target_weight_K=np.array(of_target[2], np.float32),
+            row_from_M=np.array([b * length + at for b, at, _, _ in self._row], np.int64),
+            row_target_M=np.array([row for _, _, row, _ in self._row], np.int64),
+            row_weight_M=np.array([weight for *_, weight in self._row], np.float32),
+            history=Targets.joined(history, [b * length for b in range(len(history))]),
+            pages=Targets.of(
+                [b * length + at for b, at, _ in self._entity],
+                [chosen for *_, chosen in self._entity],
+                ahead_decay,
+            ),
         )
 
     def _padded(self, name: str, fill: int, length: int) -> npt.NDArray[np.int64]:
         rows = [c[name] + [fill] * (length - len(c[name])) for c in self._columns]
         return np.array(rows, np.int64)
-
-
-def _flat(window: Sequence[int], position: Sequence[int], length: int) -> npt.NDArray[np.int64]:
-    return np.array(window, np.int64) * length + np.array(position, np.int64)

@@ -79,10 +79,22 @@ class PageConfig:
     """Share of pages that begin with the next-entity row."""
     row_fallback: float = 0.03
     """Share of rows presented as unknown, so that a row published later has a trained token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What a training asks of the model. Weights are relative to each other; 0 leaves one out."""
+
+    history: float = 1.0
+    """Of the next entities after every step of a history, read from the request's position."""
+    pages: float = 0.3
+    """Of the entities of pages and of openings, read from the page's positions."""
+    rows: float = 0.1
+    """Of the rows of pages."""
     ahead_decay: float = 0.7
     """Weight of the next but one entity as a target, relative to the next (docs/papers.md 3.3)."""
     ahead_max: int = 6
-    """Entities ahead that are targets of one position."""
+    """Entities ahead that are targets of one position; 1 is next-entity prediction alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +104,17 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     engagement: EngagementConfig = field(default_factory=EngagementConfig)
     page: PageConfig = field(default_factory=PageConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
-    epochs: float = 12.0
+    epochs: float = 20.0
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
-    next_cuts_max: int = 256
-    """Cuts of a window, per batch, at which only the next entities are predicted."""
-    page_cuts_max: int = 2
+    opening_cuts_max: int = 24
+    """Cuts of a window, per batch, at which only the first row's first entity is predicted: what
+    the history's objective has learned has to be said after a row's token, too."""
+    page_cuts_max: int = 1
     """Cuts of a window, per batch, after which a whole page is predicted."""
     learning_rate: float = 1e-3
     """Peak, after warm-up."""
@@ -108,18 +122,24 @@ class TrainConfig:
     """AdamW's, on matrices."""
     warm_up: float = 0.05
     """Share of the run in which the learning rate grows."""
-    dropout: float = 0.1
+    dropout: float = 0.2
     """Of positions' embeddings and of residual branches."""
+    step_dropout: float = 0.2
+    """Share of a history's steps that the other positions of a batch cannot see: a model that has
+    met few people would else learn their histories by heart."""
     gradient_norm_max: float = 1.0
     """Gradients are clipped to this norm."""
-    row_weight: float = 0.3
-    """Of the rows' loss beside the entities'."""
-    launch_rate: float = 0.08
+    launch_rate: float = 0.02
     """Share of entities presented as launched today: drawn by events, ID and counts hidden."""
-    unknown_rate: float = 0.03
+    unknown_rate: float = 0.01
     """Share of entities presented without ID, otherwise as they are: drawn evenly."""
     threads: int = 2
     """Threads of torch."""
+    recompute: bool = False
+    """Blocks are computed again in the backward pass instead of being remembered: one more forward
+    pass, and less memory (docs/training.md)."""
+    checkpoint_every_s: float = 30.0
+    """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
     seed: int = 0
     """Of initial weights, pages and dropout."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
+from pagecast.trainer.metadata import content_names, people_names
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.users import UserColumns, columns
 
@@ -68,7 +69,7 @@ def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vo
     """Names of the catalog and of the steps, in catalog order or sorted.
 
     Only entities with steps get an ID: an ID that training never met would be noise, the
-    fallback and metadata are not.
+    fallback and metadata are not. Raises ContentError if content embeddings do not fit together.
     """
     steps = [step for user in users for step in user.steps]
     counts = Counter(step.entity_id for step in steps)
@@ -84,6 +85,9 @@ def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vo
         countries=_names({s.country for s in steps}),
         devices=_names({s.device for s in steps}),
         surfaces=_names({s.surface for s in steps}),
+        origins=_names({name for e in catalog.entities for name in e.countries}),
+        people=people_names(catalog),
+        embeddings=content_names(catalog),
     )
 
 

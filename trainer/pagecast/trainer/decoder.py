@@ -7,6 +7,7 @@ H key/value heads, Q query heads, K head width, Y layers.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 
@@ -23,6 +24,9 @@ class Decoder(nn.Module):
 
     frequency_F: Tensor
 
+    recompute = False
+    """Packed: computes each block again in the backward pass instead of remembering it."""
+
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(_Block(config, dropout) for _ in range(config.layers))
@@ -34,7 +38,12 @@ class Decoder(nn.Module):
         """Runs a packed sequence; `mask_BLL` is true where a position may look."""
         rotation = self._rotation(position_BL)
         for block in self.blocks:
-            tokens_BLD = block(tokens_BLD, rotation, mask_BLL[:, None])[0]
+            if self.recompute:
+                # Restores the generator, so that dropout drops the same the second time.
+                arguments = (tokens_BLD, rotation, mask_BLL[:, None])
+                tokens_BLD = checkpoint(block, *arguments, use_reentrant=False)[0]
+            else:
+                tokens_BLD = block(tokens_BLD, rotation, mask_BLL[:, None])[0]
         hidden_BLD: Tensor = self.norm(tokens_BLD)
         return hidden_BLD
 

@@ -1,10 +1,10 @@
 """Draws the batches of a training: which windows, which cuts, which pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pagecast.trainer.batch import CutPage, PackedBatch, pack
+from pagecast.trainer.batch import CutPage, PackedBatch, Targets, pack
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
@@ -28,28 +28,37 @@ class Examples:
             window
             for number, user in enumerate(data.users)
             for window in windows(
-                number,
-                user,
-                np.flatnonzero(user.cut_N).tolist(),
-                data.catalog,
-                data.vocabulary,
+                number, user, range(len(user.steps)), data.catalog, data.vocabulary
             )
         ]
         if not self.windows:
             raise NothingToTrainError("no steps to train on: ingest interaction events first")
 
+        self._history = {id(window): self._next_entities(window) for window in self.windows}
         self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
-
-    def forever(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
-        """Epoch after epoch, without end."""
-        while True:
-            yield from self.epoch(rng)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[PackedBatch]:
         """Every window once, in batches of at most about `positions_per_batch` positions."""
+        for chosen in self.shuffled(rng):
+            yield self.pack(chosen, self.pages(chosen, rng))
+
+    def shuffled(self, rng: np.random.Generator) -> list[list[Window]]:
+        """An epoch's batches of windows in the order of training."""
         batches = self._batches(rng)
-        for number in rng.permutation(len(batches)).tolist():
-            yield self._pack(batches[number], rng)
+        return [batches[number] for number in rng.permutation(len(batches)).tolist()]
+
+    def pages(self, chosen: Sequence[Window], rng: np.random.Generator) -> list[list[CutPage]]:
+        """Draws pages after cuts of each window."""
+        return [self._pages(window, rng) for window in chosen]
+
+    def pack(self, chosen: Sequence[Window], pages: Sequence[Sequence[CutPage]]) -> PackedBatch:
+        """Packs windows with their pages and the targets of their histories."""
+        return pack(
+            chosen,
+            pages,
+            [self._history[id(window)] for window in chosen],
+            ahead_decay=self._config.objective.ahead_decay,
+        )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Window]]:
         sizes = np.array([self._positions(w) for w in self.windows])
@@ -70,28 +79,33 @@ class Examples:
     def _positions(self, window: Window) -> int:
         """About how many positions a window takes with its pages."""
         config = self._config
-        cuts = min(len(window.cuts_C), config.next_cuts_max)
+        cuts = min(len(window.cuts_C), config.opening_cuts_max)
         page = config.page.rows_max * config.page.entities_max // 2
         return len(window.entity_T) + cuts + page * min(len(window.cuts_C), config.page_cuts_max)
 
-    def _pack(self, chosen: list[Window], rng: np.random.Generator) -> PackedBatch:
-        pages = [self._pages(window, rng) for window in chosen]
-        return pack(chosen, pages, ahead_decay=self._config.page.ahead_decay)
+    def _next_entities(self, window: Window) -> Targets:
+        """The history's objective: at every step's request, the entities chosen from it on.
+
+        The step itself is the first, whatever happened at the same moment before it.
+        """
+        chosen = [self._ahead(window, cut) for cut in window.cuts_C.tolist()]
+        return Targets.of((window.cuts_C + 1).tolist(), chosen, self._config.objective.ahead_decay)
 
     def _pages(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
+        """Pages and openings, where a request saw what is strictly earlier, and nothing else."""
         config = self._config
-        order_C = rng.permutation(window.cuts_C)
+        cut_N = self._data.users[window.user].cut_N
+        order_C = rng.permutation(window.cuts_C[cut_N[window.first + window.cuts_C]])
         pages = []
         for cut in order_C[: config.page_cuts_max].tolist():
             user = self._data.columns[window.user]
             rows = self._builder.build(user, window.first + cut, rng)
             pages.append(CutPage(cut=cut, rows=rows))
-        rest = order_C[config.page_cuts_max :][: config.next_cuts_max].tolist()
+        rest = order_C[config.page_cuts_max :][: config.opening_cuts_max].tolist()
         return [*pages, *(self._opening(window, cut) for cut in rest)]
 
     def _opening(self, window: Window, cut: int) -> CutPage:
-        user = self._data.columns[window.user]
-        ahead = self._builder.next_entities(user, window.first + cut, self._config.page.ahead_max)
+        ahead = self._ahead(window, cut)
         row = PageRow(
             row=self._builder.next_row,
             argument=NO_ARGUMENT,
@@ -99,3 +113,10 @@ class Examples:
             weights=tuple(ahead.values()),
         )
         return CutPage(cut=cut, rows=[row], opening=True)
+
+    def _ahead(self, window: Window, cut: int) -> dict[int, float]:
+        user = self._data.columns[window.user]
+        config = self._config
+        return user.next_entities(
+            window.first + cut, config.page.window_steps, config.objective.ahead_max
+        )

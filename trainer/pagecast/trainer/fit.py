@@ -1,42 +1,42 @@
 """The training loop: packed pages, AdamW, a schedule that ends when its time is up."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+import structlog
 
-from pagecast.trainer.batch import PackedBatch
+from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, catalog_features, row_ids
-from pagecast.trainer.examples import Examples
-from pagecast.trainer.forward import embed, page_loss
-from pagecast.trainer.launches import Launches
+from pagecast.trainer.data import Dataset
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.processes import Processes
+from pagecast.trainer.run import Run
 
-LOSS_SMOOTHING = 0.98
-"""Share of the old in the running mean of the loss that is reported."""
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitProgress:
-    """Where a training is. Losses are running means in nats, `eta_s` is the time left."""
+    """Where a training is. Losses are running means in nats, `eta_s` is the time left.
+
+    Tokens are positions that are not padding; `padding` is the share of the others.
+    """
 
     step: int
     share_done: float
     entity_loss: float
     row_loss: float
     examples_per_second: float
+    tokens_per_second: float
+    padding: float
     eta_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """A trained model in evaluation mode, and what it took."""
+    """A trained model in evaluation mode, and what it took, since the first step."""
 
     model: PageModel
     steps: int
@@ -44,6 +44,8 @@ class FitResult:
     seconds: float
     entity_loss: float
     row_loss: float
+    tokens_per_second: float
+    padding: float
 
 
 def fit(
@@ -51,96 +53,92 @@ def fit(
     builder: PageBuilder,
     config: TrainConfig,
     progress: Callable[[FitProgress], None] = lambda _: None,
+    checkpoint: Path | None = None,
 ) -> FitResult:
-    """Trains a model from scratch.
+    """Trains a model from scratch, or on from the newest checkpoint in the folder `checkpoint`.
 
     The same data, config and seed give the same weights as long as the budget of time does not
-    end the loop. Raises NothingToTrainError if there is nothing.
+    end the loop, however often the training was killed and resumed. In a process group, every
+    process trains on its share of every batch, and only the first one reports and writes.
+
+    Raises NothingToTrainError if there is nothing, CheckpointError if the folder's checkpoints are
+    damaged or another training's.
     """
-    torch.manual_seed(config.seed)
-    examples = Examples(data, builder, config)
-    model = PageModel(config.model, data.vocabulary, dropout=config.dropout).train()
-    features = catalog_features(data.catalog, data.vocabulary)
-    model.tower.remember_seen(features)
-    launches = Launches(features, launch_rate=config.launch_rate, unknown_rate=config.unknown_rate)
-    generator = torch.Generator().manual_seed(config.seed)
-    row_ids_R = row_ids(data.catalog, data.vocabulary)
-    optimizer = _optimizer(model, config)
-    schedule = Schedule(
-        steps_max=math.ceil(config.epochs * examples.batches_per_epoch),
-        budget_s=config.budget_minutes * 60.0,
-        warm_up=config.warm_up,
+    processes = Processes()
+    run = Run(data, builder, config, processes)
+    keeper = _Keeper(run, processes, checkpoint, config.checkpoint_every_s)
+    keeper.resume()
+    while not run.schedule.done:
+        run.step()
+        keeper.keep()
+        if processes.first:
+            progress(_progress(run))
+    keeper.keep(last=True)
+    return _result(run)
+
+
+def _progress(run: Run) -> FitProgress:
+    schedule, meter = run.schedule, run.meter
+    return FitProgress(
+        step=schedule.step,
+        share_done=schedule.share,
+        entity_loss=meter.entity_loss,
+        row_loss=meter.row_loss,
+        examples_per_second=meter.per_second("examples", schedule.seconds),
+        tokens_per_second=meter.per_second("tokens", schedule.seconds),
+        padding=meter.padding,
+        eta_s=schedule.eta_s,
     )
-    meter = _Meter(schedule)
-    for batch in examples.forever(np.random.default_rng(config.seed)):
-        if schedule.done:
-            break
-        embedded = embed(model, launches.draw(generator), row_ids_R)
-        entity_loss, row_loss = page_loss(model, embedded, batch)
-        _step(model, optimizer, entity_loss + config.row_weight * row_loss, schedule, config)
-        progress(meter.read(batch, float(entity_loss.detach()), float(row_loss.detach())))
+
+
+def _result(run: Run) -> FitResult:
+    schedule, meter = run.schedule, run.meter
     return FitResult(
-        model=model.eval(),
+        model=run.model.eval(),
         steps=schedule.step,
-        epochs=schedule.step / examples.batches_per_epoch,
+        epochs=schedule.step / run.examples.batches_per_epoch,
         seconds=schedule.seconds,
         entity_loss=meter.entity_loss,
         row_loss=meter.row_loss,
+        tokens_per_second=meter.per_second("tokens", schedule.seconds),
+        padding=meter.padding,
     )
 
 
-def _optimizer(model: PageModel, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW; norms and biases do not decay."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-    )
+class _Keeper:
+    """Writes checkpoints when it is time to; does nothing without a folder."""
 
+    def __init__(self, run: Run, processes: Processes, folder: Path | None, every_s: float) -> None:
+        self._run, self._processes, self._every_s = run, processes, every_s
+        self._files = None if folder is None else Checkpoints(folder)
+        self._kept_step, self._kept_s = 0, 0.0
 
-def _step(
-    model: PageModel,
-    optimizer: torch.optim.Optimizer,
-    loss: Tensor,
-    schedule: Schedule,
-    config: TrainConfig,
-) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm_max)
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * schedule.rate()
-    optimizer.step()
-    schedule.step += 1
+    def resume(self) -> None:
+        """All processes go on from what the first one finds."""
+        if self._files is None:
+            return
+        found = self._files.newest() if self._processes.first else b""
+        if found := self._processes.from_first(found):
+            self._run.resume(Checkpoint.from_bytes(found))
+            self._now_kept()
+            _log.info("training_resumed", step=self._kept_step)
 
+    def keep(self, *, last: bool = False) -> None:
+        """Writes a checkpoint if the newest is old enough, or if it is the last chance to.
 
-class _Meter:
-    """Running means for the progress report."""
+        A training goes on without a checkpoint that finds no room, and says so.
+        """
+        schedule = self._run.schedule
+        due = last or schedule.seconds - self._kept_s >= self._every_s
+        if self._files is None or not due or schedule.step == self._kept_step:
+            return
+        checkpoint = self._run.checkpoint()
+        if self._processes.first:
+            try:
+                self._files.write(checkpoint)
+            except OSError as error:
+                _log.warning("checkpoint_not_written", reason=str(error))
+        self._now_kept()
 
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule, self._examples = schedule, 0
-        self.entity_loss = self.row_loss = math.nan
-
-    def read(self, batch: PackedBatch, entity_loss: float, row_loss: float) -> FitProgress:
-        self._examples += len(batch.entity_from_J) + len(batch.row_from_M)
-        self.entity_loss = _smoothed(self.entity_loss, entity_loss)
-        self.row_loss = _smoothed(self.row_loss, row_loss)
-        return FitProgress(
-            step=self._schedule.step,
-            share_done=self._schedule.share,
-            entity_loss=self.entity_loss,
-            row_loss=self.row_loss,
-            examples_per_second=self._examples / max(self._schedule.seconds, 1e-9),
-            eta_s=self._schedule.eta_s,
-        )
-
-
-def _smoothed(mean: float, value: float) -> float:
-    if math.isnan(mean):
-        return value
-    return LOSS_SMOOTHING * mean + (1.0 - LOSS_SMOOTHING) * value
+    def _now_kept(self) -> None:
+        self._kept_step, self._kept_s = self._run.schedule.step, self._run.schedule.seconds

@@ -1,17 +1,18 @@
-"""A packed batch through the model: hidden positions, and the loss of pages.
+"""A packed batch through the model: hidden positions, and how far they are from their targets.
 
 Letters: B windows, L positions, T positions of history, D width, E entities of the catalog,
-R rows of the catalog, J and M hidden positions that predict an entity or a row, K targets.
+R rows of the catalog, J and M hidden positions that predict an entity or a row, K targets of J.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.trainer.batch import PackedBatch
+from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
 
 
@@ -36,8 +37,13 @@ def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -
     )
 
 
-def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Tensor:
-    """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L."""
+def packed_hidden(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Tensor:
+    """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L.
+
+    `step_dropout` is the share of a history's positions that no other position sees.
+    """
     entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
     row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
@@ -45,28 +51,74 @@ def packed_hidden(model: PageModel, embedded: Embedded, batch: PackedBatch) -> T
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
     pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
     tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
-    hidden_BLD = model.decoder.packed(
-        tokens_BLD, torch.from_numpy(batch.position_BL), torch.from_numpy(batch.mask_BLL())
-    )
+    mask_BLL = torch.from_numpy(batch.mask_BLL())
+    if step_dropout:
+        mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
+    hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
 
 
-def page_loss(model: PageModel, embedded: Embedded, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-    """Mean engagement-weighted negative log-likelihood of entities and of rows.
+def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:
+    """`kept_BLL`: which positions are still seen, the profile and each by itself always."""
+    seen_BL = torch.ones(batch, length, dtype=torch.bool)
+    seen_BL[:, 1:history] = torch.rand(batch, history - 1) >= step_dropout
+    return seen_BL[:, None] | torch.eye(length, dtype=torch.bool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """Engagement-weighted mean negative log-likelihoods, in nats; 0 where there is no target.
 
     Rows compete with rows and entities with entities, as under the server's grammar.
     """
-    hidden_XD = packed_hidden(model, embedded, batch)
-    entity_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
-    log_JE = functional.log_softmax(entity_JD @ embedded.entity_output_ED.T, dim=-1)
-    chosen_K = log_JE[torch.from_numpy(batch.target_of_K), torch.from_numpy(batch.target_entity_K)]
+
+    history: Tensor
+    pages: Tensor
+    rows: Tensor
+
+    def total(self, objective: ObjectiveConfig) -> Tensor:
+        return (
+            objective.history * self.history
+            + objective.pages * self.pages
+            + objective.rows * self.rows
+        )
+
+    def scaled(self, share: Mapping[str, float]) -> "Losses":
+        """Each loss times what `share` has under its name."""
+        return Losses(**{f.name: getattr(self, f.name) * share[f.name] for f in fields(self)})
+
+
+def target_weights(batch: PackedBatch | None) -> dict[str, float]:
+    """What each of a batch's losses is divided by, under its name in `Losses`; 0 without target."""
+    if batch is None:
+        return {field.name: 0.0 for field in fields(Losses)}
+    return {
+        "history": float(batch.history.weight_K.sum()),
+        "pages": float(batch.pages.weight_K.sum()),
+        "rows": float(batch.row_weight_M.sum()),
+    }
+
+
+def losses(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Losses:
+    """How far the model is from a batch's targets."""
+    hidden_XD = packed_hidden(model, embedded, batch, step_dropout=step_dropout)
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
-    return (
-        _weighted_mean(-chosen_K, torch.from_numpy(batch.target_weight_K)),
-        _weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+    return Losses(
+        history=_entity_loss(hidden_XD, embedded, batch.history),
+        pages=_entity_loss(hidden_XD, embedded, batch.pages),
+        rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
     )
+
+
+def _entity_loss(hidden_XD: Tensor, embedded: Embedded, targets: Targets) -> Tensor:
+    hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
+    log_JE = functional.log_softmax(hidden_JD @ embedded.entity_output_ED.T, dim=-1)
+    chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
+    return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
 
 
 def _look_up(table_ED: Tensor, index_BL: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The three ONNX graphs of a bundle, and their comparison with torch.
 
 Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
-positions, D width, F fields, H key/value heads, K head width, E entities, G genres, A age
-features.
+positions, D width, F fields, H key/value heads, K head width, E entities. The tower's inputs have
+the letters of `tower`.
 """
 
 import logging

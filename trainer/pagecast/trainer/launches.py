@@ -1,6 +1,6 @@
 """Entities presented as new, so that metadata alone has to place them (docs/papers.md 1.6, 3.3).
 
-Letters: E entities of the catalog, A age features.
+Letters: E entities of the catalog, A age features, G genres, N names of content embeddings.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,12 @@ AGE_DAYS, AGE_INTERACTIONS = 0, 1
 UNKNOWN_RATE = 0.05
 """Share of entities whose kind, year, language or maturity, each on its own, is presented as
 unknown: so the unknown one is trained, which every value never seen before falls back to."""
+
+
+MISSING_RATE = 0.1
+"""Share of entities that are presented without their countries of origin, their people or a content
+embedding, each on its own: an operator's newest entity often has no synopsis yet, and must not be
+placed by an input that training never saw empty."""
 
 
 class Launches:
@@ -54,6 +60,12 @@ class Launches:
             features[name] = features[name].masked_fill(hide_E, 0)
         hide_E = torch.rand(entities, generator=generator) < UNKNOWN_RATE
         features["genres_EG"] = _without_names(features["genres_EG"], hide_E)
+        for name in ("origins_EO", "people_EP"):
+            hide_E = torch.rand(entities, generator=generator) < MISSING_RATE
+            features[name] = features[name].masked_fill(hide_E[:, None], 0)
+        has_content_EN = features["has_content_EN"]
+        hide_EN = torch.rand(has_content_EN.shape, generator=generator) < MISSING_RATE
+        features["has_content_EN"] = has_content_EN.masked_fill(hide_EN, 0.0)
         return features
 
 

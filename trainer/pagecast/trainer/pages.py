@@ -41,22 +41,9 @@ class PageBuilder:
         self._pools, self._config = pools, config
         self._share_R = np.maximum(pools.shares(), SHARE_SMOOTHING)
 
-    def next_entities(self, user: UserColumns, cut: int, count: int) -> dict[int, float]:
-        """Weights of the next `count` entities after a cut, by entity, nearest first."""
-        entities: dict[int, float] = {}
-        until = cut + self._config.window_steps
-        for entity, weight in zip(
-            user.entity_N[cut:until].tolist(), user.weight_N[cut:until].tolist(), strict=True
-        ):
-            if entity >= 0 and weight > 0 and entity not in entities:
-                entities[entity] = weight
-                if len(entities) == count:
-                    break
-        return entities
-
     def build(self, user: UserColumns, cut: int, rng: np.random.Generator) -> list[PageRow]:
         """Rows of the page after a cut, top to bottom; empty if nothing was chosen after it."""
-        window = self.next_entities(user, cut, self._config.window_steps)
+        window = user.next_entities(cut, self._config.window_steps)
         entity_W, weight_W = np.array(list(window), np.int64), np.array(list(window.values()))
         argument = int(user.entity_N[cut - 1]) if cut else NO_ARGUMENT
         offer_RW = self._offers(user, cut, entity_W, argument)

@@ -12,8 +12,15 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.content import ContentVector, content_vector
+from pagecast.featurestore.entity_metadata import content_features
 from pagecast.featurestore.history import STEPS_MAX
-from pagecast.featurestore.vocabulary import FIELDS, Vocabulary
+from pagecast.featurestore.vocabulary import (
+    FIELDS,
+    ORIGINS_OF_ENTITY_MAX,
+    PEOPLE_OF_ENTITY_MAX,
+    Vocabulary,
+)
 from pagecast.trainer.config import HEAD_DIM
 from pagecast.trainer.graphs import GraphSpec
 from pagecast.trainer.model import PageModel
@@ -59,6 +66,10 @@ class RandomInputs:
         tower = self.model.tower
         age_EA = rng.uniform(0.0, 10.0, (entities, 2)).astype(np.float32)
         genres_EG = rng.random((entities, tower.genre.in_features)) < 0.2
+        features = content_features(
+            [_content(self.vocabulary.embeddings, rng) for _ in range(entities)],
+            self.vocabulary.embeddings,
+        )
         columns = [
             rng.integers(0, len(self.vocabulary.entities) + 1, entities),
             rng.integers(0, tower.kind.num_embeddings, entities),
@@ -67,6 +78,10 @@ class RandomInputs:
             rng.integers(0, tower.language.num_embeddings, entities),
             rng.integers(0, tower.maturity.num_embeddings, entities),
             age_EA,
+            rng.integers(0, len(self.vocabulary.origins) + 1, (entities, ORIGINS_OF_ENTITY_MAX)),
+            rng.integers(0, len(self.vocabulary.people) + 1, (entities, PEOPLE_OF_ENTITY_MAX)),
+            features["content_EC"],
+            features["has_content_EN"],
         ]
         return [torch.from_numpy(column) for column in columns]
 
@@ -115,6 +130,14 @@ def _difference(expected: npt.NDArray[np.float32], value: npt.NDArray[np.float32
         return float("inf")
     difference = float(np.abs(expected - value).max())
     return difference if np.isfinite(difference) else float("inf")
+
+
+def _content(
+    embeddings: Sequence[tuple[str, int]], rng: np.random.Generator
+) -> list[ContentVector]:
+    """Content embeddings of one entity; every other one is missing."""
+    vectors = (content_vector(name, rng.normal(size=size)) for name, size in embeddings)
+    return [v for v in vectors if v is not None and rng.random() < 0.5]
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> Tensor:

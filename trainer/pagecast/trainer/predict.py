@@ -74,6 +74,6 @@ def _scores(
     for begin in range(0, len(pages), OPENINGS_TOGETHER):
         batch = pack([window], [pages[begin : begin + OPENINGS_TOGETHER]], ahead_decay=1.0)
         hidden_XD = packed_hidden(model, embedded, batch)
-        hidden_JD = hidden_XD[torch.from_numpy(batch.entity_from_J)]
+        hidden_JD = hidden_XD[torch.from_numpy(batch.pages.at_J)]
         parts.append((hidden_JD @ embedded.entity_output_ED.T).numpy())
     return np.concatenate(parts)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 STEPS_BEFORE_PLANNING = 20
 """The first steps are slower (allocation, threads): planning on them would end too early."""
@@ -11,16 +12,28 @@ class Schedule:
     """Counts steps, measures time, and gives the learning rate's share of its peak.
 
     As long as the budget suffices for `steps_max`, time has no influence on the learning rate.
+    Processes that train together share a `clock`, else each would have a rate of its own.
     """
 
-    def __init__(self, *, steps_max: int, budget_s: float, warm_up: float) -> None:
+    def __init__(
+        self,
+        *,
+        steps_max: int,
+        budget_s: float,
+        warm_up: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.step = 0
         self._steps_max, self._budget_s, self._warm_up = steps_max, budget_s, warm_up
-        self._began = time.monotonic()
+        self._clock, self._began = clock, clock()
+
+    def resume(self, *, step: int, seconds: float) -> None:
+        """Goes on after `step` steps that took `seconds`; a pause between costs no budget."""
+        self.step, self._began = step, self._clock() - seconds
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     @property
     def done(self) -> bool:

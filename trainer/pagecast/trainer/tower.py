@@ -1,9 +1,11 @@
 """The entity tower: an ID and metadata become an input and an output embedding.
 
-Letters: E entities, D width, G genres, A age features, C candidates of the mix (ID, metadata).
+Letters: E entities, D width, G genres, A age features, O countries of origin and P people of an
+entity, W either, C dimensions of all content embeddings, N their names, M what is mixed (ID,
+metadata).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,10 @@ from torch import Tensor, nn
 from pagecast.featurestore.vocabulary import MATURITY_BUCKETS, YEARS, Vocabulary
 from pagecast.trainer.config import ModelConfig
 
-FEATURES = ("id_E", "kind_E", "genres_EG", "year_E", "language_E", "maturity_E", "age_EA")
+FEATURES = (
+    "id_E", "kind_E", "genres_EG", "year_E", "language_E", "maturity_E", "age_EA",
+    "origins_EO", "people_EP", "content_EC", "has_content_EN",
+)  # fmt: skip
 """Inputs of the tower, as `pagecast.featurestore.vocabulary.entity_features` makes them."""
 
 KINDS = 8
@@ -26,6 +31,7 @@ class EntityTower(nn.Module):
     ID 0 is the fallback: entities outside the vocabulary differ by their metadata only. A kind,
     year, language or genre that training never saw is presented as the unknown one, which random
     replacement trains; otherwise a launch of a new kind would move by an untrained vector.
+    Countries of origin, people and content embeddings that are missing or unknown add nothing.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
@@ -41,6 +47,9 @@ class EntityTower(nn.Module):
         self.age = nn.Linear(2, d_model)
         self.hidden = nn.Linear(d_model, d_model)
         self.norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.origin = _NameSum(len(vocabulary.origins), d_model)
+        self.person = _NameSum(len(vocabulary.people), d_model)
+        self.content = _Content(vocabulary.embeddings, d_model)
         for name, size in self._closed_sizes().items():
             self.register_buffer(f"seen_{name}", torch.arange(size))
 
@@ -81,8 +90,52 @@ class EntityTower(nn.Module):
         for name in self._closed_sizes():
             seen: Tensor = getattr(self, f"seen_{name}")
             summed_ED = summed_ED + getattr(self, name)(seen[features[f"{name}_E"]])
+        for names, indices in ((self.origin, "origins_EO"), (self.person, "people_EP")):
+            summed_ED = summed_ED + names(features[indices])
+        summed_ED = self.content(summed_ED, features["content_EC"], features["has_content_EN"])
         normed_ED: Tensor = self.norm(summed_ED)
         return nn.functional.silu(self.hidden(normed_ED)) + normed_ED
+
+
+class _NameSum(nn.Module):
+    """Sums the embeddings of an entity's names, so that many names weigh no more than one would.
+
+    Index 0 is no name. Indices, and not a column for each name: people are thousands.
+    """
+
+    def __init__(self, names: int, d_model: int) -> None:
+        super().__init__()
+        self.name = nn.Embedding(names + 1, d_model)
+
+    def forward(self, indices_EW: Tensor) -> Tensor:
+        known_EW = (indices_EW > 0).to(self.name.weight.dtype)
+        weight_EW = known_EW * known_EW.sum(1, keepdim=True).clamp(min=1.0).rsqrt()
+        summed_ED: Tensor
+        if torch.compiler.is_exporting():  # a bag becomes a loop over the entities
+            summed_ED = (weight_EW[:, None] @ self.name(indices_EW))[:, 0]
+        else:  # ...and without it, a catalog's names would be held one by one
+            summed_ED = nn.functional.embedding_bag(
+                indices_EW, self.name.weight, per_sample_weights=weight_EW, mode="sum"
+            )
+        return summed_ED
+
+
+class _Content(nn.Module):
+    """Adds a projection of each content embedding that an entity has."""
+
+    def __init__(self, embeddings: Sequence[tuple[str, int]], d_model: int) -> None:
+        super().__init__()
+        self.sizes = [dimensions for _, dimensions in embeddings]
+        self.projections = nn.ModuleList(nn.Linear(size, d_model) for size in self.sizes)
+
+    def forward(self, summed_ED: Tensor, content_EC: Tensor, has_content_EN: Tensor) -> Tensor:
+        """The mask is on what is projected: a catalog's embeddings are not copied to hide one."""
+        begin = 0
+        for column, projection in enumerate(self.projections):
+            vector_EC = content_EC[:, begin : begin + self.sizes[column]]
+            summed_ED = summed_ED + projection(vector_EC) * has_content_EN[:, column, None]
+            begin += self.sizes[column]
+        return summed_ED
 
 
 class _Mix(nn.Module):
@@ -97,7 +150,7 @@ class _Mix(nn.Module):
         self.key = nn.Linear(d_model, age_dim)
 
     def forward(self, id_E: Tensor, metadata_ED: Tensor, age_EA: Tensor) -> Tensor:
-        values_ECD = torch.stack([self.id(id_E), self.metadata(metadata_ED)], dim=1)
-        scores_EC = (self.key(values_ECD) * self.query(age_EA * 0.1)[:, None]).sum(-1)
-        mixed_ED: Tensor = (torch.softmax(scores_EC, dim=1)[..., None] * values_ECD).sum(1)
+        values_EMD = torch.stack([self.id(id_E), self.metadata(metadata_ED)], dim=1)
+        scores_EM = (self.key(values_EMD) * self.query(age_EA * 0.1)[:, None]).sum(-1)
+        mixed_ED: Tensor = (torch.softmax(scores_EM, dim=1)[..., None] * values_EMD).sum(1)
         return mixed_ED

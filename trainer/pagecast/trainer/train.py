@@ -20,6 +20,7 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
+from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
 from pagecast.trainer.evaluate import Quality, evaluate
@@ -45,11 +46,15 @@ class TrainProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJob:
-    """What to train on. `until` limits the data (log positions, exclusive); None is all of it."""
+    """What to train on. `until` limits the data (log positions, exclusive); None is all of it.
+
+    With a folder for checkpoints, a training goes on from the newest one there.
+    """
 
     source: Source
     config: TrainConfig = field(default_factory=TrainConfig)
     until: NextOffsets | None = None
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +84,22 @@ class TrainOutcome:
 def train(job: TrainJob, progress: Progress = lambda _: None) -> TrainOutcome:
     """Trains, evaluates on what the log holds after `job.until`, exports and registers.
 
-    Raises NothingToTrainError without data, ParityError if an exported graph is not the model.
+    Once the model is registered, the training's checkpoints are removed. Raises
+    NothingToTrainError without data, CheckpointError for checkpoints of something else,
+    ParityError if an exported graph is not the model.
     """
     trained = fit_snapshot(job, progress)
     quality = None
     if job.until is not None:
         quality = evaluate_next_slice(job.source, trained, progress)
-    return export_and_register(job.source, trained, quality, progress)
+    outcome = export_and_register(job.source, trained, quality, progress)
+    if job.checkpoint is not None:
+        Checkpoints(job.checkpoint).clear()
+    return outcome
 
 
 def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
-    """Reads a snapshot and trains a model on it. Raises NothingToTrainError."""
+    """Reads a snapshot and trains a model on it. Raises NothingToTrainError, CheckpointError."""
     progress(TrainProgress(stage="read", share_done=0.0))
     snapshot = job.source.read(until=job.until)
     _log.info("training_begins", users=len(snapshot.users), steps=snapshot.steps)
@@ -106,6 +116,7 @@ def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
             builder,
             job.config,
             lambda at: progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at)),
+            job.checkpoint,
         )
     return Trained(
         model=result.model,
@@ -183,6 +194,8 @@ def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValu
         "optimizer_steps": trained.fit.steps,
         "epochs": trained.fit.epochs,
         "fit_seconds": trained.fit.seconds,
+        "tokens_per_second": trained.fit.tokens_per_second,
+        "padding": trained.fit.padding,
         "entity_loss": trained.fit.entity_loss,
         "row_loss": trained.fit.row_loss,
         "protocol": quality.protocol if quality is not None else "",

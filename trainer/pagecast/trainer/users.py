@@ -42,6 +42,22 @@ class UserColumns:
     at_ms_N: npt.NDArray[np.int64]
     resumable_N: npt.NDArray[np.bool_]
 
+    def next_entities(self, cut: int, steps: int, count: int | None = None) -> dict[int, float]:
+        """Weights of the entities chosen in the next `steps` after a cut, nearest first.
+
+        At most `count` of them; an entity counts once, as it was chosen first.
+        """
+        entities: dict[int, float] = {}
+        until = cut + steps
+        for entity, weight in zip(
+            self.entity_N[cut:until].tolist(), self.weight_N[cut:until].tolist(), strict=True
+        ):
+            if entity >= 0 and weight > 0 and entity not in entities:
+                entities[entity] = weight
+                if len(entities) == count:
+                    break
+        return entities
+
 
 _RESUMABLE = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
 

@@ -1,6 +1,7 @@
-"""`pagecast data`: public data sets."""
+"""`pagecast data`: public data sets, and what is added to yours before it is published."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,13 +9,9 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 app = typer.Typer(
-    no_args_is_help=True, help="Public data sets, fetched and turned into JSON lines."
+    no_args_is_help=True,
+    help="Public data sets as JSON lines, and text embeddings for a catalog.",
 )
-
-
-@app.callback()
-def group() -> None:
-    """Makes `data` a group although it has one command today."""
 
 
 @app.command()
@@ -57,5 +54,58 @@ def fetch(
             "shifted_weeks": shift.weeks,
             "skipped": data.skipped_total,
             "files": [{"path": str(file.path), "lines": file.lines} for file in files],
+        }
+    )
+
+
+@app.command()
+def embed(
+    file: Annotated[Path, typer.Argument(help="JSON lines with catalog changes.")],
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", help="Where to write.", show_default="over FILE"),
+    ] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adds a text embedding of title, synopsis and genres to each entity of a file.
+
+    The synopsis is `attributes.synopsis`, else `attributes.description`. Texts embedded before are
+    taken from the state directory. Needs the extra `text`.
+    """
+    from rich.progress import Progress
+
+    from pagecast.cli.data.sentences import MODEL_NAME, SentenceModel
+    from pagecast.cli.data.text_cache import FILE, TextCache
+    from pagecast.cli.data.text_embeddings import embed_file
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.state import StatePaths
+
+    output = Output(as_json=as_json)
+    if not file.is_file():
+        raise InputError(f"{file} is no file", "give a file of JSON lines")
+    cache_path = StatePaths(root=load_settings(state_dir=state_dir).state_dir).data / FILE
+    model, target = SentenceModel(), output_file or file
+    with (
+        TextCache(cache_path, MODEL_NAME) as cache,
+        Progress(console=output.console, transient=True) as bar,
+    ):
+        task = bar.add_task("embedding", total=file.stat().st_size)
+        done = embed_file(
+            file,
+            target,
+            lambda text: cache.vector(text, model.embed),
+            lambda read: bar.advance(task, read),
+        )
+    output.say(f"{target}: {done.entities} entities, {cache.made} of their texts were new")
+    output.document(
+        {
+            "path": str(target),
+            "lines": done.lines,
+            "entities": done.entities,
+            "embedded": cache.made,
+            "model": MODEL_NAME,
         }
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pagecast.cli.output import Output
     from pagecast.cli.settings import Settings
     from pagecast.featurestore.registry import ModelRecord
+    from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.train import TrainOutcome
 
 
@@ -20,6 +21,15 @@ class Promotion(StrEnum):
     FIRST = "first"
     ALWAYS = "always"
     NEVER = "never"
+
+
+class Profile(StrEnum):
+    """`pagecast.trainer.profiles` by name."""
+
+    TINY = "tiny"
+    SMALL = "small"
+    BASE = "base"
+    LARGE = "large"
 
 
 def train(
@@ -38,6 +48,15 @@ def train(
     promote: Annotated[
         Promotion, typer.Option(help="Which model becomes the champion at once.")
     ] = Promotion.FIRST,
+    profile: Annotated[
+        Profile | None, typer.Option(help="Size of the model.", show_default="tiny")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the training that was interrupted, if there is one."
+        ),
+    ] = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -45,40 +64,70 @@ def train(
 ) -> None:
     """Trains a model on the feature store, exports it and registers it as the challenger.
 
-    The first model becomes the champion; a later one waits for `pagecast models promote`.
+    The first model becomes the champion; a later one waits for `pagecast models promote`. An
+    interrupted training can be resumed; docs/training.md tells how, and how several processes train
+    together.
     """
-    from pagecast.cli.exits import CommandError
+    from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.cli.training import train_config, training_bar, training_source
     from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.checkpoint import CheckpointError
+    from pagecast.trainer.metadata import ContentError
     from pagecast.trainer.parity import ParityError
-    from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
-    from pagecast.trainer.train import TrainJob
-    from pagecast.trainer.train import train as run_training
+    from pagecast.trainer.snapshot import NothingToTrainError
+    from pagecast.trainer.training_folder import FolderInUseError
 
     settings = load_settings(
         state_dir=state_dir,
         database_url=database_url,
         online_store_url=online_store_url,
-        train={"budget_minutes": budget_minutes},
+        train={"budget_minutes": budget_minutes, "profile": profile},
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
     try:
-        until = positions_before_last(paths, hold_out) if hold_out else None
-        with (
-            training_source(
-                paths, settings.database_url, settings.online_store_url, settings.fold.config()
-            ) as source,
-            training_bar(output.console) as bar,
-        ):
-            config = train_config(settings.train.budget_minutes)
-            outcome = run_training(TrainJob(source=source, config=config, until=until), bar)
-    except (NothingToTrainError, ParityError) as error:
+        outcome = _train(settings, paths, output, hold_out=hold_out, resume=resume)
+    except FolderInUseError as error:
+        raise LockedError(str(error), "wait for its end, or end it") from error
+    except CheckpointError as error:
+        raise CommandError(str(error), "train without --resume to begin anew") from error
+    except (ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
+    if outcome is None:
+        return
     _tell(output, _promoted(settings, outcome.version, promote), outcome)
+
+
+def _train(
+    settings: "Settings", paths: "StatePaths", output: "Output", *, hold_out: float, resume: bool
+) -> "TrainOutcome | None":
+    """Trains, alone or in torchrun's group; all but the group's first process return None."""
+    from pagecast.cli.training import train_config, training_bar, training_source
+    from pagecast.trainer.processes import process_group
+    from pagecast.trainer.snapshot import positions_before_last
+    from pagecast.trainer.train import TrainJob, fit_snapshot
+    from pagecast.trainer.train import train as run_training
+    from pagecast.trainer.training_folder import TrainingFolder
+
+    with (
+        process_group() as processes,
+        TrainingFolder(paths.training, processes).held() as folder,
+        training_source(
+            paths, settings.database_url, settings.online_store_url, settings.fold.config()
+        ) as source,
+    ):
+        until = folder.begin(
+            lambda: positions_before_last(paths, hold_out) if hold_out else None, resume=resume
+        )
+        config = train_config(settings.train.budget_minutes, settings.train.profile)
+        job = TrainJob(source=source, config=config, until=until, checkpoint=folder.path)
+        if not processes.first:
+            fit_snapshot(job)
+            return None
+        with training_bar(output.console) as bar:
+            return run_training(job, bar)
 
 
 def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> None:

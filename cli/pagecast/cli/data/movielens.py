@@ -15,6 +15,9 @@ from pagecast.v1 import catalog_pb2, events_pb2
 
 WEEK_S = 7 * 24 * 3600
 
+ENTITY_PREFIX = "ml-"
+"""Before the ids of films, which are numbers in the source."""
+
 SESSION_GAP_S = 30 * 60
 """A longer silence begins a new session: the data set names none."""
 
@@ -39,7 +42,7 @@ class Shift:
 
 
 def entity_id(film_id: int) -> str:
-    return f"ml-{film_id}"
+    return f"{ENTITY_PREFIX}{film_id}"
 
 
 def catalog_changes(data: MovieLens, shift: Shift) -> Iterator[catalog_pb2.CatalogChange]:

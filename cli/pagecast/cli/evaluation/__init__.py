@@ -1,0 +1,1 @@
+"""`pagecast evaluate`: what was asked, the data, and the report on the terminal."""

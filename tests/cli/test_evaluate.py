@@ -1,0 +1,92 @@
+"""`pagecast evaluate` on a small folder that the test writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.factories_cli import document, pagecast
+from cli.factories_interchange import USERS, write_folder
+from factories import movie, upsert
+from google.protobuf.json_format import MessageToDict
+from typer.testing import CliRunner
+
+from pagecast.cli.exits import CliError, ExitCode
+from pagecast.cli.main import app
+from pagecast.trainer.evaluation.families import SYSTEMS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("evaluate") / "data")
+
+
+def test_the_document_has_every_system_and_its_figures(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = document(
+        pagecast(
+            *("evaluate", "--data", str(folder), "--json", "--html", str(page)),
+            *("--budget-minutes", "0.01", "--seeds", "0,1"),
+            cwd=tmp_path,
+        )
+    )
+    assert (done["protocol"], done["data"]) == ("leave-one-out", str(folder))
+    assert len(done["split_sha256"]) == 64
+    assert done["targets"] == USERS
+    assert [system["name"] for system in done["systems"]] == list(SYSTEMS)
+    for system in done["systems"]:
+        for which in ("masked", "unmasked"):
+            figures = system[which]
+            assert set(figures) == {"ndcg_at_10", "hr_at_10", "mrr", "ndcg_at_10_interval"}
+            low, high = figures["ndcg_at_10_interval"]
+            assert 0.0 <= low <= figures["ndcg_at_10"] <= high <= 1.0
+        assert system["cpu_seconds"] > 0
+        assert ("difference" in system) == (system["name"] != "ease-recency")
+    by_name = {system["name"]: system for system in done["systems"]}
+    assert set(by_name["ease-recency"]["chosen"]) == {"lambda", "half"}
+    assert by_name["pagecast"]["chosen"] == {}
+    assert [run["seed"] for run in by_name["pagecast"]["seeds"]] == [0, 1]
+    assert page.read_text().startswith("<!doctype html>")
+    assert not (tmp_path / ".pagecast").exists(), "own data leave no trace"
+
+
+def test_the_table_is_for_people(folder: Path) -> None:
+    arguments = ["--systems", "popularity,ease-recency", "--staleness", "0,5"]
+    done = CliRunner().invoke(
+        app, ["evaluate", "--data", str(folder), "--protocol", "prequential", *arguments]
+    )
+    assert done.exit_code == ExitCode.OK, done.exception
+    for text in ("Masked", "Unmasked", "less that of ease-recency", "by slice", "fresh", "lambda"):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--protocol", "weekly"), "protocol: 'weekly' is not known"),
+        (("--systems", "bert"), "systems: 'bert' is not known"),
+        (("--data", "nowhere"), "--data: 'nowhere' is neither"),
+        (("--html", "no/where.html"), "--html: no is no folder"),
+    ],
+)
+def test_bad_input_exits_2_and_names_the_option(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, ["evaluate", *arguments]).exception
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.BAD_INPUT
+    assert told in str(error)
+
+
+def test_embeddings_that_do_not_fit_together_are_told_with_the_entity(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "data")
+    with (folder / "catalog.jsonl").open("a") as file:
+        for entity_id, values in (("e1", [1.0, 2.0]), ("e2", [1.0])):
+            entity = movie(entity_id)
+            entity.embeddings.add(name="text", values=values)
+            file.write(json.dumps(MessageToDict(upsert(entity))) + "\n")
+    arguments = ["--data", str(folder), "--systems", "pagecast", "--budget-minutes", "0.01"]
+    error = CliRunner().invoke(app, ["evaluate", *arguments]).exception
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.BAD_INPUT
+    assert "entity e2: embedding 'text' has 1 dimensions, others of that name have 2" in str(error)

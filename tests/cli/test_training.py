@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+from trainer.factories_checkpoint import checkpoint_of
+from trainer.factories_trainer import DAY_MS, START_MS, logged, walk, write_state
+from typer.testing import CliRunner
+
+from pagecast.cli.commands.train import Profile
+from pagecast.cli.exits import InputError
+from pagecast.cli.main import app
+from pagecast.cli.settings import load_settings
+from pagecast.cli.training import train_config
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.trainer import train as trainer
+from pagecast.trainer.checkpoint import Checkpoints
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.profiles import PROFILES
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_command_knows_every_profile() -> None:
+    assert {profile.value for profile in Profile} == PROFILES.keys()
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_settings_take_every_profile(profile: Profile) -> None:
+    settings = load_settings(train={"profile": profile})
+    assert train_config(None, settings.train.profile).model == PROFILES[profile.value]
+
+
+def test_settings_refuse_another() -> None:
+    with pytest.raises(InputError, match=r"train\.profile"):
+        load_settings(train={"profile": "huge"})
+
+
+def test_without_a_choice_it_is_the_trainers() -> None:
+    settings = load_settings()
+    assert train_config(settings.train.budget_minutes, settings.train.profile) == TrainConfig()
+
+
+class StopError(RuntimeError):
+    """Ends a training before it begins."""
+
+
+def job_of(monkeypatch: pytest.MonkeyPatch, *options: str) -> trainer.TrainJob:
+    """What `pagecast train` would train on."""
+    jobs: list[trainer.TrainJob] = []
+
+    def remember(job: trainer.TrainJob, progress: trainer.Progress) -> None:
+        jobs.append(job)
+        raise StopError
+
+    monkeypatch.setattr(trainer, "train", remember)
+    result = CliRunner().invoke(app, ["train", "--state-dir", "state", *options])
+    assert isinstance(result.exception, StopError), result.output
+    return jobs[0]
+
+
+def test_resume_keeps_checkpoints_and_data_though_events_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_state(tmp_path / "state", logged(walk(1)))
+    first = job_of(monkeypatch, "--hold-out", "0.5")
+    assert first.until is not None
+    assert first.checkpoint is not None
+    Checkpoints(first.checkpoint).write(checkpoint_of(3))
+    OfflineLog(paths.offline).append(
+        logged([*walk(1), *walk(2, begin_ms=START_MS + 30 * DAY_MS)])[len(walk(1)) :]
+    )
+    resumed = job_of(monkeypatch, "--hold-out", "0.5", "--resume", "--profile", "small")
+    assert (resumed.until, resumed.checkpoint) == (first.until, first.checkpoint)
+    assert Checkpoints(first.checkpoint).newest()
+    assert resumed.config.model == PROFILES["small"]
+    anew = job_of(monkeypatch, "--hold-out", "0.5")
+    assert anew.until != first.until
+    assert not Checkpoints(first.checkpoint).newest()

@@ -1,0 +1,90 @@
+"""Our model as a system: trained on no more than the fit part, asked as predict.py asks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from trainer.evaluation.factories_evaluation import untold
+from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, walk
+
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.trainer.evaluation.interactions import interactions_of
+from pagecast.trainer.evaluation.pagecast_system import PagecastSystem, pagecast_family
+from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.evaluation.splits import PREQUENTIAL, plan_of
+from pagecast.trainer.predict import predictions
+from pagecast.trainer.users import columns
+
+BRIEF = replace(SMALL, epochs=1.0)
+
+HOUR_S = 3600.0
+
+
+@pytest.fixture(scope="module")
+def plan(catalog: CatalogSnapshot) -> Plan:
+    """Thirty walks that begin on one day, an hour between steps; an entity that no catalog has."""
+    known = replace(catalog, entities=catalog.entities[:-1])
+    users = replayed(logged(in_time_order(walk(user) for user in range(30))))
+    return plan_of(PREQUENTIAL, interactions_of(users, known), (0.0, 2 * HOUR_S))
+
+
+@pytest.fixture(scope="module")
+def system(plan: Plan) -> PagecastSystem:
+    system = PagecastSystem(BRIEF)
+    system.fit(plan.test.part, untold)
+    return system
+
+
+def test_it_is_trained_on_the_steps_of_the_fit_part(plan: Plan, system: PagecastSystem) -> None:
+    assert system.trained.steps == int(plan.test.part.steps_U.sum())
+    assert system.trained.steps < sum(len(user.steps) for user in plan.test.part.data.users)
+
+
+def test_fresh_requests_score_what_prediction_scores(plan: Plan, system: PagecastSystem) -> None:
+    data, part = plan.test.part.data, plan.test.part
+    users = [
+        replace(user, new_N=np.arange(len(user.steps)) >= steps)
+        for user, steps in zip(data.users, part.steps_U.tolist(), strict=True)
+    ]
+    by_user = [columns(user, data.catalog, BRIEF.engagement) for user in users]
+    trained = system.trained
+    expected = predictions(trained.model, trained.vocabulary, data.catalog, users, by_user)
+    ordered = sorted(plan.test.requests, key=lambda request: (request.user, request.at_ms))
+    score_QN = system.scores(ordered)
+    for score_N, prediction in zip(score_QN, expected, strict=True):
+        assert score_N[: len(prediction.score_N)] == pytest.approx(prediction.score_N, abs=1e-4)
+
+
+def test_requests_asked_alone_score_what_they_score_together(
+    plan: Plan, system: PagecastSystem
+) -> None:
+    for split in plan.tests.values():
+        requests = split.requests[:8]
+        together_QN = system.scores(requests)
+        alone_QN = np.concatenate([system.scores([request]) for request in requests])
+        assert together_QN == pytest.approx(alone_QN, abs=1e-4)
+
+
+def test_a_late_request_does_not_depend_on_what_it_does_not_see(
+    plan: Plan, system: PagecastSystem
+) -> None:
+    late = plan.tests[2 * HOUR_S].requests[-1]
+    fresh = plan.test.requests[-1]
+    assert late.visible < fresh.visible
+    assert not np.allclose(system.scores([late]), system.scores([fresh]))
+    unseen = replace(late, history_H=fresh.history_H)
+    assert np.array_equal(system.scores([late]), system.scores([unseen]))
+
+
+def test_an_entity_the_catalog_lacks_cannot_be_scored(plan: Plan, system: PagecastSystem) -> None:
+    data = plan.test.part.data
+    assert len(data.entities) == len(data.catalog.entities) + 1
+    (score_N,) = system.scores(plan.test.requests[:1])
+    assert np.isneginf(score_N).tolist() == [False] * len(data.catalog.entities) + [True]
+
+
+def test_each_seed_is_a_model_of_its_own() -> None:
+    family = pagecast_family((1, 2), BRIEF)
+    assert family.seeds == (1, 2)
+    (one,), (other,) = family.candidates(1), family.candidates(2)
+    assert one.make() is not other.make()
