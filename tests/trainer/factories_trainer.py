@@ -36,6 +36,8 @@ SMALL = TrainConfig(
     page=PageConfig(rows_max=3, entities_max=3, window_steps=8),
     epochs=20.0,
     positions_per_batch=512,
+    opening_cuts_max=8,
+    page_cuts_max=2,
     learning_rate=1e-2,
     dropout=0.0,
     threads=1,

@@ -72,6 +72,7 @@ def killed(step: int, *arguments: object) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.faults
 def test_a_training_killed_at_random_moments_ends_with_the_same_bytes(
     world: StatePaths, dataset: Dataset, builder: PageBuilder, tmp_path: Path
 ) -> None:
@@ -145,10 +146,11 @@ def test_a_damaged_checkpoint_costs_a_step_and_is_told(
     interrupted(dataset, builder, tmp_path, 3)
     newest = max(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1])
+    seen: list[FitProgress] = []
     with capture_logs() as logs:
-        resumed = fit(dataset, builder, BRIEF, checkpoint=tmp_path)
-    assert [log["event"] for log in logs] == ["checkpoint_damaged", "training_resumed"]
-    assert logs[1]["step"] == 2
+        resumed = fit(dataset, builder, BRIEF, seen.append, tmp_path)
+    assert "checkpoint_damaged" in [log["event"] for log in logs]
+    assert seen[0].step == 3, "it went on from the second"
     assert weights(resumed) == weights(undisturbed)
 
 
