@@ -125,8 +125,8 @@ class TrainConfig:
     dropout: float = 0.2
     """Of positions' embeddings and of residual branches."""
     step_dropout: float = 0.2
-    """Share of a history's steps that the other positions of a batch cannot see: a model that has
-    met few people would else learn their histories by heart."""
+    """Share of a history's steps that the other positions of a batch cannot see, so that no
+    prediction rests on one of them. What it is worth is not shown yet (benchmarks/model.md)."""
     gradient_norm_max: float = 1.0
     """Gradients are clipped to this norm."""
     launch_rate: float = 0.02

@@ -28,7 +28,7 @@ from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.snapshot import Snapshot, Source
 
 Progress = Callable[["TrainProgress"], None]
 
@@ -102,26 +102,36 @@ def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
     """Reads a snapshot and trains a model on it. Raises NothingToTrainError, CheckpointError."""
     progress(TrainProgress(stage="read", share_done=0.0))
     snapshot = job.source.read(until=job.until)
+    return fit_on(snapshot, job.config, progress, job.checkpoint)
+
+
+def fit_on(
+    snapshot: Snapshot,
+    config: TrainConfig,
+    progress: Progress = lambda _: None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Trains a model on a snapshot. Raises NothingToTrainError, CheckpointError."""
     _log.info("training_begins", users=len(snapshot.users), steps=snapshot.steps)
-    data = build_dataset(snapshot.catalog, snapshot.users, job.config.engagement)
+    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement)
     builder = PageBuilder(
         Pools(CompiledCatalog(snapshot.catalog), data.columns),
         next_row=next_row(snapshot.catalog),
         fallback_row=fallback_row(snapshot.catalog),
-        config=job.config.page,
+        config=config.page,
     )
-    with _threads(job.config.threads):
+    with _threads(config.threads):
         result = fit(
             data,
             builder,
-            job.config,
+            config,
             lambda at: progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at)),
-            job.checkpoint,
+            checkpoint,
         )
     return Trained(
         model=result.model,
         vocabulary=data.vocabulary,
-        config=job.config,
+        config=config,
         positions=snapshot.positions,
         catalog_number=snapshot.catalog.number,
         users=len(snapshot.users),

@@ -6,13 +6,10 @@ Letters: Q requests, N entities of the evaluation, E of the catalog, J openings,
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from pagecast.featurestore.offline import NextOffsets
-from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.batch import CutPage, pack
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import catalog_features, next_row, row_ids
@@ -21,27 +18,14 @@ from pagecast.trainer.evaluation.system import Candidate, Family, Scores, Told
 from pagecast.trainer.forward import embed, packed_hidden
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.snapshot import Snapshot, Source
-from pagecast.trainer.train import Trained, TrainJob, fit_snapshot
+from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.train import Trained, fit_on
 from pagecast.trainer.users import Window, windows
 
 PAGECAST = "pagecast"
 
 POSITIONS_TOGETHER = 4096
 """Positions of one forward pass: bounds its memory, the mask is quadratic."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitSource(Source):
-    """A source that has no more than a fit part."""
-
-    snapshot: Snapshot
-
-    def read(
-        self, *, until: NextOffsets | None = None, known: NextOffsets | None = None
-    ) -> Snapshot:
-        del until, known
-        return self.snapshot
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,9 +61,7 @@ class PagecastSystem:
             if count
         )
         snapshot = Snapshot(catalog=part.data.catalog, users=users, positions={})
-        source = FitSource(paths=StatePaths(root=Path()), snapshot=snapshot)
-        job = TrainJob(source=source, config=self._config)
-        self.trained: Trained = fit_snapshot(job, lambda at: told(at.share_done))
+        self.trained: Trained = fit_on(snapshot, self._config, lambda at: told(at.share_done))
         catalog, vocabulary = part.data.catalog, self.trained.vocabulary
         features = catalog_features(catalog, vocabulary)
         with torch.no_grad():
