@@ -66,6 +66,7 @@ class TinyModel:
     def shape(self, vocabulary: Vocabulary) -> ModelShape:
         return ModelShape(
             d_model=self.d_model,
+            output_dim=self.d_model,
             layers=self.layers,
             query_heads=self.heads,
             kv_heads=self.heads,

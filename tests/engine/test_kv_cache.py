@@ -10,7 +10,14 @@ from pagecast.engine.kv_cache import CACHES_KEPT_MAX, POSITIONS_TOGETHER, CacheP
 from pagecast.engine.manifest import ModelShape
 
 SHAPE = ModelShape(
-    d_model=16, layers=2, query_heads=2, kv_heads=2, head_dim=8, genres=0, steps_max=8
+    d_model=16,
+    output_dim=16,
+    layers=2,
+    query_heads=2,
+    kv_heads=2,
+    head_dim=8,
+    genres=0,
+    steps_max=8,
 )
 
 

@@ -48,9 +48,10 @@ def check_graphs(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Voc
 
 def check_rows(tables: Mapping[str, FloatArray], model: ModelShape, vocabulary: Vocabulary) -> None:
     """Raises BundleError unless there is one finite embedding per row and for the fallback."""
+    widths = {"row_input_RD": model.d_model, "row_output_RD": model.output_dim}
     for name, table_RD in tables.items():
         where = f"{CHECKPOINT_FILE}: {name}"
-        _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, model.d_model))
+        _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, widths[name]))
         if table_RD.dtype != np.float32 or not np.isfinite(table_RD).all():
             raise BundleError(f"{where} must be finite float32")
 
@@ -122,7 +123,7 @@ def _contract(
     model: ModelShape, vocabulary: Vocabulary
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
     """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
-    d, k = model.d_model, model.head_dim
+    d, o, k = model.d_model, model.output_dim, model.head_dim
 
     def cache(positions: str) -> Shape:
         return (model.layers, "B", model.kv_heads, positions, k)
@@ -138,10 +139,10 @@ def _contract(
         "has_content_EN": ("E", len(vocabulary.embeddings)),
     }
     return {
-        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", d)}),
+        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
         "prefill": (
             {"entity_BTD": ("B", "T", d), "fields_BTF": ("B", "T", len(FIELDS))},
-            {"hidden_BD": ("B", d), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
+            {"hidden_BD": ("B", o), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
         ),
         "decode": (
             {
@@ -150,7 +151,7 @@ def _contract(
                 "past_values_LBHPK": cache("P"),
             },
             {
-                "hidden_BSD": ("B", "S", d),
+                "hidden_BSD": ("B", "S", o),
                 "keys_LBHSK": cache("S"),
                 "values_LBHSK": cache("S"),
             },

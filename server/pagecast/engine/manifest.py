@@ -49,10 +49,13 @@ class FileDigest(_Sealed):
 class ModelShape(_Sealed):
     """Sizes of the model: the engine's buffers and checks follow from them.
 
-    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt.
+    Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
+    embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
+    longest prompt.
     """
 
     d_model: int = Field(gt=0)
+    output_dim: int = Field(gt=0)
     layers: int = Field(gt=0)
     query_heads: int = Field(gt=0)
     kv_heads: int = Field(gt=0)
@@ -65,10 +68,10 @@ class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
     Format 1 knew neither people, countries of origin nor content embeddings; its tower takes other
-    inputs.
+    inputs. Format 2 had no `output_dim`.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
     created_at: str
@@ -92,8 +95,8 @@ class Manifest(_Sealed):
             contents = json.loads(data)
             if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
                 raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if contents.get("format") == 1:
-                raise ManifestError("`format`: 1 is of an older version: train a new model")
+            if (of := contents.get("format")) in (1, 2):
+                raise ManifestError(f"`format`: {of} is of an older version: train a new model")
             manifest = cls.model_validate_json(json.dumps(contents))
             if manifest.seal() != data:
                 raise ManifestError("its contents do not match its `sha256`")

@@ -68,6 +68,7 @@ def write_bundle(
         files=digests,
         model=ModelShape(
             d_model=config.d_model,
+            output_dim=config.output_width,
             layers=config.layers,
             query_heads=config.query_heads,
             kv_heads=config.kv_heads,

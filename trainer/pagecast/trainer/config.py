@@ -28,10 +28,22 @@ class ModelConfig:
     """Width of the attention that mixes ID and metadata by age."""
     rotary_base: float = 10_000.0
     """Base of the rotary frequencies."""
+    output_dim: int = 0
+    """Width of output embeddings and of the hidden state they are multiplied with; 0 is `d_model`.
+    A narrow one makes products with a large catalog cheap (docs/papers.md 3.3)."""
+    conditioned_head: bool = False
+    """Entities and rows are chosen knowing which genres and language are expected next
+    (docs/papers.md 3.1)."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
             raise ValueError("query_heads must be a multiple of kv_heads")
+        if self.output_dim < 0:
+            raise ValueError("output_dim must not be negative")
+
+    @property
+    def output_width(self) -> int:
+        return self.output_dim or self.d_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +107,17 @@ class ObjectiveConfig:
     """Weight of the next but one entity as a target, relative to the next (docs/papers.md 3.3)."""
     ahead_max: int = 6
     """Entities ahead that are targets of one position; 1 is next-entity prediction alone."""
+    genres: float = 0.0
+    """Of the genres of the history's targets, predicted by a head of their own."""
+    languages: float = 0.0
+    """Of their languages. Both are off until measured to be worth something."""
+    negatives: int = 0
+    """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
+    a step costs in proportion to the catalog (docs/papers.md 3.3)."""
+
+    def __post_init__(self) -> None:
+        if self.negatives < 0:
+            raise ValueError("negatives must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

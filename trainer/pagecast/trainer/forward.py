@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pagecast.trainer.auxiliary import Labels, auxiliary_losses
 from pagecast.trainer.batch import PackedBatch, Targets
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
@@ -18,15 +19,24 @@ from pagecast.trainer.model import PageModel
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
-    """Everything a page may hold, embedded once for a batch."""
+    """Everything a page may hold, embedded once for a batch.
+
+    `entity_offset_E` is added to entities' logits (`sampling.Narrowed`); none if all compete.
+    """
 
     entity_input_ED: Tensor
     entity_output_ED: Tensor
     row_input_RD: Tensor
     row_output_RD: Tensor
+    entity_offset_E: Tensor | None = None
 
 
-def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -> Embedded:
+def embed(
+    model: PageModel,
+    features: Mapping[str, Tensor],
+    row_ids_R: Tensor,
+    entity_offset_E: Tensor | None = None,
+) -> Embedded:
     """Embeds a catalog; `row_ids_R` are its rows' ids in the vocabulary (0: the fallback)."""
     input_ED, output_ED = model.embed_entities(features)
     return Embedded(
@@ -34,6 +44,7 @@ def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -
         entity_output_ED=output_ED,
         row_input_RD=model.row_input_RD[row_ids_R],
         row_output_RD=model.row_output_RD[row_ids_R],
+        entity_offset_E=entity_offset_E,
     )
 
 
@@ -42,8 +53,18 @@ def packed_hidden(
 ) -> Tensor:
     """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L.
 
-    `step_dropout` is the share of a history's positions that no other position sees.
+    It is what the graphs give out: to be multiplied with output embeddings. `step_dropout` is the
+    share of a history's positions that no other position sees.
     """
+    decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
+    hidden_XD: Tensor = model.head(decoded_XD)
+    return hidden_XD
+
+
+def packed_decoded(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Tensor:
+    """The same before the output head: what the decoder says."""
     entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
     row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
@@ -75,12 +96,16 @@ class Losses:
     history: Tensor
     pages: Tensor
     rows: Tensor
+    genres: Tensor
+    languages: Tensor
 
     def total(self, objective: ObjectiveConfig) -> Tensor:
         return (
             objective.history * self.history
             + objective.pages * self.pages
             + objective.rows * self.rows
+            + objective.genres * self.genres
+            + objective.languages * self.languages
         )
 
     def scaled(self, share: Mapping[str, float]) -> "Losses":
@@ -92,18 +117,28 @@ def target_weights(batch: PackedBatch | None) -> dict[str, float]:
     """What each of a batch's losses is divided by, under its name in `Losses`; 0 without target."""
     if batch is None:
         return {field.name: 0.0 for field in fields(Losses)}
+    history = float(batch.history.weight_K.sum())
     return {
-        "history": float(batch.history.weight_K.sum()),
+        "history": history,
         "pages": float(batch.pages.weight_K.sum()),
         "rows": float(batch.row_weight_M.sum()),
+        "genres": history,
+        "languages": history,
     }
 
 
 def losses(
-    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+    model: PageModel,
+    embedded: Embedded,
+    batch: PackedBatch,
+    *,
+    labels: Labels | None = None,
+    step_dropout: float = 0.0,
 ) -> Losses:
-    """How far the model is from a batch's targets."""
-    hidden_XD = packed_hidden(model, embedded, batch, step_dropout=step_dropout)
+    """How far the model is from a batch's targets; without `labels`, genres and languages are 0."""
+    decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
+    hidden_XD = model.head(decoded_XD)
+    genres, languages = auxiliary_losses(model.head, decoded_XD, batch.history, labels)
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
@@ -111,12 +146,17 @@ def losses(
         history=_entity_loss(hidden_XD, embedded, batch.history),
         pages=_entity_loss(hidden_XD, embedded, batch.pages),
         rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+        genres=genres,
+        languages=languages,
     )
 
 
 def _entity_loss(hidden_XD: Tensor, embedded: Embedded, targets: Targets) -> Tensor:
     hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
-    log_JE = functional.log_softmax(hidden_JD @ embedded.entity_output_ED.T, dim=-1)
+    logits_JE = hidden_JD @ embedded.entity_output_ED.T
+    if embedded.entity_offset_E is not None:
+        logits_JE = logits_JE + embedded.entity_offset_E
+    log_JE = functional.log_softmax(logits_JE, dim=-1)
     chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
     return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
 

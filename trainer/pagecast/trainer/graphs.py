@@ -2,7 +2,8 @@
 
 Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
 positions, D width, F fields, H key/value heads, K head width, E entities. The tower's inputs have
-the letters of `tower`.
+the letters of `tower`. Hidden states come out of prefill and decode as the output head leaves them
+(`heads`): they and `output_ED` are `ModelConfig.output_width` wide.
 """
 
 import logging
@@ -54,7 +55,7 @@ class PrefillGraph(nn.Module):
     def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
         hidden_BTD, keys_LBHTK, values_LBHTK = self.model.decoder.prefill(tokens_BTD)
-        return hidden_BTD[:, -1], keys_LBHTK, values_LBHTK
+        return self.model.head(hidden_BTD[:, -1]), keys_LBHTK, values_LBHTK
 
 
 class DecodeGraph(nn.Module):
@@ -62,15 +63,15 @@ class DecodeGraph(nn.Module):
 
     def __init__(self, model: PageModel) -> None:
         super().__init__()
-        self.decoder = model.decoder
+        self.decoder, self.head = model.decoder, model.head
 
     def forward(
         self, tokens_BSD: Tensor, past_keys_LBHPK: Tensor, past_values_LBHPK: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        decoded: tuple[Tensor, Tensor, Tensor] = self.decoder.decode(
+        hidden_BSD, keys_LBHSK, values_LBHSK = self.decoder.decode(
             tokens_BSD, past_keys_LBHPK, past_values_LBHPK
         )
-        return decoded
+        return self.head(hidden_BSD), keys_LBHSK, values_LBHSK
 
 
 def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.decoder import Decoder
+from pagecast.trainer.heads import OutputHead
 from pagecast.trainer.tower import INITIAL_STD, EntityTower
 
 
@@ -34,13 +35,14 @@ class PageModel(nn.Module):
         )
         rows = len(vocabulary.rows) + 1
         self.row_input_RD = nn.Parameter(torch.empty(rows, config.d_model))
-        self.row_output_RD = nn.Parameter(torch.empty(rows, config.d_model))
+        self.row_output_RD = nn.Parameter(torch.empty(rows, config.output_width))
         self.tower = EntityTower(config, vocabulary)
         self.decoder = Decoder(config, dropout)
         self.dropout = nn.Dropout(dropout)
         self.apply(_initialise)
         for table_RD in (self.row_input_RD, self.row_output_RD):
             nn.init.normal_(table_RD, std=INITIAL_STD)
+        self.head = OutputHead(config, vocabulary)
 
     def embed_entities(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns `input_ED` and `output_ED`."""
