@@ -1,18 +1,22 @@
 """Rows and entities are read from one state, whatever the head makes of the decoder's."""
 
 import dataclasses
+from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor, nn
 from trainer.factories_trainer import SMALL
 
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.embeddings import EntityTable
+from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.data import Dataset, catalog_features
+from pagecast.trainer.graphs import graph_specs
 from pagecast.trainer.heads import OutputHead
 from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, RandomInputs, compare
+from pagecast.trainer.parity import EXAMPLE, RandomInputs
+
 
 def head_of(data: Dataset, **options: object) -> OutputHead:
     """With random weights: those of heads begin at zero."""
@@ -64,15 +68,25 @@ def test_a_projection_narrows_outputs_and_nothing_else(dataset: Dataset) -> None
     assert model.head(torch.zeros(3, SMALL.model.d_model)).shape == (3, 8)
 
 
-@pytest.mark.parametrize("graph", [0, 1, 2], ids=["tower", "prefill", "decode"])
-def test_exported_graphs_have_the_head_in_them(dataset: Dataset, graph: int) -> None:
+def test_a_bundle_with_a_narrow_conditioned_head_is_the_model_and_is_loaded(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """Every graph is compared with torch before it is written; the engine checks its widths."""
     config = dataclasses.replace(SMALL.model, output_dim=8, conditioned_head=True)
     torch.manual_seed(0)
     model = PageModel(config, dataset.vocabulary).eval()
     model.tower.sparse_gradients()
     for parameter in model.head.parameters():
         nn.init.normal_(parameter, std=0.3)
-    inputs = RandomInputs(model=model, vocabulary=dataset.vocabulary)
-    spec = graph_specs(model)[graph]
-    exported = export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
-    assert compare(spec, exported, inputs) < DIFFERENCE_MAX
+    told = dataclasses.replace(SMALL, model=config).to_json()
+    facts = BundleFacts(data={}, metrics={}, config=told)
+    manifest = write_bundle(tmp_path, model, dataset.vocabulary, facts)
+    assert (manifest.model.d_model, manifest.model.output_dim) == (SMALL.model.d_model, 8)
+    table = EntityTable(load_bundle(tmp_path / manifest.version), dataset.catalog)
+    features = catalog_features(dataset.catalog, dataset.vocabulary)
+    with torch.no_grad():
+        input_ED, output_ED = model.embed_entities(features)
+    torch.testing.assert_close(torch.from_numpy(table.input_ND), input_ED, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(table.output_ND), output_ED, atol=1e-4, rtol=0)
+    again, _, _ = load_model(tmp_path / manifest.version)
+    assert again.config == config

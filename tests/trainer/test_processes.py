@@ -107,6 +107,17 @@ def test_gradients_are_sums_and_what_nobody_has_stays_none(together: Group) -> N
         assert told == [[3.0, 30.0], [5.0, 6.0], None]
 
 
+def test_rows_of_tables_are_summed_where_any_process_has_them(together: Group) -> None:
+    for rank in ("0", "1"):
+        told = json.loads((together[1] / rank / "sparse").read_text())
+        assert told == [[[1.0], [3.0], [0.0], [2.0]], [[0.0], [0.0], [11.0], [0.0]], None]
+
+
+def test_processes_with_different_entities_keep_one_model(together: Group) -> None:
+    folder = together[1]
+    assert difference(weights(folder / "0" / "sampled"), weights(folder / "1" / "sampled")) == 0.0
+
+
 def test_a_process_alone_has_everything_and_waits_for_nobody() -> None:
     processes = Processes()
     weight = torch.nn.Parameter(torch.ones(2))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainer.factories_trainer import SMALL
 
@@ -47,6 +47,7 @@ def batch_of(fed: list[int], history: list[int], pages: list[int]) -> PackedBatc
 ENTITIES = st.lists(st.integers(0, CATALOG - 1), min_size=1, max_size=30)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     fed=st.lists(st.integers(-1, CATALOG - 1), min_size=1, max_size=30),
     history=ENTITIES,
