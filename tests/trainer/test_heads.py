@@ -14,6 +14,7 @@ from pagecast.trainer.heads import OutputHead
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, RandomInputs, compare
 
+
 def head_of(data: Dataset, **options: object) -> OutputHead:
     """With random weights: those of heads begin at zero."""
     torch.manual_seed(0)
