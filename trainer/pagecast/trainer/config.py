@@ -111,6 +111,9 @@ class ObjectiveConfig:
     """Of the genres of the history's targets, predicted by a head of their own."""
     languages: float = 0.0
     """Of their languages. Both are off until measured to be worth something."""
+    seen_compete: bool = False
+    """Whether entities that a request's history or its page holds compete for the next place. The
+    rules offer them to nobody but in a row that continues (`pagecast.trainer.competition`)."""
     negatives: int = 0
     """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
     a step costs in proportion to the catalog (docs/papers.md 3.3)."""

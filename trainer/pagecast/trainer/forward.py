@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pagecast.trainer.auxiliary import Labels, auxiliary_losses
 from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.competition import Ints, out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
 
@@ -134,28 +135,42 @@ def losses(
     *,
     labels: Labels | None = None,
     step_dropout: float = 0.0,
+    seen_compete: bool = True,
 ) -> Losses:
-    """How far the model is from a batch's targets; without `labels`, genres and languages are 0."""
+    """How far the model is from a batch's targets; without `labels`, genres and languages are 0.
+
+    Unless `seen_compete`, what a position has seen does not compete there (`competition`).
+    """
     decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
     hidden_XD = model.head(decoded_XD)
     genres, languages = auxiliary_losses(model.head, decoded_XD, batch.history, labels)
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
+    mask_BLL = None if seen_compete else batch.mask_BLL()
+
+    def entity_loss(targets: Targets) -> Tensor:
+        out = None if mask_BLL is None else out_of_competition(batch, targets, mask_BLL)
+        return _entity_loss(hidden_XD, embedded, targets, out)
+
     return Losses(
-        history=_entity_loss(hidden_XD, embedded, batch.history),
-        pages=_entity_loss(hidden_XD, embedded, batch.pages),
+        history=entity_loss(batch.history),
+        pages=entity_loss(batch.pages),
         rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
         genres=genres,
         languages=languages,
     )
 
 
-def _entity_loss(hidden_XD: Tensor, embedded: Embedded, targets: Targets) -> Tensor:
+def _entity_loss(
+    hidden_XD: Tensor, embedded: Embedded, targets: Targets, out: tuple[Ints, Ints] | None
+) -> Tensor:
     hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
     logits_JE = hidden_JD @ embedded.entity_output_ED.T
     if embedded.entity_offset_E is not None:
         logits_JE = logits_JE + embedded.entity_offset_E
+    if out is not None:
+        logits_JE[torch.from_numpy(out[0]), torch.from_numpy(out[1])] = -torch.inf
     log_JE = functional.log_softmax(logits_JE, dim=-1)
     chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
     return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))

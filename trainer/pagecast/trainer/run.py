@@ -91,6 +91,7 @@ class Run:
             given.batch,
             labels=given.labels,
             step_dropout=self._config.step_dropout,
+            seen_compete=self._config.objective.seen_compete,
         )
         part = whole.scaled(share)
         part.total(self._config.objective).backward()
