@@ -9,7 +9,7 @@ from pagecast.trainer.evaluation.item_knn import item_knn_candidates
 from pagecast.trainer.evaluation.last_item import last_item_candidates
 from pagecast.trainer.evaluation.pagecast_system import PAGECAST, pagecast_family
 from pagecast.trainer.evaluation.popularity import popularity_candidates
-from pagecast.trainer.evaluation.report import REFERENCE
+from pagecast.trainer.evaluation.requests import REFERENCE
 from pagecast.trainer.evaluation.system import Family
 
 BASELINES = {
