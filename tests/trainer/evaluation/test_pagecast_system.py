@@ -9,9 +9,14 @@ from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, wa
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.evaluation.pagecast_system import PagecastSystem, pagecast_family
+from pagecast.trainer.evaluation.pagecast_system import (
+    PAGECAST,
+    PagecastSystem,
+    pagecast_families,
+)
 from pagecast.trainer.evaluation.requests import Plan
 from pagecast.trainer.evaluation.splits import PREQUENTIAL, plan_of
+from pagecast.trainer.evaluation.training import Trainings
 from pagecast.trainer.predict import predictions
 from pagecast.trainer.users import columns
 
@@ -30,7 +35,7 @@ def plan(catalog: CatalogSnapshot) -> Plan:
 
 @pytest.fixture(scope="module")
 def system(plan: Plan) -> PagecastSystem:
-    system = PagecastSystem(BRIEF)
+    system = PagecastSystem(BRIEF, Trainings())
     system.fit(plan.test.part, untold)
     return system
 
@@ -84,7 +89,7 @@ def test_an_entity_the_catalog_lacks_cannot_be_scored(plan: Plan, system: Pageca
 
 
 def test_each_seed_is_a_model_of_its_own() -> None:
-    family = pagecast_family((1, 2), BRIEF)
+    family = pagecast_families((1, 2), BRIEF)[PAGECAST]
     assert family.seeds == (1, 2)
     (one,), (other,) = family.candidates(1), family.candidates(2)
     assert one.make() is not other.make()

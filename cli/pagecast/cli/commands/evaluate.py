@@ -10,7 +10,10 @@ from pagecast.cli.options import AsJson, StateDir
 
 def evaluate(
     protocol: Annotated[
-        str, typer.Option(help="leave-one-out, temporal or prequential (docs/evaluation.md).")
+        str,
+        typer.Option(
+            help="leave-one-out, temporal, prequential or cold-start (docs/evaluation.md)."
+        ),
     ] = "leave-one-out",
     data: Annotated[
         str, typer.Option(help="ml-100k, or a folder in the interchange format.")
@@ -18,8 +21,9 @@ def evaluate(
     systems: Annotated[
         str,
         typer.Option(
-            help="Some of popularity,last-item-counter,item-knn,ease,ease-recency,pagecast.",
-            show_default="all",
+            help="Some of popularity,last-item-counter,item-knn,ease,ease-recency,metadata-knn,"
+            "pagecast,pagecast-no-metadata.",
+            show_default="those of the protocol",
         ),
     ] = "",
     seeds: Annotated[str, typer.Option(help="Of the model: one is trained for each.")] = "0",

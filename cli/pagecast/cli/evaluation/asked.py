@@ -12,7 +12,7 @@ from pagecast.cli.evaluation.data import OpenedData
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.training import train_config
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.families import SYSTEMS, families
+from pagecast.trainer.evaluation.families import families, systems_of
 from pagecast.trainer.evaluation.interactions import interactions_of
 from pagecast.trainer.evaluation.one_run import EvaluationProgress
 from pagecast.trainer.evaluation.one_run import Progress as ToldProgress
@@ -56,7 +56,7 @@ class Asked:
         pages: int = 0,
     ) -> "Asked":
         """Reads the options, lists by comma. Raises EvaluationError that names the one at fault."""
-        names = [name for name in systems.split(",") if name] or list(SYSTEMS)
+        names = [name for name in systems.split(",") if name] or list(systems_of(protocol))
         config = train_config(budget_minutes)
         delays_s = _numbers("staleness", staleness, float)
         if staleness == ALL:

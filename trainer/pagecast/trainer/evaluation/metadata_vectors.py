@@ -48,9 +48,9 @@ def metadata_vectors(
 
 
 def _unit(vector_EC: Vectors) -> Vectors:
-    length_E1 = np.linalg.norm(vector_EC, axis=1, keepdims=True)
-    unit_EC: Vectors = vector_EC / np.where(length_E1 > 0, length_E1, 1.0).astype(np.float32)
-    return unit_EC
+    length_E1 = np.sqrt((vector_EC**2).sum(1, keepdims=True))
+    unit_EC = vector_EC / np.where(length_E1 > 0, length_E1, 1.0)
+    return unit_EC.astype(np.float32)
 
 
 def _rarer_more(has_EC: Vectors) -> Vectors:

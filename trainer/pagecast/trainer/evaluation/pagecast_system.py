@@ -9,15 +9,17 @@ from dataclasses import replace
 from functools import partial
 
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.page_asked import MakePage
 from pagecast.trainer.evaluation.page_making import bundle_pages
 from pagecast.trainer.evaluation.requests import FitPart, Request
 from pagecast.trainer.evaluation.system import Candidate, Family, Scores, Told
 from pagecast.trainer.evaluation.training import Trainings
+from pagecast.trainer.launches import without_metadata
 from pagecast.trainer.train import Trained
 
-PAGECAST = "pagecast"
+PAGECAST, WITHOUT_METADATA = "pagecast", "pagecast-no-metadata"
 
 
 class PagecastSystem:
@@ -26,9 +28,8 @@ class PagecastSystem:
     learns = False
     says_probabilities = True
 
-    def __init__(self, config: TrainConfig, trainings: Trainings | None = None) -> None:
-        self._config = config
-        self._trainings = trainings or Trainings()
+    def __init__(self, config: TrainConfig, trainings: Trainings) -> None:
+        self._config, self._trainings = config, trainings
 
     def fit(self, part: FitPart, told: Told) -> None:
         """Trains a model by the trainer's own code. Raises NothingToTrainError."""
@@ -47,13 +48,46 @@ class PagecastSystem:
         return bundle_pages(trained.model, trained.vocabulary, trained.config, self._data.catalog)
 
 
-def pagecast_family(
-    seeds: tuple[int, ...], config: TrainConfig, trainings: Trainings | None = None
-) -> Family:
-    """One model a seed; it chooses nothing on validation."""
+class WithoutMetadata:
+    """The same trained model, to which entities without an ID have no metadata either.
 
-    def candidates(seed: int) -> list[Candidate]:
-        of_seed = replace(config, seed=seed)
-        return [Candidate(chosen={}, make=partial(PagecastSystem, of_seed, trainings))]
+    All of them look alike: what is left is what the fallback ID alone is worth.
+    """
 
-    return Family(name=PAGECAST, candidates=candidates, seeds=seeds)
+    learns = False
+
+    def __init__(self, config: TrainConfig, trainings: Trainings) -> None:
+        self._config, self._trainings = config, trainings
+
+    def fit(self, part: FitPart, told: Told) -> None:
+        """Trains, unless the model with metadata has been. Raises NothingToTrainError."""
+        trained = self._trainings.of(part, self._config, told)
+        features = catalog_features(part.data.catalog, trained.vocabulary)
+        hidden = without_metadata(features, features["id_E"] == 0)
+        self._asked = AskedModel(trained.model, trained.vocabulary, part.data, hidden)
+
+    def scores(self, requests: Sequence[Request]) -> Scores:
+        return self._asked.scores(requests)
+
+    def reveal(self, interaction: int) -> None:
+        """Weights are fixed."""
+
+
+def pagecast_families(seeds: tuple[int, ...], config: TrainConfig) -> dict[str, Family]:
+    """With and without metadata, by name: one model a seed, which both share.
+
+    Nothing is chosen on validation.
+    """
+    trainings = Trainings()
+
+    def family(name: str, system: type[PagecastSystem | WithoutMetadata]) -> Family:
+        def candidates(seed: int) -> list[Candidate]:
+            of_seed = replace(config, seed=seed)
+            return [Candidate(chosen={}, make=partial(system, of_seed, trainings))]
+
+        return Family(name=name, candidates=candidates, seeds=seeds)
+
+    return {
+        PAGECAST: family(PAGECAST, PagecastSystem),
+        WITHOUT_METADATA: family(WITHOUT_METADATA, WithoutMetadata),
+    }

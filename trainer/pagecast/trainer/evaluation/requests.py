@@ -19,8 +19,8 @@ REFERENCE = "ease-recency"
 class FitPart:
     """What a system is fitted on: the interactions in `fit_X`, the first `steps_U` of the steps.
 
-    Entities `held_out` are in neither interactions nor, for a model's training, steps and catalog:
-    they are launched after the fit.
+    Of the entities `held_out` the data have neither, and a model's training does not find them in
+    the catalog either: they are launched after the fit.
     """
 
     data: Interactions

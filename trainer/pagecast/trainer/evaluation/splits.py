@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pagecast.trainer.evaluation.chronological import Cut, newest_from
+from pagecast.trainer.evaluation.cold_start import COLD_START, cold_start_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
 
 LEAVE_ONE_OUT, TEMPORAL, PREQUENTIAL = "leave-one-out", "temporal", "prequential"
-PROTOCOLS = (LEAVE_ONE_OUT, TEMPORAL, PREQUENTIAL)
+PROTOCOLS = (LEAVE_ONE_OUT, TEMPORAL, PREQUENTIAL, COLD_START)
 
 STALENESS_S = (FRESH, 5.0, 60.0, 300.0, 3600.0, 86_400.0)
 """Delays of the staleness curve, in seconds: a stream's, a micro-batch's, ... a nightly job's."""
@@ -31,6 +32,8 @@ def plan_of(protocol: str, data: Interactions, staleness_s: Sequence[float] = (F
     refuse(protocol, staleness_s)
     if protocol == LEAVE_ONE_OUT:
         return _leave_one_out(data)
+    if protocol == COLD_START:
+        return cold_start_plan(data)
     return _chronological(protocol, data, staleness_s)
 
 
