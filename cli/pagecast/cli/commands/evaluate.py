@@ -43,6 +43,12 @@ def evaluate(
             min=0, help="Whole pages for so many held-out requests: popularity and pagecast."
         ),
     ] = 0,
+    logged: Annotated[
+        bool,
+        typer.Option(
+            "--logged", help="The offline log's served pages instead: was what was said true?"
+        ),
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write the report to this file, as one HTML page.")
     ] = None,
@@ -51,8 +57,8 @@ def evaluate(
 ) -> None:
     """Evaluates the model and its baselines by one protocol, with intervals.
 
-    Reads public data or your files, and nothing of the feature store; trains models of its own,
-    and changes nothing that serves.
+    Reads public data or your files, and nothing of the feature store (but for --logged); trains
+    models of its own, and changes nothing that serves.
     """
     from pagecast.cli.evaluation.command import Evaluation
 
@@ -63,6 +69,7 @@ def evaluate(
         seeds=seeds,
         staleness=staleness,
         pages=pages,
+        logged=logged,
         html=html,
         budget_minutes=budget_minutes,
         state_dir=state_dir,

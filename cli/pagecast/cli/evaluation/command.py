@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from pagecast.cli.evaluation.asked import Asked, evaluate_data, evaluation_bar
 from pagecast.cli.evaluation.data import open_data
+from pagecast.cli.evaluation.logged import tell_logged
 from pagecast.cli.evaluation.table import show_report
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
@@ -30,6 +31,7 @@ class Evaluation:
     seeds: str
     staleness: str
     pages: int
+    logged: bool
     html: Path | None
     budget_minutes: float | None
     state_dir: Path | None
@@ -43,6 +45,9 @@ class Evaluation:
         configure_logging(settings, level="warning")
         output = Output(as_json=self.as_json)
         try:
+            if self.logged:
+                tell_logged(output, StatePaths(root=settings.state_dir))
+                return
             report = self._report(settings, output)
         except (ContentError, EvaluationError, NothingToTrainError) as error:
             raise InputError(str(error)) from error

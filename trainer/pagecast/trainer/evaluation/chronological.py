@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
-from pagecast.trainer.evaluation.requests import FRESH, FitPart, Request, Split
+from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
 
 HELD_OUT_ONE_IN = 10
 """One in so many interactions, the newest, is held out for the test; of the rest, for choosing."""
@@ -22,6 +22,29 @@ NEVER_MS = -(2**62)
 def newest_from(order_X: Ints) -> int:
     """Where in a time order the newest tenth begins."""
     return len(order_X) - len(order_X) // HELD_OUT_ONE_IN
+
+
+def next_slice_plan(data: Interactions) -> Plan:
+    """What the training positions hold is known, the new steps of users are asked, each once.
+
+    Hyper-parameters are chosen on the newest tenth of what is known. The test may be empty.
+    """
+    order_X = data.in_time_order()
+    new_X = np.array(
+        [
+            data.users[user].new_N[step]
+            for user, step in zip(data.user_X.tolist(), data.step_X.tolist(), strict=True)
+        ]
+    )
+    known_X = order_X[~new_X[order_X]]
+    cut = Cut(False, data)
+    part = cut.part(known_X, len(known_X))
+    return Plan(
+        protocol="next-slice",
+        data=data,
+        validation=cut.split(known_X, newest_from(known_X), FRESH),
+        tests={FRESH: cut.after(part, order_X[new_X[order_X]], FRESH)},
+    )
 
 
 class Cut:

@@ -30,6 +30,12 @@ def half_life_chosen(half_life_days: float) -> Chosen:
     return {"half_life_days": half_life_days if math.isfinite(half_life_days) else "infinite"}
 
 
+def half_life_days(chosen: Chosen) -> float:
+    """What `half_life_chosen` reports, as a number."""
+    days = chosen["half_life_days"]
+    return math.inf if isinstance(days, str) else days
+
+
 class DecayedCounts:
     """Counts by entity that halve every `half_life_days`; only their order means anything.
 
