@@ -15,7 +15,6 @@ import onnx.numpy_helper
 import onnx.parser
 from factories import START_MS
 from rules.factories_rules import entity
-from rules.page_checker import PlacedRow
 from safetensors.numpy import save_file
 
 from pagecast.engine.graph import EngineConfig, Graph
@@ -46,6 +45,7 @@ from pagecast.featurestore.vocabulary import (
     entity_features,
 )
 from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.trainer.evaluation.page_checker import PlacedRow
 
 OPSET = 20
 

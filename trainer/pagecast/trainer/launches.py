@@ -80,3 +80,15 @@ def _without_names(genres_EG: Tensor, hide_E: Tensor) -> Tensor:
     hidden_EG = torch.zeros_like(genres_EG)
     hidden_EG[:, 0] = (genres_EG.sum(1) > 0).to(genres_EG.dtype)
     return torch.where(hide_E[:, None], hidden_EG, genres_EG)
+
+
+def without_metadata(features: Mapping[str, Tensor], hide_E: Tensor) -> dict[str, Tensor]:
+    """The tower's inputs with all metadata of some entities presented as unknown or missing."""
+    hidden = dict(features)
+    for name in ("kind_E", "year_E", "language_E", "maturity_E"):
+        hidden[name] = features[name].masked_fill(hide_E, 0)
+    hidden["genres_EG"] = _without_names(features["genres_EG"], hide_E)
+    for name in ("origins_EO", "people_EP"):
+        hidden[name] = features[name].masked_fill(hide_E[:, None], 0)
+    hidden["has_content_EN"] = features["has_content_EN"].masked_fill(hide_E[:, None], 0.0)
+    return hidden

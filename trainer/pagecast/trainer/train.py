@@ -23,7 +23,7 @@ from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
-from pagecast.trainer.evaluate import Quality, evaluate
+from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
 from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
@@ -150,7 +150,9 @@ def evaluate_next_slice(
     progress(TrainProgress(stage="evaluate", share_done=0.0))
     snapshot = source.read(known=trained.positions)
     with _threads(trained.config.threads):
-        return evaluate(trained.model, trained.vocabulary, snapshot.catalog, snapshot.users)
+        return next_slice_quality(
+            trained.model, trained.vocabulary, snapshot.catalog, snapshot.users
+        )
 
 
 def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = None) -> Quality:
@@ -159,7 +161,7 @@ def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = No
     positions = _positions_of(manifest) if after is None else after
     snapshot = source.read(known=positions)
     with _threads(TrainConfig().threads):
-        return evaluate(model, vocabulary, snapshot.catalog, snapshot.users)
+        return next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
 
 
 def export_and_register(
