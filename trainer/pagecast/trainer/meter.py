@@ -10,15 +10,12 @@ LOSS_SMOOTHING = 0.98
 
 
 def counts(batch: PackedBatch | None) -> dict[str, float]:
-    """What a batch adds to a meter: predictions, steps of histories, positions, and those that are
-    not padding.
-    """
+    """What a batch adds to a meter: predictions, positions, and those that are not padding."""
     if batch is None:
-        return {"examples": 0.0, "steps": 0.0, "positions": 0.0, "tokens": 0.0}
+        return {"examples": 0.0, "positions": 0.0, "tokens": 0.0}
     predictions = len(batch.history.at_J) + len(batch.pages.at_J) + len(batch.row_from_M)
     return {
         "examples": float(predictions),
-        "steps": float(len(batch.history.at_J)),
         "positions": float(batch.page_BL.size),
         "tokens": float(batch.tokens),
     }
@@ -30,7 +27,6 @@ class Meter:
     def __init__(self) -> None:
         self.totals = {
             "examples": 0.0,
-            "steps": 0.0,
             "positions": 0.0,
             "tokens": 0.0,
             "entity_loss": math.nan,

@@ -22,7 +22,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, build_dataset, fallback_row, next_row
+from pagecast.trainer.data import build_dataset, fallback_row, next_row
 from pagecast.trainer.evaluate import Quality, evaluate
 from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.model import PageModel
@@ -114,10 +114,16 @@ def fit_on(
     """Trains a model on a snapshot. Raises NothingToTrainError, CheckpointError."""
     _log.info("training_begins", users=len(snapshot.users), steps=snapshot.steps)
     data = build_dataset(snapshot.catalog, snapshot.users, config.engagement)
+    builder = PageBuilder(
+        Pools(CompiledCatalog(snapshot.catalog), data.columns),
+        next_row=next_row(snapshot.catalog),
+        fallback_row=fallback_row(snapshot.catalog),
+        config=config.page,
+    )
     with _threads(config.threads):
         result = fit(
             data,
-            page_builder(data, config),
+            builder,
             config,
             lambda at: progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at)),
             checkpoint,
@@ -131,16 +137,6 @@ def fit_on(
         users=len(snapshot.users),
         steps=snapshot.steps,
         fit=result,
-    )
-
-
-def page_builder(data: Dataset, config: TrainConfig) -> PageBuilder:
-    """What makes the pages of a training on these data."""
-    return PageBuilder(
-        Pools(CompiledCatalog(data.catalog), data.columns),
-        next_row=next_row(data.catalog),
-        fallback_row=fallback_row(data.catalog),
-        config=config.page,
     )
 
 

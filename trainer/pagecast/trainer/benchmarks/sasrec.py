@@ -1,8 +1,10 @@
-"""A plain SASRec (Kang and McAuley 2018), padded to one length: what training's speed stands beside.
+"""A plain SASRec (Kang and McAuley 2018), padded to one length: what our speed stands beside.
 
-Written as it is usually written in torch: learned positions, torch's fused causal attention, a plain
-two-layer MLP, the loss at every position of the padded batch. Letters: B users, L the padded length,
-D width, Q heads, K their width, E entities, N interactions of a user.
+Written as it usually is in torch: learned positions, torch's fused causal attention, a plain
+two-layer MLP, the loss at every position of the padded batch.
+
+Letters: B users, L the padded length, D width, Q heads, K their width, E entities, X = B * L,
+N interactions of a user.
 """
 
 from collections.abc import Iterator, Sequence
