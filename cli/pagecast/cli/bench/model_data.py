@@ -11,7 +11,7 @@ from pagecast.cli.data.wheel import is_fetched
 from pagecast.cli.evaluation.data import open_data
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.cells import DataView
-from pagecast.trainer.benchmarks.made_up import made_up
+from pagecast.trainer.benchmarks.made_up import USERS, made_up
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
 
@@ -48,7 +48,7 @@ class ModelData:
 
     def _read(self, view: DataView) -> Interactions:
         if self.name == MADE_UP:
-            data, prefix = made_up(view.fold()), ""
+            data, prefix = made_up(view.fold(), users=self.users_max or USERS), ""
         else:
             opened = open_data(self.name, self.paths, view.fold(), self.console)
             data = interactions_of(opened.interchange.users, opened.interchange.catalog)

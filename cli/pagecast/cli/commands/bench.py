@@ -91,7 +91,7 @@ def ingest(
     )
 
 
-QUICK_USERS, QUICK_MINUTES = 100, 0.03
+QUICK_USERS, QUICK_MINUTES = 60, 0.02
 """Users, and minutes of each training, of a quick run of `bench model`: five minutes in all."""
 
 
