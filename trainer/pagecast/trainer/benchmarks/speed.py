@@ -74,7 +74,10 @@ def in_rounds(
 
 
 def ours(data: Interactions, config: TrainConfig) -> Speed:
-    """The trainer itself, as configured, on all of the data for `config.epochs` passes."""
+    """The trainer itself, as configured, on all of the data for `config.epochs` passes.
+
+    Raises ValueError if those are a single step: nothing lies between two of them.
+    """
     snapshot = Snapshot(catalog=data.catalog, users=data.users, positions={})
     cpu_s: list[float] = []
 
@@ -82,7 +85,9 @@ def ours(data: Interactions, config: TrainConfig) -> Speed:
         cpu_s.append(time.process_time())
 
     fitted = fit_on(snapshot, config, clock).fit
-    counted = max(len(cpu_s) - WARM_STEPS, 1)
+    if len(cpu_s) < 2:
+        raise ValueError("passes: too few, the training has a single step")
+    counted = len(cpu_s) - min(WARM_STEPS, len(cpu_s) - 1)
     share = counted / fitted.steps
     return Speed(
         tokens=share * fitted.epochs * sum(len(user.steps) for user in data.users),

@@ -31,7 +31,7 @@ def validated(
     split = plan_of(LEAVE_ONE_OUT, data).validation
     system = PagecastSystem(config)
     began_s = time.process_time()
-    system.fit(_of_users(split.part, users_share, config.seed), told)
+    system.fit(part_of_users(split.part, users_share, config.seed), told)
     cpu_seconds = time.process_time() - began_s
     masked_T = answer(system, split).masked_T
     return {
@@ -42,7 +42,7 @@ def validated(
     }
 
 
-def _of_users(part: FitPart, share: float, seed: int) -> FitPart:
+def part_of_users(part: FitPart, share: float, seed: int) -> FitPart:
     """The part of some users alone, drawn by the seed."""
     users = len(part.steps_U)
     chosen = np.random.default_rng(seed).permutation(users)[: max(1, round(share * users))]
