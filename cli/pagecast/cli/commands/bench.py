@@ -1,5 +1,6 @@
 """`pagecast bench`: figures beside others of the same run."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,9 +8,13 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pagecast.cli.bench.ingest import IngestFigures
     from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.rows import Row
     from pagecast.cli.output import Output
+    from pagecast.trainer.benchmarks.tables import Budget
 
 app = typer.Typer(no_args_is_help=True, help="Figures beside others of the same run.")
 
@@ -25,11 +30,6 @@ WARM_EVENTS = 100_000
 QUICK_EVENTS, QUICK_ROUNDS, QUICK_LATENCY_SECONDS = 20_000, 1, 2.0
 """For seeing whether it works; its figures are worth little. The worker commits after 10,000
 events, and what it costs is measured between two commits."""
-
-
-@app.callback()
-def group() -> None:
-    """Makes `bench` a group although it has one command today."""
 
 
 @app.command()
@@ -91,9 +91,154 @@ def ingest(
     )
 
 
+QUICK_USERS, QUICK_MINUTES = 60, 0.02
+"""Users, and minutes of each training, of a quick run of `bench model`: five minutes in all."""
+
+
+@app.command()
+def model(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Every table in five minutes: to see whether it works."),
+    ] = False,
+    tables: Annotated[
+        str,
+        typer.Option(
+            help="Some of quality,ablations,throughput,scaling,parity.", show_default="all"
+        ),
+    ] = "",
+    seeds: Annotated[
+        str | None, typer.Option(help="Of quality and ablations.", show_default="0,1,2")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Of each training.", show_default="scaling 4, else 30 at most"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of `evaluate`, or made-up.",
+            show_default="ml-100k if it is fetched, else made-up",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cells at a time, each on a core.", show_default="1"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is done in this file, and go on from what it holds."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the scaling table into this file, as SVG.")
+    ] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the model predicts and what each part is worth, how fast it trains, how it scales.
+
+    Each figure is of a process of its own, with one thread on one core. In whole it takes a night;
+    choose tables, or cut it and go on with `--out`.
+    """
+    import os
+
+    from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.model import ModelBenchConfig, measure_model
+    from pagecast.cli.bench.model_data import FETCHED, chosen_data
+    from pagecast.cli.bench.model_plot import scaling_svg
+    from pagecast.cli.bench.model_rows import model_rows
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.benchmarks.tables import TABLES
+
+    settings = load_settings(state_dir=state_dir)
+    configure_logging(settings, level="error")
+    output = Output(as_json=as_json)
+    paths = StatePaths(root=settings.state_dir)
+    for option, path in (("--out", out), ("--plot", plot)):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise InputError(f"{option}: {path.parent} is no folder", "make it first")
+    try:
+        config = ModelBenchConfig(
+            paths=paths,
+            folder=settings.state_dir / BENCH_FOLDER,
+            data=chosen_data(data, paths),
+            tables=tuple(name for name in tables.split(",") if name) or tuple(TABLES),
+            budget=_budget(seeds, minutes, quick),
+            users_max=QUICK_USERS if quick else None,
+            jobs=jobs or (len(os.sched_getaffinity(0)) if quick else 1),
+            out=out,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    circumstances = Circumstances.now()
+    measured = measure_model(config, circumstances.commit, output.console)
+    published = config.data == FETCHED and not quick
+    rows = model_rows(measured.cells, published=published)
+    _show_rows(output, rows)
+    if plot is not None:
+        plot.write_text(scaling_svg(measured.cells), "utf-8")
+    if quick:
+        output.say(
+            f"\nQuick: {QUICK_USERS} users, trainings of seconds, cells left out. These are not "
+            "the real figures."
+        )
+    _show_circumstances(output, circumstances)
+    output.say(f"data {config.data}, split SHA-256 {measured.split_sha256}")
+    output.document(
+        {
+            **circumstances.to_dict(),
+            "quick": quick,
+            "data": config.data,
+            "split_sha256": measured.split_sha256,
+            "rows": [row.to_dict() for row in rows],
+        }
+    )
+
+
+def _budget(seeds: str | None, minutes: float | None, quick: bool) -> "Budget":
+    """Raises ValueError."""
+    from pagecast.trainer.benchmarks.tables import Budget
+
+    told = seeds if seeds is not None else ("0" if quick else "0,1,2")
+    try:
+        numbers = tuple(dict.fromkeys(int(part) for part in told.split(",") if part))
+    except ValueError as error:
+        raise ValueError(f"seeds: {told!r} is no list; write it as 0,1,2") from error
+    if not numbers or min(numbers) < 0:
+        raise ValueError("seeds: give one at least, integers of 0 and more")
+    if quick:
+        quick_minutes = QUICK_MINUTES if minutes is None else minutes
+        return Budget(seeds=numbers, minutes=quick_minutes, rounds=1, quick=True)
+    return Budget(seeds=numbers, minutes=minutes)
+
+
 def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigures") -> None:
     from statistics import median
 
+    from pagecast.cli.bench.rows import shown
+
+    _show_rows(output, figures.rows)
+    output.table(
+        "\nEvents per CPU-second, round by round",
+        ("system", "median", "least", "most"),
+        [
+            (name, shown(median(values)), shown(min(values)), shown(max(values)))
+            for name, values in figures.rounds.items()
+        ],
+    )
+    if figures.late_ms_max is not None:
+        output.say(
+            "\nevent_to_feature_seconds is interpolated within the buckets of the worker's own "
+            f"histogram; its load was at most {figures.late_ms_max:.0f} ms late, which is in it."
+        )
+    _show_circumstances(output, circumstances)
+
+
+def _show_rows(output: "Output", rows: "Sequence[Row]") -> None:
     from pagecast.cli.bench.rows import shown
 
     verdict = {None: "", True: "reached", False: "not reached"}
@@ -110,21 +255,11 @@ def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigu
                 shown(row.reach),
                 verdict[row.reached],
             )
-            for row in figures.rows
+            for row in rows
         ],
     )
-    output.table(
-        "\nEvents per CPU-second, round by round",
-        ("system", "median", "least", "most"),
-        [
-            (name, shown(median(values)), shown(min(values)), shown(max(values)))
-            for name, values in figures.rounds.items()
-        ],
-    )
-    if figures.late_ms_max is not None:
-        output.say(
-            "\nevent_to_feature_seconds is interpolated within the buckets of the worker's own "
-            f"histogram; its load was at most {figures.late_ms_max:.0f} ms late, which is in it."
-        )
+
+
+def _show_circumstances(output: "Output", circumstances: "Circumstances") -> None:
     output.say(f"\n{circumstances.machine}")
     output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")

@@ -16,7 +16,7 @@ def evaluate(
         ),
     ] = "leave-one-out",
     data: Annotated[
-        str, typer.Option(help="ml-100k, or a folder in the interchange format.")
+        str, typer.Option(help="ml-100k, ml-1m, or a folder in the interchange format.")
     ] = "ml-100k",
     systems: Annotated[
         str,
