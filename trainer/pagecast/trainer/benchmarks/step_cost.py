@@ -53,7 +53,7 @@ def step_costs(
     steps: int = 5,
     warm_steps: int = 2,
 ) -> Iterator[StepCost]:
-    """Trains `steps` steps on each made-up catalog of `sizes`, after `warm_steps` that do not count.
+    """Trains `steps` steps on each made-up catalog of `sizes`; `warm_steps` before do not count.
 
     Every entity has an ID. Steps are of entities drawn evenly, so that hardly two are of the same
     one in a large catalog: the most entities a batch can bring. Set torch's threads before; memory
