@@ -14,12 +14,14 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.epochs import Epochs
 from pagecast.trainer.examples import Examples
-from pagecast.trainer.forward import embed, losses, target_weights
+from pagecast.trainer.forward import embed
 from pagecast.trainer.identity import differences, identity_of
 from pagecast.trainer.launches import Launches
 from pagecast.trainer.meter import Meter, counts
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.phases import Phase, PostTraining, Pretraining
+from pagecast.trainer.post_examples import PostExamples
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.schedule import Schedule
 
@@ -50,19 +52,24 @@ class Run:
         self._row_ids_R = row_ids(data.catalog, data.vocabulary)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._optimizer = _optimizer(self.model, config)
-        self._epochs = Epochs(self.examples, np.random.default_rng(config.seed), processes.share)
+        self._rng = np.random.default_rng(config.seed)
+        self._epochs = Epochs(self.examples, self._rng, processes.share)
+        self._phase: Phase = Pretraining(config)
         self.schedule = Schedule(
             steps_max=math.ceil(config.epochs * self.examples.batches_per_epoch),
             budget_s=config.budget_minutes * 60.0,
             warm_up=config.warm_up,
+            post_share=config.post.share,
             clock=processes.clock,
         )
         self.meter = Meter()
-        self._identity = identity_of(config, data, self.examples.windows, processes.count)
+        self._identity = identity_of(config, data, self.examples, processes.count)
         self._begin_together()
 
     def step(self) -> None:
         """One step of the optimiser, on one batch of all processes together."""
+        if self.schedule.post_due:
+            self._begin_post_training()
         batch = self._epochs.take()
         features = self._launches.draw(self._generator)
         self._optimizer.zero_grad(set_to_none=True)
@@ -75,27 +82,28 @@ class Run:
     def _backward(
         self, batch: PackedBatch | None, features: Mapping[str, Tensor]
     ) -> dict[str, float]:
-        """Gradients of this process's part of the batch's losses; returns that part, in nats.
-
-        A loss is a sum over targets divided by their weights. Divided by the weights of all
-        processes' targets, the parts add up to the loss of the whole batch, and so do gradients.
-        """
-        own = target_weights(batch)
+        """Gradients of this process's part of the batch's losses; returns that part, in nats."""
+        own = self._phase.weights(batch)
         every = self._processes.summed(own)
         if batch is None:
-            return {"entity_loss": 0.0, "row_loss": 0.0}
+            return dict.fromkeys(self._phase.told, 0.0)
         share = {name: own[name] / weight if weight else 0.0 for name, weight in every.items()}
         embedded = embed(self.model, features, self._row_ids_R)
-        whole = losses(self.model, embedded, batch, step_dropout=self._config.step_dropout)
-        part = whole.scaled(share)
-        part.total(self._config.objective).backward()
-        return {"entity_loss": float(part.pages.detach()), "row_loss": float(part.rows.detach())}
+        loss, told = self._phase.loss(self.model, embedded, batch, share)
+        loss.backward()
+        return told
+
+    def _begin_post_training(self) -> None:
+        """The same weights, optimiser and generators, other examples and another objective."""
+        self.schedule.post = True
+        self._phase = PostTraining(self._config)
+        self._epochs = Epochs(PostExamples(self.examples), self._rng, self._processes.share)
 
     def _descend(self) -> None:
         self._processes.sum_gradients(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), self._config.gradient_norm_max)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * self.schedule.rate()
+            group["lr"] = self._phase.learning_rate * self.schedule.rate()
         self._optimizer.step()
         self.schedule.step += 1
 
@@ -113,6 +121,7 @@ class Run:
             seconds=self.schedule.seconds,
             place=self._epochs.place,
             totals=self.meter.totals,
+            post=self.schedule.post,
         )
         return Checkpoint(facts=facts, tensors=tensors)
 
@@ -129,9 +138,11 @@ class Run:
         self._generator.set_state(tensors["generator.launches_N"])
         # A copy: torch crashes on a view of a row.
         torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank].clone())
+        if facts.post:
+            self._begin_post_training()
         self._epochs.go_to(facts.place)
         self.meter.totals.update(facts.totals)
-        self.schedule.resume(step=facts.step, seconds=facts.seconds)
+        self.schedule.resume(step=facts.step, seconds=facts.seconds, post=facts.post)
 
     def _begin_together(self) -> None:
         """Every process drops out other positions, of the same model on the same data."""
