@@ -19,6 +19,7 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.fit import fit
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.processes import Processes, process_group
 from pagecast.trainer.run import Run
 
@@ -26,6 +27,9 @@ BRIEF = dataclasses.replace(SMALL, epochs=3.0, step_dropout=0.0, checkpoint_ever
 
 LONELY = dataclasses.replace(BRIEF, positions_per_batch=1, epochs=0.15)
 """A window a batch: one of two processes has nothing to do."""
+
+POST = dataclasses.replace(BRIEF, epochs=1.6, post=PostTrainConfig(share=0.5))
+"""Half of it is post-training, with negatives drawn at random."""
 
 DROPPED = dataclasses.replace(BRIEF, epochs=2.0, dropout=0.3)
 
@@ -43,6 +47,8 @@ def main(state: str, out: str) -> None:
         _write(own / "brief", result.model)
         lonely = fit(data, page_builder(data, LONELY), LONELY)
         _write(own / "lonely", lonely.model)
+        post = fit(data, page_builder(data, POST), POST)
+        _write(own / "post", post.model)
         whole = _run(data, DROPPED, processes)
         for _ in range(STEPS_BEFORE):
             whole.step()
