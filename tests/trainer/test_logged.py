@@ -1,11 +1,14 @@
 """Logged pages as they are read for training."""
 
+import dataclasses
 from pathlib import Path
 
 from structlog.testing import capture_logs
 from trainer.factories_logged import TOPIC, PagesWorld
+from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.offline import LoggedPage
+from pagecast.trainer.page_config import LoggedConfig
 from pagecast.v1 import events_pb2
 
 
@@ -70,3 +73,9 @@ def test_a_page_whose_prompt_cannot_be_built_again_is_left_out_and_told(tmp_path
         shown = world.write().shown()
     assert (len(shown.pages), shown.unlike) == (1, 1)
     assert [log["event"] for log in logs] == ["logged_pages_unlike"]
+
+
+def test_the_newest_pages_are_taken_and_the_others_counted(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, logged=LoggedConfig(pages_max=1))
+    shown = two_pages(tmp_path).write().shown(config)
+    assert ([page.rows[0].entity_ids for page in shown.pages], shown.older) == ([("e5",)], 1)

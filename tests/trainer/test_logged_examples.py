@@ -77,6 +77,7 @@ def test_what_there_is_to_learn_from_is_told(data: Dataset) -> None:
         "logged": 3,
         "logged_positive": 1,
         "logged_unlike": 0,
+        "logged_older": 0,
         "users_logged": 2,
         "users_constructed": 3,
     }

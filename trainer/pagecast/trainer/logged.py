@@ -1,5 +1,6 @@
 """Reads logged pages as training examples: the server's prompt, its page, what became of it."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.offline import LoggedPage, NextOffsets, OfflineLog
+from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.page_config import LoggedConfig
 from pagecast.trainer.served import served_prompts
 from pagecast.trainer.shown import Shown, ShownPage, ShownRow
@@ -32,38 +34,48 @@ class Reading:
 
 
 def read_shown(source: Source, reading: Reading) -> Shown:
-    """The pages of which something was seen, in the order in which their prompts are built.
+    """The newest pages of which something was seen, in the order in which their prompts are built.
 
     Raises ValueError for pages of another catalog database.
     """
     log = OfflineLog(source.paths.offline)
-    outcomes = list(_seen(log, reading))
+    outcomes, older = _newest(log, reading)
     if not outcomes:
         return Shown()
     served = [_record(number, outcome) for number, outcome in enumerate(outcomes)]
     engine = connect(source.database_url or source.paths.database_url)
     shown: list[ShownPage] = []
-    unlike = 0
     try:
         migrate(engine)
         for page, prompt in served_prompts(log, Catalog(engine), served, fold=source.fold):
-            if prompt.sha256() != page.page.prompt_sha256:
-                unlike += 1
-                continue
-            end_ms = prompt.request.at_ms + _window_ms(reading.config)
-            shown.append(
-                ShownPage(
-                    user_id=page.page.user_id,
-                    prompt=prompt,
-                    rows=tuple(_rows(page.page, outcomes[page.offset])),
-                    closed=end_ms <= reading.newest_ms,
-                )
-            )
+            if prompt.sha256() == page.page.prompt_sha256:
+                shown.append(_shown(page.page, prompt, outcomes[page.offset], reading))
     finally:
         engine.dispose()
-    if unlike:
+    if unlike := len(served) - len(shown):
         _log.warning("logged_pages_unlike", left_out=unlike, of=len(served))
-    return Shown(pages=tuple(shown), unlike=unlike)
+    return Shown(pages=tuple(shown), unlike=unlike, older=older)
+
+
+def _newest(log: OfflineLog, reading: Reading) -> tuple[list[LoggedPageOutcome], int]:
+    """The newest seen pages, and how many older ones there are."""
+    newest: deque[LoggedPageOutcome] = deque(maxlen=reading.config.pages_max)
+    seen = 0
+    for outcome in _seen(log, reading):
+        newest.append(outcome)
+        seen += 1
+    return list(newest), seen - len(newest)
+
+
+def _shown(
+    page: events_pb2.PageServed, prompt: Prompt, outcome: LoggedPageOutcome, reading: Reading
+) -> ShownPage:
+    return ShownPage(
+        user_id=page.user_id,
+        prompt=prompt,
+        rows=tuple(_rows(page, outcome)),
+        closed=prompt.request.at_ms + _window_ms(reading.config) <= reading.newest_ms,
+    )
 
 
 def _seen(log: OfflineLog, reading: Reading) -> Iterator[LoggedPageOutcome]:

@@ -61,6 +61,7 @@ class LoggedExamples:
             "logged": len(self.impressed),
             "logged_positive": len(self.imitated),
             "logged_unlike": self._data.shown.unlike,
+            "logged_older": self._data.shown.older,
             "users_logged": len(self._users),
             "users_constructed": sum(self.constructs(u.user_id) for u in self._data.users),
         }

@@ -18,6 +18,9 @@ class LoggedConfig:
     it out, so that only what was acted upon is a target."""
     window_minutes: float = 30.0
     """How long after a page was asked for an event belongs to it: a session's end by convention."""
+    pages_max: int = 10_000
+    """The newest ones that were seen; the others are counted. Each is kept with its prompt, which
+    is large if its history is: all of a large log would not fit into memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

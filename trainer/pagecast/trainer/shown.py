@@ -34,8 +34,12 @@ class ShownPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """All that were seen. `unlike` counts pages left out: their prompts could not be built again as
-    the server built them."""
+    """Pages of which something was seen, and how many others were left out.
+
+    `unlike`: their prompts could not be built again as the server built them. `older`: there are
+    more than `LoggedConfig.pages_max`.
+    """
 
     pages: tuple[ShownPage, ...] = ()
     unlike: int = 0
+    older: int = 0
