@@ -19,6 +19,7 @@ from pagecast.trainer.config import ObjectiveConfig, TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.fit import fit
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.processes import Processes, process_group
 from pagecast.trainer.run import Run
 
@@ -31,6 +32,9 @@ SAMPLED = dataclasses.replace(
     BRIEF, positions_per_batch=128, epochs=0.3, objective=ObjectiveConfig(negatives=4)
 )
 """Each process with the entities of its own windows."""
+
+POST = dataclasses.replace(BRIEF, epochs=1.6, post=PostTrainConfig(share=0.5))
+"""Half of it is post-training, with negatives drawn at random."""
 
 DROPPED = dataclasses.replace(BRIEF, epochs=2.0, dropout=0.3)
 
@@ -48,6 +52,8 @@ def main(state: str, out: str) -> None:
         _write(own / "brief", result.model)
         lonely = fit(data, page_builder(data, LONELY), LONELY)
         _write(own / "lonely", lonely.model)
+        post = fit(data, page_builder(data, POST), POST)
+        _write(own / "post", post.model)
         whole = _run(data, DROPPED, processes)
         for _ in range(STEPS_BEFORE):
             whole.step()

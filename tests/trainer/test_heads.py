@@ -18,7 +18,6 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
 
 
-
 def head_of(data: Dataset, **options: object) -> OutputHead:
     """With random weights: those of heads begin at zero."""
     torch.manual_seed(0)

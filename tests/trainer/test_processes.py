@@ -1,6 +1,7 @@
 """Two processes on loopback train what one would."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
-from trainer.child_group import BRIEF, DROPPED, LONELY
+from trainer.child_group import BRIEF, DROPPED, LONELY, POST
 from trainer.children import group
 from trainer.factories_trainer import page_builder
 
@@ -66,8 +67,14 @@ def test_two_processes_have_the_losses_and_weights_of_one(
 
 def test_both_end_with_the_same_bytes(together: Group) -> None:
     _, folder = together
-    for name in ("brief", "lonely", "whole"):
+    for name in ("brief", "lonely", "post", "whole"):
         assert (folder / "0" / name).read_bytes() == (folder / "1" / name).read_bytes()
+
+
+def test_two_processes_post_train_what_one_would(dataset: Dataset, together: Group) -> None:
+    expected, seen = alone(dataset, POST)
+    assert math.isfinite(seen[-1].value_loss)
+    assert difference(weights(together[1] / "0" / "post"), expected) < 1e-4
 
 
 def test_a_process_without_a_window_steps_along(dataset: Dataset, together: Group) -> None:

@@ -8,6 +8,7 @@ Letters: B windows, L positions (history, then pages), T positions of history, F
 positions that predict an entity, K their targets, M hidden positions that predict a row.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,8 +16,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.pages import PageRow
+from pagecast.trainer.pages import Origin, PageRow
 from pagecast.trainer.users import Window
+from pagecast.trainer.valued import RowValues, Valued, ValuedPositions
 
 HISTORY = -1
 """`page_BL` of a position of the history."""
@@ -27,18 +29,28 @@ PADDING = -2
 NOTHING = -1
 """`entity_BL` and `row_BL` where there is none."""
 
+NO_VALUES = RowValues(row=(), entities=())
+"""Of a row that post-training says nothing of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutPage:
     """A page after the request at step `cut` of a window.
 
     An `opening` feeds no more than the first row's token: what may follow it is predicted, or
-    scored, once.
+    scored, once. `values` are post-training's, of each row.
     """
 
     cut: int
     rows: Sequence[PageRow]
     opening: bool = False
+    origin: Origin = Origin.CONSTRUCTED
+    values: Sequence[RowValues] = ()
+
+    @property
+    def kind(self) -> str:
+        """What a training counts it as: its origin, or an opening, which is no page."""
+        return "openings" if self.opening else f"{self.origin}_pages"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +105,7 @@ class PackedBatch:
 
     `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
-    `pages` from those of pages.
+    `pages` from those of pages. `values` are post-training's targets, `kinds` counts pages by kind.
     """
 
     fields_BTF: npt.NDArray[np.int64]
@@ -107,6 +119,8 @@ class PackedBatch:
     row_weight_M: npt.NDArray[np.float32]
     history: Targets
     pages: Targets
+    values: Valued
+    kinds: Mapping[str, int]
 
     @property
     def tokens(self) -> int:
@@ -130,19 +144,26 @@ def pack(
     history: Sequence[Targets] = (),
     *,
     ahead_decay: float,
+    page_wise: bool = True,
 ) -> PackedBatch:
     """Packs windows with the pages after their cuts; `history` are targets of each window.
 
     An entity's targets are all entities of its row from it on, each `ahead_decay` times the one
-    before: which of the next comes first is mostly chance (docs/papers.md 3.3).
+    before: which of the next comes first is mostly chance (docs/papers.md 3.3). Of a logged page
+    the next token is the only target: its order is what was served. Unless `page_wise`, every row
+    is a page of its own, of its token alone, and each of its entities is a target there.
     """
     positions = max(len(w.entity_T) for w in windows)
     packer = _Packer(positions)
     for window, window_pages in zip(windows, pages, strict=True):
         packer.begin(window)
-        for number, page in enumerate(window_pages):
-            packer.add(page, number)
-    return packer.finish(windows, history, ahead_decay)
+        for page in window_pages:
+            if page_wise or page.opening:
+                packer.add(page)
+            else:
+                packer.add_rows_alone(page)
+    kinds = Counter(page.kind for window_pages in pages for page in window_pages)
+    return packer.finish(windows, history, ahead_decay, kinds)
 
 
 class _Packer:
@@ -153,10 +174,13 @@ class _Packer:
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
         self._entity: list[tuple[int, int, dict[int, float]]] = []
+        self._values = ValuedPositions()
+        self._page = 0
 
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
         padding = self._positions - length
+        self._page = -1
         self._columns.append(
             {
                 "entity": [*window.entity_T.tolist(), *[NOTHING] * padding],
@@ -167,35 +191,62 @@ class _Packer:
             }
         )
 
-    def add(self, page: CutPage, number: int) -> None:
+    def add(self, page: CutPage) -> None:
+        """Each token after the page before it."""
+        self._page += 1
         window, request = len(self._columns) - 1, page.cut + 1
         at, placed = request, 0
-        for row in page.rows:
+        for number, row in enumerate(page.rows):
+            values = page.values[number] if page.values else NO_VALUES
             if not page.opening:
-                self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
+                self._add_row(window, at, row, values)
             placed += 1
-            at = self._feed(row.argument, row.row, request + placed, number, request)
+            at = self._feed(row.argument, row.row, request + placed, request)
             chosen = dict(zip(row.entities, row.weights, strict=True))
             if page.opening or not chosen:
                 self._entity.append((window, at, chosen))
+                self._values.add_entities(window, at, values.entities)
                 continue
-            for entity in row.entities:
-                self._entity.append((window, at, dict(chosen)))
+            for place, entity in enumerate(row.entities):
+                next_alone = page.origin is Origin.LOGGED
+                targets = {entity: chosen[entity]} if next_alone else dict(chosen)
+                self._entity.append((window, at, targets))
+                self._values.add_entities(window, at, values.entities[place : place + 1])
                 del chosen[entity]
                 placed += 1
-                at = self._feed(entity, NOTHING, request + placed, number, request)
+                at = self._feed(entity, NOTHING, request + placed, request)
 
-    def _feed(self, entity: int, row: int, position: int, page: int, sees: int) -> int:
+    def add_rows_alone(self, page: CutPage) -> None:
+        """Each row after the request, each entity after the request and its row."""
+        window, request = len(self._columns) - 1, page.cut + 1
+        for number, row in enumerate(page.rows):
+            values = page.values[number] if page.values else NO_VALUES
+            self._page += 1
+            self._add_row(window, request, row, values)
+            at = self._feed(row.argument, row.row, request + 1, request)
+            for entity, weight in zip(row.entities, row.weights, strict=True):
+                self._entity.append((window, at, {entity: weight}))
+            self._values.add_entities(window, at, values.entities)
+
+    def _add_row(self, window: int, at: int, row: PageRow, values: RowValues) -> None:
+        self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
+        self._values.add_row(window, at, values.row)
+
+    def _feed(self, entity: int, row: int, position: int, sees: int) -> int:
         columns = self._columns[-1]
         columns["entity"].append(entity)
         columns["row"].append(row)
         columns["position"].append(position)
-        columns["page"].append(page)
+        columns["page"].append(self._page)
         columns["sees"].append(sees)
         return len(columns["row"]) - 1
 
     def finish(
-        self, windows: Sequence[Window], history: Sequence[Targets], ahead_decay: float
+        self,
+        windows: Sequence[Window],
+        history: Sequence[Targets],
+        ahead_decay: float,
+        kinds: Mapping[str, int],
     ) -> PackedBatch:
         length = max(len(c["row"]) for c in self._columns)
         fields = windows[0].fields_TF.shape[1]
@@ -218,6 +269,8 @@ class _Packer:
                 [chosen for *_, chosen in self._entity],
                 ahead_decay,
             ),
+            values=self._values.finish(length),
+            kinds=kinds,
         )
 
     def _padded(self, name: str, fill: int, length: int) -> npt.NDArray[np.int64]:

@@ -5,6 +5,13 @@ from dataclasses import asdict, dataclass, field
 from pydantic import JsonValue, TypeAdapter
 
 from pagecast.featurestore.history import Action
+from pagecast.trainer.page_config import (
+    LoggedConfig,
+    PagesFrom,
+    PostTrainConfig,
+    PresentationConfig,
+)
+from pagecast.trainer.reward import RewardConfig
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
@@ -117,6 +124,9 @@ class ObjectiveConfig:
     negatives: int = 0
     """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
     a step costs in proportion to the catalog (docs/papers.md 3.3)."""
+    page_wise: bool = True
+    """Entities of a page are predicted after the page before them; False: after the prompt and
+    their row's token alone, the same entities from the same pages."""
 
     def __post_init__(self) -> None:
         if self.negatives < 0:
@@ -131,6 +141,13 @@ class TrainConfig:
     engagement: EngagementConfig = field(default_factory=EngagementConfig)
     page: PageConfig = field(default_factory=PageConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    pages_from: PagesFrom = "both"
+    """Where pages come from. "both": a user's logged pages, and constructed ones of users who have
+    none; "logged": nothing but logged ones; "constructed": nothing but what users did next."""
+    logged: LoggedConfig = field(default_factory=LoggedConfig)
+    presentation: PresentationConfig = field(default_factory=PresentationConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    post: PostTrainConfig = field(default_factory=PostTrainConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
     epochs: float = 20.0

@@ -5,7 +5,7 @@ Letters: N steps of a user, E entities and R rows of the catalog.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.metadata import content_names, people_names
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.shown import Shown
 from pagecast.trainer.users import UserColumns, columns
 
 NEXT_ROW = "top"
@@ -23,12 +24,16 @@ NEXT_ROW = "top"
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Aligned by user: `users`, `columns`. Only what the training may know."""
+    """Aligned by user: `users`, `columns`. Only what the training may know.
+
+    `shown` are logged pages, if the training is to read them.
+    """
 
     catalog: CatalogSnapshot
     vocabulary: Vocabulary
     users: tuple[UserSteps, ...]
     columns: tuple[UserColumns, ...]
+    shown: Shown = field(default_factory=Shown)
 
 
 def catalog_features(catalog: CatalogSnapshot, vocabulary: Vocabulary) -> dict[str, Tensor]:
@@ -54,7 +59,10 @@ def next_row(catalog: CatalogSnapshot) -> int:
 
 
 def build_dataset(
-    catalog: CatalogSnapshot, users: Sequence[UserSteps], engagement: EngagementConfig
+    catalog: CatalogSnapshot,
+    users: Sequence[UserSteps],
+    engagement: EngagementConfig,
+    shown: Shown = Shown(),  # noqa: B008 (frozen)
 ) -> Dataset:
     """Builds the vocabulary from the users' steps and weighs them."""
     return Dataset(
@@ -62,6 +70,7 @@ def build_dataset(
         vocabulary=build_vocabulary(catalog, users),
         users=tuple(users),
         columns=tuple(columns(user, catalog, engagement) for user in users),
+        shown=shown,
     )
 
 

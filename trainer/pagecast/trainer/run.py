@@ -13,7 +13,7 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.epochs import Epochs
 from pagecast.trainer.examples import Examples
-from pagecast.trainer.forward import embed, losses, target_weights
+from pagecast.trainer.forward import embed
 from pagecast.trainer.identity import differences, identity_of
 from pagecast.trainer.inputs import Inputs, StepInputs
 from pagecast.trainer.launches import Launches
@@ -21,6 +21,8 @@ from pagecast.trainer.meter import Meter, counts
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.optimizers import Optimizers
 from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.phases import Phase, PostTraining, Pretraining
+from pagecast.trainer.post_examples import PostExamples
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.schedule import Schedule
 
@@ -51,19 +53,24 @@ class Run:
         self._row_ids_R = row_ids(data.catalog, data.vocabulary)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._optimizers = Optimizers(self.model, config)
-        self._epochs = Epochs(self.examples, np.random.default_rng(config.seed), processes.share)
+        self._rng = np.random.default_rng(config.seed)
+        self._epochs = Epochs(self.examples, self._rng, processes.share)
+        self._phase: Phase = Pretraining(config)
         self.schedule = Schedule(
             steps_max=math.ceil(config.epochs * self.examples.batches_per_epoch),
             budget_s=config.budget_minutes * 60.0,
             warm_up=config.warm_up,
+            post_share=config.post.share,
             clock=processes.clock,
         )
         self.meter = Meter()
-        self._identity = identity_of(config, data, self.examples.windows, processes.count)
+        self._identity = identity_of(config, data, self.examples, processes.count)
         self._begin_together()
 
     def step(self) -> None:
         """One step of the optimiser, on one batch of all processes together."""
+        if self.schedule.post_due:
+            self._begin_post_training()
         batch = self._epochs.take()
         given = self._inputs.draw(batch, self._generator)
         self._optimizers.zero_grad()
@@ -74,33 +81,27 @@ class Run:
         self.meter.read(counted, **self._processes.summed(told))
 
     def _backward(self, given: StepInputs | None) -> dict[str, float]:
-        """Gradients of this process's part of the batch's losses; returns that part, in nats.
-
-        A loss is a sum over targets divided by their weights. Divided by the weights of all
-        processes' targets, the parts add up to the loss of the whole batch, and so do gradients.
-        """
-        own = target_weights(None if given is None else given.batch)
+        """Gradients of this process's part of the batch's losses; returns that part, in nats."""
+        own = self._phase.weights(None if given is None else given.batch)
         every = self._processes.summed(own)
         if given is None:
-            return {"entity_loss": 0.0, "row_loss": 0.0}
+            return dict.fromkeys(self._phase.told, 0.0)
         share = {name: own[name] / weight if weight else 0.0 for name, weight in every.items()}
         embedded = embed(self.model, given.features, self._row_ids_R, given.entity_offset_E)
-        whole = losses(
-            self.model,
-            embedded,
-            given.batch,
-            labels=given.labels,
-            step_dropout=self._config.step_dropout,
-            seen_compete=self._config.objective.seen_compete,
-        )
-        part = whole.scaled(share)
-        part.total(self._config.objective).backward()
-        return {"entity_loss": float(part.pages.detach()), "row_loss": float(part.rows.detach())}
+        loss, told = self._phase.loss(self.model, embedded, given, share)
+        loss.backward()
+        return told
+
+    def _begin_post_training(self) -> None:
+        """The same weights, optimiser and generators, other examples and another objective."""
+        self.schedule.post = True
+        self._phase = PostTraining(self._config)
+        self._epochs = Epochs(PostExamples(self.examples), self._rng, self._processes.share)
 
     def _descend(self) -> None:
         self._optimizers.sum_gradients(self._processes)
         self._optimizers.clip(self._config.gradient_norm_max)
-        self._optimizers.step(self._config.learning_rate * self.schedule.rate())
+        self._optimizers.step(self._phase.learning_rate * self.schedule.rate())
         self.schedule.step += 1
 
     def checkpoint(self) -> Checkpoint:
@@ -115,6 +116,7 @@ class Run:
             seconds=self.schedule.seconds,
             place=self._epochs.place,
             totals=self.meter.totals,
+            post=self.schedule.post,
         )
         return Checkpoint(facts=facts, tensors=tensors)
 
@@ -128,9 +130,11 @@ class Run:
         self._generator.set_state(tensors["generator.launches_N"])
         # A copy: torch crashes on a view of a row.
         torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank].clone())
+        if facts.post:
+            self._begin_post_training()
         self._epochs.go_to(facts.place)
         self.meter.totals.update(facts.totals)
-        self.schedule.resume(step=facts.step, seconds=facts.seconds)
+        self.schedule.resume(step=facts.step, seconds=facts.seconds, post=facts.post)
 
     def _begin_together(self) -> None:
         """Every process drops out other positions, of the same model on the same data."""

@@ -40,8 +40,8 @@ def narrow(batch: PackedBatch, entities: int, negatives: int, rng: np.random.Gen
     Takes as long for a large catalog as for a small one.
     """
     history, pages = batch.history.entity_K, batch.pages.entity_K
-    fed = batch.entity_BL[batch.entity_BL != NOTHING]
-    own_O = np.unique(np.concatenate([fed, history, pages]))
+    fed, valued = batch.entity_BL[batch.entity_BL != NOTHING], batch.values.entities
+    own_O = np.unique(np.concatenate([fed, history, pages, valued.token_V]))
     others = entities - len(own_O)
     drawn_N = _others(own_O, rng.choice(others, min(negatives, others), replace=False))
     offset_X = np.zeros(len(own_O) + len(drawn_N), np.float32)
@@ -54,6 +54,10 @@ def narrow(batch: PackedBatch, entities: int, negatives: int, rng: np.random.Gen
         ),
         history=_narrowed(batch.history, own_O),
         pages=_narrowed(batch.pages, own_O),
+        values=dataclasses.replace(
+            batch.values,
+            entities=dataclasses.replace(valued, token_V=np.searchsorted(own_O, valued.token_V)),
+        ),
     )
     return Narrowed(batch=narrowed, entity_X=np.concatenate([own_O, drawn_N]), offset_X=offset_X)
 
