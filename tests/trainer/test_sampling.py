@@ -17,6 +17,7 @@ from pagecast.trainer.forward import embed, losses
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.sampling import Narrowed, narrow
+from pagecast.trainer.valued import ValuedPositions
 
 CATALOG = 200
 
@@ -41,6 +42,8 @@ def batch_of(fed: list[int], history: list[int], pages: list[int]) -> PackedBatc
         row_weight_M=np.zeros(0, np.float32),
         history=targets(history),
         pages=targets(pages),
+        values=ValuedPositions().finish(0),
+        kinds={},
     )
 
 
