@@ -9,8 +9,8 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.kv_cache import KvCache
 from pagecast.engine.model import Model
+from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.vocabulary import EncodedPrompt, encode_prompt
 
 
 class Decoder:

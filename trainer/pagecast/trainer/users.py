@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.summary import summarise
-from pagecast.featurestore.vocabulary import Vocabulary, encode_prompt
+from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.replay import LeftBehind, UserSteps
 
