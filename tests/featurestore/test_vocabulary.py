@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast.featurestore.content import content_vector
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.snapshot import CatalogEntity
 from pagecast.featurestore.vocabulary import (
     PEOPLE_OF_ENTITY_MAX,
@@ -146,6 +147,7 @@ def test_a_vocabulary_survives_json(
         rows=rows,
         genres=genres,
         embeddings=embeddings,
+        context=ContextConfig(new_max=3),
     )
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again == vocabulary
@@ -158,10 +160,11 @@ def test_what_is_no_vocabulary_is_refused(text: str) -> None:
         Vocabulary.from_json(text)
 
 
-def test_a_vocabulary_of_an_older_version_is_refused_with_the_remedy() -> None:
+@pytest.mark.parametrize("field", ["embeddings", "context"])
+def test_a_vocabulary_of_an_older_version_is_refused_with_the_remedy(field: str) -> None:
     older = json.loads(VOCABULARY.to_json())
-    del older["embeddings"]
-    with pytest.raises(ValueError, match="no `embeddings`: train a new model"):
+    del older[field]
+    with pytest.raises(ValueError, match=f"no `{field}`: train a new model"):
         Vocabulary.from_json(json.dumps(older))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.buckets import column, log_bucket
+from pagecast.featurestore.context_encoding import encode_context
 from pagecast.featurestore.history import Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.vocabulary import (
@@ -25,11 +26,12 @@ from pagecast.featurestore.vocabulary import (
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPrompt:
-    """A prompt in a model's numbers; T = 1 (profile) + steps + 1 (request).
+    """A prompt in a model's numbers; T = 1 (profile) + steps + context + 1 (request).
 
-    Position 0 is the profile. Position t >= 1 joins the request-time half of step t with the
-    post-action half of step t-1; the last one is the request's. `entity_ids` are the entities of
-    the post-action halves ("" for none), looked up in the catalog, not in the vocabulary.
+    Position 0 is the profile. Position t >= 1 of the history joins the request-time half of step t
+    with the post-action half of step t-1; the request's is the last one, behind the context, with
+    the post-action half of the newest step. `entity_ids` are the entities of the post-action
+    halves and of the context ("" for none), looked up in the catalog, not in the vocabulary.
 
     The first `prefix` positions say nothing of the request: what a model computes of them may be
     kept until the profile, the catalog or a step among them changes. The others are the tail.
@@ -42,6 +44,18 @@ class EncodedPrompt:
 
 def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
     """Encodes a prompt (docs/papers.md 3.1: request-time half of t, post-action half of t-1)."""
+    context = encode_context(prompt.summary, prompt.injected, prompt.request.at_ms, vocabulary)
+    fields_TF = _encode_history(prompt, vocabulary)
+    entity_ids = ("", "", *(s.entity_id for s in prompt.steps))
+    return EncodedPrompt(
+        entity_ids=(*entity_ids[:-1], *context.entity_ids, entity_ids[-1]),
+        fields_TF=np.concatenate([fields_TF[:-1], context.fields_CF, fields_TF[-1:]]),
+        prefix=len(fields_TF) - 1,
+    )
+
+
+def _encode_history(prompt: Prompt, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
+    """Fields of profile, steps and request."""
     steps, request = prompt.steps, prompt.request
     positions = len(steps) + 2
     fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
@@ -58,11 +72,7 @@ def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
     body_TF[:, column("language")] = [vocabulary.language_ids.get(r.language, 0) for r in requests]
     body_TF[:, column("surface")] = [vocabulary.surface_ids.get(r.surface, 0) for r in requests]
     _encode_actions(fields_TF[2:], steps, vocabulary)
-    return EncodedPrompt(
-        entity_ids=("", "", *(s.entity_id for s in steps)),
-        fields_TF=fields_TF,
-        prefix=positions - 1,
-    )
+    return fields_TF
 
 
 _EPOCH_HOUR_OF_WEEK = 3 * 24

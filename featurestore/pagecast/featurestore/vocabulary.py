@@ -11,20 +11,24 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.entity_metadata import content_features, first_indices
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.snapshot import CatalogEntity
+from pagecast.v1 import catalog_pb2
 
-SEGMENT_PROFILE, SEGMENT_STEP = 1, 2
+SEGMENT_PROFILE, SEGMENT_STEP, SEGMENT_SUMMARY, SEGMENT_NEW, SEGMENT_LIVE = range(1, 6)
+SEGMENTS = 6
 
 GAP_BUCKETS = 32
 WATCHED_BUCKETS = 16
-EVENT_BUCKETS = 8
+EVENT_BUCKETS = 20
 RATING_BUCKETS = 12
 HOURS_OF_WEEK = 169
 SEASONS = 5
 MATURITY_BUCKETS = 23
 PROFILE_TYPES = 4
+KINDS = max(catalog_pb2.EntityKind.values()) + 1
 YEAR_FIRST, YEARS = 1900, 200
 
 ORIGINS_OF_ENTITY_MAX = 4
@@ -39,6 +43,7 @@ FIELDS = (
     "segment", "action", "watched", "rating", "events", "row",
     "gap", "hour_of_week", "season", "device", "country", "language", "surface",
     "profile_type", "profile_language", "maturity_limit",
+    "genre", "kind",
 )  # fmt: skip
 """Columns of `EncodedPrompt.fields_TF`: what is added to the entity's embedding at a position."""
 
@@ -50,7 +55,8 @@ class Vocabulary:
     `entity_interactions` aligns with `entities`: how often each was a step in the training data.
     It says how far an ID embedding can be trusted, so it changes only with the model. `countries`
     are those of requests, `origins` those of entities. `embeddings` are the names of content
-    embeddings, each with its dimensions.
+    embeddings, each with its dimensions. `context` stands here because it decides what a prompt's
+    positions are: a model and its server cannot disagree about it.
     """
 
     entities: tuple[str, ...]
@@ -64,6 +70,7 @@ class Vocabulary:
     origins: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     embeddings: tuple[tuple[str, int], ...] = ()
+    context: ContextConfig = NO_CONTEXT
 
     def __post_init__(self) -> None:
         if len(self.entities) != len(self.entity_interactions):
@@ -113,7 +120,7 @@ class Vocabulary:
     def field_sizes(self) -> tuple[int, ...]:
         """Number of values of each column of `FIELDS`, the fallback included."""
         sizes = {
-            "segment": 3,
+            "segment": SEGMENTS,
             "action": len(Action),
             "watched": WATCHED_BUCKETS,
             "rating": RATING_BUCKETS,
@@ -129,6 +136,8 @@ class Vocabulary:
             "profile_type": PROFILE_TYPES,
             "profile_language": len(self.languages) + 1,
             "maturity_limit": MATURITY_BUCKETS,
+            "genre": len(self.genres) + 1,
+            "kind": KINDS,
         }
         return tuple(sizes[name] for name in FIELDS)
 
@@ -138,11 +147,14 @@ class Vocabulary:
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
         """Raises ValueError, TypeError or AttributeError if `text` is not what `to_json` makes."""
-        fields = {name: tuple(values) for name, values in json.loads(text).items()}
-        if "embeddings" not in fields:
-            raise ValueError("it has no `embeddings`: train a new model with this version")
-        embeddings = tuple((str(name), int(size)) for name, size in fields.pop("embeddings"))
-        return cls(**fields, embeddings=embeddings)
+        names = json.loads(text)
+        for field in ("embeddings", "context"):
+            if field not in names:
+                raise ValueError(f"it has no `{field}`: train a new model with this version")
+        context = ContextConfig(**names.pop("context"))
+        embeddings = tuple((str(name), int(size)) for name, size in names.pop("embeddings"))
+        fields = {name: tuple(values) for name, values in names.items()}
+        return cls(**fields, embeddings=embeddings, context=context)
 
 
 def entity_features(

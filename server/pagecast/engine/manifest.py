@@ -64,11 +64,11 @@ class ModelShape(_Sealed):
 class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
-    Format 1 knew neither people, countries of origin nor content embeddings; its tower takes other
-    inputs.
+    Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
+    between history and request: their graphs take other inputs.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
     created_at: str
@@ -92,8 +92,9 @@ class Manifest(_Sealed):
             contents = json.loads(data)
             if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
                 raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if contents.get("format") == 1:
-                raise ManifestError("`format`: 1 is of an older version: train a new model")
+            if contents.get("format") in (1, 2):
+                number = contents["format"]
+                raise ManifestError(f"`format`: {number} is of an older version: train a new model")
             manifest = cls.model_validate_json(json.dumps(contents))
             if manifest.seal() != data:
                 raise ManifestError("its contents do not match its `sha256`")

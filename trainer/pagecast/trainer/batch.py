@@ -2,10 +2,12 @@
 
 The pages of all cuts stand behind the history. A page's position looks at the history up to its
 request's position and at its own page before it; its rotary position continues the request's. So
-every page sees what it would see decoded alone.
+every page sees what it would see decoded alone. A page with a context brings context and request
+along (its tail): then it looks at the history before the request's position.
 
 Letters: B windows, L positions (history, then pages), T positions of history, F fields, J hidden
-positions that predict an entity, K their targets, M hidden positions that predict a row.
+positions that predict an entity, K their targets, M hidden positions that predict a row, X
+positions of tails.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.tails import NO_TAIL, Tail
 from pagecast.trainer.users import Window
 
 HISTORY = -1
@@ -39,6 +42,7 @@ class CutPage:
     cut: int
     rows: Sequence[PageRow]
     opening: bool = False
+    tail: Tail = NO_TAIL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +97,13 @@ class PackedBatch:
 
     `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
-    `pages` from those of pages.
+    `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
+    those of the history, and `tail_fields_XF` the fields.
     """
 
     fields_BTF: npt.NDArray[np.int64]
+    tail_at_X: npt.NDArray[np.int64]
+    tail_fields_XF: npt.NDArray[np.int64]
     entity_BL: npt.NDArray[np.int64]
     row_BL: npt.NDArray[np.int64]
     position_BL: npt.NDArray[np.int64]
@@ -153,6 +160,7 @@ class _Packer:
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
         self._entity: list[tuple[int, int, dict[int, float]]] = []
+        self._tails: list[tuple[int, int, Tail]] = []
 
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
@@ -168,13 +176,14 @@ class _Packer:
         )
 
     def add(self, page: CutPage, number: int) -> None:
-        window, request = len(self._columns) - 1, page.cut + 1
-        at, placed = request, 0
+        window = len(self._columns) - 1
+        at, request, sees = self._request(page, number)
+        placed = 0
         for row in page.rows:
             if not page.opening:
                 self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
             placed += 1
-            at = self._feed(row.argument, row.row, request + placed, number, request)
+            at = self._feed(row.argument, row.row, request + placed, number, sees)
             chosen = dict(zip(row.entities, row.weights, strict=True))
             if page.opening or not chosen:
                 self._entity.append((window, at, chosen))
@@ -183,7 +192,21 @@ class _Packer:
                 self._entity.append((window, at, dict(chosen)))
                 del chosen[entity]
                 placed += 1
-                at = self._feed(entity, NOTHING, request + placed, number, request)
+                at = self._feed(entity, NOTHING, request + placed, number, sees)
+
+    def _request(self, page: CutPage, number: int) -> tuple[int, int, int]:
+        """Feeds a page's tail, if it has one.
+
+        Returns where the request stands, its rotary position, and the last position of the history
+        that the page sees.
+        """
+        request = page.cut + 1
+        if not len(page.tail):
+            return request, request, request
+        self._tails.append((len(self._columns) - 1, len(self._columns[-1]["row"]), page.tail))
+        for position, entity in enumerate(page.tail.entity_C.tolist(), start=request):
+            at = self._feed(entity, NOTHING, position, number, request - 1)
+        return at, position, request - 1
 
     def _feed(self, entity: int, row: int, position: int, page: int, sees: int) -> int:
         columns = self._columns[-1]
@@ -204,6 +227,13 @@ class _Packer:
             fields_BTF[b, : len(window.fields_TF)] = window.fields_TF
         return PackedBatch(
             fields_BTF=fields_BTF,
+            tail_at_X=np.concatenate(
+                [np.zeros(0, np.int64)]
+                + [b * length + at + np.arange(len(tail)) for b, at, tail in self._tails]
+            ),
+            tail_fields_XF=np.concatenate(
+                [np.zeros((0, fields), np.int64)] + [tail.fields_CF for *_, tail in self._tails]
+            ),
             entity_BL=self._padded("entity", NOTHING, length),
             row_BL=self._padded("row", NOTHING, length),
             position_BL=self._padded("position", 0, length),

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
 
 HEAD_DIM = 64
@@ -105,6 +106,7 @@ class TrainConfig:
     engagement: EngagementConfig = field(default_factory=EngagementConfig)
     page: PageConfig = field(default_factory=PageConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
     epochs: float = 20.0
@@ -116,6 +118,9 @@ class TrainConfig:
     the history's objective has learned has to be said after a row's token, too."""
     page_cuts_max: int = 1
     """Cuts of a window, per batch, after which a whole page is predicted."""
+    context_rate: float = 0.25
+    """Share of pages and openings whose prompt has its context, if there is any. Each then brings
+    the context and its request along; and prompts without one stay trained."""
     learning_rate: float = 1e-3
     """Peak, after warm-up."""
     weight_decay: float = 0.02

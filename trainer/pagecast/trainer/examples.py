@@ -1,5 +1,6 @@
 """Draws the batches of a training: which windows, which cuts, which pages."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
 from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.tails import NO_TAIL, Tail, Tails
 from pagecast.trainer.users import Window, windows
 
 NEARBY_WINDOWS = 0.1
@@ -34,6 +36,7 @@ class Examples:
         if not self.windows:
             raise NothingToTrainError("no steps to train on: ingest interaction events first")
 
+        self._tails = Tails(catalog=data.catalog, vocabulary=data.vocabulary)
         self._history = {id(window): self._next_entities(window) for window in self.windows}
         self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
 
@@ -80,8 +83,11 @@ class Examples:
         """About how many positions a window takes with its pages."""
         config = self._config
         cuts = min(len(window.cuts_C), config.opening_cuts_max)
+        pages = min(len(window.cuts_C), config.page_cuts_max)
         page = config.page.rows_max * config.page.entities_max // 2
-        return len(window.entity_T) + cuts + page * min(len(window.cuts_C), config.page_cuts_max)
+        last = self._tails.of(self._data.users[window.user], window, int(window.cuts_C[-1]))
+        tails = math.ceil((cuts + pages) * len(last) * config.context_rate)
+        return len(window.entity_T) + cuts + page * pages + tails
 
     def _next_entities(self, window: Window) -> Targets:
         """The history's objective: at every step's request, the entities chosen from it on.
@@ -100,11 +106,17 @@ class Examples:
         for cut in order_C[: config.page_cuts_max].tolist():
             user = self._data.columns[window.user]
             rows = self._builder.build(user, window.first + cut, rng)
-            pages.append(CutPage(cut=cut, rows=rows))
+            pages.append(CutPage(cut=cut, rows=rows, tail=self._tail(window, cut, rng)))
         rest = order_C[config.page_cuts_max :][: config.opening_cuts_max].tolist()
-        return [*pages, *(self._opening(window, cut) for cut in rest)]
+        return [*pages, *(self._opening(window, cut, rng) for cut in rest)]
 
-    def _opening(self, window: Window, cut: int) -> CutPage:
+    def _tail(self, window: Window, cut: int, rng: np.random.Generator) -> Tail:
+        """A share of the requests that have a context are told it."""
+        tail = self._tails.of(self._data.users[window.user], window, cut)
+        told = len(tail) and rng.random() < self._config.context_rate
+        return tail if told else NO_TAIL
+
+    def _opening(self, window: Window, cut: int, rng: np.random.Generator) -> CutPage:
         ahead = self._ahead(window, cut)
         row = PageRow(
             row=self._builder.next_row,
@@ -112,7 +124,7 @@ class Examples:
             entities=tuple(ahead),
             weights=tuple(ahead.values()),
         )
-        return CutPage(cut=cut, rows=[row], opening=True)
+        return CutPage(cut=cut, rows=[row], opening=True, tail=self._tail(window, cut, rng))
 
     def _ahead(self, window: Window, cut: int) -> dict[int, float]:
         user = self._data.columns[window.user]

@@ -50,12 +50,22 @@ def packed_hidden(
     fields_BTF = torch.from_numpy(batch.fields_BTF)
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
     pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
-    tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
+    tokens_BLD = torch.cat([steps_BTD, pages_BUD], dim=1)
+    if len(batch.tail_at_X):
+        tokens_BLD = _with_fields(model, tokens_BLD, batch)
+    tokens_BLD = model.dropout(tokens_BLD)
     mask_BLL = torch.from_numpy(batch.mask_BLL())
     if step_dropout:
         mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
     hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
+
+
+def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
+    """Adds the fields of contexts and of the requests behind them."""
+    fields_XD = model.embed_fields(torch.from_numpy(batch.tail_fields_XF))
+    tokens_XD = tokens_BLD.flatten(0, 1).index_add(0, torch.from_numpy(batch.tail_at_X), fields_XD)
+    return tokens_XD.view_as(tokens_BLD)
 
 
 def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:

@@ -49,8 +49,12 @@ class PageModel(nn.Module):
 
     def embed_steps(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
         """Fuses each position of a prompt: its entity plus the sum of its fields."""
-        fused_BTD: Tensor = self.fields(fields_BTF + self.field_offset_F).sum(dim=2)
-        return fused_BTD + entity_BTD
+        return self.embed_fields(fields_BTF) + entity_BTD
+
+    def embed_fields(self, fields_XF: Tensor) -> Tensor:
+        """`fused_XD`: the sum of the embeddings of each position's fields; X are any axes."""
+        fused_XD: Tensor = self.fields(fields_XF + self.field_offset_F).sum(dim=-2)
+        return fused_XD
 
 
 def _initialise(module: nn.Module) -> None:

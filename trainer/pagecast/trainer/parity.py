@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.content import ContentVector, content_vector
+from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
 from pagecast.featurestore.entity_metadata import content_features
 from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import (
@@ -31,10 +32,12 @@ DIFFERENCE_MAX = 1e-4
 EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "E": 5}
 """Axes of the inputs the export is traced with, and of the canary: all different, none 1."""
 
+LONGEST = STEPS_MAX + 2 + CONTEXT_POSITIONS_MAX
+
 RAGGED = (
     {"B": 1, "T": 2, "S": 1, "P": 2, "E": 1},
     {"B": 3, "T": 41, "S": 11, "P": 41, "E": 3},
-    {"B": 1, "T": STEPS_MAX + 2, "S": 2, "P": STEPS_MAX + 100, "E": 64},
+    {"B": 1, "T": LONGEST, "S": 2, "P": LONGEST + 100, "E": 64},
     {"B": 16, "T": 5, "S": 1, "P": 300, "E": 2},
 )
 """A stranger's prompt, chunks, the longest prompt with a page behind it, many at once."""

@@ -18,6 +18,7 @@ from pagecast.trainer.forward import Embedded, embed, packed_hidden
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.tails import Tail, Tails
 from pagecast.trainer.users import UserColumns, Window, windows
 
 OPENINGS_TOGETHER = 256
@@ -44,10 +45,12 @@ def predictions(
     """Predicts every new step (`UserSteps.new_N`) once, those of one moment together."""
     model.eval()
     embedded = embed(model, catalog_features(catalog, vocabulary), row_ids(catalog, vocabulary))
+    tails = Tails(catalog=catalog, vocabulary=vocabulary)
     for number, (user, steps) in enumerate(zip(users, by_user, strict=True)):
         targets = _targets(user, steps)
         for window in windows(number, user, list(targets), catalog, vocabulary):
-            score_JN = _scores(model, embedded, window, next_row(catalog))
+            window_tails = [tails.of(user, window, cut) for cut in window.cuts_C.tolist()]
+            score_JN = _scores(model, embedded, window, window_tails, next_row(catalog))
             for score_N, cut in zip(score_JN, (window.cuts_C + window.first).tolist(), strict=True):
                 seen = steps.entity_N[:cut]
                 seen_N = np.zeros(len(score_N), np.bool_)
@@ -65,11 +68,14 @@ def _targets(user: UserSteps, steps: UserColumns) -> dict[int, list[int]]:
 
 
 def _scores(
-    model: PageModel, embedded: Embedded, window: Window, row: int
+    model: PageModel, embedded: Embedded, window: Window, tails: Sequence[Tail], row: int
 ) -> npt.NDArray[np.float32]:
     """`score_JN` of every entity at each cut of a window."""
     opened = PageRow(row=row, argument=NO_ARGUMENT, entities=(), weights=())
-    pages = [CutPage(cut=c, rows=[opened], opening=True) for c in window.cuts_C.tolist()]
+    pages = [
+        CutPage(cut=cut, rows=[opened], opening=True, tail=tail)
+        for cut, tail in zip(window.cuts_C.tolist(), tails, strict=True)
+    ]
     parts = []
     for begin in range(0, len(pages), OPENINGS_TOGETHER):
         batch = pack([window], [pages[begin : begin + OPENINGS_TOGETHER]], ahead_decay=1.0)

@@ -113,7 +113,7 @@ def fit_on(
 ) -> Trained:
     """Trains a model on a snapshot. Raises NothingToTrainError, CheckpointError."""
     _log.info("training_begins", users=len(snapshot.users), steps=snapshot.steps)
-    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement)
+    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement, config.context)
     builder = PageBuilder(
         Pools(CompiledCatalog(snapshot.catalog), data.columns),
         next_row=next_row(snapshot.catalog),

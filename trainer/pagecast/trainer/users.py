@@ -4,16 +4,17 @@ Letters: N steps of a user, T positions of a window, F fields, C cuts of a windo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, inject
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.summary import summarise
+from pagecast.featurestore.summary import NOTHING, Summary, summarise
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.replay import LeftBehind, UserSteps
@@ -24,7 +25,9 @@ class Window:
     """Steps that share their oldest one, so that one encoding serves all their prompts.
 
     The prompt of a request at the time of step `first + c` is the first `c + 2` positions: the
-    request's position is that step's own. `entity_T` holds catalog indices, -1 for none.
+    request's position is that step's own. `entity_T` holds catalog indices, -1 for none. `summary`
+    is of what had left the window: what stands between history and request is made of it
+    (`pagecast.trainer.tails`).
     """
 
     user: int
@@ -32,6 +35,7 @@ class Window:
     entity_T: npt.NDArray[np.int64]
     fields_TF: npt.NDArray[np.int64]
     cuts_C: npt.NDArray[np.int64]
+    summary: Summary = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ def windows(
         alike.setdefault((int(user.first_N[cut]), _profile_known(user, cut)), []).append(cut)
     for (first, _), members in alike.items():
         prompt = prompt_at(user, members[-1], catalog)
-        encoded = encode_prompt(prompt, vocabulary)
+        encoded = encode_prompt(replace(prompt, summary=NOTHING), vocabulary)
         index = catalog.entity_index
         yield Window(
             user=number,
@@ -96,10 +100,13 @@ def windows(
             entity_T=np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64),
             fields_TF=encoded.fields_TF,
             cuts_C=np.array(members, np.int64) - first,
+            summary=prompt.summary,
         )
 
 
-def prompt_at(user: UserSteps, cut: int, catalog: CatalogSnapshot) -> Prompt:
+def prompt_at(
+    user: UserSteps, cut: int, catalog: CatalogSnapshot, context: ContextConfig = NO_CONTEXT
+) -> Prompt:
     """The prompt of a request made at the moment step `cut` began, in that step's context."""
     first = int(user.first_N[cut])
     step = user.steps[cut]
@@ -116,6 +123,7 @@ def prompt_at(user: UserSteps, cut: int, catalog: CatalogSnapshot) -> Prompt:
         steps=user.steps[first:cut],
         request=request,
         summary=summarise(*user.left_behind.get(first, LeftBehind()), catalog),
+        injected=inject(catalog, at_ms=step.occurred_at_ms, country=step.country, config=context),
     )
 
 

@@ -19,6 +19,7 @@ from pagecast.trainer.forward import embed, packed_hidden
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.tails import Tail, Tails
 from pagecast.trainer.train import Trained, fit_on
 from pagecast.trainer.users import Window, windows
 
@@ -34,10 +35,11 @@ class _Opening:
 
     window: Window
     requests: tuple[int, ...]
+    tails: tuple[Tail, ...]
 
     @property
     def positions(self) -> int:
-        return len(self.window.entity_T) + len(self.requests)
+        return len(self.window.entity_T) + len(self.requests) + sum(map(len, self.tails))
 
 
 class PagecastSystem:
@@ -96,9 +98,14 @@ class PagecastSystem:
 
     def _windows(self, number: int, user: UserSteps, cuts: dict[int, int]) -> Iterator[_Opening]:
         catalog, vocabulary = self._data.catalog, self.trained.vocabulary
+        tails = Tails(catalog=catalog, vocabulary=vocabulary)
         for window in windows(number, user, sorted(cuts), catalog, vocabulary):
             members = (window.cuts_C + window.first).tolist()
-            yield _Opening(window=window, requests=tuple(cuts[cut] for cut in members))
+            yield _Opening(
+                window=window,
+                requests=tuple(cuts[cut] for cut in members),
+                tails=tuple(tails.of(user, window, cut) for cut in window.cuts_C.tolist()),
+            )
 
     def _scores(self, openings: Sequence[_Opening]) -> Scores:
         """`score_JE` of the openings' requests, in their order."""
@@ -106,7 +113,10 @@ class PagecastSystem:
             row=next_row(self._data.catalog), argument=NO_ARGUMENT, entities=(), weights=()
         )
         pages = [
-            [CutPage(cut=cut, rows=[top], opening=True) for cut in opening.window.cuts_C.tolist()]
+            [
+                CutPage(cut=cut, rows=[top], opening=True, tail=tail)
+                for cut, tail in zip(opening.window.cuts_C.tolist(), opening.tails, strict=True)
+            ]
             for opening in openings
         ]
         batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
