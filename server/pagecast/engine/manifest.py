@@ -49,7 +49,8 @@ class FileDigest(_Sealed):
 class ModelShape(_Sealed):
     """Sizes of the model: the engine's buffers and checks follow from them.
 
-    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt.
+    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt;
+    `compress_keep` is that of `pagecast.featurestore.compression`.
     """
 
     d_model: int = Field(gt=0)
@@ -59,6 +60,7 @@ class ModelShape(_Sealed):
     head_dim: int = Field(gt=0)
     genres: int = Field(ge=0)
     steps_max: int = Field(gt=0)
+    compress_keep: int = Field(default=0, ge=0)
 
 
 class Manifest(_Sealed):

@@ -98,10 +98,14 @@ class PackedBatch:
     `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
     `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
-    those of the history, and `tail_fields_XF` the fields.
+    those of the history, and `tail_fields_XF` the fields. `old_at_G` are the flattened positions of
+    groups of M old steps, `old_entity_GM` and `old_fields_GMF` the steps.
     """
 
     fields_BTF: npt.NDArray[np.int64]
+    old_at_G: npt.NDArray[np.int64]
+    old_entity_GM: npt.NDArray[np.int64]
+    old_fields_GMF: npt.NDArray[np.int64]
     tail_at_X: npt.NDArray[np.int64]
     tail_fields_XF: npt.NDArray[np.int64]
     entity_BL: npt.NDArray[np.int64]
@@ -149,7 +153,7 @@ def pack(
         packer.begin(window)
         for number, page in enumerate(window_pages):
             packer.add(page, number)
-    return packer.finish(windows, history, ahead_decay)
+    return packer.finish(history, ahead_decay)
 
 
 class _Packer:
@@ -157,6 +161,7 @@ class _Packer:
 
     def __init__(self, positions: int) -> None:
         self._positions = positions
+        self._windows: list[Window] = []
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
         self._entity: list[tuple[int, int, dict[int, float]]] = []
@@ -165,6 +170,7 @@ class _Packer:
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
         padding = self._positions - length
+        self._windows.append(window)
         self._columns.append(
             {
                 "entity": [*window.entity_T.tolist(), *[NOTHING] * padding],
@@ -200,7 +206,7 @@ class _Packer:
         Returns where the request stands, its rotary position, and the last position of the history
         that the page sees.
         """
-        request = page.cut + 1
+        request = self._windows[-1].request(page.cut)
         if not len(page.tail):
             return request, request, request
         self._tails.append((len(self._columns) - 1, len(self._columns[-1]["row"]), page.tail))
@@ -217,9 +223,8 @@ class _Packer:
         columns["sees"].append(sees)
         return len(columns["row"]) - 1
 
-    def finish(
-        self, windows: Sequence[Window], history: Sequence[Targets], ahead_decay: float
-    ) -> PackedBatch:
+    def finish(self, history: Sequence[Targets], ahead_decay: float) -> PackedBatch:
+        windows = self._windows
         length = max(len(c["row"]) for c in self._columns)
         fields = windows[0].fields_TF.shape[1]
         fields_BTF = np.zeros((len(windows), self._positions, fields), np.int64)
@@ -227,6 +232,11 @@ class _Packer:
             fields_BTF[b, : len(window.fields_TF)] = window.fields_TF
         return PackedBatch(
             fields_BTF=fields_BTF,
+            old_at_G=np.concatenate(
+                [b * length + 1 + np.arange(len(w.old)) for b, w in enumerate(windows)]
+            ),
+            old_entity_GM=np.concatenate([w.old.entity_GM for w in windows]),
+            old_fields_GMF=np.concatenate([w.old.fields_GMF for w in windows]),
             tail_at_X=np.concatenate(
                 [np.zeros(0, np.int64)]
                 + [b * length + at + np.arange(len(tail)) for b, at, tail in self._tails]

@@ -29,10 +29,16 @@ class ModelConfig:
     """Width of the attention that mixes ID and metadata by age."""
     rotary_base: float = 10_000.0
     """Base of the rotary frequencies."""
+    compress_keep: int = 0
+    """Newest steps of a history that always have positions of their own; of the older ones, whole
+    blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
+    been measured. 64 keeps every prompt's history below 256 positions."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
             raise ValueError("query_heads must be a multiple of kv_heads")
+        if self.compress_keep < 0:
+            raise ValueError("compress_keep must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +119,9 @@ class TrainConfig:
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
+    user_windows_max: int | None = None
+    """Windows of a user in an epoch, drawn anew for each: a history of thousands of steps is one
+    window for every 128 of them, overlapping by the most part (docs/papers.md 3.1). None is all."""
     opening_cuts_max: int = 24
     """Cuts of a window, per batch, at which only the first row's first entity is predicted: what
     the history's objective has learned has to be said after a row's token, too."""

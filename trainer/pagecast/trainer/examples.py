@@ -30,7 +30,12 @@ class Examples:
             window
             for number, user in enumerate(data.users)
             for window in windows(
-                number, user, range(len(user.steps)), data.catalog, data.vocabulary
+                number,
+                user,
+                range(len(user.steps)),
+                data.catalog,
+                data.vocabulary,
+                config.model.compress_keep,
             )
         ]
         if not self.windows:
@@ -64,7 +69,8 @@ class Examples:
         )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Window]]:
-        sizes = np.array([self._positions(w) for w in self.windows])
+        windows = self._epoch_windows(rng)
+        sizes = np.array([self._positions(w) for w in windows])
         noise = rng.normal(0.0, NEARBY_WINDOWS, len(sizes))
         batches: list[list[Window]] = []
         longest = 0
@@ -76,8 +82,21 @@ class Examples:
             if full:
                 batches.append([])
                 longest = int(sizes[number])
-            batches[-1].append(self.windows[number])
+            batches[-1].append(windows[number])
         return batches
+
+    def _epoch_windows(self, rng: np.random.Generator) -> list[Window]:
+        """Every window, or of each user at most so many, drawn evenly."""
+        count = self._config.user_windows_max
+        if count is None:
+            return self.windows
+        order_W = rng.permutation(len(self.windows))
+        user_W = np.array([window.user for window in self.windows])[order_W]
+        by_user_W = np.argsort(user_W, kind="stable")
+        user_W = user_W[by_user_W]
+        place_W = np.arange(len(user_W)) - np.searchsorted(user_W, user_W)
+        drawn = order_W[by_user_W[place_W < count]]
+        return [self.windows[number] for number in drawn.tolist()]
 
     def _positions(self, window: Window) -> int:
         """About how many positions a window takes with its pages."""
@@ -95,7 +114,8 @@ class Examples:
         The step itself is the first, whatever happened at the same moment before it.
         """
         chosen = [self._ahead(window, cut) for cut in window.cuts_C.tolist()]
-        return Targets.of((window.cuts_C + 1).tolist(), chosen, self._config.objective.ahead_decay)
+        requests = [window.request(cut) for cut in window.cuts_C.tolist()]
+        return Targets.of(requests, chosen, self._config.objective.ahead_decay)
 
     def _pages(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
         """Pages and openings, where a request saw what is strictly earlier, and nothing else."""

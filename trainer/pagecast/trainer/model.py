@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.decoder import Decoder
+from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.tower import INITIAL_STD, EntityTower
 
 
@@ -38,7 +39,10 @@ class PageModel(nn.Module):
         self.tower = EntityTower(config, vocabulary)
         self.decoder = Decoder(config, dropout)
         self.dropout = nn.Dropout(dropout)
+        self.merger = StepMerger(config.d_model) if config.compress_keep else None
         self.apply(_initialise)
+        if self.merger is not None:
+            self.merger.begin_as_mean()
         for table_RD in (self.row_input_RD, self.row_output_RD):
             nn.init.normal_(table_RD, std=INITIAL_STD)
 
@@ -50,6 +54,16 @@ class PageModel(nn.Module):
     def embed_steps(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
         """Fuses each position of a prompt: its entity plus the sum of its fields."""
         return self.embed_fields(fields_BTF) + entity_BTD
+
+    def embed_old(self, entity_BGMD: Tensor, fields_BGMF: Tensor) -> Tensor:
+        """`merged_BGD`: one position for each group of old steps.
+
+        Raises ValueError for a model that does not compress.
+        """
+        if self.merger is None:
+            raise ValueError("a model with compress_keep 0 merges no steps")
+        merged_BGD: Tensor = self.merger(self.embed_fields(fields_BGMF) + entity_BGMD)
+        return merged_BGD
 
     def embed_fields(self, fields_XF: Tensor) -> Tensor:
         """`fused_XD`: the sum of the embeddings of each position's fields; X are any axes."""

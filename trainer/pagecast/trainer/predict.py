@@ -22,7 +22,7 @@ from pagecast.trainer.tails import Tail, Tails
 from pagecast.trainer.users import UserColumns, Window, windows
 
 OPENINGS_TOGETHER = 256
-"""Openings of one forward pass: bounds its memory, the mask is quadratic."""
+"""Positions of openings of one forward pass: bounds its memory, the mask is quadratic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,8 @@ def predictions(
     tails = Tails(catalog=catalog, vocabulary=vocabulary)
     for number, (user, steps) in enumerate(zip(users, by_user, strict=True)):
         targets = _targets(user, steps)
-        for window in windows(number, user, list(targets), catalog, vocabulary):
+        keep = model.config.compress_keep
+        for window in windows(number, user, list(targets), catalog, vocabulary, keep):
             window_tails = [tails.of(user, window, cut) for cut in window.cuts_C.tolist()]
             score_JN = _scores(model, embedded, window, window_tails, next_row(catalog))
             for score_N, cut in zip(score_JN, (window.cuts_C + window.first).tolist(), strict=True):
@@ -77,8 +78,9 @@ def _scores(
         for cut, tail in zip(window.cuts_C.tolist(), tails, strict=True)
     ]
     parts = []
-    for begin in range(0, len(pages), OPENINGS_TOGETHER):
-        batch = pack([window], [pages[begin : begin + OPENINGS_TOGETHER]], ahead_decay=1.0)
+    together = max(1, OPENINGS_TOGETHER // (1 + max(map(len, tails))))
+    for begin in range(0, len(pages), together):
+        batch = pack([window], [pages[begin : begin + together]], ahead_decay=1.0)
         hidden_XD = packed_hidden(model, embedded, batch)
         hidden_JD = hidden_XD[torch.from_numpy(batch.pages.at_J)]
         parts.append((hidden_JD @ embedded.entity_output_ED.T).numpy())

@@ -50,7 +50,7 @@ class Tails:
         context = encode_context(window.summary, injected, at_ms, self.vocabulary)
         if not context.entity_ids:
             return NO_TAIL
-        index, request = self.catalog.entity_index, cut + 1
+        index, request = self.catalog.entity_index, window.request(cut)
         entities = [index.get(entity, -1) for entity in context.entity_ids]
         return Tail(
             entity_C=np.array([*entities, window.entity_T[request]], np.int64),

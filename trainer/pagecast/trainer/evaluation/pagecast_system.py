@@ -99,7 +99,8 @@ class PagecastSystem:
     def _windows(self, number: int, user: UserSteps, cuts: dict[int, int]) -> Iterator[_Opening]:
         catalog, vocabulary = self._data.catalog, self.trained.vocabulary
         tails = Tails(catalog=catalog, vocabulary=vocabulary)
-        for window in windows(number, user, sorted(cuts), catalog, vocabulary):
+        keep = self._config.model.compress_keep
+        for window in windows(number, user, sorted(cuts), catalog, vocabulary, keep):
             members = (window.cuts_C + window.first).tolist()
             yield _Opening(
                 window=window,
