@@ -24,9 +24,8 @@ def test_whole_blocks_are_compressed_and_the_newest_are_kept(steps: int, keep: i
 def test_a_step_more_changes_nothing_but_once_a_block(steps: int, keep: int) -> None:
     grown = steps_compressed(steps + 1, keep) - steps_compressed(steps, keep)
     assert grown in (0, COMPRESSED_TOGETHER)
-    assert (grown > 0) == (steps + 1 >= keep and (steps + 1 - keep) % COMPRESSED_TOGETHER == 0) or (
-        steps + 1 == keep
-    )
+    newer = steps + 1 - keep
+    assert (grown > 0) == (newer > 0 and newer % COMPRESSED_TOGETHER == 0)
 
 
 @given(steps=steps)
