@@ -33,6 +33,7 @@ from pagecast.engine.manifest import (
     bundle_version,
 )
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -91,6 +92,7 @@ def vocabulary_of(snapshot: CatalogSnapshot) -> Vocabulary:
         countries=("DE",),
         devices=("tv",),
         surfaces=("home",),
+        context=ContextConfig(),
     )
 
 
@@ -353,9 +355,10 @@ def _decoder_weights(model: TinyModel, rng: np.random.Generator) -> Weights:
 
 def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> Weights:
     sizes = np.array(vocabulary.field_sizes())
+    apart = rng.spawn(1)[0]  # a new field moves no other weight
     return {
         "field_offsets": np.cumsum(sizes) - sizes,
-        "field_table": _random(rng, int(sizes.sum()), model.d_model),
+        "field_table": _random(apart, int(sizes.sum()), model.d_model),
         "layers": np.array([model.layers]),
         "heads": np.array([model.heads]),
         "head_dim": np.array([model.head_dim]),

@@ -117,4 +117,4 @@ class PagesWorld:
     def dataset(self, config: TrainConfig = SMALL) -> Dataset:
         """What a training on all of it is given."""
         users = replayed(self.events)
-        return build_dataset(self.catalog, users, config.engagement, self.shown(config))
+        return build_dataset(self.catalog, users, config.engagement, shown=self.shown(config))

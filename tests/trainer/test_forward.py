@@ -7,7 +7,7 @@ import pytest
 import torch
 from trainer.factories_trainer import SMALL, page_builder
 
-from pagecast.featurestore.vocabulary import encode_prompt
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids

@@ -32,6 +32,11 @@ def batch_of(fed: list[int], history: list[int], pages: list[int]) -> PackedBatc
     nothing = np.full_like(entity_BL, -1)
     return PackedBatch(
         fields_BTF=np.zeros((1, len(fed), 1), np.int64),
+        tail_at_X=np.zeros(0, np.int64),
+        tail_fields_XF=np.zeros((0, 1), np.int64),
+        old_at_G=np.zeros(0, np.int64),
+        old_entity_GM=np.zeros((0, 4), np.int64),
+        old_fields_GMF=np.zeros((0, 4, 1), np.int64),
         entity_BL=entity_BL,
         row_BL=nothing,
         position_BL=nothing,

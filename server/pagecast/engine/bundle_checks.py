@@ -13,6 +13,8 @@ import numpy as np
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
 from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
+from pagecast.engine.prefill import prefill_inputs
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.vocabulary import (
     FIELDS,
     MATURITY_BUCKETS,
@@ -79,7 +81,9 @@ def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vo
     entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
     try:
         graphs["tower"].run(features)
-        graphs["prefill"].run({"entity_BTD": entity_BTD, "fields_BTF": fields_BTF})
+        graphs["prefill"].run(
+            prefill_inputs(entity_BTD[0], fields_BTF[0], prefix=1, keep=model.compress_keep)
+        )
     except EngineError as error:
         raise BundleError(f"{VOCABULARY_FILE}: of another model: {error}") from error
 
@@ -138,10 +142,19 @@ def _contract(
         "content_EC": ("E", vocabulary.content_dimensions),
         "has_content_EN": ("E", len(vocabulary.embeddings)),
     }
+    prompt: dict[str, Shape] = {
+        "entity_BTD": ("B", "T", d),
+        "fields_BTF": ("B", "T", len(FIELDS)),
+    }
+    if model.compress_keep:
+        prompt |= {
+            "old_entity_BGMD": ("B", "G", STEPS_OF_A_GROUP, d),
+            "old_fields_BGMF": ("B", "G", STEPS_OF_A_GROUP, len(FIELDS)),
+        }
     return {
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
         "prefill": (
-            {"entity_BTD": ("B", "T", d), "fields_BTF": ("B", "T", len(FIELDS))},
+            prompt,
             {"hidden_BD": ("B", o), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
         ),
         "decode": (

@@ -9,8 +9,9 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.kv_cache import KvCache
 from pagecast.engine.model import Model
+from pagecast.engine.prefill import prefill_inputs
+from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.vocabulary import EncodedPrompt, encode_prompt
 
 
 class Decoder:
@@ -31,10 +32,12 @@ class Decoder:
         encoded = encode_prompt(prompt, self._model.bundle.vocabulary)
         self._check_fields(encoded)
         outputs = self._model.bundle.prefill.run(
-            {
-                "entity_BTD": self._model.entities.prompt_inputs(encoded.entity_ids)[None],
-                "fields_BTF": encoded.fields_TF[None],
-            }
+            prefill_inputs(
+                self._model.entities.prompt_inputs(encoded.entity_ids),
+                encoded.fields_TF,
+                prefix=encoded.prefix,
+                keep=self._model.bundle.manifest.model.compress_keep,
+            )
         )
         self._cache.extend(outputs["keys_LBHTK"], outputs["values_LBHTK"])
         self.runs += 1

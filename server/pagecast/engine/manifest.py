@@ -51,7 +51,7 @@ class ModelShape(_Sealed):
 
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
     embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
-    longest prompt.
+    longest prompt; `compress_keep` is that of `pagecast.featurestore.compression`.
     """
 
     d_model: int = Field(gt=0)
@@ -62,13 +62,14 @@ class ModelShape(_Sealed):
     head_dim: int = Field(gt=0)
     genres: int = Field(ge=0)
     steps_max: int = Field(gt=0)
+    compress_keep: int = Field(default=0, ge=0)
 
 
 class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
-    Format 1 knew neither people, countries of origin nor content embeddings; its tower takes other
-    inputs. Format 2 had no `output_dim`.
+    Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
+    between history and request: their graphs take other inputs.
     """
 
     format: Literal[3] = 3

@@ -15,6 +15,7 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.walk import walk_page
+from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT
@@ -69,7 +70,7 @@ def _decode(
     options: DecodeOptions,
     cancelled: Callable[[], bool],
 ) -> Generator[PageEvent, None, None]:
-    prompt_positions = len(prompt.steps) + 2
+    prompt_positions = len(prompt.steps) + 2 + CONTEXT_POSITIONS_MAX
     page_positions = rules.rows_max * (1 + rules.entities_per_row)
     with model.caches.borrow(prompt_positions + page_positions) as cache:
         if cancelled():

@@ -8,8 +8,8 @@ import torch
 from trainer.evaluation.factories_evaluation import untold
 from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, walk
 
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import encode_prompt
 from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.interactions import interactions_of
 from pagecast.trainer.evaluation.pagecast_system import (

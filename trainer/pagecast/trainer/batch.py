@@ -2,10 +2,12 @@
 
 The pages of all cuts stand behind the history. A page's position looks at the history up to its
 request's position and at its own page before it; its rotary position continues the request's. So
-every page sees what it would see decoded alone.
+every page sees what it would see decoded alone. A page with a context brings context and request
+along (its tail): then it looks at the history before the request's position.
 
 Letters: B windows, L positions (history, then pages), T positions of history, F fields, J hidden
-positions that predict an entity, K their targets, M hidden positions that predict a row.
+positions that predict an entity, K their targets, M hidden positions that predict a row, X
+positions of tails.
 """
 
 from collections import Counter
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.trainer.pages import Origin, PageRow
+from pagecast.trainer.tails import NO_TAIL, Tail
 from pagecast.trainer.users import Window
 from pagecast.trainer.valued import RowValues, Valued, ValuedPositions
 
@@ -44,6 +47,7 @@ class CutPage:
     cut: int
     rows: Sequence[PageRow]
     opening: bool = False
+    tail: Tail = NO_TAIL
     origin: Origin = Origin.CONSTRUCTED
     values: Sequence[RowValues] = ()
 
@@ -105,10 +109,18 @@ class PackedBatch:
 
     `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
-    `pages` from those of pages. `values` are post-training's targets, `kinds` counts pages by kind.
+    `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
+    those of the history, and `tail_fields_XF` the fields. `old_at_G` are the flattened positions of
+    groups of M old steps, `old_entity_GM` and `old_fields_GMF` the steps. `values` are
+    post-training's targets, `kinds` counts pages by kind.
     """
 
     fields_BTF: npt.NDArray[np.int64]
+    old_at_G: npt.NDArray[np.int64]
+    old_entity_GM: npt.NDArray[np.int64]
+    old_fields_GMF: npt.NDArray[np.int64]
+    tail_at_X: npt.NDArray[np.int64]
+    tail_fields_XF: npt.NDArray[np.int64]
     entity_BL: npt.NDArray[np.int64]
     row_BL: npt.NDArray[np.int64]
     position_BL: npt.NDArray[np.int64]
@@ -163,7 +175,7 @@ def pack(
             else:
                 packer.add_rows_alone(page)
     kinds = Counter(page.kind for window_pages in pages for page in window_pages)
-    return packer.finish(windows, history, ahead_decay, kinds)
+    return packer.finish(history, ahead_decay, kinds)
 
 
 class _Packer:
@@ -171,9 +183,11 @@ class _Packer:
 
     def __init__(self, positions: int) -> None:
         self._positions = positions
+        self._windows: list[Window] = []
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
         self._entity: list[tuple[int, int, dict[int, float]]] = []
+        self._tails: list[tuple[int, int, Tail]] = []
         self._values = ValuedPositions()
         self._page = 0
 
@@ -181,6 +195,7 @@ class _Packer:
         length = len(window.entity_T)
         padding = self._positions - length
         self._page = -1
+        self._windows.append(window)
         self._columns.append(
             {
                 "entity": [*window.entity_T.tolist(), *[NOTHING] * padding],
@@ -194,14 +209,14 @@ class _Packer:
     def add(self, page: CutPage) -> None:
         """Each token after the page before it."""
         self._page += 1
-        window, request = len(self._columns) - 1, page.cut + 1
-        at, placed = request, 0
+        window, placed = len(self._columns) - 1, 0
+        at, request, sees = self._request(page)
         for number, row in enumerate(page.rows):
             values = page.values[number] if page.values else NO_VALUES
             if not page.opening:
                 self._add_row(window, at, row, values)
             placed += 1
-            at = self._feed(row.argument, row.row, request + placed, request)
+            at = self._feed(row.argument, row.row, request + placed, sees)
             chosen = dict(zip(row.entities, row.weights, strict=True))
             if page.opening or not chosen:
                 self._entity.append((window, at, chosen))
@@ -214,16 +229,31 @@ class _Packer:
                 self._values.add_entities(window, at, values.entities[place : place + 1])
                 del chosen[entity]
                 placed += 1
-                at = self._feed(entity, NOTHING, request + placed, request)
+                at = self._feed(entity, NOTHING, request + placed, sees)
+
+    def _request(self, page: CutPage) -> tuple[int, int, int]:
+        """Feeds a page's tail, if it has one.
+
+        Returns where the request stands, its rotary position, and the last position of the history
+        that the page sees.
+        """
+        request = self._windows[-1].request(page.cut)
+        if not len(page.tail):
+            return request, request, request
+        self._tails.append((len(self._columns) - 1, len(self._columns[-1]["row"]), page.tail))
+        for position, entity in enumerate(page.tail.entity_C.tolist(), start=request):
+            at = self._feed(entity, NOTHING, position, request - 1)
+        return at, position, request - 1
 
     def add_rows_alone(self, page: CutPage) -> None:
         """Each row after the request, each entity after the request and its row."""
-        window, request = len(self._columns) - 1, page.cut + 1
+        window = len(self._columns) - 1
         for number, row in enumerate(page.rows):
             values = page.values[number] if page.values else NO_VALUES
             self._page += 1
-            self._add_row(window, request, row, values)
-            at = self._feed(row.argument, row.row, request + 1, request)
+            request_at, request, sees = self._request(page)
+            self._add_row(window, request_at, row, values)
+            at = self._feed(row.argument, row.row, request + 1, sees)
             for entity, weight in zip(row.entities, row.weights, strict=True):
                 self._entity.append((window, at, {entity: weight}))
             self._values.add_entities(window, at, values.entities)
@@ -242,12 +272,9 @@ class _Packer:
         return len(columns["row"]) - 1
 
     def finish(
-        self,
-        windows: Sequence[Window],
-        history: Sequence[Targets],
-        ahead_decay: float,
-        kinds: Mapping[str, int],
+        self, history: Sequence[Targets], ahead_decay: float, kinds: Mapping[str, int]
     ) -> PackedBatch:
+        windows = self._windows
         length = max(len(c["row"]) for c in self._columns)
         fields = windows[0].fields_TF.shape[1]
         fields_BTF = np.zeros((len(windows), self._positions, fields), np.int64)
@@ -255,6 +282,18 @@ class _Packer:
             fields_BTF[b, : len(window.fields_TF)] = window.fields_TF
         return PackedBatch(
             fields_BTF=fields_BTF,
+            old_at_G=np.concatenate(
+                [b * length + 1 + np.arange(len(w.old)) for b, w in enumerate(windows)]
+            ),
+            old_entity_GM=np.concatenate([w.old.entity_GM for w in windows]),
+            old_fields_GMF=np.concatenate([w.old.fields_GMF for w in windows]),
+            tail_at_X=np.concatenate(
+                [np.zeros(0, np.int64)]
+                + [b * length + at + np.arange(len(tail)) for b, at, tail in self._tails]
+            ),
+            tail_fields_XF=np.concatenate(
+                [np.zeros((0, fields), np.int64)] + [tail.fields_CF for *_, tail in self._tails]
+            ),
             entity_BL=self._padded("entity", NOTHING, length),
             row_BL=self._padded("row", NOTHING, length),
             position_BL=self._padded("position", 0, length),

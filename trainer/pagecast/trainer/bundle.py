@@ -75,6 +75,7 @@ def write_bundle(
             head_dim=HEAD_DIM,
             genres=len(vocabulary.genres),
             steps_max=STEPS_MAX,
+            compress_keep=config.compress_keep,
         ),
         opset=OPSET,
         data=dict(facts.data),

@@ -11,9 +11,12 @@ Letters: B windows, L positions, J hidden positions that predict an entity, K ta
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_LIVE, SEGMENT_NEW
 from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
 
 Ints = npt.NDArray[np.int64]
+
+_SEGMENT = FIELDS.index("segment")
 
 
 def out_of_competition(
@@ -22,10 +25,10 @@ def out_of_competition(
     """`of_N` and `entity_N`: at the position `targets.at_J[of_N]`, `entity_N` does not compete.
 
     `mask_BLL` is the batch's: what a position sees of entities, in the history and on its page, has
-    been watched or placed.
+    been watched or placed. Steps that a model compresses are not looked into.
     """
     window_J, position_J = np.divmod(targets.at_J, batch.page_BL.shape[1])
-    entity_JL = batch.entity_BL[window_J]
+    entity_JL = _watched_or_placed(batch)[window_J]
     seen_JL = mask_BLL[window_J, position_J] & (entity_JL != NOTHING)
     of_N, at_N = np.nonzero(seen_JL)
     entity_N = entity_JL[of_N, at_N]
@@ -33,6 +36,22 @@ def out_of_competition(
     again_J[targets.of_K[_among(targets, of_N, entity_N)]] = True
     keep_N = ~again_J[of_N]
     return of_N[keep_N], entity_N[keep_N]
+
+
+def _watched_or_placed(batch: PackedBatch) -> Ints:
+    """`entity_BL` without new and live entities, which a context names and nobody has watched."""
+    entity_BL = batch.entity_BL.copy()
+    history = batch.fields_BTF.shape[1]
+    entity_BL[:, :history][_names(batch.fields_BTF)] = NOTHING
+    window_X, position_X = np.divmod(batch.tail_at_X, entity_BL.shape[1])
+    named_X = _names(batch.tail_fields_XF)
+    entity_BL[window_X[named_X], position_X[named_X]] = NOTHING
+    return entity_BL
+
+
+def _names(fields: Ints) -> npt.NDArray[np.bool_]:
+    named: npt.NDArray[np.bool_] = np.isin(fields[..., _SEGMENT], (SEGMENT_NEW, SEGMENT_LIVE))
+    return named
 
 
 def _among(targets: Targets, of_N: Ints, entity_N: Ints) -> npt.NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
 from pagecast.trainer.page_config import (
     LoggedConfig,
@@ -41,12 +42,18 @@ class ModelConfig:
     conditioned_head: bool = False
     """Entities and rows are chosen knowing which genres and language are expected next
     (docs/papers.md 3.1)."""
+    compress_keep: int = 0
+    """Newest steps of a history that always have positions of their own; of the older ones, whole
+    blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
+    been measured. 64 keeps every prompt's history below 256 positions."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
             raise ValueError("query_heads must be a multiple of kv_heads")
         if self.output_dim < 0:
             raise ValueError("output_dim must not be negative")
+        if self.compress_keep < 0:
+            raise ValueError("compress_keep must not be negative")
 
     @property
     def output_width(self) -> int:
@@ -148,17 +155,24 @@ class TrainConfig:
     presentation: PresentationConfig = field(default_factory=PresentationConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     post: PostTrainConfig = field(default_factory=PostTrainConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
     epochs: float = 20.0
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
+    user_windows_max: int | None = None
+    """Windows of a user in an epoch, drawn anew for each: a history of thousands of steps is one
+    window for every 128 of them, overlapping by the most part (docs/papers.md 3.1). None is all."""
     opening_cuts_max: int = 24
     """Cuts of a window, per batch, at which only the first row's first entity is predicted: what
     the history's objective has learned has to be said after a row's token, too."""
     page_cuts_max: int = 1
     """Cuts of a window, per batch, after which a whole page is predicted."""
+    context_rate: float = 0.25
+    """Share of pages and openings whose prompt has its context, if there is any. Each then brings
+    the context and its request along; and prompts without one stay trained."""
     learning_rate: float = 1e-3
     """Peak, after warm-up."""
     weight_decay: float = 0.02

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
@@ -62,19 +63,22 @@ def build_dataset(
     catalog: CatalogSnapshot,
     users: Sequence[UserSteps],
     engagement: EngagementConfig,
+    context: ContextConfig = NO_CONTEXT,
     shown: Shown = Shown(),  # noqa: B008 (frozen)
 ) -> Dataset:
     """Builds the vocabulary from the users' steps and weighs them."""
     return Dataset(
         catalog=catalog,
-        vocabulary=build_vocabulary(catalog, users),
+        vocabulary=build_vocabulary(catalog, users, context),
         users=tuple(users),
         columns=tuple(columns(user, catalog, engagement) for user in users),
         shown=shown,
     )
 
 
-def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vocabulary:
+def build_vocabulary(
+    catalog: CatalogSnapshot, users: Sequence[UserSteps], context: ContextConfig = NO_CONTEXT
+) -> Vocabulary:
     """Names of the catalog and of the steps, in catalog order or sorted.
 
     Only entities with steps get an ID: an ID that training never met would be noise, the
@@ -97,6 +101,7 @@ def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vo
         origins=_names({name for e in catalog.entities for name in e.countries}),
         people=people_names(catalog),
         embeddings=content_names(catalog),
+        context=context,
     )
 
 

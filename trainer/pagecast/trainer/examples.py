@@ -5,6 +5,7 @@ logged ones is asked for. Openings are of the history's objective, and every use
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,7 +15,9 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.logged_examples import LoggedExamples
 from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
+from pagecast.trainer.scored import NO_USER
 from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.tails import NO_TAIL, Tail, Tails
 from pagecast.trainer.users import Window, windows
 
 NEARBY_WINDOWS = 0.1
@@ -38,12 +41,18 @@ class Examples:
             window
             for number, user in enumerate(data.users)
             for window in windows(
-                number, user, range(len(user.steps)), data.catalog, data.vocabulary
+                number,
+                user,
+                range(len(user.steps)),
+                data.catalog,
+                data.vocabulary,
+                config.model.compress_keep,
             )
         ]
         if not of_users:
             raise NothingToTrainError("no steps to train on: ingest interaction events first")
         self.logged = LoggedExamples(data, config, next_row=builder.next_row)
+        self._tails = Tails(catalog=data.catalog, vocabulary=data.vocabulary)
         self._history = {id(window): self._next_entities(window) for window in of_users}
         self.windows = [*of_users, *self.logged.imitated]
         self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
@@ -73,7 +82,8 @@ class Examples:
         )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Window]]:
-        sizes = np.array([self._positions(w) for w in self.windows])
+        windows = self._epoch_windows(rng)
+        sizes = np.array([self._positions(w) for w in windows])
         noise = rng.normal(0.0, NEARBY_WINDOWS, len(sizes))
         batches: list[list[Window]] = []
         longest = 0
@@ -85,8 +95,21 @@ class Examples:
             if full:
                 batches.append([])
                 longest = int(sizes[number])
-            batches[-1].append(self.windows[number])
+            batches[-1].append(windows[number])
         return batches
+
+    def _epoch_windows(self, rng: np.random.Generator) -> list[Window]:
+        """Every window, or of each user at most so many, drawn evenly, and every logged page."""
+        count = self._config.user_windows_max
+        if count is None:
+            return self.windows
+        order_W = rng.permutation(len(self.windows))
+        user_W = np.array([window.user for window in self.windows])[order_W]
+        by_user_W = np.argsort(user_W, kind="stable")
+        user_W = user_W[by_user_W]
+        place_W = np.arange(len(user_W)) - np.searchsorted(user_W, user_W)
+        drawn = order_W[by_user_W[(place_W < count) | (user_W == NO_USER)]]
+        return [self.windows[number] for number in drawn.tolist()]
 
     def _positions(self, window: Window) -> int:
         """About how many positions a window takes with its pages."""
@@ -94,8 +117,11 @@ class Examples:
             return len(window.entity_T) + logged.positions
         config = self._config
         cuts = min(len(window.cuts_C), config.opening_cuts_max)
+        pages = min(len(window.cuts_C), config.page_cuts_max)
         page = config.page.rows_max * config.page.entities_max // 2
-        return len(window.entity_T) + cuts + page * min(len(window.cuts_C), config.page_cuts_max)
+        last = self._tails.of(self._data.users[window.user], window, int(window.cuts_C[-1]))
+        tails = math.ceil((cuts + pages) * len(last) * config.context_rate)
+        return len(window.entity_T) + cuts + page * pages + tails
 
     def _next_entities(self, window: Window) -> Targets:
         """The history's objective: at every step's request, the entities chosen from it on.
@@ -103,7 +129,8 @@ class Examples:
         The step itself is the first, whatever happened at the same moment before it.
         """
         chosen = [self._ahead(window, cut) for cut in window.cuts_C.tolist()]
-        return Targets.of((window.cuts_C + 1).tolist(), chosen, self._config.objective.ahead_decay)
+        requests = [window.request(cut) for cut in window.cuts_C.tolist()]
+        return Targets.of(requests, chosen, self._config.objective.ahead_decay)
 
     def _pages_of(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
         if self.logged.page_of(window) is None:
@@ -129,11 +156,17 @@ class Examples:
         for cut in order_C[:built].tolist():
             columns = self._data.columns[window.user]
             rows = self._builder.build(columns, window.first + cut, rng)
-            pages.append(CutPage(cut=cut, rows=rows))
+            pages.append(CutPage(cut=cut, rows=rows, tail=self._tail(window, cut, rng)))
         rest = order_C[built:][: config.opening_cuts_max].tolist()
-        return [*pages, *(self._opening(window, cut) for cut in rest)]
+        return [*pages, *(self._opening(window, cut, rng) for cut in rest)]
 
-    def _opening(self, window: Window, cut: int) -> CutPage:
+    def _tail(self, window: Window, cut: int, rng: np.random.Generator) -> Tail:
+        """A share of the requests that have a context are told it."""
+        tail = self._tails.of(self._data.users[window.user], window, cut)
+        told = len(tail) and rng.random() < self._config.context_rate
+        return tail if told else NO_TAIL
+
+    def _opening(self, window: Window, cut: int, rng: np.random.Generator) -> CutPage:
         ahead = self._ahead(window, cut)
         row = PageRow(
             row=self._builder.next_row,
@@ -141,7 +174,7 @@ class Examples:
             entities=tuple(ahead),
             weights=tuple(ahead.values()),
         )
-        return CutPage(cut=cut, rows=[row], opening=True)
+        return CutPage(cut=cut, rows=[row], opening=True, tail=self._tail(window, cut, rng))
 
     def _ahead(self, window: Window, cut: int) -> dict[int, float]:
         user = self._data.columns[window.user]

@@ -72,12 +72,34 @@ def packed_decoded(
     fields_BTF = torch.from_numpy(batch.fields_BTF)
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
     pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
-    tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
+    tokens_BLD = torch.cat([steps_BTD, pages_BUD], dim=1)
+    if len(batch.old_at_G):
+        tokens_BLD = _with_groups(model, embedded, tokens_BLD, batch)
+    if len(batch.tail_at_X):
+        tokens_BLD = _with_fields(model, tokens_BLD, batch)
+    tokens_BLD = model.dropout(tokens_BLD)
     mask_BLL = torch.from_numpy(batch.mask_BLL())
     if step_dropout:
         mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
     hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
+
+
+def _with_groups(
+    model: PageModel, embedded: Embedded, tokens_BLD: Tensor, batch: PackedBatch
+) -> Tensor:
+    """Puts groups of old steps in their places."""
+    entity_GMD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.old_entity_GM))
+    merged_GD = model.embed_old(entity_GMD, torch.from_numpy(batch.old_fields_GMF))
+    tokens_XD = tokens_BLD.flatten(0, 1).index_copy(0, torch.from_numpy(batch.old_at_G), merged_GD)
+    return tokens_XD.view_as(tokens_BLD)
+
+
+def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
+    """Adds the fields of contexts and of the requests behind them."""
+    fields_XD = model.embed_fields(torch.from_numpy(batch.tail_fields_XF))
+    tokens_XD = tokens_BLD.flatten(0, 1).index_add(0, torch.from_numpy(batch.tail_at_X), fields_XD)
+    return tokens_XD.view_as(tokens_BLD)
 
 
 def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:

@@ -1,9 +1,10 @@
 """The three ONNX graphs of a bundle, and their comparison with torch.
 
 Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
-positions, D width, F fields, H key/value heads, K head width, E entities. The tower's inputs have
-the letters of `tower`. Hidden states come out of prefill and decode as the output head leaves them
-(`heads`): they and `output_ED` are `ModelConfig.output_width` wide.
+positions, D width, F fields, G groups of old steps, M steps of a group, U positions after
+compression, H key/value heads, K head width, E entities. The tower's inputs have the letters of
+`tower`. Hidden states come out of prefill and decode as the output head leaves them (`heads`): they
+and `output_ED` are `ModelConfig.output_width` wide.
 """
 
 import logging
@@ -16,6 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from pagecast.trainer.merger import behind_profile
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.tower import FEATURES
 
@@ -58,6 +60,31 @@ class PrefillGraph(nn.Module):
         return self.model.head(hidden_BTD[:, -1]), keys_LBHTK, values_LBHTK
 
 
+class CompressedPrefillGraph(nn.Module):
+    """The same for a model that compresses: old steps come in groups, and apart.
+
+    Positions are the profile's, the groups', the other steps', context and request.
+    """
+
+    def __init__(self, model: PageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        entity_BTD: Tensor,
+        fields_BTF: Tensor,
+        old_entity_BGMD: Tensor,
+        old_fields_BGMF: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
+        merged_BGD = self.model.embed_old(old_entity_BGMD, old_fields_BGMF)
+        hidden_BUD, keys_LBHUK, values_LBHUK = self.model.decoder.prefill(
+            behind_profile(tokens_BTD, merged_BGD)
+        )
+        return self.model.head(hidden_BUD[:, -1]), keys_LBHUK, values_LBHUK
+
+
 class DecodeGraph(nn.Module):
     """New tokens and the cache in; hidden states, keys and values of the new tokens out."""
 
@@ -77,6 +104,9 @@ class DecodeGraph(nn.Module):
 def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
     """Tower, prefill and decode; the model must be in evaluation mode."""
     past = {1: "B", 3: "P"}
+    prompt = {name: {0: "B", 1: "T"} for name in ("entity_BTD", "fields_BTF")}
+    if model.config.compress_keep:
+        prompt |= {name: {0: "B", 1: "G"} for name in ("old_entity_BGMD", "old_fields_BGMF")}
     return (
         GraphSpec(
             name="entity_tower",
@@ -86,8 +116,10 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
         ),
         GraphSpec(
             name="prefill",
-            module=PrefillGraph(model),
-            inputs={"entity_BTD": {0: "B", 1: "T"}, "fields_BTF": {0: "B", 1: "T"}},
+            module=CompressedPrefillGraph(model)
+            if model.config.compress_keep
+            else PrefillGraph(model),
+            inputs=prompt,
             outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK"),
         ),
         GraphSpec(

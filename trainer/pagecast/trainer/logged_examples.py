@@ -26,7 +26,8 @@ class LoggedExamples:
     def __init__(self, data: Dataset, config: TrainConfig, *, next_row: int) -> None:
         self._config, self._data, self._next_row = config, data, next_row
         wanted = config.pages_from != "constructed"
-        self._pages = list(scored_pages(data, config.reward)) if wanted else []
+        keep = config.model.compress_keep
+        self._pages = list(scored_pages(data, config.reward, keep)) if wanted else []
         self.presentation = estimate(
             map(_places, data.shown.pages if wanted else ()), config.presentation
         )

@@ -13,6 +13,7 @@ from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.decoder import Decoder
 from pagecast.trainer.heads import OutputHead
+from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.tower import INITIAL_STD, EntityTower
 
 
@@ -39,7 +40,10 @@ class PageModel(nn.Module):
         self.tower = EntityTower(config, vocabulary)
         self.decoder = Decoder(config, dropout)
         self.dropout = nn.Dropout(dropout)
+        self.merger = StepMerger(config.d_model) if config.compress_keep else None
         self.apply(_initialise)
+        if self.merger is not None:
+            self.merger.begin_as_mean()
         for table_RD in (self.row_input_RD, self.row_output_RD):
             nn.init.normal_(table_RD, std=INITIAL_STD)
         self.head = OutputHead(config, vocabulary)
@@ -51,8 +55,22 @@ class PageModel(nn.Module):
 
     def embed_steps(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
         """Fuses each position of a prompt: its entity plus the sum of its fields."""
-        fused_BTD: Tensor = self.fields(fields_BTF + self.field_offset_F).sum(dim=2)
-        return fused_BTD + entity_BTD
+        return self.embed_fields(fields_BTF) + entity_BTD
+
+    def embed_old(self, entity_BGMD: Tensor, fields_BGMF: Tensor) -> Tensor:
+        """`merged_BGD`: one position for each group of old steps.
+
+        Raises ValueError for a model that does not compress.
+        """
+        if self.merger is None:
+            raise ValueError("a model with compress_keep 0 merges no steps")
+        merged_BGD: Tensor = self.merger(self.embed_fields(fields_BGMF) + entity_BGMD)
+        return merged_BGD
+
+    def embed_fields(self, fields_XF: Tensor) -> Tensor:
+        """`fused_XD`: the sum of the embeddings of each position's fields; X are any axes."""
+        fused_XD: Tensor = self.fields(fields_XF + self.field_offset_F).sum(dim=-2)
+        return fused_XD
 
 
 def _initialise(module: nn.Module) -> None:

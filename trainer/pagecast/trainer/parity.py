@@ -12,7 +12,9 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.content import ContentVector, content_vector
+from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
 from pagecast.featurestore.entity_metadata import content_features
 from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import (
@@ -28,14 +30,16 @@ from pagecast.trainer.model import PageModel
 DIFFERENCE_MAX = 1e-4
 """Largest absolute difference between torch and an exported graph that is published."""
 
-EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "E": 5}
+EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "E": 5, "G": 6}
 """Axes of the inputs the export is traced with, and of the canary: all different, none 1."""
 
+LONGEST = STEPS_MAX + 2 + CONTEXT_POSITIONS_MAX
+
 RAGGED = (
-    {"B": 1, "T": 2, "S": 1, "P": 2, "E": 1},
-    {"B": 3, "T": 41, "S": 11, "P": 41, "E": 3},
-    {"B": 1, "T": STEPS_MAX + 2, "S": 2, "P": STEPS_MAX + 100, "E": 64},
-    {"B": 16, "T": 5, "S": 1, "P": 300, "E": 2},
+    {"B": 1, "T": 2, "S": 1, "P": 2, "E": 1, "G": 0},
+    {"B": 3, "T": 41, "S": 11, "P": 41, "E": 3, "G": 2},
+    {"B": 1, "T": LONGEST, "S": 2, "P": LONGEST + 100, "E": 64, "G": 128},
+    {"B": 16, "T": 5, "S": 1, "P": 300, "E": 2, "G": 1},
 )
 """A stranger's prompt, chunks, the longest prompt with a page behind it, many at once."""
 
@@ -58,7 +62,7 @@ class RandomInputs:
             case "entity_tower":
                 return self._tower(axes["E"], rng)
             case "prefill":
-                return self._prefill(axes["B"], axes["T"], rng)
+                return self._prefill(axes, rng)
             case _:
                 return self._decode(axes["B"], axes["S"], axes["P"], rng)
 
@@ -85,11 +89,15 @@ class RandomInputs:
         ]
         return [torch.from_numpy(column) for column in columns]
 
-    def _prefill(self, batch: int, positions: int, rng: np.random.Generator) -> list[Tensor]:
-        d_model = self.model.config.d_model
-        sizes_F = np.array(self.vocabulary.field_sizes())
-        fields_BTF = rng.integers(0, sizes_F, (batch, positions, len(FIELDS)))
-        return [_normal(rng, batch, positions, d_model), torch.from_numpy(fields_BTF)]
+    def _prefill(self, axes: Mapping[str, int], rng: np.random.Generator) -> list[Tensor]:
+        parts: list[tuple[int, ...]] = [(axes["B"], axes["T"])]
+        if self.model.config.compress_keep:
+            parts.append((axes["B"], axes["G"], STEPS_OF_A_GROUP))
+        inputs = []
+        for shape in parts:
+            fields = rng.integers(0, self.vocabulary.field_sizes(), (*shape, len(FIELDS)))
+            inputs += [_normal(rng, *shape, self.model.config.d_model), torch.from_numpy(fields)]
+        return inputs
 
     def _decode(self, batch: int, new: int, past: int, rng: np.random.Generator) -> list[Tensor]:
         config = self.model.config

@@ -22,7 +22,7 @@ class PostExamples(Examples):
     def __init__(self, base: Examples) -> None:
         self._data, self._builder, self._config = base._data, base._builder, base._config
         self.logged = base.logged
-        self._history = {}
+        self._tails, self._history = base._tails, {}
         users = self._data.users
         of_users = [
             window

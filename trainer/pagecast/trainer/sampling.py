@@ -40,7 +40,8 @@ def narrow(batch: PackedBatch, entities: int, negatives: int, rng: np.random.Gen
     Takes as long for a large catalog as for a small one.
     """
     history, pages = batch.history.entity_K, batch.pages.entity_K
-    fed, valued = batch.entity_BL[batch.entity_BL != NOTHING], batch.values.entities
+    fed, valued = np.append(batch.entity_BL, batch.old_entity_GM), batch.values.entities
+    fed = fed[fed != NOTHING]
     own_O = np.unique(np.concatenate([fed, history, pages, valued.token_V]))
     others = entities - len(own_O)
     drawn_N = _others(own_O, rng.choice(others, min(negatives, others), replace=False))
@@ -49,9 +50,8 @@ def narrow(batch: PackedBatch, entities: int, negatives: int, rng: np.random.Gen
         offset_X[len(own_O) :] = np.log(others / len(drawn_N))
     narrowed = dataclasses.replace(
         batch,
-        entity_BL=np.where(
-            batch.entity_BL == NOTHING, NOTHING, np.searchsorted(own_O, batch.entity_BL)
-        ),
+        entity_BL=_of_fed(batch.entity_BL, own_O),
+        old_entity_GM=_of_fed(batch.old_entity_GM, own_O),
         history=_narrowed(batch.history, own_O),
         pages=_narrowed(batch.pages, own_O),
         values=dataclasses.replace(
@@ -67,6 +67,10 @@ def _others(own_O: npt.NDArray[np.int64], rank_N: npt.NDArray[np.int64]) -> npt.
     before_O = own_O - np.arange(len(own_O))
     others_N: npt.NDArray[np.int64] = rank_N + np.searchsorted(before_O, rank_N, side="right")
     return others_N
+
+
+def _of_fed(entity: npt.NDArray[np.int64], own_O: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.where(entity == NOTHING, NOTHING, np.searchsorted(own_O, entity))
 
 
 def _narrowed(targets: Targets, own_O: npt.NDArray[np.int64]) -> Targets:

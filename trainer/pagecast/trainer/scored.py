@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagecast.featurestore.compression import steps_compressed
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.logged_pages import EntityOutcome
-from pagecast.featurestore.vocabulary import encode_prompt
 from pagecast.trainer.data import Dataset, fallback_row
 from pagecast.trainer.pages import NO_ARGUMENT
 from pagecast.trainer.reward import RewardConfig
 from pagecast.trainer.shown import ShownPage, ShownRow
-from pagecast.trainer.users import Window
+from pagecast.trainer.users import Window, compressed
 
 NO_USER = -1
 """`Window.user` of a logged page: its prompt may be of somebody without steps."""
@@ -68,12 +69,18 @@ class ScoredPage:
         return sum(1 + len(row.entities) for row in self.rows)
 
 
-def scored_pages(data: Dataset, config: RewardConfig) -> Iterator[ScoredPage]:
-    """Encodes a data set's logged pages, but those of which the catalog has nothing seen left."""
+def scored_pages(
+    data: Dataset, config: RewardConfig, compress_keep: int = 0
+) -> Iterator[ScoredPage]:
+    """Encodes a data set's logged pages, but those of which the catalog has nothing seen left.
+
+    `compress_keep` is the model's.
+    """
     for page in data.shown.pages:
         rows = _until_last_seen(list(_rows(data, page, config)))
         if rows:
-            yield ScoredPage(user_id=page.user_id, window=_window(data, page), rows=tuple(rows))
+            window = _window(data, page, compress_keep)
+            yield ScoredPage(user_id=page.user_id, window=window, rows=tuple(rows))
 
 
 def _rows(data: Dataset, page: ShownPage, config: RewardConfig) -> Iterator[ScoredRow]:
@@ -133,13 +140,15 @@ def _until_last_seen(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     return [*rows[: seen[-1]], cut]
 
 
-def _window(data: Dataset, page: ShownPage) -> Window:
+def _window(data: Dataset, page: ShownPage, compress_keep: int) -> Window:
     encoded = encode_prompt(page.prompt, data.vocabulary)
     index = data.catalog.entity_index
-    return Window(
+    whole = Window(
         user=NO_USER,
         first=0,
         entity_T=np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64),
         fields_TF=encoded.fields_TF,
         cuts_C=np.array([len(encoded.entity_ids) - 2], np.int64),
     )
+    old = steps_compressed(len(page.prompt.steps), compress_keep)
+    return compressed(whole, old) if old else whole

@@ -127,7 +127,7 @@ def fit_on(
         pages_from=config.pages_from,
         logged_pages=len(shown.pages),
     )
-    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement, shown)
+    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement, config.context, shown)
     builder = PageBuilder(
         Pools(CompiledCatalog(snapshot.catalog), data.columns),
         next_row=next_row(snapshot.catalog),

@@ -108,7 +108,8 @@ class _Block(nn.Module):
         mixed_BLD = mixed_BQLK.transpose(1, 2).reshape(batch, length, d_model)
         hidden_BLD = hidden_BLD + self.dropout(self.out(mixed_BLD))
         up_BLM = functional.relu(self.up(self.mlp_norm(hidden_BLD)))
-        return hidden_BLD + self.dropout(self.down(up_BLM))
+        fed_BLD: Tensor = hidden_BLD + self.dropout(self.down(up_BLM))
+        return fed_BLD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from pagecast.trainer.evaluation.pagecast_system import PagecastSystem
 from pagecast.trainer.evaluation.ranks import hit_gains, ndcg_gains
 from pagecast.trainer.evaluation.requests import FitPart
 from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.training import Trainings
 
 
 def validated(
@@ -29,7 +30,7 @@ def validated(
 ) -> Figures:
     """Trains on a share of the users, and predicts for all of them."""
     split = plan_of(LEAVE_ONE_OUT, data).validation
-    system = PagecastSystem(config)
+    system = PagecastSystem(config, Trainings())
     began_s = time.process_time()
     system.fit(part_of_users(split.part, users_share, config.seed), told)
     cpu_seconds = time.process_time() - began_s

@@ -20,6 +20,7 @@ from pagecast.trainer.forward import embed, packed_hidden
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.tails import Tail, Tails
 from pagecast.trainer.users import Window, windows
 
 POSITIONS_TOGETHER = 4096
@@ -28,14 +29,15 @@ POSITIONS_TOGETHER = 4096
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Opening:
-    """A window, and the request of each of its cuts."""
+    """A window, and the request of each of its cuts with its tail."""
 
     window: Window
     requests: tuple[int, ...]
+    tails: tuple[Tail, ...]
 
     @property
     def positions(self) -> int:
-        return len(self.window.entity_T) + len(self.requests)
+        return len(self.window.entity_T) + len(self.requests) + sum(map(len, self.tails))
 
 
 class AskedModel:
@@ -53,6 +55,7 @@ class AskedModel:
         features: dict[str, Tensor] | None = None,
     ) -> None:
         self._model, self._vocabulary, self._data = model.eval(), vocabulary, data
+        self._tails = Tails(catalog=data.catalog, vocabulary=vocabulary)
         if features is None:
             features = catalog_features(data.catalog, vocabulary)
         with torch.no_grad():
@@ -84,9 +87,14 @@ class AskedModel:
         return openings
 
     def _windows(self, number: int, user: UserSteps, cuts: dict[int, int]) -> Iterator[_Opening]:
-        for window in windows(number, user, sorted(cuts), self._data.catalog, self._vocabulary):
+        catalog, keep = self._data.catalog, self._model.config.compress_keep
+        for window in windows(number, user, sorted(cuts), catalog, self._vocabulary, keep):
             members = (window.cuts_C + window.first).tolist()
-            yield _Opening(window=window, requests=tuple(cuts[cut] for cut in members))
+            yield _Opening(
+                window=window,
+                requests=tuple(cuts[cut] for cut in members),
+                tails=tuple(self._tails.of(user, window, cut) for cut in window.cuts_C.tolist()),
+            )
 
     def _scores(self, openings: Sequence[_Opening]) -> Scores:
         """`score_JE` of the openings' requests, in their order."""
@@ -94,7 +102,10 @@ class AskedModel:
             row=next_row(self._data.catalog), argument=NO_ARGUMENT, entities=(), weights=()
         )
         pages = [
-            [CutPage(cut=cut, rows=[top], opening=True) for cut in opening.window.cuts_C.tolist()]
+            [
+                CutPage(cut=cut, rows=[top], opening=True, tail=tail)
+                for cut, tail in zip(opening.window.cuts_C.tolist(), opening.tails, strict=True)
+            ]
             for opening in openings
         ]
         batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)

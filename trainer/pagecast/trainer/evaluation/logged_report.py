@@ -75,7 +75,7 @@ def evaluate_logged(data_name: str, logged: LoggedImpressions) -> LoggedReport:
             "what was seen (docs/logged-pages.md)"
         )
     entities, rows = logged.entities, logged.rows
-    said = calibration(np.exp(entities.said_X), entities.reward_X > 0)
+    said = calibration(np.exp(entities.said_X), (entities.reward_X > 0).astype(np.float64))
     return LoggedReport(
         data=data_name,
         split_sha256=logged.sha256,
