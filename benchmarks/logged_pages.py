@@ -5,7 +5,8 @@
 A made-up log, not real data: people like one of three genres, entities differ in quality, and the
 page they were served orders entities by a popularity that has nothing to do with either. What
 stands lower is seen less. Printed is, by configuration, how probable it truly is that somebody new
-plays what the model would put into the first four places, were they seen.
+plays what the model would put into the first four places, were they seen: out of the whole catalog,
+and out of the eight entities that production would have served.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import ENTITIES, SMALL, entity_id, page_builder, replayed
@@ -30,14 +32,18 @@ from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.users import windows
 
-SERVED, HELD_OUT, PAGES, PLACES, OFFERED = 240, 80, 3, 8, 4
+Numbers = npt.NDArray[np.float64]
+Found = tuple[float, float]
+"""Out of the whole catalog, and out of what would have been served."""
+
+SERVED, HELD_OUT, PAGES, PLACES, OFFERED = 150, 60, 2, 8, 4
 
 BASE = dataclasses.replace(
     SMALL,
     objective=ObjectiveConfig(history=1.0, pages=1.0, rows=0.1),
-    epochs=12.0,
+    epochs=10.0,
     positions_per_batch=2048,
-    opening_cuts_max=4,
+    opening_cuts_max=2,
     learning_rate=5e-3,
     dropout=0.1,
 )
@@ -108,8 +114,8 @@ def live(world: PagesWorld, truth: Truth) -> dict[str, int]:
 
 
 @torch.no_grad()
-def offers(result: FitResult, data: Dataset, people: Sequence[UserSteps]) -> np.ndarray:
-    """`best_JN`: for each person the entities that the model puts first after [prompt, ROW top]."""
+def scores(result: FitResult, data: Dataset, people: Sequence[UserSteps]) -> Numbers:
+    """`score_JE`: of every entity for each person, after [prompt, ROW top]."""
     opened = PageRow(row=next_row(data.catalog), argument=NO_ARGUMENT, entities=(), weights=())
     asked = [
         next(windows(n, user, [len(user.steps) - 1], data.catalog, data.vocabulary))
@@ -120,12 +126,21 @@ def offers(result: FitResult, data: Dataset, people: Sequence[UserSteps]) -> np.
     features = catalog_features(data.catalog, data.vocabulary)
     embedded = embed(result.model, features, row_ids(data.catalog, data.vocabulary))
     hidden_JD = packed_hidden(result.model, embedded, batch)[torch.from_numpy(batch.pages.at_J)]
-    score_JE = hidden_JD @ embedded.entity_output_ED.T
-    best_JN: np.ndarray = score_JE.argsort(descending=True)[:, :OFFERED].numpy()
-    return best_JN
+    score_JE: Numbers = (hidden_JD @ embedded.entity_output_ED.T).numpy().astype(np.float64)
+    return score_JE
 
 
-def measure(seed: int) -> dict[str, float]:
+def offered(score_JE: Numbers, true_JE: Numbers, served_JE: npt.NDArray[np.bool_]) -> Found:
+    """Truth of the best four by score: of the catalog, and of what would have been served."""
+
+    def first_four(allowed_JE: npt.NDArray[np.bool_]) -> float:
+        order_JE = np.argsort(-np.where(allowed_JE, score_JE, -np.inf), axis=1)
+        return float(np.take_along_axis(true_JE, order_JE[:, :OFFERED], axis=1).mean())
+
+    return first_four(np.ones_like(served_JE)), first_four(served_JE)
+
+
+def measure(seed: int) -> dict[str, Found]:
     truth = Truth(seed)
     with tempfile.TemporaryDirectory() as folder:
         world = PagesWorld(Path(folder))
@@ -136,23 +151,22 @@ def measure(seed: int) -> dict[str, float]:
     people = [u for u in users if int(u.user_id[1:]) >= SERVED]
     learned = [u for u in users if int(u.user_id[1:]) < SERVED]
     data = build_dataset(world.catalog, learned, SMALL.engagement, shown)
-    index = {e.entity_id: int(e.entity_id[1:]) for e in world.catalog.entities}
-    true_JE = np.array(
-        [
-            [truth.plays(genres[u.user_id], index[e.entity_id]) for e in world.catalog.entities]
-            for u in people
-        ]
-    )
-    served = np.mean([true_JE[:, truth.page()[:OFFERED]].mean() for _ in range(200)])
+    numbers = [int(e.entity_id[1:]) for e in world.catalog.entities]
+    true_JE = np.array([[truth.plays(genres[u.user_id], e) for e in numbers] for u in people])
+    production_JE = np.full(true_JE.shape, -np.inf)
+    for person in range(len(people)):
+        for place, entity in enumerate(truth.page()):
+            production_JE[person, numbers.index(entity)] = -place
+    served_JE = np.isfinite(production_JE)
     found = {
-        "as served": float(served),
-        "the best possible": float(np.sort(true_JE, axis=1)[:, -OFFERED:].mean()),
+        "as served": offered(production_JE, true_JE, served_JE),
+        "the best possible": offered(true_JE, true_JE, served_JE),
     }
     for name, overrides in ABLATIONS.items():
         config: TrainConfig = dataclasses.replace(BASE, seed=seed, **overrides)  # type: ignore[arg-type]
         result = fit(data, page_builder(data, config), config)
-        best_JN = offers(result, data, people)
-        found[name] = float(np.take_along_axis(true_JE, best_JN, axis=1).mean())
+        found[name] = offered(scores(result, data, people), true_JE, served_JE)
+        sys.stderr.write(f"seed {seed}: {name}: {found[name]}\n")
     return found
 
 
@@ -160,9 +174,12 @@ def main(seeds: Sequence[int]) -> None:
     torch.set_num_threads(1)
     by_seed = [measure(seed) for seed in seeds]
     for name in by_seed[0]:
-        values = [found[name] for found in by_seed]
-        each = " ".join(f"{value:.3f}" for value in values)
-        sys.stdout.write(f"| {name} | {np.mean(values):.3f} | {each} |\n")
+        cells = []
+        for which in (0, 1):
+            values = [found[name][which] for found in by_seed]
+            each = ", ".join(f"{value:.3f}" for value in values)
+            cells.append(f"{np.mean(values):.3f} ({each})")
+        sys.stdout.write(f"| {name} | {' | '.join(cells)} |\n")
 
 
 if __name__ == "__main__":
