@@ -8,11 +8,15 @@ from itertools import groupby
 
 import numpy as np
 
+from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
 
 HELD_OUT_ONE_IN = 10
 """One in so many interactions, the newest, is held out for the test; of the rest, for choosing."""
+
+INTERACTIONS_MIN = 20
+"""Below, a tenth of nine tenths is nothing."""
 
 CHOOSE_INTERACTIONS_MAX = 2_000
 """Of the next slice's validation: enough to choose a half-life by, and a training on millions of
@@ -20,6 +24,15 @@ events does not wait for it."""
 
 NEVER_MS = -(2**62)
 """Before every step."""
+
+
+def refuse_few(data: Interactions, protocol: str) -> None:
+    """Raises EvaluationError if the data are too few to be cut twice."""
+    if len(data) < INTERACTIONS_MIN:
+        raise EvaluationError(
+            f"data: {len(data)} interactions; {protocol} needs {INTERACTIONS_MIN} at least: "
+            "give more events"
+        )
 
 
 def newest_from(order_X: Ints) -> int:
