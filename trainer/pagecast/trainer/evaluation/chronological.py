@@ -8,15 +8,31 @@ from itertools import groupby
 
 import numpy as np
 
+from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
 
 HELD_OUT_ONE_IN = 10
 """One in so many interactions, the newest, is held out for the test; of the rest, for choosing."""
 
+INTERACTIONS_MIN = 20
+"""Below, a tenth of nine tenths is nothing."""
+
+CHOOSE_INTERACTIONS_MAX = 2_000
+"""Of the next slice's validation: enough to choose a half-life by, and a training on millions of
+events does not wait for it."""
 
 NEVER_MS = -(2**62)
 """Before every step."""
+
+
+def refuse_few(data: Interactions, protocol: str) -> None:
+    """Raises EvaluationError if the data are too few to be cut twice."""
+    if len(data) < INTERACTIONS_MIN:
+        raise EvaluationError(
+            f"data: {len(data)} interactions; {protocol} needs {INTERACTIONS_MIN} at least: "
+            "give more events"
+        )
 
 
 def newest_from(order_X: Ints) -> int:
@@ -27,7 +43,8 @@ def newest_from(order_X: Ints) -> int:
 def next_slice_plan(data: Interactions) -> Plan:
     """What the training positions hold is known, the new steps of users are asked, each once.
 
-    Hyper-parameters are chosen on the newest tenth of what is known. The test may be empty.
+    Hyper-parameters are chosen on the newest tenth of what is known, or the newest part of that if
+    it is much. The test may be empty.
     """
     order_X = data.in_time_order()
     new_X = np.array(
@@ -37,12 +54,13 @@ def next_slice_plan(data: Interactions) -> Plan:
         ]
     )
     known_X = order_X[~new_X[order_X]]
+    choose_from = max(newest_from(known_X), len(known_X) - CHOOSE_INTERACTIONS_MAX)
     cut = Cut(False, data)
     part = cut.part(known_X, len(known_X))
     return Plan(
         protocol="next-slice",
         data=data,
-        validation=cut.split(known_X, newest_from(known_X), FRESH),
+        validation=cut.split(known_X, choose_from, FRESH),
         tests={FRESH: cut.after(part, order_X[new_X[order_X]], FRESH)},
     )
 

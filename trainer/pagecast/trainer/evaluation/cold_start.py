@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
-from pagecast.trainer.evaluation.chronological import Cut, newest_from
+from pagecast.trainer.evaluation.chronological import Cut, newest_from, refuse_few
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.held_out import keep_steps
 from pagecast.trainer.evaluation.interactions import Interactions, Ints, interactions_of
@@ -37,11 +37,10 @@ def cold_start_plan(data: Interactions) -> Plan:
     grows. Hyper-parameters are chosen the same way, on other entities and the newest tenth of the
     first nine. Raises EvaluationError if there is nothing to ask.
     """
+    refuse_few(data, COLD_START)
     order_X = data.in_time_order()
     fitted_X = order_X[: newest_from(order_X)]
     chosen_on_X = fitted_X[: newest_from(fitted_X)]
-    if not len(chosen_on_X):
-        raise EvaluationError(f"data: {len(data)} interactions are too few for {COLD_START}")
     cut_ms, choose_ms = (int(data.at_ms_X[some[-1]]) for some in (fitted_X, chosen_on_X))
     end_ms = int(data.at_ms_X[order_X[-1]])
     cold, cold_to_choose = _drawn(data)
@@ -49,7 +48,9 @@ def cold_start_plan(data: Interactions) -> Plan:
     validation = _Launch(data, cold_to_choose, cold, choose_ms, cut_ms)
     tested = test.split(test.targets())
     if not tested.requests:
-        raise EvaluationError(f"data: nobody chose a cold entity after the cut; {COLD_START} needs")
+        raise EvaluationError(
+            f"data: nobody chose a cold entity in the last tenth; {COLD_START} needs more events"
+        )
     among_N = np.isin(np.arange(len(test.data.entities)), list(tested.part.held_out))
     return Plan(
         protocol=COLD_START,

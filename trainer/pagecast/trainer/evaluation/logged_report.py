@@ -75,7 +75,8 @@ def evaluate_logged(data_name: str, logged: LoggedImpressions) -> LoggedReport:
             "what was seen (docs/logged-pages.md)"
         )
     entities, rows = logged.entities, logged.rows
-    said = calibration(np.exp(entities.said_X), (entities.reward_X > 0).astype(np.float64))
+    liked_X = (entities.reward_X > 0).astype(np.float64)
+    said = calibration(np.exp(entities.said_X), liked_X)
     return LoggedReport(
         data=data_name,
         split_sha256=logged.sha256,

@@ -26,11 +26,11 @@ PROTOCOL = (
     "(steps of a user at the same moment do not see each other), then revealed, to the baselines "
     "too. Ranked among the full catalog; ties count against; a target the catalog lacks is a miss. "
     "pagecast: its distribution after [prompt, ROW top]; weights fixed, history growing. "
-    "popularity: counts with the half-life ({half_life} days) that was best on the newest tenth of "
-    "the training's interactions. last_item_counter: how often an entity followed the user's last "
-    "one, that popularity breaking ties. Headline: entities a user has seen are left out, as the "
-    "rules leave them out of pages; _all: with them. _low and _high: the middle 95 % of resamples "
-    "of the users."
+    "popularity: counts with the half-life ({half_life} days) that was best on the newest tenth "
+    "(2,000 at most) of the training's interactions. last_item_counter: how often an entity "
+    "followed the user's last one, that popularity breaking ties. Headline: entities a user has "
+    "seen are left out, as the rules leave them out of pages; _all: with them. _low and _high: the "
+    "middle 95 % of resamples of the users."
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pagecast.trainer.evaluation.chronological import Cut, newest_from
+from pagecast.trainer.evaluation.chronological import Cut, newest_from, refuse_few
 from pagecast.trainer.evaluation.cold_start import COLD_START, cold_start_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions
@@ -22,9 +22,6 @@ STALENESS_S = (FRESH, 5.0, 60.0, 300.0, 3600.0, 86_400.0)
 
 USER_INTERACTIONS_MIN = 3
 """Of a user in leave-one-out: one to test, one to choose by, one to know."""
-
-INTERACTIONS_MIN = 20
-"""Below, a tenth of nine tenths is nothing."""
 
 
 def plan_of(protocol: str, data: Interactions, staleness_s: Sequence[float] = (FRESH,)) -> Plan:
@@ -91,11 +88,7 @@ def _before(data: Interactions, user: int, target: int) -> Request:
 
 
 def _chronological(protocol: str, data: Interactions, staleness_s: Sequence[float]) -> Plan:
-    if len(data) < INTERACTIONS_MIN:
-        raise EvaluationError(
-            f"data: {len(data)} interactions; {protocol} needs {INTERACTIONS_MIN} at least: "
-            "give more events"
-        )
+    refuse_few(data, protocol)
     order_X = data.in_time_order()
     test_from = newest_from(order_X)
     cut = Cut(protocol == TEMPORAL, data)
