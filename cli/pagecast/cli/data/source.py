@@ -74,7 +74,6 @@ def read_movielens(folder: Path) -> MovieLens:
     there is no rating at all.
     """
 
-
     def text(name: str) -> str:
         try:
             return (folder / name).read_text("utf-8")
