@@ -21,9 +21,7 @@ def test_a_folder_keeps_its_ids(tmp_path: Path) -> None:
 
 
 def test_what_is_neither_is_told_with_what_can_be_given(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"--data: 'ml-9' is neither .* give ml-100k, ml-1m or a folder"
-    ):
+    with pytest.raises(InputError, match=r"'ml-9' is neither .* give ml-100k, ml-1m or a folder"):
         open_data("ml-9", StatePaths(root=tmp_path), DEFAULT_FOLD, Console(quiet=True))
 
 

@@ -57,7 +57,7 @@ def test_minutes_are_those_of_each_training() -> None:
 
 def test_quick_needs_one_reading_of_the_data() -> None:
     quick = cells(list(TABLES), Budget(seeds=(0,), minutes=0.1, quick=True))
-    assert {cell.view.read for cell in quick} == {DataView().read}
+    assert {cell.view.steps_max for cell in quick} == {DataView().steps_max}
 
 
 def test_a_table_that_is_none_is_told() -> None:

@@ -18,7 +18,7 @@ from pagecast.trainer.benchmarks.validated import part_of_users
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
 
-USERS = 12
+USERS, ENTITIES = 12, 80
 
 SHAPE: Mapping[str, JsonValue] = {
     **{f"model.{name}": value for name, value in vars(SMALL.model).items()},
@@ -30,7 +30,7 @@ SHAPE: Mapping[str, JsonValue] = {
 
 @cache
 def data() -> Interactions:
-    return made_up(DEFAULT_FOLD, users=USERS)
+    return made_up(DEFAULT_FOLD, users=USERS, entities=ENTITIES)
 
 
 def test_a_validation_has_figures_and_what_they_cost() -> None:

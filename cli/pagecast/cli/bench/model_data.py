@@ -36,15 +36,15 @@ class ModelData:
     console: Console
     split_sha256: str = ""
     """Of the data as they are read by default; "" before that was done."""
-    _files: dict[tuple[int, bool], Path] = field(default_factory=dict)
+    _files: dict[int, Path] = field(default_factory=dict)
 
     def file(self, view: DataView) -> Path:
         """Interactions of the view's reading, pickled. Raises InputError."""
-        if view.read not in self._files:
+        if view.steps_max not in self._files:
             path = self.folder / f"data-{len(self._files)}.pickle"
             path.write_bytes(pickle.dumps(self._read(view)))
-            self._files[view.read] = path
-        return self._files[view.read]
+            self._files[view.steps_max] = path
+        return self._files[view.steps_max]
 
     def _read(self, view: DataView) -> Interactions:
         if self.name == MADE_UP:
@@ -55,6 +55,6 @@ class ModelData:
             prefix = opened.id_prefix
         if self.users_max is not None:
             data = some_users(data, self.users_max)
-        if view.read == DataView().read:
+        if view.steps_max == DataView().steps_max:
             self.split_sha256 = data.split_sha256(prefix)
         return data

@@ -8,13 +8,9 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pagecast.cli.bench.ingest import IngestFigures
     from pagecast.cli.bench.machine import Circumstances
-    from pagecast.cli.bench.rows import Row
     from pagecast.cli.output import Output
-    from pagecast.trainer.benchmarks.tables import Budget
 
 app = typer.Typer(no_args_is_help=True, help="Figures beside others of the same run.")
 
@@ -91,10 +87,6 @@ def ingest(
     )
 
 
-QUICK_USERS, QUICK_MINUTES = 60, 0.02
-"""Users, and minutes of each training, of a quick run of `bench model`: five minutes in all."""
-
-
 @app.command()
 def model(
     quick: Annotated[
@@ -144,9 +136,11 @@ def model(
 
     from pagecast.cli.bench.machine import Circumstances
     from pagecast.cli.bench.model import ModelBenchConfig, measure_model
+    from pagecast.cli.bench.model_budget import QUICK_USERS, budget_of
     from pagecast.cli.bench.model_data import FETCHED, chosen_data
     from pagecast.cli.bench.model_plot import scaling_svg
     from pagecast.cli.bench.model_rows import model_rows
+    from pagecast.cli.bench.table import show_circumstances, show_rows
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
@@ -167,7 +161,7 @@ def model(
             folder=settings.state_dir / BENCH_FOLDER,
             data=chosen_data(data, paths),
             tables=tuple(name for name in tables.split(",") if name) or tuple(TABLES),
-            budget=_budget(seeds, minutes, quick),
+            budget=budget_of(seeds, minutes, quick=quick),
             users_max=QUICK_USERS if quick else None,
             jobs=jobs or (len(os.sched_getaffinity(0)) if quick else 1),
             out=out,
@@ -178,7 +172,7 @@ def model(
     measured = measure_model(config, circumstances.commit, output.console)
     published = config.data == FETCHED and not quick
     rows = model_rows(measured.cells, published=published)
-    _show_rows(output, rows)
+    show_rows(output, rows)
     if plot is not None:
         plot.write_text(scaling_svg(measured.cells), "utf-8")
     if quick:
@@ -186,7 +180,7 @@ def model(
             f"\nQuick: {QUICK_USERS} users, trainings of seconds, cells left out. These are not "
             "the real figures."
         )
-    _show_circumstances(output, circumstances)
+    show_circumstances(output, circumstances)
     output.say(f"data {config.data}, split SHA-256 {measured.split_sha256}")
     output.document(
         {
@@ -199,29 +193,13 @@ def model(
     )
 
 
-def _budget(seeds: str | None, minutes: float | None, quick: bool) -> "Budget":
-    """Raises ValueError."""
-    from pagecast.trainer.benchmarks.tables import Budget
-
-    told = seeds if seeds is not None else ("0" if quick else "0,1,2")
-    try:
-        numbers = tuple(dict.fromkeys(int(part) for part in told.split(",") if part))
-    except ValueError as error:
-        raise ValueError(f"seeds: {told!r} is no list; write it as 0,1,2") from error
-    if not numbers or min(numbers) < 0:
-        raise ValueError("seeds: give one at least, integers of 0 and more")
-    if quick:
-        quick_minutes = QUICK_MINUTES if minutes is None else minutes
-        return Budget(seeds=numbers, minutes=quick_minutes, rounds=1, quick=True)
-    return Budget(seeds=numbers, minutes=minutes)
-
-
 def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigures") -> None:
     from statistics import median
 
     from pagecast.cli.bench.rows import shown
+    from pagecast.cli.bench.table import show_circumstances, show_rows
 
-    _show_rows(output, figures.rows)
+    show_rows(output, figures.rows)
     output.table(
         "\nEvents per CPU-second, round by round",
         ("system", "median", "least", "most"),
@@ -235,31 +213,4 @@ def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigu
             "\nevent_to_feature_seconds is interpolated within the buckets of the worker's own "
             f"histogram; its load was at most {figures.late_ms_max:.0f} ms late, which is in it."
         )
-    _show_circumstances(output, circumstances)
-
-
-def _show_rows(output: "Output", rows: "Sequence[Row]") -> None:
-    from pagecast.cli.bench.rows import shown
-
-    verdict = {None: "", True: "reached", False: "not reached"}
-    output.table(
-        "",
-        ("what", "beside", "ours", "theirs", "ratio", "reach", ""),
-        [
-            (
-                row.what,
-                row.beside,
-                shown(row.ours),
-                shown(row.theirs),
-                shown(row.ratio),
-                shown(row.reach),
-                verdict[row.reached],
-            )
-            for row in rows
-        ],
-    )
-
-
-def _show_circumstances(output: "Output", circumstances: "Circumstances") -> None:
-    output.say(f"\n{circumstances.machine}")
-    output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")
+    show_circumstances(output, circumstances)

@@ -1,7 +1,8 @@
 """What each part is worth: one thing told otherwise a row. Also what was not worth it stays here.
 
 A new idea is one line: its name, the config's values by dotted name (`trainer/overrides.py`), and
-what of the data it must do without.
+what of the data it must do without. Merging events otherwise is no row: a Play and its Rate would
+be two interactions, and validation would ask for the film that the test asks for.
 """
 
 from collections.abc import Mapping
@@ -58,7 +59,6 @@ ABLATIONS = (
     # Histories.
     Ablation(name="histories of 32", view=DataView(steps_max=32)),
     Ablation(name="histories of 128", view=DataView(steps_max=128)),
-    Ablation(name="events not merged", view=DataView(merge=False)),
     # Size.
     Ablation(name="half as wide", overrides={"model.d_model": 64, "model.mlp_hidden": 128}),
     Ablation(name="four layers", overrides={"model.layers": 4}),

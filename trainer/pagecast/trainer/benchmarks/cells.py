@@ -16,22 +16,14 @@ class DataView:
     """What of a data set a cell is given; all of it by default."""
 
     steps_max: int = DEFAULT_FOLD.steps_max
-    """Steps of a history's window."""
-    merge: bool = True
-    """False: no two events share a step (a Play and its Rate are two)."""
+    """Steps of a history's window. Views with the same are of one reading of the data."""
     without: tuple[str, ...] = ()
     """Of `views.LEFT_OUT`: what the model must do without."""
-
-    @property
-    def read(self) -> tuple[int, bool]:
-        """Views with the same are of one reading."""
-        return self.steps_max, self.merge
 
     def fold(self) -> FoldConfig:
         """How events become steps for this view."""
         together = min(DEFAULT_FOLD.evicted_together, max(1, self.steps_max // 4))
-        gaps = DEFAULT_FOLD.merge_gap_ms if self.merge else {}
-        return FoldConfig(steps_max=self.steps_max, evicted_together=together, merge_gap_ms=gaps)
+        return FoldConfig(steps_max=self.steps_max, evicted_together=together)
 
 
 @dataclass(frozen=True, kw_only=True)

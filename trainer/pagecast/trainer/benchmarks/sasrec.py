@@ -106,10 +106,11 @@ class _Block(nn.Module):
             query_BQLK, key_BQLK, value_BQLK, is_causal=True
         )
         mixed_BLD = mixed_BQLK.transpose(1, 2).reshape(batch, length, d_model)
-        hidden_BLD = hidden_BLD + self.dropout(self.out(mixed_BLD))
+        attended_BLD: Tensor = self.dropout(self.out(mixed_BLD))
+        hidden_BLD = hidden_BLD + attended_BLD
         up_BLM = functional.relu(self.up(self.mlp_norm(hidden_BLD)))
-        fed_BLD: Tensor = hidden_BLD + self.dropout(self.down(up_BLM))
-        return fed_BLD
+        moved_BLD: Tensor = self.dropout(self.down(up_BLM))
+        return hidden_BLD + moved_BLD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,7 +121,7 @@ def ablations(budget: Budget) -> list[Cell]:
         )
         for ablation in ABLATIONS
         for seed in budget.seeds
-        if not budget.quick or ablation.view.read == DataView().read
+        if not budget.quick or ablation.view.steps_max == DataView().steps_max
     ]
 
 
