@@ -46,11 +46,8 @@ def batch_of(page: CutPage, history: Targets | None = None) -> PackedBatch:
 
 def out(batch: PackedBatch, targets: Targets) -> dict[int, set[int]]:
     """Entities out of competition by the number of the position in `at_J`."""
-    of_N, entity_N = out_of_competition(batch, targets, batch.mask_BLL())
-    found: dict[int, set[int]] = {}
-    for number, entity in zip(of_N.tolist(), entity_N.tolist(), strict=True):
-        found.setdefault(number, set()).add(entity)
-    return found
+    out_JE = out_of_competition(batch, targets, batch.mask_BLL(), entities=10)
+    return {j: set(np.flatnonzero(out_E).tolist()) for j, out_E in enumerate(out_JE) if out_E.any()}
 
 
 def test_what_a_step_has_before_it_is_out() -> None:

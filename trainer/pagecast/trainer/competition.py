@@ -5,7 +5,8 @@ a softmax against these would train the model to tell apart what it is never ask
 continue what was begun are the exception, and so is whoever watches again: where a target is itself
 among what was seen, everything competes.
 
-Letters: B windows, L positions, J hidden positions that predict an entity, K targets of J, N pairs.
+Letters: B windows, L positions, J hidden positions that predict an entity, K targets of J, E
+entities.
 """
 
 import numpy as np
@@ -15,27 +16,27 @@ from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_LIVE, SEGMENT_NEW
 from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 _SEGMENT = FIELDS.index("segment")
 
 
 def out_of_competition(
-    batch: PackedBatch, targets: Targets, mask_BLL: npt.NDArray[np.bool_]
-) -> tuple[Ints, Ints]:
-    """`of_N` and `entity_N`: at the position `targets.at_J[of_N]`, `entity_N` does not compete.
+    batch: PackedBatch, targets: Targets, mask_BLL: Bools, entities: int
+) -> Bools:
+    """`out_JE`: true where, at the position `targets.at_J[j]`, one of E entities does not compete.
 
     `mask_BLL` is the batch's: what a position sees of entities, in the history and on its page, has
     been watched or placed. Steps that a model compresses are not looked into.
     """
     window_J, position_J = np.divmod(targets.at_J, batch.page_BL.shape[1])
     entity_JL = _watched_or_placed(batch)[window_J]
-    seen_JL = mask_BLL[window_J, position_J] & (entity_JL != NOTHING)
-    of_N, at_N = np.nonzero(seen_JL)
-    entity_N = entity_JL[of_N, at_N]
-    again_J = np.zeros(len(targets.at_J), np.bool_)
-    again_J[targets.of_K[_among(targets, of_N, entity_N)]] = True
-    keep_N = ~again_J[of_N]
-    return of_N[keep_N], entity_N[keep_N]
+    of_N, at_N = np.nonzero(mask_BLL[window_J, position_J] & (entity_JL != NOTHING))
+    out_JE = np.zeros((len(targets.at_J), entities), np.bool_)
+    out_JE[of_N, entity_JL[of_N, at_N]] = True
+    again_K = out_JE[targets.of_K, targets.entity_K]
+    out_JE[targets.of_K[again_K]] = False
+    return out_JE
 
 
 def _watched_or_placed(batch: PackedBatch) -> Ints:
@@ -49,15 +50,6 @@ def _watched_or_placed(batch: PackedBatch) -> Ints:
     return entity_BL
 
 
-def _names(fields: Ints) -> npt.NDArray[np.bool_]:
-    named: npt.NDArray[np.bool_] = np.isin(fields[..., _SEGMENT], (SEGMENT_NEW, SEGMENT_LIVE))
+def _names(fields: Ints) -> Bools:
+    named: Bools = np.isin(fields[..., _SEGMENT], (SEGMENT_NEW, SEGMENT_LIVE))
     return named
-
-
-def _among(targets: Targets, of_N: Ints, entity_N: Ints) -> npt.NDArray[np.bool_]:
-    """Which targets are among the pairs."""
-    entities = 1 + max(targets.entity_K.max(initial=0), entity_N.max(initial=0))
-    among_K: npt.NDArray[np.bool_] = np.isin(
-        targets.of_K * entities + targets.entity_K, of_N * entities + entity_N
-    )
-    return among_K

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pagecast.trainer.auxiliary import Labels, auxiliary_losses
 from pagecast.trainer.batch import PackedBatch, Targets
-from pagecast.trainer.competition import Ints, out_of_competition
+from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
 
@@ -172,8 +172,11 @@ def losses(
     mask_BLL = None if seen_compete else batch.mask_BLL()
 
     def entity_loss(targets: Targets) -> Tensor:
-        out = None if mask_BLL is None else out_of_competition(batch, targets, mask_BLL)
-        return _entity_loss(hidden_XD, embedded, targets, out)
+        if mask_BLL is None:
+            return _entity_loss(hidden_XD, embedded, targets, None)
+        entities = len(embedded.entity_output_ED)
+        out_JE = out_of_competition(batch, targets, mask_BLL, entities)
+        return _entity_loss(hidden_XD, embedded, targets, torch.from_numpy(out_JE))
 
     return Losses(
         history=entity_loss(batch.history),
@@ -185,14 +188,14 @@ def losses(
 
 
 def _entity_loss(
-    hidden_XD: Tensor, embedded: Embedded, targets: Targets, out: tuple[Ints, Ints] | None
+    hidden_XD: Tensor, embedded: Embedded, targets: Targets, out_JE: Tensor | None
 ) -> Tensor:
     hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
     logits_JE = hidden_JD @ embedded.entity_output_ED.T
     if embedded.entity_offset_E is not None:
         logits_JE = logits_JE + embedded.entity_offset_E
-    if out is not None:
-        logits_JE[torch.from_numpy(out[0]), torch.from_numpy(out[1])] = -torch.inf
+    if out_JE is not None:
+        logits_JE.masked_fill_(out_JE, -torch.inf)
     log_JE = functional.log_softmax(logits_JE, dim=-1)
     chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
     return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
