@@ -76,7 +76,8 @@ class PageModel(nn.Module):
             return fused_XD
         # A third of the time: the fields' embeddings are never held one by one.
         bag_ND = functional.embedding_bag(index_XF.flatten(0, -2), self.fields.weight, mode="sum")
-        return bag_ND.unflatten(0, index_XF.shape[:-1])
+        summed_XD: Tensor = bag_ND.unflatten(0, index_XF.shape[:-1])
+        return summed_XD
 
 
 def _initialise(module: nn.Module) -> None:
