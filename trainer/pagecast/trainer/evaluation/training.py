@@ -19,16 +19,17 @@ class Trainings:
 
     def __init__(self) -> None:
         self._part: FitPart | None = None
-        self._by_config: dict[TrainConfig, Trained] = {}
+        self._by_config: dict[str, Trained] = {}
 
     def of(self, part: FitPart, config: TrainConfig, told: Told) -> Trained:
         """Raises NothingToTrainError."""
         if self._part is not part:
             self._part, self._by_config = part, {}
-        if config not in self._by_config:
+        key = repr(config)  # it holds a table, so it has no hash
+        if key not in self._by_config:
             trained = fit_on(known_of(part), config, lambda at: told(at.share_done))
-            self._by_config[config] = trained
-        return self._by_config[config]
+            self._by_config[key] = trained
+        return self._by_config[key]
 
 
 def known_of(part: FitPart) -> Snapshot:
