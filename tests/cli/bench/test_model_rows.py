@@ -93,6 +93,19 @@ def test_the_worst_graph_counts(difference: float, reached: bool) -> None:
     assert (row.ours, row.reached) == (difference, reached)
 
 
+@pytest.mark.parametrize(("seconds", "flat"), [(0.44, True), (0.5, False)])
+def test_a_step_with_drawn_entities_is_to_stay_flat(seconds: float, flat: bool) -> None:
+    def step(name: str, negatives: int, cpu_seconds: float) -> tuple[Cell, Figures]:
+        figures = {"cpu_seconds": cpu_seconds, "setup_cpu_seconds": 1.0, "peak_gigabytes": 2.0}
+        return Cell(table="cost", name=name, settings={"negatives": negatives}), figures
+
+    measured = [step("few, drawn", 8, 0.3), step("many, drawn", 8, seconds), step("few", 0, 0.9)]
+    rows = model_rows(measured, published=False)
+    assert find(rows, "CPU s of a step, many, drawn", "few, drawn").reached is flat
+    assert find(rows, "CPU s of a step, few").ours == 0.9
+    assert find(rows, "peak GB, many, drawn").ours == 2.0
+
+
 def test_the_largest_profile_says_that_it_took_a_step() -> None:
     figures = {"steps": 1.0, "parameters": 2e8, "entity_loss": 7.4}
     rows = model_rows([cell("parity", "large", figures)], published=False)

@@ -96,7 +96,7 @@ def model(
     tables: Annotated[
         str,
         typer.Option(
-            help="Some of quality,ablations,throughput,scaling,parity.", show_default="all"
+            help="Some of quality,ablations,throughput,scaling,parity,cost.", show_default="all"
         ),
     ] = "",
     seeds: Annotated[

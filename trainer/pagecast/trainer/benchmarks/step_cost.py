@@ -4,7 +4,7 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import NEXT_ROW, Dataset, fallback_row, next_row
+from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
 from pagecast.trainer.processes import Processes
@@ -75,6 +77,24 @@ def step_costs(
             setup_cpu_seconds=setup_s,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
+
+
+def stepped(
+    _: Interactions,
+    config: TrainConfig,
+    *,
+    entities: int,
+    negatives: int,
+    told: Callable[[float], None] = lambda _: None,
+) -> Figures:
+    """The cost at one size, in a process of its own, so that the peak of memory is its."""
+    (cost,) = step_costs([entities], negatives, config)
+    told(1.0)
+    return {
+        "cpu_seconds": cost.cpu_seconds,
+        "setup_cpu_seconds": cost.setup_cpu_seconds,
+        "peak_gigabytes": cost.peak_bytes / 1e9,
+    }
 
 
 def made_up(entities: int, users: int, user_steps: int, config: TrainConfig) -> Dataset:
