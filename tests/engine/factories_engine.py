@@ -177,7 +177,7 @@ def build_graphs(
         PREFILL_FILE: _graph(
             f"float[B,T,{d}] entity_BTD, int64[B,T,{len(FIELDS)}] fields_BTF",
             f"float[B,{d}] hidden_BD, float[{cache},T,{model.head_dim}] keys_LBHTK, "
-            f"float[{cache},T,{model.head_dim}] values_LBHTK",
+            f"float[{cache},T,{model.head_dim}] values_LBHTK, float[B,{d}] request_BD",
             f"""
             shifted = Add(fields_BTF, field_offsets)
             embedded = Gather<axis=0>(field_table, shifted)
@@ -189,6 +189,7 @@ def build_graphs(
             past_values = ConstantOfShape(nothing)
             {_decoder(model)}
             hidden_BD = Gather<axis=1>(hidden, last)
+            request_BD = Gather<axis=1>(x, last)
             keys_LBHTK = Identity(keys)
             values_LBHTK = Identity(values)
             """,

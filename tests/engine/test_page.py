@@ -32,7 +32,7 @@ from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd
+from pagecast.rules.page_state import PageState, RowEnd
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
@@ -198,10 +198,7 @@ def replayed(
             logits = model.row_output_RD.astype(np.float64) @ hidden_D
             yield event.log_probability, log_softmax(logits, state.row_mask_R, event.row)
             argument = state.begin_row(event.row)
-            token_D = model.row_input_RD[event.row].copy()
-            if argument != NO_ARGUMENT:
-                token_D += model.entities.input_ND[argument]
-            hidden_D = decoder.feed(token_D[None])[0]
+            hidden_D = decoder.feed(decoder.row_token(event.row, argument)[None])[0]
         elif isinstance(event, EntityChosen):
             if event.entity_position <= exact_entities:
                 logits = model.entities.output_ND.astype(np.float64) @ hidden_D

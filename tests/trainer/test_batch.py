@@ -40,6 +40,11 @@ def test_a_page_sees_the_history_up_to_its_request_and_itself() -> None:
     assert np.flatnonzero(mask_LL[7]).tolist() == [0, 1, 2, 3, 7]
 
 
+def test_a_page_s_tokens_belong_to_its_request() -> None:
+    batch = packed(CutPage(cut=0, rows=[row(7, 3)]), CutPage(cut=2, rows=[row(8, 4)]))
+    assert batch.request_BL[0].tolist() == [NOTHING] * 5 + [1, 1, 3, 3]
+
+
 def test_nothing_looks_at_padding() -> None:
     batch = pack(
         [window(5), window(3)], [[], [CutPage(cut=0, rows=[row(7)], opening=True)]], ahead_decay=0.5

@@ -60,7 +60,7 @@ def decoded_alone(
     steps_BTD = model.embed_steps(entity_TD[None], torch.from_numpy(prompt.fields_TF)[None])
     hidden_BSD, keys, values = model.decoder.prefill(steps_BTD)
     hidden = [hidden_BSD[0, -1]]
-    for token_D in page_tokens(embedded, page):
+    for token_D in page_tokens(embedded, page, steps_BTD[0, -1]):
         hidden_BSD, new_keys, new_values = model.decoder.decode(token_D[None, None], keys, values)
         keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
         hidden.append(hidden_BSD[0, -1])
@@ -68,10 +68,11 @@ def decoded_alone(
     return states
 
 
-def page_tokens(embedded: Embedded, page: CutPage) -> list[torch.Tensor]:
+def page_tokens(embedded: Embedded, page: CutPage, request_D: torch.Tensor) -> list[torch.Tensor]:
+    """A row's token has the request's in it, an entity's is its own alone."""
     tokens = []
     for row in page.rows:
-        token_D = embedded.row_input_RD[row.row]
+        token_D = embedded.row_input_RD[row.row] + request_D
         if row.argument >= 0:
             token_D = token_D + embedded.entity_input_ED[row.argument]
         tokens += [token_D, *(embedded.entity_input_ED[e] for e in row.entities)]

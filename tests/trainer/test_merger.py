@@ -15,6 +15,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.prefill import prefill_inputs
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.trainer.batch import CutPage, pack
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
@@ -60,7 +61,7 @@ def prefilled(
     input_ED = embedded_by(model, data).entity_input_ED
     entity_TD = torch.cat([input_ED, torch.zeros(1, CONFIG.d_model)])[known].numpy()
     given = prefill_inputs(entity_TD, encoded.fields_TF, prefix=encoded.prefix, keep=KEEP)
-    hidden_BD, keys, values = CompressedPrefillGraph(model)(
+    hidden_BD, keys, values, _ = CompressedPrefillGraph(model)(
         *(torch.from_numpy(np.ascontiguousarray(value)) for value in given.values())
     )
     return hidden_BD[0], keys, values
@@ -163,6 +164,6 @@ def test_the_bundle_serves_what_was_trained(
         with served.caches.borrow(STEPS + 3) as cache:
             decoder = Decoder(served, cache)
             hidden_D = decoder.prefill(prompt)
-            row_SD = decoder.feed(served.row_input_RD[[1]])
+            row_SD = decoder.feed(decoder.row_token(1, NO_ARGUMENT)[None])
         np.testing.assert_allclose(hidden_D, hidden_SD[0].numpy(), atol=1e-4)
         np.testing.assert_allclose(row_SD[0], hidden_SD[1].numpy(), atol=1e-4)

@@ -42,6 +42,7 @@ def batch_of(fed: list[int], history: list[int], pages: list[int]) -> PackedBatc
         position_BL=nothing,
         page_BL=nothing,
         sees_BL=nothing,
+        request_BL=nothing,
         row_from_M=np.zeros(0, np.int64),
         row_target_M=np.zeros(0, np.int64),
         row_weight_M=np.zeros(0, np.float32),

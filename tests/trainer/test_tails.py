@@ -82,13 +82,12 @@ def decoded_alone(
     encoded = encode_prompt(prompt, data.vocabulary)
     known = [data.catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
     entity_TD = torch.cat([embedded.entity_input_ED, torch.zeros(1, 32)])[known]
-    hidden_BD, keys, values = PrefillGraph(model)(
+    hidden_BD, keys, values, request_BD = PrefillGraph(model)(
         entity_TD[None], torch.from_numpy(encoded.fields_TF)[None]
     )
     (row,) = page.rows
-    tokens_SD = torch.stack(
-        [embedded.row_input_RD[row.row], *(embedded.entity_input_ED[e] for e in row.entities)]
-    )
+    row_D = embedded.row_input_RD[row.row] + request_BD[0]
+    tokens_SD = torch.stack([row_D, *(embedded.entity_input_ED[e] for e in row.entities)])
     page_BSD, _, _ = DecodeGraph(model)(tokens_SD[None], keys, values)
     return torch.cat([hidden_BD, page_BSD[0]])
 

@@ -155,7 +155,12 @@ def _contract(
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
         "prefill": (
             prompt,
-            {"hidden_BD": ("B", o), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
+            {
+                "hidden_BD": ("B", o),
+                "keys_LBHTK": cache("T"),
+                "values_LBHTK": cache("T"),
+                "request_BD": ("B", d),
+            },
         ),
         "decode": (
             {

@@ -12,6 +12,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.prefill import prefill_inputs
 from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.page_state import NO_ARGUMENT
 
 
 class Decoder:
@@ -21,6 +22,7 @@ class Decoder:
         self.runs = 0
         self._model = model
         self._cache = cache
+        self._request_D: FloatArray
 
     def prefill(self, prompt: Prompt) -> FloatArray:
         """Feeds the prompt; returns the hidden state [D] after it."""
@@ -41,8 +43,16 @@ class Decoder:
         )
         self._cache.extend(outputs["keys_LBHTK"], outputs["values_LBHTK"])
         self.runs += 1
+        self._request_D = outputs["request_BD"][0]
         hidden_D: FloatArray = outputs["hidden_BD"][0]
         return hidden_D
+
+    def row_token(self, row: int, argument: int) -> FloatArray:
+        """The token [D] of a row that may follow: the row, its argument, and the page's request."""
+        token_D: FloatArray = self._model.row_input_RD[row] + self._request_D
+        if argument != NO_ARGUMENT:
+            token_D = token_D + self._model.entities.input_ND[argument]
+        return token_D
 
     def feed(self, tokens_SD: FloatArray) -> FloatArray:
         """Feeds tokens as one chunk; returns the hidden states [S, D] after each of them."""

@@ -117,7 +117,7 @@ class ModelChooser:
         else:
             if self._fed_row is not None:
                 self._decoder.take_back(1)
-            self._unfed.append(self._row_token(row, argument))
+            self._unfed.append(self._decoder.row_token(row, argument))
         self._fed_row = None
         self._candidates_C = candidates_C
         self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
@@ -136,12 +136,6 @@ class ModelChooser:
     def _best_row(self, mask_R: Mask) -> Choice:
         return choose(self._model.row_output_RD @ self._hidden_D, mask_R)
 
-    def _row_token(self, row: int, argument: int) -> FloatArray:
-        token_D: FloatArray = self._model.row_input_RD[row]
-        if argument != NO_ARGUMENT:
-            token_D = token_D + self._model.entities.input_ND[argument]
-        return token_D
-
     def _feed(self) -> None:
         """Brings the hidden state up to date with every token of the page."""
         if self._unfed:
@@ -150,7 +144,7 @@ class ModelChooser:
 
     def _feed_with(self, row: int) -> None:
         """The same, with a row that may follow in the same run."""
-        self._unfed.append(self._row_token(row, NO_ARGUMENT))
+        self._unfed.append(self._decoder.row_token(row, NO_ARGUMENT))
         hidden_SD = self._decoder.feed(np.stack(self._unfed))
         self._unfed.clear()
         self._hidden_D, self._hidden_after_fed_row_D = hidden_SD[-2], hidden_SD[-1]

@@ -62,8 +62,10 @@ def test_a_fresh_request_sees_what_a_prompt_of_that_moment_holds(
         index = [catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
         padded_ED = torch.cat([input_ED, torch.zeros_like(input_ED[:1])])
         fields_BTF = torch.from_numpy(encoded.fields_TF)[None]
-        _, keys, values = PrefillGraph(trained.model)(padded_ED[index][None], fields_BTF)
-        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]]
+        _, keys, values, request_BD = PrefillGraph(trained.model)(
+            padded_ED[index][None], fields_BTF
+        )
+        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]] + request_BD[0]
         hidden_BSD, *_ = DecodeGraph(trained.model)(top_D[None, None], keys, values)
         expected_E = (output_ED @ hidden_BSD[0, 0]).numpy()
     (score_N,) = system.scores([request])

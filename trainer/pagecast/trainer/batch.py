@@ -107,7 +107,8 @@ class Targets:
 class PackedBatch:
     """What one forward pass takes; entities and rows are catalog indices.
 
-    `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
+    `sees_BL` is the last position of the history a position looks at, `request_BL` the position of
+    the request that a page's token belongs to, NOTHING elsewhere. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
     `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
     those of the history, and `tail_fields_XF` the fields. `old_at_G` are the flattened positions of
@@ -126,6 +127,7 @@ class PackedBatch:
     position_BL: npt.NDArray[np.int64]
     page_BL: npt.NDArray[np.int64]
     sees_BL: npt.NDArray[np.int64]
+    request_BL: npt.NDArray[np.int64]
     row_from_M: npt.NDArray[np.int64]
     row_target_M: npt.NDArray[np.int64]
     row_weight_M: npt.NDArray[np.float32]
@@ -190,6 +192,7 @@ class _Packer:
         self._tails: list[tuple[int, int, Tail]] = []
         self._values = ValuedPositions()
         self._page = 0
+        self._request_at = NOTHING
 
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
@@ -203,6 +206,7 @@ class _Packer:
                 "position": list(range(self._positions)),
                 "page": [HISTORY] * length + [PADDING] * padding,
                 "sees": list(range(self._positions)),
+                "request": [NOTHING] * self._positions,
             }
         )
 
@@ -210,7 +214,7 @@ class _Packer:
         """Each token after the page before it."""
         self._page += 1
         window, placed = len(self._columns) - 1, 0
-        at, request, sees = self._request(page)
+        at, request, sees = self._begin_page(page)
         for number, row in enumerate(page.rows):
             values = page.values[number] if page.values else NO_VALUES
             if not page.opening:
@@ -231,18 +235,20 @@ class _Packer:
                 placed += 1
                 at = self._feed(entity, NOTHING, request + placed, sees)
 
-    def _request(self, page: CutPage) -> tuple[int, int, int]:
-        """Feeds a page's tail, if it has one.
+    def _begin_page(self, page: CutPage) -> tuple[int, int, int]:
+        """Feeds a page's tail, if it has one; the tokens that follow belong to its request.
 
         Returns where the request stands, its rotary position, and the last position of the history
         that the page sees.
         """
-        request = self._windows[-1].request(page.cut)
+        request = self._request_at = self._windows[-1].request(page.cut)
         if not len(page.tail):
             return request, request, request
+        self._request_at = NOTHING
         self._tails.append((len(self._columns) - 1, len(self._columns[-1]["row"]), page.tail))
         for position, entity in enumerate(page.tail.entity_C.tolist(), start=request):
             at = self._feed(entity, NOTHING, position, request - 1)
+        self._request_at = at
         return at, position, request - 1
 
     def add_rows_alone(self, page: CutPage) -> None:
@@ -251,7 +257,7 @@ class _Packer:
         for number, row in enumerate(page.rows):
             values = page.values[number] if page.values else NO_VALUES
             self._page += 1
-            request_at, request, sees = self._request(page)
+            request_at, request, sees = self._begin_page(page)
             self._add_row(window, request_at, row, values)
             at = self._feed(row.argument, row.row, request + 1, sees)
             for entity, weight in zip(row.entities, row.weights, strict=True):
@@ -269,6 +275,7 @@ class _Packer:
         columns["position"].append(position)
         columns["page"].append(self._page)
         columns["sees"].append(sees)
+        columns["request"].append(self._request_at)
         return len(columns["row"]) - 1
 
     def finish(
@@ -299,6 +306,7 @@ class _Packer:
             position_BL=self._padded("position", 0, length),
             page_BL=self._padded("page", PADDING, length),
             sees_BL=self._padded("sees", NOTHING, length),
+            request_BL=self._padded("request", NOTHING, length),
             row_from_M=np.array([b * length + at for b, at, _, _ in self._row], np.int64),
             row_target_M=np.array([row for _, _, row, _ in self._row], np.int64),
             row_weight_M=np.array([weight for *_, weight in self._row], np.float32),

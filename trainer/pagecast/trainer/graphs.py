@@ -48,16 +48,16 @@ class TowerGraph(nn.Module):
 
 
 class PrefillGraph(nn.Module):
-    """A prompt in; hidden state of the last position, keys and values of all positions out."""
+    """A prompt in; hidden state and token of the last position, all keys and values out."""
 
     def __init__(self, model: PageModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, ...]:
         tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
         hidden_BTD, keys_LBHTK, values_LBHTK = self.model.decoder.prefill(tokens_BTD)
-        return self.model.head(hidden_BTD[:, -1]), keys_LBHTK, values_LBHTK
+        return self.model.head(hidden_BTD[:, -1]), keys_LBHTK, values_LBHTK, tokens_BTD[:, -1]
 
 
 class CompressedPrefillGraph(nn.Module):
@@ -76,13 +76,14 @@ class CompressedPrefillGraph(nn.Module):
         fields_BTF: Tensor,
         old_entity_BGMD: Tensor,
         old_fields_BGMF: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
         merged_BGD = self.model.embed_old(old_entity_BGMD, old_fields_BGMF)
         hidden_BUD, keys_LBHUK, values_LBHUK = self.model.decoder.prefill(
             behind_profile(tokens_BTD, merged_BGD)
         )
-        return self.model.head(hidden_BUD[:, -1]), keys_LBHUK, values_LBHUK
+        hidden_BD = self.model.head(hidden_BUD[:, -1])
+        return hidden_BD, keys_LBHUK, values_LBHUK, tokens_BTD[:, -1]
 
 
 class DecodeGraph(nn.Module):
@@ -120,7 +121,7 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
             if model.config.compress_keep
             else PrefillGraph(model),
             inputs=prompt,
-            outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK"),
+            outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK", "request_BD"),
         ),
         GraphSpec(
             name="decode",
