@@ -9,13 +9,15 @@ from torch.nn import functional
 from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.vocabulary import FIELDS
-from pagecast.trainer.batch import CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.forward import embed, losses, packed_hidden
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window
 
 HISTORY = (-1, 7, 8, 9)

@@ -8,13 +8,15 @@ import torch
 from trainer.factories_trainer import SMALL, page_builder
 
 from pagecast.featurestore.encoding import encode_prompt
-from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
+from pagecast.trainer.batch import HISTORY, CutPage
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, Losses, embed, losses, packed_hidden, target_weights
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import prompt_at, windows
 
 CONFIGS = (

@@ -16,7 +16,7 @@ from pagecast.engine.prefill import prefill_inputs
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
@@ -24,6 +24,7 @@ from pagecast.trainer.forward import Embedded, embed, losses, packed_hidden
 from pagecast.trainer.graphs import CompressedPrefillGraph
 from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.replay import replay
 from pagecast.trainer.users import prompt_at, windows

@@ -14,12 +14,13 @@ from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, embed, packed_hidden
 from pagecast.trainer.graphs import DecodeGraph, PrefillGraph
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.replay import replay
 from pagecast.trainer.tails import Tail, Tails

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_LIVE, SEGMENT_NEW
-from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
+from pagecast.trainer.batch import NOTHING, PackedBatch
+from pagecast.trainer.targets import Targets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pagecast.trainer.batch import CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.logged_examples import LoggedExamples
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import NO_ARGUMENT, PageBuilder, PageRow
 from pagecast.trainer.scored import NO_USER
 from pagecast.trainer.snapshot import NothingToTrainError
 from pagecast.trainer.tails import NO_TAIL, Tail, Tails
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window, windows
 
 NEARBY_WINDOWS = 0.1

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from pagecast.trainer.auxiliary import Labels, auxiliary_losses
-from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
+from pagecast.trainer.batch import NOTHING, PackedBatch
 from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window
 
 
