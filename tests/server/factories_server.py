@@ -33,7 +33,7 @@ GENRES = ("Comedy", "Drama", "Western")
 FILMS = 60
 DAY_MS = 86_400_000
 
-SMALL = TinyModel(seed=5)
+SMALL = TinyModel(seed=10)
 """With these weights the films that tests look for are on a long page; with others a few films may
 be left over, too few for a row."""
 
