@@ -70,6 +70,14 @@ async def test_pages_during_catalog_changes_are_of_one_catalog_number_each(
     assert all(complete for _, complete in asked)
 
 
+async def test_what_prompts_look_up_is_sorted_before_a_page_asks(house: House) -> None:
+    async with house.serve() as served:
+        number = house.change(upsert(movie("new", "Opera", released_ms=START_MS - 1)))
+        await eventually(lambda: served.metric("pagecast_catalog_number") == number)
+        made = vars(served.server.resources.servings.current.snapshot)
+    assert {"releases", "live_windows"} <= made.keys()
+
+
 async def test_a_catalog_that_comes_late_is_served_from_then_on(empty_house: House) -> None:
     async with empty_house.serve() as served:
         number = empty_house.change(
