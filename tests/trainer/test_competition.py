@@ -48,7 +48,7 @@ def batch_of(page: CutPage, history: Targets | None = None) -> PackedBatch:
 
 def out(batch: PackedBatch, targets: Targets) -> dict[int, set[int]]:
     """Entities out of competition by the number of the position in `at_J`."""
-    out_JE = out_of_competition(batch, targets, batch.mask_BLL(), entities=10)
+    out_JE = out_of_competition(batch, targets, entities=10)
     return {j: set(np.flatnonzero(out_E).tolist()) for j, out_E in enumerate(out_JE) if out_E.any()}
 
 

@@ -12,6 +12,7 @@ positions of tails.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -90,8 +91,12 @@ class PackedBatch:
         """Positions that are not padding."""
         return int((self.page_BL != PADDING).sum())
 
+    @cached_property
     def mask_BLL(self) -> npt.NDArray[np.bool_]:
-        """True where position i (second axis) looks at position j (third axis)."""
+        """True where position i (second axis) looks at position j (third axis).
+
+        Worked out once: not to be changed.
+        """
         page_BL = self.page_BL
         order_L = np.arange(page_BL.shape[1])
         history_BLL = (page_BL == HISTORY)[:, None] & (order_L <= self.sees_BL[..., None])

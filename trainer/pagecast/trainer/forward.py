@@ -81,9 +81,9 @@ def packed_decoded(
         tokens_BLD = _with_fields(model, tokens_BLD, batch)
     tokens_BLD = _with_requests(tokens_BLD, batch)
     tokens_BLD = model.dropout(tokens_BLD)
-    mask_BLL = torch.from_numpy(batch.mask_BLL())
+    mask_BLL = torch.from_numpy(batch.mask_BLL)
     if step_dropout:
-        mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
+        mask_BLL = mask_BLL & _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
     hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
 
@@ -181,13 +181,11 @@ def losses(
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
-    mask_BLL = None if seen_compete else batch.mask_BLL()
 
     def entity_loss(targets: Targets) -> Tensor:
-        if mask_BLL is None:
+        if seen_compete:
             return _entity_loss(hidden_XD, embedded, targets, None)
-        entities = len(embedded.entity_output_ED)
-        out_JE = out_of_competition(batch, targets, mask_BLL, entities)
+        out_JE = out_of_competition(batch, targets, len(embedded.entity_output_ED))
         return _entity_loss(hidden_XD, embedded, targets, torch.from_numpy(out_JE))
 
     return Losses(
