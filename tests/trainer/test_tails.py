@@ -132,7 +132,7 @@ def test_the_request_of_the_history_is_hidden_from_a_page_that_brings_its_own(
         at = np.flatnonzero(batch.page_BL[0] == number)
         request = page.cut + 1
         assert batch.position_BL[0, at].tolist() == [request, request + 1, request + 2]
-        seen = np.flatnonzero(batch.mask_BLL()[0, at[-1]]).tolist()
+        seen = np.flatnonzero(batch.mask_BLL[0, at[-1]]).tolist()
         assert seen == [*range(request), *at.tolist()]
         assert batch.pages.at_J[number] == at[-1]
 

@@ -1,6 +1,7 @@
 """Logged pages in, AUCs out; the pages are records as the log holds them."""
 
 import pytest
+from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
 from pagecast.trainer.evaluation.errors import EvaluationError
@@ -10,21 +11,12 @@ from pagecast.v1 import events_pb2
 
 
 def outcome(row: int, place: int, *, played: bool) -> EntityOutcome:
-    return EntityOutcome(
+    return SEEN._replace(
         entity_id=f"e{row}{place}",
         row_id=f"r{row}",
         row_position=row,
         entity_position=place,
-        seen=True,
-        clicked=False,
-        trailer_played=False,
         played=played,
-        watched_ms=0,
-        completed=False,
-        rating=None,
-        listed=False,
-        hidden=False,
-        purchased=False,
         abandoned=not played,
     )
 
