@@ -154,12 +154,12 @@ def test_what_is_no_vocabulary_is_refused(copy: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "value"), [("d_model", 32), ("layers", 3), ("kv_heads", 1), ("head_dim", 16)]
+    ("size", "value"), [("d_model", 32), ("layers", 3), ("kv_heads", 1), ("head_dim", 8)]
 )
 def test_graphs_of_another_shape_than_the_manifest_are_refused(
     copy: Path, size: str, value: int
 ) -> None:
-    with pytest.raises(BundleError, match="has shape"):
+    with pytest.raises(BundleError, match="has shape|inputs are"):
         load_bundle(sealed_again(copy, **{size: value}))
 
 
@@ -175,7 +175,9 @@ def test_a_file_that_is_no_graph_is_refused(copy: Path) -> None:
         load_bundle(sealed_again(copy))
 
 
-@pytest.mark.parametrize("tensor", ["tower.output_ED", "prefill.hidden_BD", "decode.values_LBHSK"])
+@pytest.mark.parametrize(
+    "tensor", ["tower.output_ED", "prompt.tokens_BTD", "decode.new_values_1_BHCK"]
+)
 def test_graphs_that_compute_otherwise_than_recorded_are_refused(copy: Path, tensor: str) -> None:
     canary = load_file(copy / CANARY_FILE)
     canary[tensor][0] += 0.01

@@ -20,13 +20,12 @@ def test_rows_have_their_embeddings_and_unknown_ones_the_fallback(
     np.testing.assert_array_equal(model.row_output_RD, bundle.row_output_RD[[0, 3, 0]])
 
 
-def test_a_model_for_a_newer_catalog_embeds_what_changed_and_shares_the_buffers(
+def test_a_model_for_a_newer_catalog_embeds_only_what_changed(
     bundle: Bundle, catalog: CatalogSnapshot
 ) -> None:
     older = Model(bundle, catalog)
     newer = Model(bundle, snapshot(catalog.entities, catalog.rows, 2), older=older)
     assert newer.entities.changed.size == 0
-    assert newer.caches is older.caches
     assert newer.version == bundle.version
 
 

@@ -21,13 +21,12 @@ from rules.factories_rules import (
 from rules.page_checker import PageChecker
 
 from pagecast.engine.bundle import Bundle
-from pagecast.engine.decoder import Decoder
 from pagecast.engine.errors import EngineError
-from pagecast.engine.kv_cache import KvCache
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
-from pagecast.engine.slots import Slots
+from pagecast.engine.prompt_tokens import encode, tokens_of
+from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -80,7 +79,8 @@ def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules)
     end = ended(events)
     assert end.rows == position + 1 == len(placed_rows(events))
     assert end.finish_reason == homepage_pb2.FINISH_REASON_ROWS
-    assert end.rows_cut_short == 1
+    cut_short = [row for row in placed_rows(events) if len(row.entities) < 10]
+    assert end.rows_cut_short == len(cut_short) > 0
 
 
 def test_the_page_keeps_its_rules(model: Model, rules: PageRules, catalog: CatalogSnapshot) -> None:
@@ -113,18 +113,6 @@ def test_a_page_is_the_same_whatever_the_buffers_held_before(
     fresh = decoded(model, rules)
     decoded(model, rules, prompt_of(*["e9"] * 100))
     assert decoded(model, rules) == fresh
-
-
-def test_pages_decoded_at_once_are_those_decoded_alone(model: Model, rules: PageRules) -> None:
-    prompts = [prompt_of(*["e1"] * i, f"e{i}") for i in range(12)]
-    alone = [decoded(model, rules, prompt) for prompt in prompts]
-    slots = Slots(slots_max=3)
-    tickets = [
-        slots.submit(lambda cancelled, prompt=prompt: decoded(model, rules, prompt))  # type: ignore[misc]
-        for prompt in prompts
-    ]
-    assert [ticket.future.result(30) for ticket in tickets] == alone
-    slots.close()
 
 
 def test_a_launched_entity_can_be_placed_at_once(model: Model, catalog: CatalogSnapshot) -> None:
@@ -190,9 +178,9 @@ def replayed(
 ) -> Iterator[tuple[float, float]]:
     """Each choice's log-probability, and the same computed again: one token at a time, with the
     masks of a state of its own, over all entities, in float64."""
-    decoder = Decoder(model, KvCache(model.bundle.manifest.model, 512))
+    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
     state = PageState(rules)
-    hidden_D = decoder.prefill(prompt)
+    hidden_D = decoder.feed(0, tokens_of(model, encode(model, prompt)))[-1]
     for event in events:
         if isinstance(event, RowBegun):
             logits = model.row_output_RD.astype(np.float64) @ hidden_D
@@ -201,13 +189,13 @@ def replayed(
             token_D = model.row_input_RD[event.row].copy()
             if argument != NO_ARGUMENT:
                 token_D += model.entities.input_ND[argument]
-            hidden_D = decoder.feed(token_D[None])[0]
+            hidden_D = decoder.feed(0, token_D[None])[0]
         elif isinstance(event, EntityChosen):
             if event.entity_position <= exact_entities:
                 logits = model.entities.output_ND.astype(np.float64) @ hidden_D
             yield event.log_probability, log_softmax(logits, state.entity_mask_N, event.entity)
             state.place(event.entity)
-            hidden_D = decoder.feed(model.entities.input_ND[[event.entity]])[0]
+            hidden_D = decoder.feed(0, model.entities.input_ND[[event.entity]])[0]
         elif isinstance(event, RowEnded):
             assert state.end_row() is event.reason
 
@@ -251,14 +239,10 @@ def test_a_page_cancelled_before_it_began_does_nothing(model: Model, rules: Page
         decoded(model, rules, unread)
 
 
-def test_a_closed_page_gives_its_buffers_back(model: Model, rules: PageRules) -> None:
+def test_a_closed_page_is_over(model: Model, rules: PageRules) -> None:
     events = decode_page(model, PROMPT, rules)
     next(events)
-    with model.caches.borrow(1) as other:
-        pass
     events.close()
-    with model.caches.borrow(1) as again:
-        assert again is not other
     assert list(events) == []
 
 

@@ -47,8 +47,8 @@ def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None
 def test_the_canary_names_inputs_and_outputs_of_every_graph(outcome: Outcome) -> None:
     names = set(load_file(outcome[0].bundle / CANARY_FILE))
     assert {"tower.id_E", "tower.age_EA", "tower.input_ED", "tower.output_ED"} <= names
-    assert {"prefill.fields_BTF", "prefill.hidden_BD", "prefill.keys_LBHTK"} <= names
-    assert {"decode.past_values_LBHPK", "decode.hidden_BSD", "decode.values_LBHSK"} <= names
+    assert {"prompt.fields_BTF", "prompt.tokens_BTD"} <= names
+    assert {"decode.values_0_BHCK", "decode.hidden_BSD", "decode.new_values_0_BHCK"} <= names
 
 
 def test_no_file_names_the_machine_it_was_made_on(outcome: Outcome) -> None:

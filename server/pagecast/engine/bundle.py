@@ -23,7 +23,7 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
-    PREFILL_FILE,
+    PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     Manifest,
@@ -35,14 +35,17 @@ DEFAULT_CONFIG = EngineConfig()
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Bundle:
-    """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog."""
+    """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog.
+
+    Each is itself alone: two loaded from the same files are two.
+    """
 
     manifest: Manifest
     vocabulary: Vocabulary
     tower: Graph
-    prefill: Graph
+    prompt: Graph
     decode: Graph
     row_input_RD: FloatArray
     row_output_RD: FloatArray
@@ -64,7 +67,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
     vocabulary = _vocabulary(files[VOCABULARY_FILE])
     graphs = {
         "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
-        "prefill": Graph(PREFILL_FILE, files[PREFILL_FILE], config),
+        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(DECODE_FILE, files[DECODE_FILE], config),
     }
     rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
@@ -79,7 +82,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         manifest=manifest,
         vocabulary=vocabulary,
         tower=graphs["tower"],
-        prefill=graphs["prefill"],
+        prompt=graphs["prompt"],
         decode=graphs["decode"],
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],

@@ -2,8 +2,8 @@
 
 Letters in names: E entities, G genres and the fallback, A age features, O countries of origin and
 P people of an entity, C dimensions and N names of content embeddings, B batch, T prompt positions,
-F fields, L layers, H key/value heads, K head width, P past and S new positions, R rows and the
-fallback, D width.
+F fields, H key/value heads, K head width, S new positions, C positions a cache has room for, R rows
+and the fallback, D width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
+from pagecast.engine.kv_slots import cache_names
 from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
 from pagecast.featurestore.vocabulary import (
     FIELDS,
@@ -78,7 +79,7 @@ def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vo
     entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
     try:
         graphs["tower"].run(features)
-        graphs["prefill"].run({"entity_BTD": entity_BTD, "fields_BTF": fields_BTF})
+        graphs["prompt"].run({"entity_BTD": entity_BTD, "fields_BTF": fields_BTF})
     except EngineError as error:
         raise BundleError(f"{VOCABULARY_FILE}: of another model: {error}") from error
 
@@ -122,11 +123,9 @@ def _contract(
     model: ModelShape, vocabulary: Vocabulary
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
     """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
-    d, k = model.d_model, model.head_dim
-
-    def cache(positions: str) -> Shape:
-        return (model.layers, "B", model.kv_heads, positions, k)
-
+    d = model.d_model
+    cache = ("B", model.kv_heads, "C", model.head_dim)
+    caches: dict[str, Shape] = dict.fromkeys(cache_names(model.layers), cache)
     indices = ("id_E", "kind_E", "year_E", "language_E", "maturity_E")
     features: dict[str, Shape] = dict.fromkeys(indices, ("E",))
     features |= {
@@ -139,20 +138,15 @@ def _contract(
     }
     return {
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", d)}),
-        "prefill": (
+        "prompt": (
             {"entity_BTD": ("B", "T", d), "fields_BTF": ("B", "T", len(FIELDS))},
-            {"hidden_BD": ("B", d), "keys_LBHTK": cache("T"), "values_LBHTK": cache("T")},
+            {"tokens_BTD": ("B", "T", d)},
         ),
         "decode": (
-            {
-                "tokens_BSD": ("B", "S", d),
-                "past_keys_LBHPK": cache("P"),
-                "past_values_LBHPK": cache("P"),
-            },
+            {"tokens_BSD": ("B", "S", d), "last_B": ("B",), "total": (), **caches},
             {
                 "hidden_BSD": ("B", "S", d),
-                "keys_LBHSK": cache("S"),
-                "values_LBHSK": cache("S"),
+                **{f"new_{name}": shape for name, shape in caches.items()},
             },
         ),
     }

@@ -62,6 +62,37 @@ class Graph:
             raise EngineError(f"{self.name}: {error}") from error
         return dict(zip(self.outputs, outputs, strict=True))
 
+    def binding(self) -> "Binding":
+        """Nothing bound yet."""
+        return Binding(self._session.io_binding())
+
+    def run_bound(self, binding: "Binding") -> None:
+        """Runs the graph on what is bound. Raises EngineError if onnxruntime cannot."""
+        try:
+            self._session.run_with_iobinding(binding.io)
+        except Exception as error:
+            raise EngineError(f"{self.name}: {error}") from error
+
+
+class Binding:
+    """Inputs and outputs of a graph as places in memory, read and written by every run.
+
+    Arrays must be contiguous and outlive the binding; of one name the newest binding counts.
+    """
+
+    def __init__(self, io: onnxruntime.IOBinding) -> None:
+        self.io = io
+
+    def take(self, name: str, array: Array) -> None:
+        """The graph reads an input from here."""
+        place = (array.dtype, array.shape, array.ctypes.data)
+        self.io.bind_input(name, "cpu", 0, *place)
+
+    def give(self, name: str, array: Array) -> None:
+        """The graph writes an output to here."""
+        place = (array.dtype, array.shape, array.ctypes.data)
+        self.io.bind_output(name, "cpu", 0, *place)
+
 
 def _session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()

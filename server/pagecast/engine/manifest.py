@@ -16,13 +16,13 @@ MANIFEST_FILE = "manifest.json"
 
 VOCABULARY_FILE = "vocabulary.json"
 TOWER_FILE = "entity_tower.onnx"
-PREFILL_FILE = "prefill.onnx"
+PROMPT_FILE = "prompt.onnx"
 DECODE_FILE = "decode.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
 
 BUNDLE_FILES = (
-    VOCABULARY_FILE, TOWER_FILE, PREFILL_FILE, DECODE_FILE, CHECKPOINT_FILE, CANARY_FILE,
+    VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, CHECKPOINT_FILE, CANARY_FILE,
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
 
@@ -49,7 +49,8 @@ class FileDigest(_Sealed):
 class ModelShape(_Sealed):
     """Sizes of the model: the engine's buffers and checks follow from them.
 
-    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt.
+    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt,
+    `positions_max` the positions of the longest prompt and page together.
     """
 
     d_model: int = Field(gt=0)
@@ -59,16 +60,17 @@ class ModelShape(_Sealed):
     head_dim: int = Field(gt=0)
     genres: int = Field(ge=0)
     steps_max: int = Field(gt=0)
+    positions_max: int = Field(gt=0)
 
 
 class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
     Format 1 knew neither people, countries of origin nor content embeddings; its tower takes other
-    inputs.
+    inputs. Format 2 had a graph for the prompt that copied the cache at every run.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
     created_at: str
@@ -92,8 +94,10 @@ class Manifest(_Sealed):
             contents = json.loads(data)
             if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
                 raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if contents.get("format") == 1:
-                raise ManifestError("`format`: 1 is of an older version: train a new model")
+            if contents.get("format") in (1, 2):
+                raise ManifestError(
+                    f"`format`: {contents['format']} is of an older version: train a new model"
+                )
             manifest = cls.model_validate_json(json.dumps(contents))
             if manifest.seal() != data:
                 raise ManifestError("its contents do not match its `sha256`")

@@ -8,7 +8,6 @@ import numpy as np
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.kv_cache import CachePool
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
 
@@ -32,7 +31,6 @@ class Model:
         self.row_input_RD: FloatArray = bundle.row_input_RD[rows]
         self.row_output_RD: FloatArray = bundle.row_output_RD[rows]
         self.entities: EntityTable = EntityTable(bundle, snapshot, same.entities if same else None)
-        self.caches: CachePool = same.caches if same else CachePool(bundle.manifest.model)
 
     @property
     def version(self) -> str:

@@ -20,7 +20,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     DECODE_FILE,
     MANIFEST_FILE,
-    PREFILL_FILE,
+    PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     FileDigest,
@@ -33,9 +33,10 @@ from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
 from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import EXAMPLE, RandomInputs, compare, run_torch
+from pagecast.trainer.parity import EXAMPLE, RandomInputs, compare, run_torch, shapes_of
+from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
-GRAPH_FILES = {"entity_tower": TOWER_FILE, "prefill": PREFILL_FILE, "decode": DECODE_FILE}
+GRAPH_FILES = {"entity_tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": DECODE_FILE}
 
 CANARY_SEED = 20
 
@@ -74,6 +75,7 @@ def write_bundle(
             head_dim=HEAD_DIM,
             genres=len(vocabulary.genres),
             steps_max=STEPS_MAX,
+            positions_max=POSITIONS_MAX,
         ),
         opset=OPSET,
         data=dict(facts.data),
@@ -117,9 +119,9 @@ def _contents(
 
 
 def _canary(spec: GraphSpec, inputs: RandomInputs) -> dict[str, npt.NDArray[np.generic]]:
-    """Inputs and the outputs that loading must reproduce, as `tower.id_E`, `prefill.hidden_BD`."""
+    """Inputs and the outputs that loading must reproduce, as `tower.id_E`, `decode.hidden_BSD`."""
     prefix = spec.name.removeprefix("entity_")
-    arguments = inputs.draw(spec.name, EXAMPLE, CANARY_SEED)
+    arguments = inputs.draw(spec.name, shapes_of(spec.name)[0], CANARY_SEED)
     fed = {name: value.numpy() for name, value in zip(spec.inputs, arguments, strict=True)}
     outputs = {n: np.ascontiguousarray(v) for n, v in run_torch(spec, arguments).items()}
     return {f"{prefix}.{name}": value for name, value in {**fed, **outputs}.items()}

@@ -1,8 +1,7 @@
 """The three ONNX graphs of a bundle, and their comparison with torch.
 
-Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
-positions, D width, F fields, H key/value heads, K head width, E entities. The tower's inputs have
-the letters of `tower`.
+Letters, as in the graphs' names: B batch, T prompt positions, D width, F fields, E entities. The
+tower's inputs have the letters of `tower`, the decoder's those of `slot_decoder`.
 """
 
 import logging
@@ -15,11 +14,13 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from pagecast.engine.kv_slots import cache_names
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.slot_decoder import SlotDecoder
 from pagecast.trainer.tower import FEATURES
 
 OPSET = 20
-"""Plain operators that every onnxruntime since 1.17 runs."""
+"""Of the plain operators; the decoder also has two of onnxruntime's own (`slot_decoder`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,38 +45,20 @@ class TowerGraph(nn.Module):
         return embeddings
 
 
-class PrefillGraph(nn.Module):
-    """A prompt in; hidden state of the last position, keys and values of all positions out."""
+class PromptGraph(nn.Module):
+    """A prompt's positions in; the tokens that the decoder is fed out."""
 
     def __init__(self, model: PageModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
-        hidden_BTD, keys_LBHTK, values_LBHTK = self.model.decoder.prefill(tokens_BTD)
-        return hidden_BTD[:, -1], keys_LBHTK, values_LBHTK
-
-
-class DecodeGraph(nn.Module):
-    """New tokens and the cache in; hidden states, keys and values of the new tokens out."""
-
-    def __init__(self, model: PageModel) -> None:
-        super().__init__()
-        self.decoder = model.decoder
-
-    def forward(
-        self, tokens_BSD: Tensor, past_keys_LBHPK: Tensor, past_values_LBHPK: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        decoded: tuple[Tensor, Tensor, Tensor] = self.decoder.decode(
-            tokens_BSD, past_keys_LBHPK, past_values_LBHPK
-        )
-        return decoded
+    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
+        return self.model.embed_steps(entity_BTD, fields_BTF)
 
 
 def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
-    """Tower, prefill and decode; the model must be in evaluation mode."""
-    past = {1: "B", 3: "P"}
+    """Tower, prompt and decode; the model must be in evaluation mode."""
+    caches = cache_names(model.config.layers)
     return (
         GraphSpec(
             name="entity_tower",
@@ -84,20 +67,21 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
             outputs=("input_ED", "output_ED"),
         ),
         GraphSpec(
-            name="prefill",
-            module=PrefillGraph(model),
+            name="prompt",
+            module=PromptGraph(model),
             inputs={"entity_BTD": {0: "B", 1: "T"}, "fields_BTF": {0: "B", 1: "T"}},
-            outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK"),
+            outputs=("tokens_BTD",),
         ),
         GraphSpec(
             name="decode",
-            module=DecodeGraph(model),
+            module=SlotDecoder(model.decoder, model.config),
             inputs={
                 "tokens_BSD": {0: "B", 1: "S"},
-                "past_keys_LBHPK": past,
-                "past_values_LBHPK": past,
+                "last_B": {0: "B"},
+                "total": {},
+                **{name: {0: "B", 2: "C"} for name in caches},
             },
-            outputs=("hidden_BSD", "keys_LBHSK", "values_LBHSK"),
+            outputs=("hidden_BSD", *(f"new_{name}" for name in caches)),
         ),
     )
 
@@ -123,8 +107,15 @@ def export(spec: GraphSpec, example: Sequence[Tensor]) -> bytes:
 
 
 def _dynamic_shapes(spec: GraphSpec) -> tuple[object, ...]:
+    """As the arguments of `forward`: what it takes with a star is one tuple."""
     axes = tuple(dict(axes) for axes in spec.inputs.values())
-    return (axes,) if isinstance(spec.module, TowerGraph) else axes
+    match spec.module:
+        case TowerGraph():
+            return (axes,)
+        case SlotDecoder():
+            return (*axes[:3], axes[3:])
+        case _:
+            return axes
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -28,16 +28,29 @@ from pagecast.trainer.model import PageModel
 DIFFERENCE_MAX = 1e-4
 """Largest absolute difference between torch and an exported graph that is published."""
 
-EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "E": 5}
-"""Axes of the inputs the export is traced with, and of the canary: all different, none 1."""
+EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "C": 12, "E": 5}
+"""Axes of the inputs the export is traced with: all different, none 1."""
 
-RAGGED = (
-    {"B": 1, "T": 2, "S": 1, "P": 2, "E": 1},
-    {"B": 3, "T": 41, "S": 11, "P": 41, "E": 3},
-    {"B": 1, "T": STEPS_MAX + 2, "S": 2, "P": STEPS_MAX + 100, "E": 64},
-    {"B": 16, "T": 5, "S": 1, "P": 300, "E": 2},
-)
-"""A stranger's prompt, chunks, the longest prompt with a page behind it, many at once."""
+_SHAPES: Mapping[str, Sequence[Mapping[str, int]]] = {
+    "entity_tower": ({"E": 5}, {"E": 1}, {"E": 3}, {"E": 64}),
+    "prompt": (
+        {"B": 2, "T": 7}, {"B": 1, "T": 2}, {"B": 3, "T": 41}, {"B": 1, "T": STEPS_MAX + 2}
+    ),
+    "decode": (
+        {"B": 1, "S": 3, "P": 9, "C": 12},
+        {"B": 1, "S": 1, "P": 2, "C": 3},
+        {"B": 1, "S": 41, "P": 0, "C": 41},
+        {"B": 1, "S": 11, "P": STEPS_MAX + 100, "C": STEPS_MAX + 111},
+        {"B": 16, "S": 1, "P": 300, "C": 301},
+    ),
+}  # fmt: skip
+"""What each graph is compared at; the first is the canary's. Caches are full after the new tokens:
+what lies beyond them is nobody's (P past positions, C room in the cache)."""
+
+
+def shapes_of(graph: str) -> Sequence[Mapping[str, int]]:
+    """The axes a graph is compared at, by its name."""
+    return _SHAPES[graph]
 
 
 class ParityError(RuntimeError):
@@ -57,10 +70,10 @@ class RandomInputs:
         match graph:
             case "entity_tower":
                 return self._tower(axes["E"], rng)
-            case "prefill":
-                return self._prefill(axes["B"], axes["T"], rng)
+            case "prompt":
+                return self._prompt(axes["B"], axes["T"], rng)
             case _:
-                return self._decode(axes["B"], axes["S"], axes["P"], rng)
+                return self._decode(axes, rng)
 
     def _tower(self, entities: int, rng: np.random.Generator) -> list[Tensor]:
         tower = self.model.tower
@@ -85,17 +98,21 @@ class RandomInputs:
         ]
         return [torch.from_numpy(column) for column in columns]
 
-    def _prefill(self, batch: int, positions: int, rng: np.random.Generator) -> list[Tensor]:
+    def _prompt(self, batch: int, positions: int, rng: np.random.Generator) -> list[Tensor]:
         d_model = self.model.config.d_model
         sizes_F = np.array(self.vocabulary.field_sizes())
         fields_BTF = rng.integers(0, sizes_F, (batch, positions, len(FIELDS)))
         return [_normal(rng, batch, positions, d_model), torch.from_numpy(fields_BTF)]
 
-    def _decode(self, batch: int, new: int, past: int, rng: np.random.Generator) -> list[Tensor]:
-        config = self.model.config
-        cache = (config.layers, batch, config.kv_heads, past, HEAD_DIM)
-        tokens_BSD = _normal(rng, batch, new, config.d_model)
-        return [tokens_BSD, _normal(rng, *cache), _normal(rng, *cache)]
+    def _decode(self, axes: Mapping[str, int], rng: np.random.Generator) -> list[Tensor]:
+        config, last = self.model.config, axes["P"] + axes["S"] - 1
+        cache = (axes["B"], config.kv_heads, axes["C"], HEAD_DIM)
+        return [
+            _normal(rng, axes["B"], axes["S"], config.d_model),
+            torch.full((axes["B"],), last, dtype=torch.int32),
+            torch.tensor(last + 1, dtype=torch.int32),
+            *(_normal(rng, *cache) for _ in range(2 * config.layers)),
+        ]
 
 
 def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
@@ -104,7 +121,7 @@ def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     worst = 0.0
-    for seed, axes in enumerate((EXAMPLE, *RAGGED)):
+    for seed, axes in enumerate(shapes_of(spec.name)):
         arguments = inputs.draw(spec.name, axes, seed)
         expected = run_torch(spec, arguments)
         fed = {n: a.numpy() for n, a in zip(spec.inputs, arguments, strict=True)}
@@ -122,6 +139,8 @@ def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
 def run_torch(spec: GraphSpec, arguments: Sequence[Tensor]) -> dict[str, npt.NDArray[np.float32]]:
     """Outputs of the module by name."""
     outputs = spec.module(*arguments)
+    if isinstance(outputs, Tensor):
+        outputs = (outputs,)
     return {name: value.numpy() for name, value in zip(spec.outputs, outputs, strict=True)}
 
 

@@ -1,0 +1,94 @@
+"""Runs the decode graph over the slots of one model: a step of many pages, or a chunk of one.
+
+Letters in names: B pages of a batch, S new tokens of one page, D width.
+"""
+
+import numpy as np
+
+from pagecast.engine.graph import Binding, FloatArray, Graph
+from pagecast.engine.kv_slots import KvSlots
+from pagecast.engine.manifest import ModelShape
+
+CHUNK_MAX = 64
+"""Tokens of one page fed by one run. A longer prompt takes several, and pages that are being
+decoded take their steps in between; shorter chunks would cost more of a run's fixed cost."""
+
+
+class SlotDecoder:
+    """Owned by one thread. `slots.filled_N` says what has been fed."""
+
+    def __init__(self, graph: Graph, shape: ModelShape, slots: int) -> None:
+        self.slots = KvSlots(shape, slots)
+        self._graph = graph
+        self._tokens = np.zeros((max(slots, CHUNK_MAX), shape.d_model), np.float32)
+        self._hidden = np.zeros_like(self._tokens)
+        self._last_N = np.zeros(slots, np.int32)
+        self._total = np.zeros((), np.int32)
+        self._steps: dict[tuple[int, int], Binding] = {}
+        self._chunks: dict[int, Binding] = {}
+
+    def step(self, first: int, tokens_BD: FloatArray) -> FloatArray:
+        """Feeds one token each to the pages in B neighbouring slots from `first` on.
+
+        Returns the hidden states [B, D] after them. Raises EngineError; then nothing was fed.
+        """
+        pages, width = tokens_BD.shape
+        batch = slice(first, first + pages)
+        for slot in range(first, first + pages):
+            self.slots.check_room(slot, 1)
+        self._tokens[:pages] = tokens_BD
+        self._last_N[batch] = self.slots.filled_N[batch]
+        self._total[...] = self._last_N[batch].max() + 1
+        binding = self._steps.get((first, pages))
+        if binding is None:
+            binding = self._steps[first, pages] = self._bind(first, pages)
+            self._bind_tokens(binding, (pages, 1, width))
+        self._graph.run_bound(binding)
+        self.slots.filled_N[batch] += 1
+        return self._hidden[:pages].copy()
+
+    def chunk(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
+        """Feeds at most CHUNK_MAX tokens to the page in one slot.
+
+        Returns the hidden states [S, D] after each. Raises EngineError; then nothing was fed.
+        """
+        new, width = tokens_SD.shape
+        self.slots.check_room(slot, new)
+        self._tokens[:new] = tokens_SD
+        self._last_N[slot] = self.slots.filled_N[slot] + new - 1
+        self._total[...] = self._last_N[slot] + 1
+        binding = self._chunks.get(slot)
+        if binding is None:
+            binding = self._chunks[slot] = self._bind(slot, 1)
+        self._bind_tokens(binding, (1, new, width))
+        self._graph.run_bound(binding)
+        self.slots.filled_N[slot] += new
+        return self._hidden[:new].copy()
+
+    def feed(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
+        """Feeds any number of tokens to one page; returns the hidden states [S, D] after each."""
+        parts = [
+            self.chunk(slot, tokens_SD[start : start + CHUNK_MAX])
+            for start in range(0, len(tokens_SD), CHUNK_MAX)
+        ]
+        return np.concatenate(parts)
+
+    def take_back(self, slot: int, tokens: int) -> None:
+        """Undoes the feeding of the newest tokens of a page."""
+        self.slots.filled_N[slot] -= tokens
+
+    def _bind(self, first: int, pages: int) -> Binding:
+        """Binds what stays the same for these slots: 79 us for 24 caches, so each is kept."""
+        binding = self._graph.binding()
+        batch = slice(first, first + pages)
+        binding.take("last_B", self._last_N[batch])
+        binding.take("total", self._total)
+        for name, cache in self.slots.caches.items():
+            binding.take(name, cache[batch])
+            binding.give(f"new_{name}", cache[batch])
+        return binding
+
+    def _bind_tokens(self, binding: Binding, shape: tuple[int, int, int]) -> None:
+        tokens = shape[0] * shape[1]
+        binding.take("tokens_BSD", self._tokens[:tokens].reshape(shape))
+        binding.give("hidden_BSD", self._hidden[:tokens].reshape(shape))
