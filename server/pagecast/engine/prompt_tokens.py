@@ -35,3 +35,11 @@ def tokens_of(model: Model, encoded: EncodedPrompt, start: int = 0) -> FloatArra
     )
     tokens_TD: FloatArray = outputs["tokens_BTD"][0]
     return tokens_TD
+
+
+def cacheable_positions(encoded: EncodedPrompt) -> int:
+    """How many positions of a prompt, from the first on, do not depend on the request.
+
+    The last one does: it joins the request with what followed from the newest step.
+    """
+    return len(encoded.entity_ids) - 1

@@ -1,0 +1,145 @@
+"""Keys and values of users' histories, kept so that a page feeds only what is new.
+
+A prompt begins with what does not depend on the request (profile and history); the keys and values
+of those positions are the same on the next page, up to the first position that was made from
+something else. That is what is compared, position by position: the fields of the vocabulary, the
+entity, and its version in the catalog. So a new event costs its own position, a late one and a
+catalog change everything from theirs on, a dropped oldest part everything after the profile, and no
+invalidation can be forgotten. Another model is another key.
+
+Letters in names: T positions of a prompt, F fields, P positions kept, Y caches of the model (keys,
+then values), H key/value heads, K head width.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.engine.graph import FloatArray
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import EncodedPrompt
+
+PREFIX_BYTES_MAX = 256 << 20
+"""Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
+fp32, so about 300 users; who comes back after being dropped pays one prefill."""
+
+PREFIX_POSITIONS_MIN = 8
+"""A shorter prefix is not kept: feeding it costs about as much as copying it."""
+
+EntityVersion = tuple[str, int, int] | None
+"""An entity with its number and time of change in the catalog; None for no known entity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MadeFrom:
+    """What the positions of a prompt were made from; equal parts give equal tokens."""
+
+    entities: Sequence[EntityVersion]
+    fields_TF: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, encoded: EncodedPrompt, snapshot: CatalogSnapshot) -> "MadeFrom":
+        return cls(
+            entities=[_version(entity_id, snapshot) for entity_id in encoded.entity_ids],
+            fields_TF=encoded.fields_TF,
+        )
+
+    def common(self, other: "MadeFrom") -> int:
+        """How many positions from the first on were made from the same."""
+        length = min(len(self.entities), len(other.entities))
+        same_T = (self.fields_TF[:length] == other.fields_TF[:length]).all(axis=1)
+        if not same_T.all():
+            length = int(same_T.argmin())
+        pairs = zip(self.entities[:length], other.entities[:length], strict=True)
+        return next((at for at, (ours, theirs) in enumerate(pairs) if ours != theirs), length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prefix:
+    """Keys and values [Y, H, P, K] of the first P positions of a prompt. Never changes."""
+
+    made_from: MadeFrom
+    caches_YHPK: FloatArray
+
+    @property
+    def positions(self) -> int:
+        return self.caches_YHPK.shape[2]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.caches_YHPK.nbytes + self.made_from.fields_TF.nbytes
+
+
+PrefixKey = tuple[str, str]
+"""User id and model version."""
+
+
+class PrefixCache:
+    """The most recently used prefixes, bounded in bytes; safe for threads.
+
+    `positions_found` and `positions_asked` count over all look-ups, so that their quotient is the
+    share of prompts that was not fed again.
+    """
+
+    def __init__(self, bytes_max: int = PREFIX_BYTES_MAX) -> None:
+        self.bytes_max = bytes_max
+        self.size_bytes = 0
+        self.positions_asked = 0
+        self.positions_found = 0
+        self._prefixes: OrderedDict[PrefixKey, Prefix] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._prefixes)
+
+    def find(self, key: PrefixKey, made_from: MadeFrom) -> tuple[Prefix | None, int]:
+        """What is kept under the key, and how many of its positions this prompt begins with.
+
+        The last position is never among them: a page begins from its hidden state.
+        """
+        with self._lock:
+            prefix = self._prefixes.get(key)
+            if prefix is not None:
+                self._prefixes.move_to_end(key)
+        found = 0
+        if prefix is not None:
+            found = min(prefix.made_from.common(made_from), prefix.positions)
+            found = min(found, len(made_from.entities) - 1)
+        with self._lock:
+            self.positions_asked += len(made_from.entities)
+            self.positions_found += found
+        return (prefix, found) if found else (None, 0)
+
+    def keep(self, key: PrefixKey, prefix: Prefix) -> None:
+        """Instead of what was kept under the key; the least recently used make room."""
+        with self._lock:
+            self._drop(key)
+            if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
+                return
+            self._prefixes[key] = prefix
+            self.size_bytes += prefix.size_bytes
+            while self.size_bytes > self.bytes_max:
+                self._drop(next(iter(self._prefixes)))
+
+    def forget(self, user_id: str) -> None:
+        """Drops what is kept of a user, of whatever model."""
+        with self._lock:
+            for key in [key for key in self._prefixes if key[0] == user_id]:
+                self._drop(key)
+
+    def _drop(self, key: PrefixKey) -> None:
+        if (prefix := self._prefixes.pop(key, None)) is not None:
+            self.size_bytes -= prefix.size_bytes
+
+
+def _version(entity_id: str, snapshot: CatalogSnapshot) -> EntityVersion:
+    index = snapshot.entity_index.get(entity_id)
+    if index is None:
+        # Known to the vocabulary alone, or to nobody: then its embedding is the model's.
+        return (entity_id, -1, -1) if entity_id else None
+    entity = snapshot.entities[index]
+    return entity_id, entity.number, entity.changed_at_ms
