@@ -23,7 +23,9 @@ NOT_ENDED = object()
 class Received:
     """What became of a page: its events, in the portions they came in, and how it ended."""
 
-    def __init__(self, stopped: Callable[[], bool] | None = None, *, whole_rows: bool = True) -> None:
+    def __init__(
+        self, stopped: Callable[[], bool] | None = None, *, whole_rows: bool = True
+    ) -> None:
         self.portions: list[Sequence[PageEvent]] = []
         self.outcome: Any = NOT_ENDED
         self.wanted = True

@@ -304,7 +304,8 @@ def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Gene
 
 
 def _graph(inputs: str, outputs: str, nodes: str, weights: Weights) -> bytes:
-    text = f'<ir_version: 10, opset_import: ["" : {OPSET}, "com.microsoft" : 1]> g ({inputs}) => ({outputs}) {{{nodes}}}'
+    header = f'<ir_version: 10, opset_import: ["" : {OPSET}, "com.microsoft" : 1]>'
+    text = f"{header} g ({inputs}) => ({outputs}) {{{nodes}}}"
     model = onnx.parser.parse_model(text)
     used = {name for node in model.graph.node for name in node.input}
     model.graph.initializer.extend(

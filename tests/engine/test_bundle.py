@@ -159,7 +159,7 @@ def test_what_is_no_vocabulary_is_refused(copy: Path, text: str) -> None:
 def test_graphs_of_another_shape_than_the_manifest_are_refused(
     copy: Path, size: str, value: int
 ) -> None:
-    with pytest.raises(BundleError, match="has shape|inputs are"):
+    with pytest.raises(BundleError, match=r"has shape|inputs are"):
         load_bundle(sealed_again(copy, **{size: value}))
 
 

@@ -43,8 +43,8 @@ class ServeSettings(BaseModel):
     """Listen where others can reach it, without authentication."""
     allow_client_clock: bool = False
     """Take `requested_at` from clients: for demos, simulation and tests."""
-    slots_max: int = 2
-    """Pages decoded at the same time; each keeps one core busy."""
+    slots_max: int = 16
+    """Pages decoded at the same time, by one core together."""
 
 
 class IngestSettings(BaseModel):

@@ -1,7 +1,7 @@
 """Keys and values of all pages being decoded, in buffers made once and written in place.
 
-A slot is one page's place. onnxruntime reads and writes neighbouring slots as one batch, by pointer:
-nothing is allocated and nothing copied from step to step (docs/adr/0012).
+A slot is one page's place. onnxruntime reads and writes neighbouring slots as one batch, by
+pointer: nothing is allocated and nothing copied from step to step (docs/adr/0012).
 
 Letters in names: N slots, H key/value heads, C positions a slot has room for, K head width,
 P positions of a prefix, Y caches of the model (the keys of each layer, then the values of each).

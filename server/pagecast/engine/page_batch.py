@@ -2,8 +2,8 @@
 
 One turn is: pages that are no longer wanted leave; one chunk of one prompt is fed; pages that wait
 for a hidden state take their step. A step of neighbouring slots is one run. While somebody waits
-for a first row, pages beyond theirs only step every `LATER_ROWS_EVERY` turns: a client has something
-to show once it has a row, and is in no hurry for the eighth.
+for a first row, pages beyond theirs only step every `LATER_ROWS_EVERY` turns: a client has
+something to show once it has a row, and is in no hurry for the eighth.
 
 No threads here: `decode_loop` calls this from its own.
 

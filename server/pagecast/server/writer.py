@@ -13,7 +13,7 @@ Response = homepage_pb2.StreamHomepageResponse
 
 
 class PageWriter:
-    """Writes one page, in the thread that decodes it; `put` takes the messages.
+    """Writes one page; `put` takes the messages.
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
     `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots.

@@ -49,13 +49,13 @@ class SlotDecoder(nn.Module):
             return self._in_torch(tokens_BSD, last_B, keys, values)
         new_keys, new_values = [], []
         residual_BSD, added_BSD = tokens_BSD, None
-        for block, key_BHCK, value_BHCK in zip(self.decoder.blocks, keys, values, strict=True):
+        for block, *cache in zip(self.decoder.blocks, keys, values, strict=True):
             normed_BSD, residual_BSD = _norm(block.attention_norm, residual_BSD, added_BSD)
-            mixed_BSX, key_BHCK, value_BHCK = self._attend(
-                block.attention.qkv(normed_BSD), key_BHCK, value_BHCK, last_B, total
+            mixed_BSX, new_key_BHCK, new_value_BHCK = self._attend(
+                block.attention.qkv(normed_BSD), *cache, last_B, total
             )
-            new_keys.append(key_BHCK)
-            new_values.append(value_BHCK)
+            new_keys.append(new_key_BHCK)
+            new_values.append(new_value_BHCK)
             mixed_BSD = block.attention.out(mixed_BSX)
             normed_BSD, residual_BSD = _norm(block.mlp_norm, residual_BSD, mixed_BSD)
             gate_BSM, up_BSM = block.gate_up(normed_BSD).chunk(2, dim=-1)
