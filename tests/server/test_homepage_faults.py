@@ -78,7 +78,7 @@ async def test_a_deadline_keeps_what_was_sent_and_ends_the_decoding(house: House
     house.train_champion(SLOW)
     async with house.serve(slots_max=1) as served:
         page_s = await time_of_a_page(served)
-        call = served.stream("ada", timeout_s=page_s / 3, **LONG_PAGE, granularity=2)
+        call = served.stream("ada", timeout_s=page_s / 2, **LONG_PAGE, granularity=2)
         received, error = await read_until_error(call)
         assert error.code() is StatusCode.DEADLINE_EXCEEDED
         assert await eventually(lambda: slots_in_use(served) == 0) < page_s / 3

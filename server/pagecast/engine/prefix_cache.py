@@ -67,7 +67,7 @@ class Prefix:
 
     @property
     def positions(self) -> int:
-        return self.caches_YHPK.shape[2]
+        return int(self.caches_YHPK.shape[2])
 
     @property
     def size_bytes(self) -> int:

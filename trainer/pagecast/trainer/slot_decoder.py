@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
-from pagecast.trainer.decoder import Decoder
+from pagecast.trainer.decoder import Block, Decoder
 
 POSITIONS_MAX = 2304
 """Positions of a page in the server: the longest prompt (512 steps and what is around them) and the
@@ -31,6 +31,9 @@ class SlotDecoder(nn.Module):
     `last_B` is the index of each page's newest position, that of its last new token; `total` is one
     more than the largest of them. More than one new token (S > 1) is for one page (B = 1) only.
     """
+
+    cos_CJ: Tensor
+    sin_CJ: Tensor
 
     def __init__(self, decoder: Decoder, config: ModelConfig) -> None:
         super().__init__()
@@ -48,11 +51,13 @@ class SlotDecoder(nn.Module):
         if not torch.compiler.is_exporting():
             return self._in_torch(tokens_BSD, last_B, keys, values)
         new_keys, new_values = [], []
-        residual_BSD, added_BSD = tokens_BSD, None
-        for block, *cache in zip(self.decoder.blocks, keys, values, strict=True):
+        residual_BSD = tokens_BSD
+        added_BSD: Tensor | None = None
+        for block, key_BHCK, value_BHCK in zip(self.decoder.blocks, keys, values, strict=True):
+            assert isinstance(block, Block)
             normed_BSD, residual_BSD = _norm(block.attention_norm, residual_BSD, added_BSD)
             mixed_BSX, new_key_BHCK, new_value_BHCK = self._attend(
-                block.attention.qkv(normed_BSD), *cache, last_B, total
+                block.attention.qkv(normed_BSD), key_BHCK, value_BHCK, last_B, total
             )
             new_keys.append(new_key_BHCK)
             new_values.append(new_value_BHCK)
@@ -100,8 +105,9 @@ class SlotDecoder(nn.Module):
         return hidden_BSD, *keys_YBHCK, *values_YBHCK
 
 
-def _norm(norm: nn.Module, residual_BSD: Tensor, added_BSD: Tensor | None) -> Sequence[Tensor]:
+def _norm(norm: nn.RMSNorm, residual_BSD: Tensor, added_BSD: Tensor | None) -> Sequence[Tensor]:
     """The norm of the sum, and the sum."""
+    assert norm.eps is not None
     if added_BSD is None:
         return norm(residual_BSD), residual_BSD
     shape, dtype = residual_BSD.shape, residual_BSD.dtype

@@ -7,8 +7,11 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pagecast.cli.bench.ingest import IngestFigures
     from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.rows import Row
     from pagecast.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="Figures beside others of the same run.")
@@ -25,11 +28,6 @@ WARM_EVENTS = 100_000
 QUICK_EVENTS, QUICK_ROUNDS, QUICK_LATENCY_SECONDS = 20_000, 1, 2.0
 """For seeing whether it works; its figures are worth little. The worker commits after 10,000
 events, and what it costs is measured between two commits."""
-
-
-@app.callback()
-def group() -> None:
-    """Makes `bench` a group although it has one command today."""
 
 
 @app.command()
@@ -91,9 +89,65 @@ def ingest(
     )
 
 
-def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigures") -> None:
-    from statistics import median
+SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
+"""The shape the figures are asked for at."""
 
+SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
+"""Pages of each way of decoding, and seconds of each closed loop."""
+
+
+@app.command()
+def serve(
+    entities: Annotated[
+        int, typer.Option(min=1000, help="Entities of the catalog.")
+    ] = SERVE_ENTITIES,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each way of decoding.")] = (
+        SERVE_ROUNDS
+    ),
+    seconds: Annotated[
+        float, typer.Option(min=0.5, help="Seconds of each closed loop.")
+    ] = SERVE_SECONDS,
+    clients: Annotated[
+        str, typer.Option(help="Clients of the closed loops, smallest first.")
+    ] = SERVE_CLIENTS,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a page costs, alone and among others, beside plainer ways to decode it.
+
+    Makes a catalog and a model of random weights and starts a server on them.
+    """
+    from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.serve.figures import ServeBenchConfig, measure_serve
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+
+    settings = load_settings(state_dir=state_dir)
+    configure_logging(settings, level="error")
+    output = Output(as_json=as_json)
+    try:
+        config = ServeBenchConfig(
+            folder=settings.state_dir / BENCH_FOLDER,
+            entities=entities,
+            prompt=SERVE_PROMPT,
+            rounds=rounds,
+            seconds=seconds,
+            clients=[int(number) for number in clients.split(",")],
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    config.folder.mkdir(parents=True, exist_ok=True)
+    circumstances = Circumstances.now()
+    rows = measure_serve(config, output.say)
+    _show_rows(output, rows)
+    output.say(f"\n{circumstances.machine}")
+    output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")
+    output.document({**circumstances.to_dict(), "rows": [row.to_dict() for row in rows]})
+
+
+def _show_rows(output: "Output", rows: "Sequence[Row]") -> None:
     from pagecast.cli.bench.rows import shown
 
     verdict = {None: "", True: "reached", False: "not reached"}
@@ -110,9 +164,17 @@ def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigu
                 shown(row.reach),
                 verdict[row.reached],
             )
-            for row in figures.rows
+            for row in rows
         ],
     )
+
+
+def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigures") -> None:
+    from statistics import median
+
+    from pagecast.cli.bench.rows import shown
+
+    _show_rows(output, figures.rows)
     output.table(
         "\nEvents per CPU-second, round by round",
         ("system", "median", "least", "most"),
