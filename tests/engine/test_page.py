@@ -153,6 +153,19 @@ def test_a_row_that_was_not_foreseen_costs_one_run_more(
     assert runs <= {1 + 3, 1 + 3 + 1, 1 + 3 + 2}
 
 
+def test_each_row_may_have_a_number_of_its_own(bundle: Bundle, catalog: CatalogSnapshot) -> None:
+    """Seen in the runs: a row of ten with k exact entities takes k + 1, one without takes one."""
+    rows = [dataclasses.replace(catalog.rows[i], pin=i) for i in (0, 1, 2)]
+    pinned = snapshot(catalog.entities, rows)
+    rules = compile_rules(CompiledCatalog(pinned), facts(rows=3), ())
+    model = Model(bundle, pinned)
+    options = DecodeOptions(exact_entities=0, first_rows=(6, 2))
+    events = list(decode_page(model, PROMPT, rules, options))
+    assert ended(events).runs == 1 + 7 + 3 + 1
+    exact = placed_rows(decoded(model, rules, exact_entities=40))
+    assert placed_rows(events)[0].entities[:7] == exact[0].entities[:7]
+
+
 @pytest.mark.parametrize("exact_entities", [9, 10, 40])
 def test_as_many_exact_entities_as_a_row_has_is_exact(
     model: Model, rules: PageRules, exact_entities: int
@@ -266,6 +279,8 @@ def test_rules_of_another_catalog_are_refused(model: Model, catalog: CatalogSnap
 def test_options_outside_their_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match="exact_entities must be at least 0"):
         DecodeOptions(exact_entities=-1)
+    with pytest.raises(ValueError, match="exact_entities must be at least 0"):
+        DecodeOptions(first_rows=(3, -1))
 
 
 def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(

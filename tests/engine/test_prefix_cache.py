@@ -1,6 +1,7 @@
 """A page with what is kept of a history is the page without; only what is new is fed."""
 
 import dataclasses
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,13 @@ from pagecast.engine.bundle import Bundle
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEnded
 from pagecast.engine.page_job import PageJob
-from pagecast.engine.prefix_cache import PREFIX_POSITIONS_MIN, MadeFrom, Prefix, PrefixCache
+from pagecast.engine.prefix_cache import (
+    PREFIX_IDLE_SECONDS_MAX,
+    PREFIX_POSITIONS_MIN,
+    MadeFrom,
+    Prefix,
+    PrefixCache,
+)
 from pagecast.engine.prompt_tokens import encode
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt
@@ -222,6 +229,17 @@ def test_the_least_recently_used_make_room(model: Model) -> None:
     assert prefixes.size_bytes == 3 * prefix.size_bytes
     prefixes.keep(("a", "m"), prefix)
     assert (len(prefixes), prefixes.size_bytes) == (3, 3 * prefix.size_bytes)
+
+
+def test_what_nobody_used_for_an_hour_is_dropped(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes, prefix = PrefixCache(), prefix_of(model, 20)
+    prefixes.keep(("ada", "m"), prefix)
+    now_s = time.monotonic() + PREFIX_IDLE_SECONDS_MAX + 1
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    prefixes.keep(("bob", "m"), prefix)
+    assert (len(prefixes), prefixes.size_bytes) == (1, prefix.size_bytes)
 
 
 def test_what_is_too_short_or_too_large_is_not_kept(model: Model) -> None:

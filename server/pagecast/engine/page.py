@@ -28,15 +28,24 @@ class DecodeOptions:
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
     (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
+    `first_rows` says it for the first rows of a page one by one, where that should differ.
     Greedy decoding draws nothing, so `seed` changes nothing yet.
     """
 
     exact_entities: int = 3
+    first_rows: tuple[int, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.exact_entities < 0:
-            raise ValueError(f"exact_entities must be at least 0, is {self.exact_entities}")
+        fewest = min(self.exact_entities, *self.first_rows, self.exact_entities)
+        if fewest < 0:
+            raise ValueError(f"exact_entities must be at least 0, is {fewest}")
+
+    def exact_entities_of(self, row_position: int) -> int:
+        """Of the row at that position on the page."""
+        if row_position < len(self.first_rows):
+            return self.first_rows[row_position]
+        return self.exact_entities
 
 
 DEFAULT_OPTIONS = DecodeOptions()
@@ -46,7 +55,7 @@ def begin_page(
     model: Model, rules: PageRules, options: DecodeOptions, hidden_D: FloatArray
 ) -> PageWalk:
     """The walk of a page whose prompt has been fed; `hidden_D` is the hidden state after it."""
-    return walk_page(rules, ModelChooser(model, hidden_D, options.exact_entities))
+    return walk_page(rules, ModelChooser(model, hidden_D, options))
 
 
 def check_catalog(model: Model, rules: PageRules) -> None:
@@ -110,10 +119,12 @@ class ModelChooser:
     MovieLens 100K five times in six), that saves a run; if not, it is taken back.
     """
 
-    def __init__(self, model: Model, hidden_D: FloatArray, exact_entities: int) -> None:
+    def __init__(self, model: Model, hidden_D: FloatArray, options: DecodeOptions) -> None:
         self.runs = 1
         self._model = model
-        self._exact_entities = exact_entities
+        self._options = options
+        self._exact_entities = 0
+        self._rows = 0
         self._hidden_D = hidden_D
         self._unfed: list[FloatArray] = []
         self._to_take_back = 0
@@ -142,6 +153,8 @@ class ModelChooser:
                 self._to_take_back = 1
             self._unfed.append(self._row_token(row, argument))
         self._fed_row = None
+        self._exact_entities = self._options.exact_entities_of(self._rows)
+        self._rows += 1
         self._candidates_C = candidates_C
         self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
         self._logits_C = None

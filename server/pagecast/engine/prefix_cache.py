@@ -12,6 +12,7 @@ then values), H key/value heads, K head width.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from pagecast.featurestore.vocabulary import EncodedPrompt
 PREFIX_BYTES_MAX = 256 << 20
 """Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
 fp32, so about 300 users; who comes back after being dropped pays one prefill."""
+
+PREFIX_IDLE_SECONDS_MAX = 3600.0
+"""A prefix unused for longer makes room at the next page: it was made from what a person did, and
+is kept no longer than it is of use."""
 
 PREFIX_POSITIONS_MIN = 8
 """A shorter prefix is not kept: feeding it costs about as much as copying it."""
@@ -91,6 +96,7 @@ class PrefixCache:
         self.positions_asked = 0
         self.positions_found = 0
         self._prefixes: OrderedDict[PrefixKey, Prefix] = OrderedDict()
+        self._used_s: dict[PrefixKey, float] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -105,6 +111,7 @@ class PrefixCache:
             prefix = self._prefixes.get(key)
             if prefix is not None:
                 self._prefixes.move_to_end(key)
+                self._used_s[key] = time.monotonic()
         found = 0
         if prefix is not None:
             found = min(prefix.made_from.common(made_from), prefix.positions)
@@ -120,10 +127,17 @@ class PrefixCache:
             self._drop(key)
             if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
                 return
+            now_s = time.monotonic()
             self._prefixes[key] = prefix
+            self._used_s[key] = now_s
             self.size_bytes += prefix.size_bytes
-            while self.size_bytes > self.bytes_max:
-                self._drop(next(iter(self._prefixes)))
+            oldest = next(iter(self._prefixes))
+            while (
+                self.size_bytes > self.bytes_max
+                or now_s - self._used_s[oldest] > PREFIX_IDLE_SECONDS_MAX
+            ):
+                self._drop(oldest)
+                oldest = next(iter(self._prefixes))
 
     def forget(self, user_id: str) -> None:
         """Drops what is kept of a user, of whatever model."""
@@ -134,6 +148,7 @@ class PrefixCache:
     def _drop(self, key: PrefixKey) -> None:
         if (prefix := self._prefixes.pop(key, None)) is not None:
             self.size_bytes -= prefix.size_bytes
+            del self._used_s[key]
 
 
 def _version(entity_id: str, snapshot: CatalogSnapshot) -> EntityVersion:
