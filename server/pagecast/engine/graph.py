@@ -1,5 +1,6 @@
 """An ONNX graph in onnxruntime, run by names."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from pagecast.engine.errors import BundleError, EngineError
 
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
+
+# onnxruntime reads it when a session is made: its flash attention is slower for the few new tokens
+# of a step (docs/facts.md).
+os.environ.setdefault("ORT_GQA_DISABLE_FLASH_ATTENTION", "1")
 
 THREADS_PER_RUN = 1
 """onnxruntime's threads wait by spinning: a second one burns a core (docs/facts.md)."""

@@ -11,6 +11,7 @@ Letters in names: S tokens fed to one page, B pages of a run, D width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -90,9 +91,9 @@ class PageBatch:
         ready = self._pages_to_step()
         alone = [page for page in ready if len(_feed_of(page).tokens_SD) > 1]
         for page in alone:
-            self._run([page], lambda page=page: self._chunk(page))  # type: ignore[misc]
+            self._run([page], partial(self._chunk, page))
         for pages in _neighbours(page for page in ready if page not in alone):
-            self._run(pages, lambda pages=pages: self._step(pages))  # type: ignore[misc]
+            self._run(pages, partial(self._step, pages))
 
     def end_all(self, error: BaseException) -> None:
         """Every page leaves with an error."""
@@ -103,7 +104,7 @@ class PageBatch:
         """One chunk of the prompt that was begun first."""
         page = next((p for p in self._pages.values() if p.walk is None), None)
         if page is not None:
-            self._run([page], lambda: self._prompt_chunk(page))
+            self._run([page], partial(self._prompt_chunk, page))
 
     def _prompt_chunk(self, page: _Page) -> FloatArray:
         chunk_SD, page.prompt_TD = page.prompt_TD[:CHUNK_MAX], page.prompt_TD[CHUNK_MAX:]

@@ -94,10 +94,11 @@ def _alone(world: World, rounds: int) -> list[Row]:
         TORCH: peer_turn(TorchEager(torch_model, table), model, prompt, rules),
         ONNX: peer_turn(PlainOnnx(torch_model, table), model, prompt, rules),
     }
-    return _rows_alone(take_turns(turns, rounds))
+    return rows_alone(take_turns(turns, rounds))
 
 
-def _rows_alone(timed: dict[str, Timed]) -> list[Row]:
+def rows_alone(timed: dict[str, Timed]) -> list[Row]:
+    """Each way of ours beside each peer."""
     rows = []
     for way, name in (
         ("exact", "whole page, exact fp32, CPU ms"),
@@ -147,7 +148,7 @@ async def _served(world: World, config: ServeBenchConfig, say: Callable[[str], N
                 for clients in config.clients:
                     say(f"{clients} clients, {name}")
                     loads[clients] = await closed_loop(channel, job, clients, config.seconds, shape)
-                rows += _rows_of(name, loads)
+                rows += rows_of_loads(name, loads)
     return rows
 
 
@@ -185,7 +186,8 @@ async def _first_rows(world: World, config: ServeBenchConfig, channel: object) -
     return rows
 
 
-def _rows_of(name: str, loads: dict[int, Loaded]) -> list[Row]:
+def rows_of_loads(name: str, loads: dict[int, Loaded]) -> list[Row]:
+    """Each closed loop beside that of the fewest clients."""
     rows = []
     one = loads[min(loads)]
     for clients, loaded in loads.items():
