@@ -13,8 +13,8 @@ from pagecast.engine.errors import BundleError, EngineError
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
 
-# onnxruntime reads it when a session is made: its flash attention is slower for the few new tokens
-# of a step (docs/facts.md).
+# onnxruntime reads it when a session is made. Its flash attention costs a step the same and a chunk
+# of 64 positions a quarter more (docs/adr/0012).
 os.environ.setdefault("ORT_GQA_DISABLE_FLASH_ATTENTION", "1")
 
 THREADS_PER_RUN = 1

@@ -6,7 +6,7 @@ the page is decoded in the decode loop's; here, in the event loop, its events be
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -65,7 +65,7 @@ class Making:
         self._decoding = False
         self._writer: PageWriter | None = None
 
-    async def responses(self) -> AsyncIterator[Response]:
+    async def responses(self) -> AsyncGenerator[Response, None]:
         """The messages, each as soon as it is known. Raises Refusal."""
         try:
             await self._place.turn(self._page.clock.remaining_s())
@@ -126,7 +126,7 @@ class Making:
         except StoreUnavailable:
             return STRANGER, (FEATURE_STORE_UNAVAILABLE,)
 
-    async def _page_of(self, basis: PageBasis) -> AsyncIterator[Response]:
+    async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
         """6. By the model; by popularity if there is none, or if it fails before the page began."""
         if self._serving.model is None:
             async for message in self._popular(basis.without_model(MODEL_NOT_LOADED)):
@@ -170,7 +170,8 @@ class Making:
         self._handover.end(error)
 
     async def _popular(self, basis: PageBasis) -> AsyncIterator[Response]:
-        events = await self._in_thread(list, popular_page(basis.rules, self._serving.scores_N))
+        scores_N = self._serving.scores_N
+        events = await self._in_thread(lambda: list(popular_page(basis.rules, scores_N)))
         async for message in self._written(basis, _at_once(events)):
             yield message
 

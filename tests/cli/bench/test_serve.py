@@ -43,9 +43,9 @@ def test_a_closed_loop_stands_beside_that_of_one_client() -> None:
 
 def test_refused_pages_are_told() -> None:
     refusing = loaded(10, 1.0, 20.0)
-    refusing.refused = 3
+    refusing.unserved = 3
     rows = rows_of_loads("exact", {1: refusing})
-    assert ("refused, exact, 1 clients", 3) in [(row.what, row.ours) for row in rows]
+    assert ("refused or too late, exact, 1 clients", 3) in [(row.what, row.ours) for row in rows]
 
 
 def test_a_quantile_is_one_of_the_values() -> None:

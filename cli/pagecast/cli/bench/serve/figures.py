@@ -212,6 +212,6 @@ def rows_of_loads(name: str, loads: dict[int, Loaded]) -> list[Row]:
             )
             for share in (0.5, 0.99)
         ]
-        if loaded.refused:
-            rows.append(Row.alone(f"refused, {at}", loaded.refused))
+        if loaded.unserved:
+            rows.append(Row.alone(f"refused or too late, {at}", loaded.unserved))
     return rows

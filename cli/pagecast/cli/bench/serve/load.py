@@ -22,6 +22,9 @@ START_SECONDS_MAX = 120.0
 
 PAGE_SECONDS_MAX = 60.0
 
+UNSERVED = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""What a server that has too much to do answers with; anything else is a fault."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PageShape:
@@ -37,7 +40,7 @@ class Loaded:
     """What a closed loop saw."""
 
     pages: int = 0
-    refused: int = 0
+    unserved: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     first_row_ms: list[float] = field(default_factory=list)
@@ -105,9 +108,9 @@ async def closed_loop(
             try:
                 first_row_ms, page_ms = await one_page(channel, f"u{number}", shape)
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                if error.code() not in UNSERVED:
                     raise
-                loaded.refused += 1
+                loaded.unserved += 1
                 await asyncio.sleep(0.05)
                 continue
             loaded.pages += 1

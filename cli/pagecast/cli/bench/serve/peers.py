@@ -62,6 +62,8 @@ class TorchEager:
 
 
 class _Prefill(nn.Module):
+    output_DV: Tensor
+
     def __init__(self, decoder: Decoder, output_VD: Tensor) -> None:
         super().__init__()
         self.decoder = decoder
