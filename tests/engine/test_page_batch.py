@@ -15,6 +15,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, decode_page
 from pagecast.engine.page_batch import LATER_ROWS_EVERY
 from pagecast.engine.page_events import EntityChosen, PageEnded, RowEnded
+from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import CHUNK_MAX
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
@@ -76,6 +77,23 @@ def test_a_long_prompt_does_not_stall_the_pages_being_decoded(model: Model) -> N
     batch.turn()
     finish(batch)
     assert long.complete
+
+
+def test_prompts_of_which_one_position_is_left_are_fed_by_one_run(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all are whose history has not changed."""
+    prefixes, prompt = PrefixCache(), prompt_of_length(20)
+    batch = batch_of(model, prefixes=prefixes)
+    batch.join(job_of(model, Received(), prompt, prefixes=prefixes))
+    finish(batch)
+    for _ in range(4):
+        batch.join(job_of(model, Received(), prompt, prefixes=prefixes))
+    runs = []
+    step = batch._decoder.step
+    monkeypatch.setattr(batch._decoder, "step", lambda *a: runs.append(len(a[1])) or step(*a))
+    batch.turn()
+    assert runs == [4]
 
 
 def test_first_rows_come_before_later_ones(model: Model) -> None:

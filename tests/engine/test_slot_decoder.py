@@ -43,7 +43,7 @@ def prefilled(model: Model, *entity_ids: str) -> tuple[SlotDecoder, FloatArray]:
 def test_chunks_give_the_hidden_states_of_single_tokens(model: Model) -> None:
     tokens_SD = tokens(model, 2 * CHUNK_MAX + 5)
     one_by_one, chunks = decoder_of(model), decoder_of(model)
-    expected = np.concatenate([one_by_one.step(0, token_D[None]) for token_D in tokens_SD])
+    expected = np.concatenate([one_by_one.step([0], token_D[None]) for token_D in tokens_SD])
     np.testing.assert_allclose(chunks.feed(0, tokens_SD), expected, atol=TOLERANCE)
     for ours, theirs in zip(
         one_by_one.slots.prefix(0, 133), chunks.slots.prefix(0, 133), strict=True
@@ -54,18 +54,24 @@ def test_chunks_give_the_hidden_states_of_single_tokens(model: Model) -> None:
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_pages_together_are_the_pages_alone(model: Model, data: st.DataObject) -> None:
-    """Whatever neighbours take their step together, and however long each of them is."""
+    """Whichever take their step together, however long each is, and whoever is between them."""
     lengths = data.draw(st.lists(st.integers(1, 90), min_size=2, max_size=5))
     together = decoder_of(model, slots=len(lengths))
     pages = [tokens(model, length + 1, seed) for seed, length in enumerate(lengths)]
     for slot, tokens_SD in enumerate(pages):
         together.feed(slot, tokens_SD[:-1])
-    first = data.draw(st.integers(0, len(lengths) - 1))
-    last = data.draw(st.integers(first, len(lengths) - 1))
-    hidden_BD = together.step(first, np.stack([p[-1] for p in pages[first : last + 1]]))
-    for tokens_SD, hidden_D in zip(pages[first : last + 1], hidden_BD, strict=True):
+    stepping = sorted(data.draw(st.sets(st.integers(0, len(lengths) - 1), min_size=1)))
+    hidden = dict(zip(stepping, together.step(stepping, newest(pages, stepping)), strict=True))
+    rest = [slot for slot in range(len(lengths)) if slot not in stepping]
+    if rest:
+        hidden |= zip(rest, together.step(rest, newest(pages, rest)), strict=True)
+    for slot, tokens_SD in enumerate(pages):
         alone_D = decoder_of(model).feed(0, tokens_SD)[-1]
-        np.testing.assert_allclose(hidden_D, alone_D, atol=TOLERANCE)
+        np.testing.assert_allclose(hidden[slot], alone_D, atol=TOLERANCE)
+
+
+def newest(pages: list[FloatArray], slots: list[int]) -> FloatArray:
+    return np.stack([pages[slot][-1] for slot in slots])
 
 
 def test_a_step_touches_no_other_slot(model: Model) -> None:
@@ -73,7 +79,7 @@ def test_a_step_touches_no_other_slot(model: Model) -> None:
     for slot in range(4):
         decoder.feed(slot, tokens(model, 5, slot))
     before = [decoder.slots.prefix(slot, 6) for slot in (0, 3)]
-    decoder.step(1, tokens(model, 2))
+    decoder.step([1, 2], tokens(model, 2))
     assert decoder.slots.filled_N.tolist() == [5, 6, 6, 5]
     for slot, held in zip((0, 3), before, strict=True):
         np.testing.assert_array_equal(decoder.slots.prefix(slot, 6), held)
@@ -83,7 +89,7 @@ def test_nothing_is_allocated_or_bound_anew_from_step_to_step(model: Model) -> N
     decoder = decoder_of(model, slots=3)
     places = [cache.ctypes.data for cache in decoder.slots.caches.values()]
     for _ in range(20):
-        decoder.step(0, tokens(model, 3))
+        decoder.step([0, 1, 2], tokens(model, 3))
         decoder.chunk(1, tokens(model, 4))
     assert [cache.ctypes.data for cache in decoder.slots.caches.values()] == places
     assert (len(decoder._steps), len(decoder._chunks)) == (1, 1)
@@ -136,7 +142,7 @@ def test_no_more_is_fed_than_a_slot_holds(model: Model) -> None:
     decoder.feed(1, tokens(model, 4))
     for feed in (
         lambda: decoder.chunk(1, tokens(model, 1)),
-        lambda: decoder.step(0, tokens(model, 2)),
+        lambda: decoder.step([0, 1], tokens(model, 2)),
     ):
         with pytest.raises(EngineError, match="a page of 5 positions, a slot holds 4"):
             feed()

@@ -68,7 +68,7 @@ def test_pages_of_any_lengths_in_slots_are_the_pages_in_torch(
     pages = [rng.normal(size=(n + 3, GROUPED.d_model)).astype(np.float32) for n in lengths]
     found = [slots.feed(i, page[:-3]) for i, page in enumerate(pages)]
     for step in (-3, -2, -1):
-        hidden_BD = slots.step(0, np.stack([page[step] for page in pages]))
+        hidden_BD = slots.step(range(4), np.stack([page[step] for page in pages]))
         found = [np.concatenate([f, h[None]]) for f, h in zip(found, hidden_BD, strict=True)]
     for page, hidden_SD in zip(pages, found, strict=True):
         with torch.no_grad():

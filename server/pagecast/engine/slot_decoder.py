@@ -3,6 +3,8 @@
 Letters in names: B pages of a batch, S new tokens of one page, D width.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pagecast.engine.graph import Binding, FloatArray, Graph
@@ -27,25 +29,29 @@ class SlotDecoder:
         self._steps: dict[tuple[int, int], Binding] = {}
         self._chunks: dict[int, Binding] = {}
 
-    def step(self, first: int, tokens_BD: FloatArray) -> FloatArray:
-        """Feeds one token each to the pages in B neighbouring slots from `first` on.
+    def step(self, slots: Sequence[int], tokens_BD: FloatArray) -> FloatArray:
+        """Feeds one token each to the pages in these slots, which ascend.
 
-        Returns the hidden states [B, D] after them. Raises EngineError; then nothing was fed.
+        One run reads all slots from the first to the last. What it does for those in between is
+        waste, and harm to nobody: it is written after what such a slot holds, where the slot's next
+        token goes. Returns the hidden states [B, D]. Raises EngineError; then nothing was fed.
         """
-        pages, width = tokens_BD.shape
-        batch = slice(first, first + pages)
-        for slot in range(first, first + pages):
+        for slot in slots:
             self.slots.check_room(slot, 1)
-        self._tokens[:pages] = tokens_BD
-        self._last_N[batch] = self.slots.filled_N[batch]
+        first, span, width = slots[0], slots[-1] - slots[0] + 1, tokens_BD.shape[1]
+        batch, rows = slice(first, first + span), np.asarray(slots) - first
+        self._tokens[rows] = tokens_BD
+        np.minimum(
+            self.slots.filled_N[batch], self.slots.positions_max - 1, out=self._last_N[batch]
+        )
         self._total[...] = self._last_N[batch].max() + 1
-        binding = self._steps.get((first, pages))
+        binding = self._steps.get((first, span))
         if binding is None:
-            binding = self._steps[first, pages] = self._bind(first, pages)
-            self._bind_tokens(binding, (pages, 1, width))
+            binding = self._steps[first, span] = self._bind(first, span)
+            self._bind_tokens(binding, (span, 1, width))
         self._graph.run_bound(binding)
-        self.slots.filled_N[batch] += 1
-        return self._hidden[:pages].copy()
+        self.slots.filled_N[np.asarray(slots)] += 1
+        return self._hidden[rows]
 
     def chunk(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
         """Feeds at most CHUNK_MAX tokens to the page in one slot.
