@@ -51,7 +51,8 @@ class SlotDecoder:
             self._bind_tokens(binding, (span, 1, width))
         self._graph.run_bound(binding)
         self.slots.filled_N[np.asarray(slots)] += 1
-        return self._hidden[rows]
+        hidden_BD: FloatArray = self._hidden[rows]
+        return hidden_BD
 
     def chunk(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
         """Feeds at most CHUNK_MAX tokens to the page in one slot.
