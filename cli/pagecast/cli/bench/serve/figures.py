@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import grpc
+
 from pagecast.cli.bench.cpu import measured_core
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
@@ -152,7 +154,9 @@ async def _served(world: World, config: ServeBenchConfig, say: Callable[[str], N
     return rows
 
 
-async def _first_rows(world: World, config: ServeBenchConfig, channel: object) -> list[Row]:
+async def _first_rows(
+    world: World, config: ServeBenchConfig, channel: grpc.aio.Channel
+) -> list[Row]:
     steps, shape = config.prompt - 2, PageShape(rows=1)
 
     def cold(number: int) -> str:
@@ -172,7 +176,7 @@ async def _first_rows(world: World, config: ServeBenchConfig, channel: object) -
         ("history unchanged", unchanged, 4.0),
         ("one new event", one_event, 5.0),
     ):
-        ms = await first_row_ms(channel, shape, before, max(5, config.rounds))  # type: ignore[arg-type]
+        ms = await first_row_ms(channel, shape, before, max(5, config.rounds))
         reached = None if reach is None else ms <= reach
         rows.append(
             Row(
