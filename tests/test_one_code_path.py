@@ -70,10 +70,20 @@ class Life:
         )
 
     def catalog(self) -> catalog_pb2.CatalogChange:
-        """Another genre for a film: what left a window is summarised in its light."""
+        """Another genre for a film: what left a window is summarised in its light. Or a premiere,
+        soon or lately, or a match that is on for some time."""
         number = self.chance.randrange(20)
         genre = self.chance.choice(("Comedy", "Drama", "Noir"))
-        return upsert(movie(f"m{number}", genre), self.now_ms)
+        moment_ms = self.now_ms + self.chance.randrange(-600, 300) * MINUTE_MS
+        if self.chance.random() < 0.7:
+            return upsert(movie(f"m{number}", genre, released_ms=moment_ms), self.now_ms)
+        match = catalog_pb2.Entity(
+            entity_id=f"live{number}", kind=catalog_pb2.ENTITY_KIND_LIVE_EVENT, title="Match"
+        )
+        window = match.availability.add(country=self.chance.choice(("", "NL", "FR")))
+        getattr(window, "from").FromMilliseconds(moment_ms)
+        window.until.FromMilliseconds(moment_ms + 600 * MINUTE_MS)
+        return upsert(match, self.now_ms)
 
     def _event(self) -> events_pb2.InteractionEvent:
         chance = self.chance
@@ -155,6 +165,8 @@ async def test_the_prompt_of_training_is_the_prompt_of_the_page(
     for page, prompt in rebuilt:
         assert prompt.sha256() == page.page.prompt_sha256, f"seed {SEED}: {page.page}"
     assert any(prompt.summary.genres for _, prompt in rebuilt), "some windows were full"
+    assert any(prompt.injected.new for _, prompt in rebuilt)
+    assert any(prompt.injected.live for _, prompt in rebuilt)
     assert any(prompt.profile.language for _, prompt in rebuilt)
     assert len({page.page.catalog_number for page, _ in rebuilt}) > 1
     assert len({prompt.sha256() for _, prompt in rebuilt}) > len(rebuilt) // 2

@@ -26,3 +26,19 @@ def write_movielens(tmp_path: Path) -> WriteMovieLens:
         return folder
 
     return write
+
+
+@pytest.fixture
+def write_movielens_1m(tmp_path: Path) -> WriteMovieLens:
+    """Writes a data set as GroupLens publishes MovieLens 1M: cells between `::`, no header."""
+
+    def write(
+        *, movies: Sequence[str] = (), ratings: Sequence[str] = (), users: Sequence[str] = ()
+    ) -> Path:
+        folder = tmp_path / "ml-1m"
+        folder.mkdir(exist_ok=True)
+        for name, rows in (("movies", movies), ("ratings", ratings), ("users", users)):
+            (folder / f"{name}.dat").write_text("\n".join([*rows, ""]), "latin-1")
+        return folder
+
+    return write

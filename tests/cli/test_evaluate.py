@@ -49,6 +49,36 @@ def test_the_document_has_every_system_and_its_figures(folder: Path, tmp_path: P
     assert not (tmp_path / ".pagecast").exists(), "own data leave no trace"
 
 
+def test_pages_are_made_for_systems_that_can(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    arguments = ["--systems", "popularity,ease-recency", "--pages", "3", "--html", str(page)]
+    done = CliRunner().invoke(app, ["evaluate", "--data", str(folder), "--json", *arguments])
+    assert done.exit_code == ExitCode.OK, done.exception
+    popularity, ease = json.loads(done.stdout)["systems"]
+    assert popularity["pages"]["pages"] == 3
+    assert popularity["pages"]["rules_kept"] == 1.0
+    assert popularity["pages"]["calibration"] is None
+    assert "pages" not in ease
+    assert "Whole pages" in page.read_text()
+
+
+def test_cold_start_tells_its_other_questions(folder: Path) -> None:
+    arguments = ["--protocol", "cold-start", "--systems", "popularity,metadata-knn"]
+    done = CliRunner().invoke(app, ["evaluate", "--data", str(folder), *arguments])
+    assert done.exit_code == ExitCode.OK, done.exception
+    for text in ("among themselves", "not cold", "less that of metadata-knn"):
+        assert text in done.stdout
+
+
+def test_logged_needs_pages_that_were_seen(tmp_path: Path) -> None:
+    error = (
+        CliRunner().invoke(app, ["evaluate", "--logged", "--state-dir", str(tmp_path)]).exception
+    )
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.BAD_INPUT
+    assert "no page of a model has an impression" in str(error)
+
+
 def test_the_table_is_for_people(folder: Path) -> None:
     arguments = ["--systems", "popularity,ease-recency", "--staleness", "0,5"]
     done = CliRunner().invoke(

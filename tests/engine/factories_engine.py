@@ -15,7 +15,6 @@ import onnx.numpy_helper
 import onnx.parser
 from factories import START_MS
 from rules.factories_rules import entity
-from rules.page_checker import PlacedRow
 from safetensors.numpy import save_file
 
 from pagecast.engine.graph import EngineConfig, Graph
@@ -35,6 +34,7 @@ from pagecast.engine.manifest import (
     bundle_version,
 )
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -47,6 +47,7 @@ from pagecast.featurestore.vocabulary import (
     entity_features,
 )
 from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.trainer.evaluation.page_checker import PlacedRow
 
 OPSET = 20
 
@@ -68,6 +69,7 @@ class TinyModel:
     def shape(self, vocabulary: Vocabulary) -> ModelShape:
         return ModelShape(
             d_model=self.d_model,
+            output_dim=self.d_model,
             layers=self.layers,
             query_heads=self.heads,
             kv_heads=self.heads,
@@ -93,6 +95,7 @@ def vocabulary_of(snapshot: CatalogSnapshot) -> Vocabulary:
         countries=("DE",),
         devices=("tv",),
         surfaces=("home",),
+        context=ContextConfig(),
     )
 
 
@@ -296,9 +299,10 @@ def _decoder_weights(model: TinyModel, rng: np.random.Generator) -> Weights:
 
 def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> Weights:
     sizes = np.array(vocabulary.field_sizes())
+    apart = rng.spawn(1)[0]  # a new field moves no other weight
     return {
         "field_offsets": np.cumsum(sizes) - sizes,
-        "field_table": _random(rng, int(sizes.sum()), model.d_model),
+        "field_table": _random(apart, int(sizes.sum()), model.d_model),
         "axis_2": np.array([2]),
     }
 

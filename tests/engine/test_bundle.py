@@ -154,7 +154,8 @@ def test_what_is_no_vocabulary_is_refused(copy: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "value"), [("d_model", 32), ("layers", 3), ("kv_heads", 1), ("head_dim", 8)]
+    ("size", "value"),
+    [("d_model", 32), ("output_dim", 8), ("layers", 3), ("kv_heads", 1), ("head_dim", 8)],
 )
 def test_graphs_of_another_shape_than_the_manifest_are_refused(
     copy: Path, size: str, value: int

@@ -18,7 +18,6 @@ from rules.factories_rules import (
     random_snapshot,
     snapshot,
 )
-from rules.page_checker import PageChecker
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
@@ -33,6 +32,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd
+from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
 PROMPT = prompt_of("e1", "e2", "e3")
@@ -85,10 +85,10 @@ def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules)
 
 def test_the_page_keeps_its_rules(model: Model, rules: PageRules, catalog: CatalogSnapshot) -> None:
     request = facts(because=("e3",), resume=("e1", "e9"), watched=frozenset({"e1"}), rows=6)
-    checker = PageChecker(catalog, request, range(40), RulesConfig())
+    checker = PageChecker(CheckedCatalog(catalog), request, range(40), RulesConfig())
     for exact_entities in (0, 3, 40):
         events = decoded(model, rules, exact_entities=exact_entities)
-        checker.check(placed_rows(events), ended(events).finish_reason)
+        assert checker.broken(placed_rows(events), ended(events).finish_reason) == []
 
 
 def test_the_same_inputs_give_the_same_page(bundle: Bundle, catalog: CatalogSnapshot) -> None:
@@ -304,6 +304,5 @@ def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
     model.row_output_RD[:] *= random.choice((0.0, 1.0, 1e4))
     rules = compile_rules(CompiledCatalog(catalog), request, popular, SMALL_LIMITS)
     events = decoded(model, rules, prompt_of("e1", "nobody"), random.randint(0, 5))
-    PageChecker(catalog, request, popular, SMALL_LIMITS).check(
-        placed_rows(events), ended(events).finish_reason
-    )
+    checker = PageChecker(CheckedCatalog(catalog), request, popular, SMALL_LIMITS)
+    assert checker.broken(placed_rows(events), ended(events).finish_reason) == []

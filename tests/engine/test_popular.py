@@ -18,12 +18,12 @@ from rules.factories_rules import (
     random_snapshot,
     source_row,
 )
-from rules.page_checker import PageChecker
 
 from pagecast.engine.page_events import EntityChosen, PageEnded, RowBegun, RowEnded
 from pagecast.engine.popular import popular_page
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import catalog_pb2
 
 SCORES = np.array([0.0, 5.0, 1.0, 5.0, 9.0, 2.0])
@@ -84,6 +84,5 @@ def test_no_popular_page_breaks_a_rule(random: Random) -> None:
     events = list(popular_page(rules, scores_N))
     end = events[-1]
     assert isinstance(end, PageEnded)
-    PageChecker(catalog, request, popular, SMALL_LIMITS).check(
-        placed_rows(events), end.finish_reason
-    )
+    checker = PageChecker(CheckedCatalog(catalog), request, popular, SMALL_LIMITS)
+    assert checker.broken(placed_rows(events), end.finish_reason) == []

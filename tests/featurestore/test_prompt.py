@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import pytest
-from factories import START_MS, play
-from factories_featurestore import fold, prompts
+from factories import START_MS, movie, play
+from factories_featurestore import fold, prompts, snapshot_of
 from hypothesis import given
 
 from pagecast.featurestore.catalog import EMPTY
+from pagecast.featurestore.context import ContextConfig, Injected
 from pagecast.featurestore.history import Action, Profile, Step, Total
 from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.featurestore.summary import Summary
@@ -33,6 +34,21 @@ def test_a_stranger_has_a_prompt_of_profile_and_request() -> None:
     prompt = build_prompt(None, Profile(), REQUEST, catalog=EMPTY)
     assert prompt == Prompt(profile=Profile(), steps=(), request=REQUEST)
     assert len(prompt.sha256()) == 64
+
+
+def test_a_prompt_names_what_is_new_when_it_is_asked_for() -> None:
+    catalog = snapshot_of(movie("new", released_ms=START_MS), movie("old", released_ms=0))
+    for history in (None, fold([play("ada", "e")])):
+        prompt = build_prompt(history, PROFILE, REQUEST, catalog=catalog, context=ContextConfig())
+        assert prompt.injected == Injected(new=("new",))
+        told_nothing = build_prompt(history, PROFILE, REQUEST, catalog=catalog)
+        assert told_nothing == replace(prompt, injected=Injected())
+
+
+def test_a_prompt_that_names_nothing_has_the_bytes_it_always_had() -> None:
+    """Pages that were served before prompts named entities are still proven."""
+    known = "212158ad1fdc16e1a64ff0dc8acfff8658c11cd888cffae0ed7d85bdea0bde4d"
+    assert PROMPT.sha256() == known
 
 
 def test_the_newest_steps_are_kept_oldest_first() -> None:
@@ -94,6 +110,8 @@ def test_every_field_of_a_step_counts(change: dict[str, object]) -> None:
         {"summary": Summary(genres=(("Drama", Total(1, 2, 3)),))},
         {"summary": Summary(kinds=(("Drama", Total(1, 2, 3)),))},
         {"summary": Summary(rows=(("Drama", Total(1, 2, 3)),))},
+        {"injected": Injected(new=("e",))},
+        {"injected": Injected(live=("e",))},
         {"steps": ()},
         {"steps": (STEP, STEP)},
     ],

@@ -18,13 +18,13 @@ from rules.factories_rules import (
     random_snapshot,
     source_row,
 )
-from rules.page_checker import PageChecker, PlacedRow
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
+from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker, PlacedRow
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
 COMEDIES = [entity(f"c{i}", "Comedy") for i in range(5)]
@@ -235,4 +235,5 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
         state.end_row()
         named = None if argument == NO_ARGUMENT else argument
         page.append(PlacedRow(row, named, tuple(placed)))
-    PageChecker(snapshot, request, popular, SMALL_LIMITS).check(page, state.finish_reason)
+    checker = PageChecker(CheckedCatalog(snapshot), request, popular, SMALL_LIMITS)
+    assert checker.broken(page, state.finish_reason) == []

@@ -15,9 +15,9 @@ from rules.factories_rules import (
     random_entity,
     random_predicate,
 )
-from rules.page_checker import predicate_holds
 
 from pagecast.rules.predicates import AttributeColumns, evaluate
+from pagecast.trainer.evaluation.predicate_reading import predicate_holds
 from pagecast.v1 import catalog_pb2
 
 AT_LEAST = catalog_pb2.COMPARISON_GREATER_OR_EQUAL

@@ -10,6 +10,7 @@ from factories import START_MS, play, timestamp
 from server.factories_server import LONG_PAGE, SLOW, House, Page, eventually
 
 from pagecast.eventlog.topics import PAGES
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.v1 import events_pb2
 
@@ -53,7 +54,10 @@ async def test_the_record_says_what_was_delivered_and_from_what(
         house.store.read_profile("ada"),
         RequestHalf(at_ms=START_MS, device="tv", country="DE", language="de", surface="home"),
         catalog=house.catalog.snapshot(),
+        context=ContextConfig(),
     )
+    assert rebuilt.injected.new == ("m0", "m1", "m2", "m3")
+    assert record.prompt_context == events_pb2.PromptContext(new_max=4, new_days=14, live_max=4)
     assert record.prompt_sha256 == rebuilt.sha256()
     assert len(record.rules_sha256) == 64
 

@@ -15,10 +15,11 @@ from trainer.child_fit import read, say
 from trainer.factories_trainer import SMALL, page_builder
 
 from pagecast.trainer.checkpoint import Checkpoint
-from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.config import ObjectiveConfig, TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.fit import fit
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.processes import Processes, process_group
 from pagecast.trainer.run import Run
 
@@ -26,6 +27,14 @@ BRIEF = dataclasses.replace(SMALL, epochs=3.0, step_dropout=0.0, checkpoint_ever
 
 LONELY = dataclasses.replace(BRIEF, positions_per_batch=1, epochs=0.15)
 """A window a batch: one of two processes has nothing to do."""
+
+SAMPLED = dataclasses.replace(
+    BRIEF, positions_per_batch=128, epochs=0.3, objective=ObjectiveConfig(negatives=4)
+)
+"""Each process with the entities of its own windows."""
+
+POST = dataclasses.replace(BRIEF, epochs=1.6, post=PostTrainConfig(share=0.5))
+"""Half of it is post-training, with negatives drawn at random."""
 
 DROPPED = dataclasses.replace(BRIEF, epochs=2.0, dropout=0.3)
 
@@ -43,6 +52,8 @@ def main(state: str, out: str) -> None:
         _write(own / "brief", result.model)
         lonely = fit(data, page_builder(data, LONELY), LONELY)
         _write(own / "lonely", lonely.model)
+        post = fit(data, page_builder(data, POST), POST)
+        _write(own / "post", post.model)
         whole = _run(data, DROPPED, processes)
         for _ in range(STEPS_BEFORE):
             whole.step()
@@ -53,6 +64,9 @@ def main(state: str, out: str) -> None:
         _finish(own / "resumed", resumed)
         sys.stdout.write(_refusal(data, processes))
         (own / "gradients").write_text(json.dumps(_gradients(processes)))
+        (own / "sparse").write_text(json.dumps(_sparse_gradients(processes)))
+        sampled = fit(data, page_builder(data, SAMPLED), SAMPLED)
+        _write(own / "sampled", sampled.model)
 
 
 def _run(data: Dataset, config: TrainConfig, processes: Processes) -> Run:
@@ -77,6 +91,17 @@ def _gradients(processes: Processes) -> list[list[float] | None]:
     first.grad = torch.tensor([5.0, 6.0]) if processes.first else None
     processes.sum_gradients([both, first, nobody])
     return [None if p.grad is None else p.grad.tolist() for p in (both, first, nobody)]
+
+
+def _sparse_gradients(processes: Processes) -> list[list[list[float]] | None]:
+    """The same of rows of tables: both processes' rows overlap in the second one."""
+    both, first, nobody = (torch.nn.Parameter(torch.zeros(4, 1)) for _ in range(3))
+    own = [0, 1] if processes.first else [1, 3]
+    both.grad = torch.sparse_coo_tensor([own], [[1.0], [2.0]], (4, 1))
+    if processes.first:
+        first.grad = torch.sparse_coo_tensor([[2, 2]], [[5.0], [6.0]], (4, 1))
+    processes.sum_sparse_gradients([both, first, nobody])
+    return [None if p.grad is None else p.grad.to_dense().tolist() for p in (both, first, nobody)]
 
 
 def _refusal(data: Dataset, processes: Processes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from factories import START_MS, genre_row, movie, play, rate, source_row, top_row, upsert
 
 from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.offline import LoggedEvent, OfflineLog
 from pagecast.featurestore.positions import LogOffset
@@ -38,6 +39,8 @@ SMALL = TrainConfig(
     positions_per_batch=512,
     opening_cuts_max=8,
     page_cuts_max=2,
+    context=ContextConfig(summaries_max=2, new_max=2, new_days=14, live_max=1),
+    context_rate=0.5,
     learning_rate=1e-2,
     dropout=0.0,
     threads=1,

@@ -28,12 +28,13 @@ from trainer.factories_trainer import (
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.embeddings import EntityTable
 from pagecast.trainer.bundle import BundleFacts, write_bundle
-from pagecast.trainer.config import EngagementConfig, TrainConfig
+from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import catalog_features
-from pagecast.trainer.predict import predictions
+from pagecast.trainer.evaluation.asked_model import AskedModel
+from pagecast.trainer.evaluation.chronological import next_slice_plan
+from pagecast.trainer.evaluation.interactions import interactions_of
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import Trained, TrainJob, fit_snapshot
-from pagecast.trainer.users import columns
 from pagecast.v1 import catalog_pb2, events_pb2
 
 FAMILIES = 3
@@ -91,9 +92,10 @@ def launch_scores(source: Source, trained: Trained) -> np.ndarray:
             play("new", entity_id(family + FAMILIES * i), START_MS + i * HOUR_MS) for i in range(5)
         ]
         users = replayed(logged(events), known={("log", 0): 4})
-        by_user = [columns(user, catalog, EngagementConfig()) for user in users]
-        (prediction,) = predictions(trained.model, trained.vocabulary, catalog, users, by_user)
-        scores.append(prediction.score_N[launches])
+        data = interactions_of(users, catalog)
+        asked = AskedModel(trained.model, trained.vocabulary, data)
+        (score_N,) = asked.scores(next_slice_plan(data).test.requests)
+        scores.append(score_N[launches])
     return np.array(scores)
 
 

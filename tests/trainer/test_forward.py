@@ -7,7 +7,7 @@ import pytest
 import torch
 from trainer.factories_trainer import SMALL, page_builder
 
-from pagecast.featurestore.vocabulary import encode_prompt
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
@@ -20,6 +20,7 @@ from pagecast.trainer.users import prompt_at, windows
 CONFIGS = (
     ModelConfig(d_model=32, layers=2, query_heads=2, kv_heads=1, mlp_hidden=48),
     ModelConfig(d_model=32, layers=1, query_heads=4, kv_heads=2, mlp_hidden=48),
+    ModelConfig(d_model=32, layers=1, mlp_hidden=48, output_dim=8, conditioned_head=True),
 )
 
 PAGES = (
@@ -38,6 +39,8 @@ PAGES = (
 def model_of(data: Dataset, config: ModelConfig) -> tuple[PageModel, Embedded]:
     torch.manual_seed(0)
     model = PageModel(config, data.vocabulary).eval()
+    for parameter in model.head.parameters():  # those of heads begin at zero
+        torch.nn.init.normal_(parameter, std=0.3)
     features = catalog_features(data.catalog, data.vocabulary)
     return model, embed(model, features, row_ids(data.catalog, data.vocabulary))
 
@@ -61,7 +64,8 @@ def decoded_alone(
         hidden_BSD, new_keys, new_values = model.decoder.decode(token_D[None, None], keys, values)
         keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
         hidden.append(hidden_BSD[0, -1])
-    return torch.stack(hidden)
+    states: torch.Tensor = model.head(torch.stack(hidden))
+    return states
 
 
 def page_tokens(embedded: Embedded, page: CutPage) -> list[torch.Tensor]:
@@ -91,6 +95,19 @@ def test_packed_pages_equal_prefill_and_decode_with_a_cache(
             at = np.flatnonzero(batch.page_BL[user] == number)
             packed = torch.cat([hidden_BLD[user, page.cut + 1][None], hidden_BLD[user, at]])
             torch.testing.assert_close(packed, alone, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_rows_are_read_from_the_state_entities_are_read_from(dataset: Dataset) -> None:
+    """As the engine does with what the graphs give out: conditioned and projected, both of them."""
+    model, embedded = model_of(dataset, CONFIGS[2])
+    (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
+    batch = pack([window], [PAGES[1:2]], ahead_decay=0.5)
+    (at,), (row,) = batch.row_from_M, batch.row_target_M
+    state_O = decoded_alone(model, embedded, dataset, 0, PAGES[1])[0]
+    torch.testing.assert_close(packed_hidden(model, embedded, batch)[at], state_O)
+    log_R = torch.log_softmax(embedded.row_output_RD @ state_O, dim=0)
+    assert losses(model, embedded, batch).rows.item() == pytest.approx(-log_R[row].item(), rel=1e-4)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from pagecast.trainer.identity import differences, identity_of
 def identity(
     data: Dataset, config: TrainConfig = SMALL, processes: int = 1
 ) -> dict[str, JsonValue]:
-    windows = Examples(data, page_builder(data, config), config).windows
+    windows = Examples(data, page_builder(data, config), config)
     return identity_of(config, data, windows, processes)
 
 

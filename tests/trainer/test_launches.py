@@ -90,3 +90,18 @@ def test_the_features_themselves_stay_as_they_are() -> None:
     launches = Launches(given, launch_rate=0.5, unknown_rate=0.5)
     launches.draw(torch.Generator().manual_seed(0))
     assert all(torch.equal(given[name], value) for name, value in features().items())
+
+
+def test_some_entities_are_drawn_as_they_are_among_all() -> None:
+    """Whoever needs only some of a catalog pays for those, and sees as many launches."""
+    launches = Launches(features(), launch_rate=0.1, unknown_rate=0.05)
+    some = torch.tensor([0, 1, 2, 399])
+    generator = torch.Generator().manual_seed(0)
+    drawn = [launches.draw(generator, some) for _ in range(600)]
+    assert {len(feature) for feature in drawn[0].values()} == {len(some)}
+    hidden_E = torch.stack([d["id_E"] == 0 for d in drawn]).float().mean(0)
+    wanted = 1 - (1 - 0.1 * ENTITIES * 100 / (ENTITIES / 2 * 101)) * 0.95
+    torch.testing.assert_close(hidden_E[:3], torch.full((3,), wanted), atol=0.08, rtol=0)
+    assert abs(float(hidden_E[3]) - 0.05) < 0.04
+    known = drawn[0]["id_E"]
+    assert set(known.tolist()) <= {0, 1, 2, 3, 400}

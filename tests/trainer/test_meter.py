@@ -34,7 +34,9 @@ def uneven() -> PackedBatch:
 
 
 def test_padding_behind_histories_and_behind_pages_is_no_token() -> None:
-    assert counts(uneven()) == {"examples": 2.0, "positions": 12.0, "tokens": 9.0}
+    counted = counts(uneven())
+    assert (counted["examples"], counted["positions"], counted["tokens"]) == (2.0, 12.0, 9.0)
+    assert (counted["openings"], counted["constructed_pages"], counted["logged_pages"]) == (1, 0, 0)
 
 
 def test_a_process_without_windows_counts_nothing() -> None:

@@ -1,6 +1,7 @@
 """Two processes on loopback train what one would."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
-from trainer.child_group import BRIEF, DROPPED, LONELY
+from trainer.child_group import BRIEF, DROPPED, LONELY, POST
 from trainer.children import group
 from trainer.factories_trainer import page_builder
 
@@ -66,8 +67,14 @@ def test_two_processes_have_the_losses_and_weights_of_one(
 
 def test_both_end_with_the_same_bytes(together: Group) -> None:
     _, folder = together
-    for name in ("brief", "lonely", "whole"):
+    for name in ("brief", "lonely", "post", "whole"):
         assert (folder / "0" / name).read_bytes() == (folder / "1" / name).read_bytes()
+
+
+def test_two_processes_post_train_what_one_would(dataset: Dataset, together: Group) -> None:
+    expected, seen = alone(dataset, POST)
+    assert math.isfinite(seen[-1].value_loss)
+    assert difference(weights(together[1] / "0" / "post"), expected) < 1e-4
 
 
 def test_a_process_without_a_window_steps_along(dataset: Dataset, together: Group) -> None:
@@ -105,6 +112,17 @@ def test_gradients_are_sums_and_what_nobody_has_stays_none(together: Group) -> N
     for rank in ("0", "1"):
         told = json.loads((together[1] / rank / "gradients").read_text())
         assert told == [[3.0, 30.0], [5.0, 6.0], None]
+
+
+def test_rows_of_tables_are_summed_where_any_process_has_them(together: Group) -> None:
+    for rank in ("0", "1"):
+        told = json.loads((together[1] / rank / "sparse").read_text())
+        assert told == [[[1.0], [3.0], [0.0], [2.0]], [[0.0], [0.0], [11.0], [0.0]], None]
+
+
+def test_processes_with_different_entities_keep_one_model(together: Group) -> None:
+    folder = together[1]
+    assert difference(weights(folder / "0" / "sampled"), weights(folder / "1" / "sampled")) == 0.0
 
 
 def test_a_process_alone_has_everything_and_waits_for_nobody() -> None:

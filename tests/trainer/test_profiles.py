@@ -20,6 +20,7 @@ TABLES = (
     "tower.origin.",
     "tower.person.",
     "tower.content.",
+    "head.",
 )
 
 TABLE = {

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from trainer.factories_decoded import decoded_prompt
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.choice import NEAR_TIE
@@ -32,12 +33,13 @@ from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
 from pagecast.trainer.train import TrainOutcome
 
-GROUPED = ModelConfig(d_model=32, layers=2, query_heads=4, kv_heads=2, mlp_hidden=48)
+GROUPED = ModelConfig(d_model=32, layers=2, query_heads=4, kv_heads=2, mlp_hidden=48, output_dim=24)
 
 
 @pytest.fixture(scope="module")
 def exported(dataset: Dataset) -> tuple[PageModel, bytes]:
-    """Two query heads share a key/value head; weights large enough for attention to matter."""
+    """Two query heads share a key/value head, hidden states are narrower than tokens; weights large
+    enough for attention to matter."""
     torch.manual_seed(0)
     model = PageModel(GROUPED, dataset.vocabulary).eval()
     for parameter in model.decoder.parameters():
@@ -54,6 +56,7 @@ def test_pages_of_any_lengths_in_slots_are_the_pages_in_torch(
     model, data = exported
     shape = ModelShape(
         d_model=GROUPED.d_model,
+        output_dim=GROUPED.output_width,
         layers=GROUPED.layers,
         query_heads=GROUPED.query_heads,
         kv_heads=GROUPED.kv_heads,
@@ -72,7 +75,7 @@ def test_pages_of_any_lengths_in_slots_are_the_pages_in_torch(
         found = [np.concatenate([f, h[None]]) for f, h in zip(found, hidden_BD, strict=True)]
     for page, hidden_SD in zip(pages, found, strict=True):
         with torch.no_grad():
-            expected_1SD = model.decoder.prefill(torch.from_numpy(page)[None])[0]
+            expected_1SD = model.head(model.decoder.prefill(torch.from_numpy(page)[None])[0])
         np.testing.assert_allclose(hidden_SD, expected_1SD[0].numpy(), atol=1e-4)
 
 
@@ -97,7 +100,7 @@ def test_a_page_of_the_engine_is_the_greedy_page_in_torch(
     state, choices = PageState(rules), 0
     for event in decode_page(engine, prompt, rules, DecodeOptions(exact_entities=40)):
         tokens_1SD = torch.from_numpy(np.concatenate(sequence))[None]
-        hidden_D = trained.decoder.prefill(tokens_1SD)[0][0, -1].numpy()
+        hidden_D = decoded_prompt(trained, tokens_1SD)[0][0].numpy()
         if isinstance(event, RowBegun):
             assert_best(engine.row_output_RD @ hidden_D, state.row_mask_R, event.row)
             assert state.begin_row(event.row) == event.argument == NO_ARGUMENT

@@ -88,6 +88,18 @@ def test_the_manifest_tells_what_padding_cost(outcome: Outcome) -> None:
     assert float(manifest.data["tokens_per_second"]) > 0.0  # type: ignore[arg-type]
 
 
+def test_the_manifest_tells_where_pages_came_from(outcome: Outcome) -> None:
+    manifest = Manifest.unseal((outcome[0].bundle / MANIFEST_FILE).read_bytes())
+    pages = manifest.data["pages"]
+    assert isinstance(pages, dict)
+    assert (pages["from"], pages["logged"], pages["users_constructed"]) == ("both", 0, 80)
+    trained_on = pages["trained_on"]
+    assert isinstance(trained_on, dict)
+    assert trained_on["logged_pages"] == 0
+    assert trained_on["constructed_pages"] > 0  # type: ignore[operator]
+    assert manifest.data["value_loss"] is None
+
+
 def test_the_same_training_in_parts_gives_the_same_model(
     outcome: Outcome, trained: Trained
 ) -> None:

@@ -2,9 +2,9 @@ import numpy as np
 from factories import START_MS, play, rate
 from trainer.factories_trainer import logged, replayed
 
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import encode_prompt
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.replay import replay

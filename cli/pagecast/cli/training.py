@@ -1,5 +1,6 @@
 """Training as the front door starts it: the feature store's data, a bar with the loss."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -74,6 +75,8 @@ class _Bar:
         note = ""
         if at.fit is not None:
             losses = f"loss {at.fit.entity_loss:.3f}, of rows {at.fit.row_loss:.3f}"
+            if not math.isnan(at.fit.value_loss):
+                losses = f"loss of values {at.fit.value_loss:.3f}"
             speed = f"{at.fit.tokens_per_second:,.0f} tokens/s, padding {at.fit.padding:.0%}"
             note = f"{losses} · {speed}"
         self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)

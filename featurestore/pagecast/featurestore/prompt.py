@@ -1,9 +1,16 @@
-"""The prompt: profile, history, request. Built here once, for training and serving alike."""
+"""The prompt: profile, history, context, request. Built once, for training and serving alike."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pagecast.featurestore.context import (
+    NO_CONTEXT,
+    NOTHING_INJECTED,
+    ContextConfig,
+    Injected,
+    inject,
+)
 from pagecast.featurestore.history import STEPS_MAX, History, Profile, Step
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.steps import Strings
@@ -27,13 +34,14 @@ class Prompt:
     """What the model is told. Independent of any vocabulary.
 
     `steps` are oldest first; none of them depends on the request. `summary` is of the steps that
-    have left the history's window.
+    have left the history's window, `injected` are entities of the catalog at the request's time.
     """
 
     profile: Profile
     steps: tuple[Step, ...]
     request: RequestHalf
     summary: Summary = NOTHING
+    injected: Injected = NOTHING_INJECTED
 
     def to_bytes(self) -> bytes:
         """Serialises canonically all that the model can see.
@@ -55,18 +63,21 @@ def build_prompt(
     *,
     catalog: CatalogSnapshot,
     steps_max: int = STEPS_MAX,
+    context: ContextConfig = NO_CONTEXT,
 ) -> Prompt:
     """Builds the prompt of a request from the newest `steps_max` steps and what left the window.
 
-    A stranger (no history) gets a prompt of profile and request alone.
+    A stranger (no history) gets a prompt of profile, injected entities and request.
     """
+    injected = inject(catalog, at_ms=request.at_ms, country=request.country, config=context)
     if history is None:
-        return Prompt(profile=profile, steps=(), request=request)
+        return Prompt(profile=profile, steps=(), request=request, injected=injected)
     return Prompt(
         profile=profile,
         steps=tuple(history.steps[-steps_max:]) if steps_max else (),
         request=request,
         summary=summarise(history.entity_totals, history.row_totals, catalog),
+        injected=injected,
     )
 
 
@@ -96,6 +107,8 @@ def _canonical(prompt: Prompt) -> history_pb2.CanonicalPrompt:
         genres=_summary(prompt.summary.genres),
         kinds=_summary(prompt.summary.kinds),
         rows=_summary(prompt.summary.rows),
+        new_entity=_indices(strings, prompt.injected.new),
+        live_entity=_indices(strings, prompt.injected.live),
         # Last: the columns above have filled it.
         strings=strings.names[1:],
     )

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from pagecast.featurestore.content import ContentVector
 from pagecast.v1 import catalog_pb2
 
@@ -69,6 +72,17 @@ class CatalogRow:
     retired: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Releases:
+    """M entities that are not retired and have a release, the latest first, then by id.
+
+    `before_ms_M` is the negative of their times: growing, for a binary search.
+    """
+
+    entity_ids: tuple[str, ...]
+    before_ms_M: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CatalogSnapshot:
     """All entities and rows as of `number`, in index order."""
@@ -84,3 +98,30 @@ class CatalogSnapshot:
     @cached_property
     def row_index(self) -> dict[str, int]:
         return {r.row_id: i for i, r in enumerate(self.rows)}
+
+    @cached_property
+    def releases(self) -> Releases:
+        released = sorted(
+            (-e.released_at_ms, e.entity_id)
+            for e in self.entities
+            if e.released_at_ms is not None and not e.retired
+        )
+        return Releases(
+            entity_ids=tuple(entity_id for _, entity_id in released),
+            before_ms_M=np.array([before for before, _ in released], np.int64),
+        )
+
+    @cached_property
+    def live_windows(self) -> tuple[tuple[str, Window], ...]:
+        """Availability windows of live events, the last to begin first, then by id."""
+        windows = [
+            (e.entity_id, window)
+            for e in self.entities
+            if e.kind == catalog_pb2.ENTITY_KIND_LIVE_EVENT and not e.retired
+            for window in e.availability
+        ]
+        return tuple(sorted(windows, key=lambda each: (_begins_before(each[1]), each[0])))
+
+
+def _begins_before(window: Window) -> float:
+    return float("inf") if window.from_ms is None else -window.from_ms

@@ -11,21 +11,24 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.entity_metadata import content_features, first_indices
-from pagecast.featurestore.history import Action, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.history import Action
 from pagecast.featurestore.snapshot import CatalogEntity
+from pagecast.v1 import catalog_pb2
 
-SEGMENT_PROFILE, SEGMENT_STEP = 1, 2
+SEGMENT_PROFILE, SEGMENT_STEP, SEGMENT_SUMMARY, SEGMENT_NEW, SEGMENT_LIVE = range(1, 6)
+SEGMENTS = 6
 
 GAP_BUCKETS = 32
 WATCHED_BUCKETS = 16
-EVENT_BUCKETS = 8
+EVENT_BUCKETS = 20
 RATING_BUCKETS = 12
 HOURS_OF_WEEK = 169
 SEASONS = 5
 MATURITY_BUCKETS = 23
 PROFILE_TYPES = 4
+KINDS = max(catalog_pb2.EntityKind.values()) + 1
 YEAR_FIRST, YEARS = 1900, 200
 
 ORIGINS_OF_ENTITY_MAX = 4
@@ -40,6 +43,7 @@ FIELDS = (
     "segment", "action", "watched", "rating", "events", "row",
     "gap", "hour_of_week", "season", "device", "country", "language", "surface",
     "profile_type", "profile_language", "maturity_limit",
+    "genre", "kind",
 )  # fmt: skip
 """Columns of `EncodedPrompt.fields_TF`: what is added to the entity's embedding at a position."""
 
@@ -51,7 +55,8 @@ class Vocabulary:
     `entity_interactions` aligns with `entities`: how often each was a step in the training data.
     It says how far an ID embedding can be trusted, so it changes only with the model. `countries`
     are those of requests, `origins` those of entities. `embeddings` are the names of content
-    embeddings, each with its dimensions.
+    embeddings, each with its dimensions. `context` stands here because it decides what a prompt's
+    positions are: a model and its server cannot disagree about it.
     """
 
     entities: tuple[str, ...]
@@ -65,6 +70,7 @@ class Vocabulary:
     origins: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     embeddings: tuple[tuple[str, int], ...] = ()
+    context: ContextConfig = NO_CONTEXT
 
     def __post_init__(self) -> None:
         if len(self.entities) != len(self.entity_interactions):
@@ -114,7 +120,7 @@ class Vocabulary:
     def field_sizes(self) -> tuple[int, ...]:
         """Number of values of each column of `FIELDS`, the fallback included."""
         sizes = {
-            "segment": 3,
+            "segment": SEGMENTS,
             "action": len(Action),
             "watched": WATCHED_BUCKETS,
             "rating": RATING_BUCKETS,
@@ -130,6 +136,8 @@ class Vocabulary:
             "profile_type": PROFILE_TYPES,
             "profile_language": len(self.languages) + 1,
             "maturity_limit": MATURITY_BUCKETS,
+            "genre": len(self.genres) + 1,
+            "kind": KINDS,
         }
         return tuple(sizes[name] for name in FIELDS)
 
@@ -139,45 +147,14 @@ class Vocabulary:
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
         """Raises ValueError, TypeError or AttributeError if `text` is not what `to_json` makes."""
-        fields = {name: tuple(values) for name, values in json.loads(text).items()}
-        if "embeddings" not in fields:
-            raise ValueError("it has no `embeddings`: train a new model with this version")
-        embeddings = tuple((str(name), int(size)) for name, size in fields.pop("embeddings"))
-        return cls(**fields, embeddings=embeddings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncodedPrompt:
-    """A prompt in a model's numbers; T = 1 (profile) + steps + 1 (request).
-
-    Position 0 is the profile. Position t >= 1 joins the request-time half of step t with the
-    post-action half of step t-1; the last one is the request's. `entity_ids` are the entities of
-    the post-action halves ("" for none), looked up in the catalog, not in the vocabulary.
-    """
-
-    entity_ids: tuple[str, ...]
-    fields_TF: npt.NDArray[np.int64]
-
-
-def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
-    """Encodes a prompt (docs/papers.md 3.1: request-time half of t, post-action half of t-1)."""
-    steps, request = prompt.steps, prompt.request
-    positions = len(steps) + 2
-    fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
-    _encode_profile(fields_TF, prompt, vocabulary)
-    requests: list[Step | RequestHalf] = [*steps, request]
-    at_ms = np.array([*(s.occurred_at_ms for s in steps), request.at_ms], dtype=np.int64)
-    body_TF = fields_TF[1:]
-    body_TF[:, _at("segment")] = SEGMENT_STEP
-    body_TF[1:, _at("gap")] = _log_bucket(np.diff(at_ms) // 1000, GAP_BUCKETS)
-    body_TF[:, _at("hour_of_week")] = 1 + (at_ms // 3_600_000 + _EPOCH_HOUR_OF_WEEK) % 168
-    body_TF[:, _at("season")] = _season(at_ms)
-    body_TF[:, _at("device")] = [vocabulary.device_ids.get(r.device, 0) for r in requests]
-    body_TF[:, _at("country")] = [vocabulary.country_ids.get(r.country, 0) for r in requests]
-    body_TF[:, _at("language")] = [vocabulary.language_ids.get(r.language, 0) for r in requests]
-    body_TF[:, _at("surface")] = [vocabulary.surface_ids.get(r.surface, 0) for r in requests]
-    _encode_actions(fields_TF[2:], steps, vocabulary)
-    return EncodedPrompt(entity_ids=("", "", *(s.entity_id for s in steps)), fields_TF=fields_TF)
+        names = json.loads(text)
+        for field in ("embeddings", "context"):
+            if field not in names:
+                raise ValueError(f"it has no `{field}`: train a new model with this version")
+        context = ContextConfig(**names.pop("context"))
+        embeddings = tuple((str(name), int(size)) for name, size in names.pop("embeddings"))
+        fields = {name: tuple(values) for name, values in names.items()}
+        return cls(**fields, embeddings=embeddings, context=context)
 
 
 def entity_features(
@@ -225,29 +202,8 @@ def entity_features(
     }
 
 
-_EPOCH_HOUR_OF_WEEK = 3 * 24
-"""1970-01-01 was a Thursday; weeks begin on Monday."""
-
-
-def _at(field: str) -> int:
-    return FIELDS.index(field)
-
-
 def _indices(names: Iterable[str]) -> dict[str, int]:
     return {name: i for i, name in enumerate(names, start=1)}
-
-
-def _log_bucket(values: npt.ArrayLike, buckets: int) -> npt.NDArray[np.int64]:
-    """1 + floor(log2(1 + value)), at most `buckets` - 1; negative values count as 0."""
-    positive = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
-    buckets_of = np.minimum(1 + np.floor(np.log2(1.0 + positive)), buckets - 1)
-    return np.asarray(buckets_of, dtype=np.int64)
-
-
-def _season(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """1 to 4: December to February, March to May, and so on."""
-    month = at_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % 12
-    return np.asarray(1 + ((month + 1) % 12) // 3, dtype=np.int64)
 
 
 def _year(entity: CatalogEntity) -> int:
@@ -261,31 +217,3 @@ def _year(entity: CatalogEntity) -> int:
     else:
         return 0
     return min(max(year - YEAR_FIRST, 1), YEARS - 1)
-
-
-def _encode_profile(
-    fields_TF: npt.NDArray[np.int64], prompt: Prompt, vocabulary: Vocabulary
-) -> None:
-    profile, limit = prompt.profile, prompt.profile.maturity_limit
-    fields_TF[0, _at("segment")] = SEGMENT_PROFILE
-    fields_TF[0, _at("profile_type")] = profile.profile_type
-    fields_TF[0, _at("profile_language")] = vocabulary.language_ids.get(profile.language, 0)
-    fields_TF[0, _at("maturity_limit")] = 0 if limit is None else 1 + min(limit, 21)
-
-
-def _encode_actions(
-    actions_TF: npt.NDArray[np.int64], steps: Sequence[Step], vocabulary: Vocabulary
-) -> None:
-    actions_TF[:, _at("action")] = [int(s.action) for s in steps]
-    actions_TF[:, _at("watched")] = np.where(
-        np.array([s.watched_ms for s in steps], np.int64) > 0,
-        _log_bucket([s.watched_ms / 60_000 for s in steps], WATCHED_BUCKETS),
-        0,
-    )
-    actions_TF[:, _at("rating")] = [_rating_bucket(s.rating) for s in steps]
-    actions_TF[:, _at("events")] = _log_bucket([s.events - 1 for s in steps], EVENT_BUCKETS)
-    actions_TF[:, _at("row")] = [vocabulary.row_ids.get(s.row_id, 0) for s in steps]
-
-
-def _rating_bucket(rating: float | None) -> int:
-    return 0 if rating is None else 1 + round(rating * 2)

@@ -746,6 +746,7 @@ class PageServed(_message.Message):
     DEGRADED_REASON_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     STEPS_MAX_FIELD_NUMBER: _builtins.int
+    PROMPT_CONTEXT_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -788,6 +789,10 @@ class PageServed(_message.Message):
     def profile(self) -> Global___ProfileChange:
         """The profile in the prompt; unset for a user of whom nothing is known."""
 
+    @_builtins.property
+    def prompt_context(self) -> Global___PromptContext:
+        """New and live entities the prompt could name: the model's. Unset for none."""
+
     def __init__(
         self,
         *,
@@ -807,11 +812,42 @@ class PageServed(_message.Message):
         degraded_reason: _builtins.str = ...,
         profile: Global___ProfileChange | None = ...,
         steps_max: _builtins.int = ...,
+        prompt_context: Global___PromptContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageServed: _TypeAlias = PageServed  # noqa: Y015
+
+@_typing.final
+class PromptContext(_message.Message):
+    """How many entities of the catalog a prompt names beside the history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEW_MAX_FIELD_NUMBER: _builtins.int
+    NEW_DAYS_FIELD_NUMBER: _builtins.int
+    LIVE_MAX_FIELD_NUMBER: _builtins.int
+    new_max: _builtins.int
+    """Newest entities."""
+    new_days: _builtins.int
+    """Days after its release that an entity is new."""
+    live_max: _builtins.int
+    """Live events that are on."""
+    def __init__(
+        self,
+        *,
+        new_max: _builtins.int = ...,
+        new_days: _builtins.int = ...,
+        live_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_max", b"live_max", "new_days", b"new_days", "new_max", b"new_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptContext: _TypeAlias = PromptContext  # noqa: Y015

@@ -193,6 +193,8 @@ class CanonicalPrompt(_message.Message):
     GENRES_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    NEW_ENTITY_FIELD_NUMBER: _builtins.int
+    LIVE_ENTITY_FIELD_NUMBER: _builtins.int
     profile_language: _builtins.str
     """Language of the profile."""
     profile_type: _builtins.int
@@ -269,6 +271,16 @@ class CanonicalPrompt(_message.Message):
     def rows(self) -> Global___CanonicalSummary:
         """The same, by row."""
 
+    @_builtins.property
+    def new_entity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """New entities the prompt names, the latest first. A prompt that names none has the bytes it had
+        before there were any.
+        """
+
+    @_builtins.property
+    def live_entity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Live events the prompt names."""
+
     def __init__(
         self,
         *,
@@ -295,10 +307,12 @@ class CanonicalPrompt(_message.Message):
         genres: Global___CanonicalSummary | None = ...,
         kinds: Global___CanonicalSummary | None = ...,
         rows: Global___CanonicalSummary | None = ...,
+        new_entity: _abc.Iterable[_builtins.int] | None = ...,
+        live_entity: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "genres", b"genres", "kinds", b"kinds", "maturity_limit", b"maturity_limit", "rows", b"rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "action", b"action", "country", b"country", "device", b"device", "entity", b"entity", "events", b"events", "genres", b"genres", "kinds", b"kinds", "language", b"language", "maturity_limit", b"maturity_limit", "occurred_at_ms", b"occurred_at_ms", "profile_language", b"profile_language", "profile_type", b"profile_type", "rating", b"rating", "request_country", b"request_country", "request_device", b"request_device", "request_language", b"request_language", "request_surface", b"request_surface", "requested_at_ms", b"requested_at_ms", "row", b"row", "rows", b"rows", "strings", b"strings", "surface", b"surface", "watched_ms", b"watched_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit", "action", b"action", "country", b"country", "device", b"device", "entity", b"entity", "events", b"events", "genres", b"genres", "kinds", b"kinds", "language", b"language", "live_entity", b"live_entity", "maturity_limit", b"maturity_limit", "new_entity", b"new_entity", "occurred_at_ms", b"occurred_at_ms", "profile_language", b"profile_language", "profile_type", b"profile_type", "rating", b"rating", "request_country", b"request_country", "request_device", b"request_device", "request_language", b"request_language", "request_surface", b"request_surface", "requested_at_ms", b"requested_at_ms", "row", b"row", "rows", b"rows", "strings", b"strings", "surface", b"surface", "watched_ms", b"watched_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__maturity_limit: _TypeAlias = _typing.Literal["maturity_limit"]  # noqa: Y015
     _WhichOneofArgType__maturity_limit: _TypeAlias = _typing.Literal["_maturity_limit", b"_maturity_limit"]  # noqa: Y015

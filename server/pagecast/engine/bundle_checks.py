@@ -14,6 +14,8 @@ from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
 from pagecast.engine.kv_slots import cache_names
 from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
+from pagecast.engine.prompt_inputs import prompt_inputs
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.vocabulary import (
     FIELDS,
     MATURITY_BUCKETS,
@@ -49,9 +51,10 @@ def check_graphs(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Voc
 
 def check_rows(tables: Mapping[str, FloatArray], model: ModelShape, vocabulary: Vocabulary) -> None:
     """Raises BundleError unless there is one finite embedding per row and for the fallback."""
+    widths = {"row_input_RD": model.d_model, "row_output_RD": model.output_dim}
     for name, table_RD in tables.items():
         where = f"{CHECKPOINT_FILE}: {name}"
-        _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, model.d_model))
+        _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, widths[name]))
         if table_RD.dtype != np.float32 or not np.isfinite(table_RD).all():
             raise BundleError(f"{where} must be finite float32")
 
@@ -79,7 +82,9 @@ def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vo
     entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
     try:
         graphs["tower"].run(features)
-        graphs["prompt"].run({"entity_BTD": entity_BTD, "fields_BTF": fields_BTF})
+        graphs["prompt"].run(
+            prompt_inputs(entity_BTD[0], fields_BTF[0], compresses=model.compresses, compressed=0)
+        )
     except EngineError as error:
         raise BundleError(f"{VOCABULARY_FILE}: of another model: {error}") from error
 
@@ -123,7 +128,7 @@ def _contract(
     model: ModelShape, vocabulary: Vocabulary
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
     """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
-    d = model.d_model
+    d, o = model.d_model, model.output_dim
     cache = ("B", model.kv_heads, "C", model.head_dim)
     caches: dict[str, Shape] = dict.fromkeys(cache_names(model.layers), cache)
     indices = ("id_E", "kind_E", "year_E", "language_E", "maturity_E")
@@ -136,16 +141,22 @@ def _contract(
         "content_EC": ("E", vocabulary.content_dimensions),
         "has_content_EN": ("E", len(vocabulary.embeddings)),
     }
+    prompt: dict[str, Shape] = {
+        "entity_BTD": ("B", "T", d),
+        "fields_BTF": ("B", "T", len(FIELDS)),
+    }
+    if model.compresses:
+        prompt |= {
+            "old_entity_BGMD": ("B", "G", STEPS_OF_A_GROUP, d),
+            "old_fields_BGMF": ("B", "G", STEPS_OF_A_GROUP, len(FIELDS)),
+        }
     return {
-        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", d)}),
-        "prompt": (
-            {"entity_BTD": ("B", "T", d), "fields_BTF": ("B", "T", len(FIELDS))},
-            {"tokens_BTD": ("B", "T", d)},
-        ),
+        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
+        "prompt": (prompt, {"tokens_BTD": ("B", "T", d)}),
         "decode": (
             {"tokens_BSD": ("B", "S", d), "last_B": ("B",), "total": (), **caches},
             {
-                "hidden_BSD": ("B", "S", d),
+                "hidden_BSD": ("B", "S", o),
                 **{f"new_{name}": shape for name, shape in caches.items()},
             },
         ),

@@ -22,7 +22,8 @@ TOWER_ENTITIES_MAX = 1024
 
 
 class EntityTable:
-    """Input and output embeddings [N, D] of a snapshot's entities. Never changes.
+    """Input and output embeddings [N, D] of a snapshot's entities, each of its own width D. Never
+    changes.
 
     Given an `older` table of the same bundle, only the entities in `changed` (indices) go through
     the tower: one launched through the catalog can be placed with no retrain and no restart.
@@ -32,10 +33,10 @@ class EntityTable:
         self, bundle: Bundle, snapshot: CatalogSnapshot, older: "EntityTable | None" = None
     ) -> None:
         """Raises EngineError if the tower cannot embed an entity."""
-        entities, width = snapshot.entities, bundle.manifest.model.d_model
+        entities, model = snapshot.entities, bundle.manifest.model
         self.snapshot = snapshot
-        self.input_ND = np.zeros((len(entities), width), np.float32)
-        self.output_ND = np.zeros((len(entities), width), np.float32)
+        self.input_ND = np.zeros((len(entities), model.d_model), np.float32)
+        self.output_ND = np.zeros((len(entities), model.output_dim), np.float32)
         self.changed = np.arange(len(entities))
         if older is not None:
             self.changed = changed_entities(older.snapshot, snapshot)

@@ -49,11 +49,14 @@ class FileDigest(_Sealed):
 class ModelShape(_Sealed):
     """Sizes of the model: the engine's buffers and checks follow from them.
 
-    `genres` counts the genres of the vocabulary, `steps_max` the steps of the longest prompt,
-    `positions_max` the positions of the longest prompt and page together.
+    Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
+    embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
+    longest prompt, `positions_max` the positions of the longest prompt and page together;
+    `compress_keep` is that of `pagecast.featurestore.compression`.
     """
 
     d_model: int = Field(gt=0)
+    output_dim: int = Field(gt=0)
     layers: int = Field(gt=0)
     query_heads: int = Field(gt=0)
     kv_heads: int = Field(gt=0)
@@ -61,16 +64,22 @@ class ModelShape(_Sealed):
     genres: int = Field(ge=0)
     steps_max: int = Field(gt=0)
     positions_max: int = Field(gt=0)
+    compress_keep: int = Field(default=0, ge=0)
+
+    @property
+    def compresses(self) -> bool:
+        return self.compress_keep > 0
 
 
 class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
-    Format 1 knew neither people, countries of origin nor content embeddings; its tower takes other
-    inputs. Format 2 had a graph for the prompt that copied the cache at every run.
+    Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
+    between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
+    that ran the whole model, and one for tokens that copied the cache at every run.
     """
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
     created_at: str
@@ -94,10 +103,8 @@ class Manifest(_Sealed):
             contents = json.loads(data)
             if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
                 raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if contents.get("format") in (1, 2):
-                raise ManifestError(
-                    f"`format`: {contents['format']} is of an older version: train a new model"
-                )
+            if (of := contents.get("format")) in (1, 2, 3):
+                raise ManifestError(f"`format`: {of} is of an older version: train a new model")
             manifest = cls.model_validate_json(json.dumps(contents))
             if manifest.seal() != data:
                 raise ManifestError("its contents do not match its `sha256`")

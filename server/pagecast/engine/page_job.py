@@ -11,7 +11,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, check_catalog
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.prefix_cache import MadeFrom, Prefix, PrefixCache, PrefixKey
-from pagecast.engine.prompt_tokens import cacheable_positions, encode, tokens_of
+from pagecast.engine.prompt_tokens import cacheable_positions, encode, old_steps, tokens_of
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
@@ -62,7 +62,8 @@ def prepare(
     are not of one snapshot."""
     check_catalog(model, rules)
     encoded = encode(model, prompt)
-    key, made_from = (user_id, model.version), MadeFrom.of(encoded, model.snapshot)
+    key = (user_id, model.version)
+    made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
     prefix, found = prefixes.find(key, made_from)
     return PageJob(
         model=model,
@@ -73,6 +74,6 @@ def prepare(
         prefix_positions=found,
         key=key,
         made_from=made_from,
-        cacheable=cacheable_positions(encoded),
+        cacheable=cacheable_positions(model, encoded),
         sink=sink,
     )

@@ -5,9 +5,10 @@ of those positions are the same on the next page, up to the first position that 
 something else. That is what is compared, position by position: the fields of the vocabulary, the
 entity, and its version in the catalog. So a new event costs its own position, a late one and a
 catalog change everything from theirs on, a dropped oldest part everything after the profile, and no
-invalidation can be forgotten. Another model is another key.
+invalidation can be forgotten. Another model is another key. Where old steps share positions, one is
+made from all its steps: it differs with any of them, and when a block of them becomes groups.
 
-Letters in names: T positions of a prompt, F fields, P positions kept, Y caches of the model (keys,
+Letters in names: T positions as encoded, F fields, P positions kept, Y caches of the model (keys,
 then values), H key/value heads, K head width.
 """
 
@@ -21,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.engine.graph import FloatArray
+from pagecast.engine.prompt_inputs import positions_fed
+from pagecast.featurestore.encoding import EncodedPrompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import EncodedPrompt
 
 PREFIX_BYTES_MAX = 256 << 20
 """Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
@@ -41,20 +43,39 @@ EntityVersion = tuple[str, int, int] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MadeFrom:
-    """What the positions of a prompt were made from; equal parts give equal tokens."""
+    """What the positions of a prompt were made from; equal parts give equal tokens.
+
+    `compressed` counts the oldest steps, which are fed in groups.
+    """
 
     entities: Sequence[EntityVersion]
     fields_TF: npt.NDArray[np.int64]
+    compressed: int = 0
 
     @classmethod
-    def of(cls, encoded: EncodedPrompt, snapshot: CatalogSnapshot) -> "MadeFrom":
+    def of(
+        cls, encoded: EncodedPrompt, snapshot: CatalogSnapshot, *, compressed: int = 0
+    ) -> "MadeFrom":
         return cls(
             entities=[_version(entity_id, snapshot) for entity_id in encoded.entity_ids],
             fields_TF=encoded.fields_TF,
+            compressed=compressed,
         )
 
+    @property
+    def positions(self) -> int:
+        """Positions that are fed."""
+        return positions_fed(len(self.entities), self.compressed)
+
     def common(self, other: "MadeFrom") -> int:
-        """How many positions from the first on were made from the same."""
+        """How many of the positions fed, from the first on, were made from the same."""
+        same, compressed = self._same(other), min(self.compressed, other.compressed)
+        if self.compressed != other.compressed:
+            same = min(same, 1 + compressed)
+        return positions_fed(same, compressed)
+
+    def _same(self, other: "MadeFrom") -> int:
+        """The same as encoded."""
         length = min(len(self.entities), len(other.entities))
         same_T = (self.fields_TF[:length] == other.fields_TF[:length]).all(axis=1)
         if not same_T.all():
@@ -115,9 +136,9 @@ class PrefixCache:
         found = 0
         if prefix is not None:
             found = min(prefix.made_from.common(made_from), prefix.positions)
-            found = min(found, len(made_from.entities) - 1)
+            found = min(found, made_from.positions - 1)
         with self._lock:
-            self.positions_asked += len(made_from.entities)
+            self.positions_asked += made_from.positions
             self.positions_found += found
         return (prefix, found) if found else (None, 0)
 

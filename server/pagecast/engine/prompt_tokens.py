@@ -1,6 +1,6 @@
 """A prompt as the tokens the decoder is fed, and what each of them was made from.
 
-Letters in names: T positions of a prompt, F fields, D width.
+Letters in names: T positions as encoded, U positions fed, F fields, D width.
 """
 
 import numpy as np
@@ -8,8 +8,10 @@ import numpy as np
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
+from pagecast.engine.prompt_inputs import positions_fed, prompt_inputs
+from pagecast.featurestore.compression import steps_compressed
+from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.vocabulary import EncodedPrompt, encode_prompt
 
 
 def encode(model: Model, prompt: Prompt) -> EncodedPrompt:
@@ -25,21 +27,32 @@ def encode(model: Model, prompt: Prompt) -> EncodedPrompt:
     return encoded
 
 
+def old_steps(model: Model, encoded: EncodedPrompt) -> int:
+    """How many of the oldest steps share positions."""
+    return steps_compressed(encoded.prefix - 1, model.bundle.manifest.model.compress_keep)
+
+
 def tokens_of(model: Model, encoded: EncodedPrompt, start: int = 0) -> FloatArray:
-    """The tokens [T - start, D] of a prompt's positions from `start` on."""
+    """The tokens [U - start, D] of the positions fed, from `start` on."""
+    compressed, skipped = old_steps(model, encoded), 0
+    behind_groups = positions_fed(1 + compressed, compressed)
+    if start >= behind_groups:
+        skipped, compressed = 1 + compressed + start - behind_groups, 0
     outputs = model.bundle.prompt.run(
-        {
-            "entity_BTD": model.entities.prompt_inputs(encoded.entity_ids[start:])[None],
-            "fields_BTF": encoded.fields_TF[None, start:],
-        }
+        prompt_inputs(
+            model.entities.prompt_inputs(encoded.entity_ids[skipped:]),
+            encoded.fields_TF[skipped:],
+            compresses=model.bundle.manifest.model.compresses,
+            compressed=compressed,
+        )
     )
-    tokens_TD: FloatArray = outputs["tokens_BTD"][0]
-    return tokens_TD
+    tokens_UD: FloatArray = outputs["tokens_BTD"][0]
+    return tokens_UD if skipped else tokens_UD[start:]
 
 
-def cacheable_positions(encoded: EncodedPrompt) -> int:
-    """How many positions of a prompt, from the first on, do not depend on the request.
+def cacheable_positions(model: Model, encoded: EncodedPrompt) -> int:
+    """How many of the positions fed, from the first on, do not depend on the request.
 
-    The last one does: it joins the request with what followed from the newest step.
+    Context and request do: who comes back later is told of other entities.
     """
-    return len(encoded.entity_ids) - 1
+    return positions_fed(encoded.prefix, old_steps(model, encoded))

@@ -1,6 +1,6 @@
 """Runs the decode graph over the slots of one model: a step of many pages, or a chunk of one.
 
-Letters in names: B pages of a batch, S new tokens of one page, D width.
+Letters in names: B pages of a batch, S new tokens of one page, D width, O width of hidden states.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class SlotDecoder:
         self.slots = KvSlots(shape, slots)
         self._graph = graph
         self._tokens = np.zeros((max(slots, CHUNK_MAX), shape.d_model), np.float32)
-        self._hidden = np.zeros_like(self._tokens)
+        self._hidden = np.zeros((len(self._tokens), shape.output_dim), np.float32)
         self._last_N = np.zeros(slots, np.int32)
         self._total = np.zeros((), np.int32)
         self._steps: dict[tuple[int, int], Binding] = {}
@@ -34,11 +34,11 @@ class SlotDecoder:
 
         One run reads all slots from the first to the last. What it does for those in between is
         waste, and harm to nobody: it is written after what such a slot holds, where the slot's next
-        token goes. Returns the hidden states [B, D]. Raises EngineError; then nothing was fed.
+        token goes. Returns the hidden states [B, O]. Raises EngineError; then nothing was fed.
         """
         for slot in slots:
             self.slots.check_room(slot, 1)
-        first, span, width = slots[0], slots[-1] - slots[0] + 1, tokens_BD.shape[1]
+        first, span = slots[0], slots[-1] - slots[0] + 1
         batch, rows = slice(first, first + span), np.asarray(slots) - first
         self._tokens[rows] = tokens_BD
         np.minimum(
@@ -48,18 +48,18 @@ class SlotDecoder:
         binding = self._steps.get((first, span))
         if binding is None:
             binding = self._steps[first, span] = self._bind(first, span)
-            self._bind_tokens(binding, (span, 1, width))
+            self._bind_tokens(binding, span, 1)
         self._graph.run_bound(binding)
         self.slots.filled_N[np.asarray(slots)] += 1
-        hidden_BD: FloatArray = self._hidden[rows]
-        return hidden_BD
+        hidden_BO: FloatArray = self._hidden[rows]
+        return hidden_BO
 
     def chunk(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
         """Feeds at most CHUNK_MAX tokens to the page in one slot.
 
-        Returns the hidden states [S, D] after each. Raises EngineError; then nothing was fed.
+        Returns the hidden states [S, O] after each. Raises EngineError; then nothing was fed.
         """
-        new, width = tokens_SD.shape
+        new = len(tokens_SD)
         self.slots.check_room(slot, new)
         self._tokens[:new] = tokens_SD
         self._last_N[slot] = self.slots.filled_N[slot] + new - 1
@@ -67,13 +67,13 @@ class SlotDecoder:
         binding = self._chunks.get(slot)
         if binding is None:
             binding = self._chunks[slot] = self._bind(slot, 1)
-        self._bind_tokens(binding, (1, new, width))
+        self._bind_tokens(binding, 1, new)
         self._graph.run_bound(binding)
         self.slots.filled_N[slot] += new
         return self._hidden[:new].copy()
 
     def feed(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
-        """Feeds any number of tokens to one page; returns the hidden states [S, D] after each."""
+        """Feeds any number of tokens to one page; returns the hidden states [S, O] after each."""
         parts = [
             self.chunk(slot, tokens_SD[start : start + CHUNK_MAX])
             for start in range(0, len(tokens_SD), CHUNK_MAX)
@@ -95,7 +95,7 @@ class SlotDecoder:
             binding.give(f"new_{name}", cache[batch])
         return binding
 
-    def _bind_tokens(self, binding: Binding, shape: tuple[int, int, int]) -> None:
-        tokens = shape[0] * shape[1]
-        binding.take("tokens_BSD", self._tokens[:tokens].reshape(shape))
-        binding.give("hidden_BSD", self._hidden[:tokens].reshape(shape))
+    def _bind_tokens(self, binding: Binding, pages: int, new: int) -> None:
+        tokens = pages * new
+        binding.take("tokens_BSD", self._tokens[:tokens].reshape(pages, new, -1))
+        binding.give("hidden_BSD", self._hidden[:tokens].reshape(pages, new, -1))

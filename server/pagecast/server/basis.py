@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
@@ -23,6 +24,7 @@ class PageBasis:
     history: History | None
     prompt: Prompt
     steps_max: int
+    context: ContextConfig
     rules: PageRules
     model_version: str
     degraded: tuple[str, ...] = ()
@@ -54,6 +56,14 @@ class PageBasis:
         profile = self.prompt.profile
         return None if profile == Profile() else profile_change(self.page.user_id, profile)
 
+    def _prompt_context(self) -> events_pb2.PromptContext | None:
+        context = self.context
+        if context == NO_CONTEXT:
+            return None
+        return events_pb2.PromptContext(
+            new_max=context.new_max, new_days=context.new_days, live_max=context.live_max
+        )
+
     def served(self, rows: Sequence[events_pb2.ServedRow]) -> events_pb2.PageServed:
         """Takes a millisecond: rules and prompt are hashed."""
         served = events_pb2.PageServed(
@@ -72,6 +82,7 @@ class PageBasis:
             degraded_reason=",".join(self.degraded),
             profile=self._profile(),
             steps_max=self.steps_max,
+            prompt_context=self._prompt_context(),
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served

@@ -105,6 +105,7 @@ class Making:
             page.half,
             catalog=serving.snapshot,
             steps_max=serving.steps_max,
+            context=serving.context,
         )
         # 4. What may stand where: for this user, here and now.
         facts = facts_of(page, user.history, user.profile, serving.snapshot)
@@ -113,6 +114,7 @@ class Making:
             history=user.history,
             prompt=prompt,
             steps_max=serving.steps_max,
+            context=serving.context,
             rules=compile_rules(serving.catalog, facts, serving.popular),
             model_version="" if serving.model is None else serving.model.version,
             degraded=degraded,

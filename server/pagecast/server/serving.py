@@ -19,6 +19,7 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.featurestore.catalog import CatalogFollower
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.history import STEPS_MAX, Profile
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
@@ -53,6 +54,11 @@ class Serving:
     def steps_max(self) -> int:
         """Steps of a prompt: what the model was trained on."""
         return STEPS_MAX if self.model is None else self.model.bundle.manifest.model.steps_max
+
+    @property
+    def context(self) -> ContextConfig:
+        """What stands between history and request: what the model was trained on."""
+        return NO_CONTEXT if self.model is None else self.model.bundle.vocabulary.context
 
 
 class Servings:
@@ -154,6 +160,12 @@ def _warm(serving: Serving, model: Model) -> None:
     """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
     now_ms = time.time_ns() // 1_000_000
     rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
-    prompt = build_prompt(None, Profile(), RequestHalf(at_ms=now_ms), catalog=serving.snapshot)
+    prompt = build_prompt(
+        None,
+        Profile(),
+        RequestHalf(at_ms=now_ms),
+        catalog=serving.snapshot,
+        context=serving.context,
+    )
     for _ in decode_page(model, prompt, rules):
         pass

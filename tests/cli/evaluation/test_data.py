@@ -21,7 +21,7 @@ def test_a_folder_keeps_its_ids(tmp_path: Path) -> None:
 
 
 def test_what_is_neither_is_told_with_what_can_be_given(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--data: 'ml-9' is neither .* give ml-100k or a folder"):
+    with pytest.raises(InputError, match=r"'ml-9' is neither .* give ml-100k, ml-1m or a folder"):
         open_data("ml-9", StatePaths(root=tmp_path), DEFAULT_FOLD, Console(quiet=True))
 
 
@@ -43,3 +43,24 @@ def test_public_data_are_read_at_the_times_at_which_they_happened(
     assert read.at_ms_X.tolist() == [880_000_000_000, 880_000_060_000, 880_000_000_000]
     lines = b"2,267,880000000\n2,5,880000060\n10,267,880000000\n"
     assert read.split_sha256(opened.id_prefix) == hashlib.sha256(lines).hexdigest()
+
+
+def test_movielens_1m_is_read_from_where_it_lies_and_by_its_name(
+    tmp_path: Path, write_movielens_1m: Callable[..., Path]
+) -> None:
+    paths = StatePaths(root=tmp_path / "state")
+    folder = write_movielens_1m(
+        movies=["5::Toy Story (1995)::Comedy"],
+        ratings=["2::5::4::880000060", "10::267::3::880000000"],
+        users=["2::M::25::3::55117"],
+    )
+    lines = b"2,5,880000060\n10,267,880000000\n"
+    for name in (str(folder), "ml-1m"):
+        opened = open_data(name, paths, DEFAULT_FOLD, Console(quiet=True))
+        read = interactions_of(opened.interchange.users, opened.interchange.catalog)
+        assert read.split_sha256(opened.id_prefix) == hashlib.sha256(lines).hexdigest()
+
+
+def test_movielens_1m_that_nobody_brought_is_told_how_to_bring(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="data fetch ml-1m --from"):
+        open_data("ml-1m", StatePaths(root=tmp_path), DEFAULT_FOLD, Console(quiet=True))

@@ -1,19 +1,27 @@
-"""Our model as a system: trained on no more than the fit part, asked as predict.py asks."""
+"""Our model as a system: trained on no more than the fit part, asked as it is served."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from trainer.evaluation.factories_evaluation import untold
+from trainer.factories_decoded import decoded_page, decoded_prompt
 from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, walk
 
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.evaluation.pagecast_system import PagecastSystem, pagecast_family
+from pagecast.trainer.evaluation.pagecast_system import (
+    PAGECAST,
+    PagecastSystem,
+    pagecast_families,
+)
 from pagecast.trainer.evaluation.requests import Plan
 from pagecast.trainer.evaluation.splits import PREQUENTIAL, plan_of
-from pagecast.trainer.predict import predictions
-from pagecast.trainer.users import columns
+from pagecast.trainer.evaluation.training import Trainings
+from pagecast.trainer.users import prompt_at
 
 BRIEF = replace(SMALL, epochs=1.0)
 
@@ -30,7 +38,7 @@ def plan(catalog: CatalogSnapshot) -> Plan:
 
 @pytest.fixture(scope="module")
 def system(plan: Plan) -> PagecastSystem:
-    system = PagecastSystem(BRIEF)
+    system = PagecastSystem(BRIEF, Trainings())
     system.fit(plan.test.part, untold)
     return system
 
@@ -40,19 +48,27 @@ def test_it_is_trained_on_the_steps_of_the_fit_part(plan: Plan, system: Pagecast
     assert system.trained.steps < sum(len(user.steps) for user in plan.test.part.data.users)
 
 
-def test_fresh_requests_score_what_prediction_scores(plan: Plan, system: PagecastSystem) -> None:
-    data, part = plan.test.part.data, plan.test.part
-    users = [
-        replace(user, new_N=np.arange(len(user.steps)) >= steps)
-        for user, steps in zip(data.users, part.steps_U.tolist(), strict=True)
-    ]
-    by_user = [columns(user, data.catalog, BRIEF.engagement) for user in users]
-    trained = system.trained
-    expected = predictions(trained.model, trained.vocabulary, data.catalog, users, by_user)
-    ordered = sorted(plan.test.requests, key=lambda request: (request.user, request.at_ms))
-    score_QN = system.scores(ordered)
-    for score_N, prediction in zip(score_QN, expected, strict=True):
-        assert score_N[: len(prediction.score_N)] == pytest.approx(prediction.score_N, abs=1e-4)
+def test_a_fresh_request_sees_what_a_prompt_of_that_moment_holds(
+    plan: Plan, system: PagecastSystem
+) -> None:
+    """Scored as a page is decoded: the prompt, then the row's token."""
+    data, trained = plan.test.part.data, system.trained
+    request, catalog, vocabulary = plan.test.requests[-1], data.catalog, trained.vocabulary
+    prompt = prompt_at(data.users[request.user], request.visible, catalog)
+    encoded = encode_prompt(prompt, vocabulary)
+    with torch.no_grad():
+        features = catalog_features(catalog, vocabulary)
+        input_ED, output_ED = trained.model.embed_entities(features)
+        index = [catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
+        padded_ED = torch.cat([input_ED, torch.zeros_like(input_ED[:1])])
+        fields_BTF = torch.from_numpy(encoded.fields_TF)[None]
+        tokens_BTD = trained.model.embed_steps(padded_ED[index][None], fields_BTF)
+        _, keys, values = decoded_prompt(trained.model, tokens_BTD)
+        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]]
+        hidden_BSD = decoded_page(trained.model, top_D[None, None], keys, values)
+        expected_E = (output_ED @ hidden_BSD[0, 0]).numpy()
+    (score_N,) = system.scores([request])
+    assert score_N[: len(expected_E)] == pytest.approx(expected_E, abs=1e-4)
 
 
 def test_requests_asked_alone_score_what_they_score_together(
@@ -84,7 +100,7 @@ def test_an_entity_the_catalog_lacks_cannot_be_scored(plan: Plan, system: Pageca
 
 
 def test_each_seed_is_a_model_of_its_own() -> None:
-    family = pagecast_family((1, 2), BRIEF)
+    family = pagecast_families((1, 2), BRIEF)[PAGECAST]
     assert family.seeds == (1, 2)
     (one,), (other,) = family.candidates(1), family.candidates(2)
     assert one.make() is not other.make()

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from trainer.evaluation.factories_evaluation import Fixed, data_of, timeline
 
+from pagecast.trainer.evaluation.one_run import EvaluationProgress
 from pagecast.trainer.evaluation.requests import Plan
-from pagecast.trainer.evaluation.run import EvaluationProgress, evaluate
+from pagecast.trainer.evaluation.run import evaluate
 from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
 from pagecast.trainer.evaluation.system import Candidate, Family
 

@@ -2,12 +2,15 @@
 
 The pages of all cuts stand behind the history. A page's position looks at the history up to its
 request's position and at its own page before it; its rotary position continues the request's. So
-every page sees what it would see decoded alone.
+every page sees what it would see decoded alone. A page with a context brings context and request
+along (its tail): then it looks at the history before the request's position.
 
 Letters: B windows, L positions (history, then pages), T positions of history, F fields, J hidden
-positions that predict an entity, K their targets, M hidden positions that predict a row.
+positions that predict an entity, K their targets, M hidden positions that predict a row, X
+positions of tails.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,8 +18,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.pages import PageRow
+from pagecast.trainer.pages import Origin, PageRow
+from pagecast.trainer.tails import NO_TAIL, Tail
 from pagecast.trainer.users import Window
+from pagecast.trainer.valued import RowValues, Valued, ValuedPositions
 
 HISTORY = -1
 """`page_BL` of a position of the history."""
@@ -27,18 +32,29 @@ PADDING = -2
 NOTHING = -1
 """`entity_BL` and `row_BL` where there is none."""
 
+NO_VALUES = RowValues(row=(), entities=())
+"""Of a row that post-training says nothing of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutPage:
     """A page after the request at step `cut` of a window.
 
     An `opening` feeds no more than the first row's token: what may follow it is predicted, or
-    scored, once.
+    scored, once. `values` are post-training's, of each row.
     """
 
     cut: int
     rows: Sequence[PageRow]
     opening: bool = False
+    tail: Tail = NO_TAIL
+    origin: Origin = Origin.CONSTRUCTED
+    values: Sequence[RowValues] = ()
+
+    @property
+    def kind(self) -> str:
+        """What a training counts it as: its origin, or an opening, which is no page."""
+        return "openings" if self.opening else f"{self.origin}_pages"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +109,18 @@ class PackedBatch:
 
     `sees_BL` is the last position of the history a position looks at. Targets and `row_from_M`
     index the flattened B x L hidden positions. `history` is predicted from requests' positions,
-    `pages` from those of pages.
+    `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
+    those of the history, and `tail_fields_XF` the fields. `old_at_G` are the flattened positions of
+    groups of M old steps, `old_entity_GM` and `old_fields_GMF` the steps. `values` are
+    post-training's targets, `kinds` counts pages by kind.
     """
 
     fields_BTF: npt.NDArray[np.int64]
+    old_at_G: npt.NDArray[np.int64]
+    old_entity_GM: npt.NDArray[np.int64]
+    old_fields_GMF: npt.NDArray[np.int64]
+    tail_at_X: npt.NDArray[np.int64]
+    tail_fields_XF: npt.NDArray[np.int64]
     entity_BL: npt.NDArray[np.int64]
     row_BL: npt.NDArray[np.int64]
     position_BL: npt.NDArray[np.int64]
@@ -107,6 +131,8 @@ class PackedBatch:
     row_weight_M: npt.NDArray[np.float32]
     history: Targets
     pages: Targets
+    values: Valued
+    kinds: Mapping[str, int]
 
     @property
     def tokens(self) -> int:
@@ -130,19 +156,26 @@ def pack(
     history: Sequence[Targets] = (),
     *,
     ahead_decay: float,
+    page_wise: bool = True,
 ) -> PackedBatch:
     """Packs windows with the pages after their cuts; `history` are targets of each window.
 
     An entity's targets are all entities of its row from it on, each `ahead_decay` times the one
-    before: which of the next comes first is mostly chance (docs/papers.md 3.3).
+    before: which of the next comes first is mostly chance (docs/papers.md 3.3). Of a logged page
+    the next token is the only target: its order is what was served. Unless `page_wise`, every row
+    is a page of its own, of its token alone, and each of its entities is a target there.
     """
     positions = max(len(w.entity_T) for w in windows)
     packer = _Packer(positions)
     for window, window_pages in zip(windows, pages, strict=True):
         packer.begin(window)
-        for number, page in enumerate(window_pages):
-            packer.add(page, number)
-    return packer.finish(windows, history, ahead_decay)
+        for page in window_pages:
+            if page_wise or page.opening:
+                packer.add(page)
+            else:
+                packer.add_rows_alone(page)
+    kinds = Counter(page.kind for window_pages in pages for page in window_pages)
+    return packer.finish(history, ahead_decay, kinds)
 
 
 class _Packer:
@@ -150,13 +183,19 @@ class _Packer:
 
     def __init__(self, positions: int) -> None:
         self._positions = positions
+        self._windows: list[Window] = []
         self._columns: list[dict[str, list[int]]] = []
         self._row: list[tuple[int, int, int, float]] = []
         self._entity: list[tuple[int, int, dict[int, float]]] = []
+        self._tails: list[tuple[int, int, Tail]] = []
+        self._values = ValuedPositions()
+        self._page = 0
 
     def begin(self, window: Window) -> None:
         length = len(window.entity_T)
         padding = self._positions - length
+        self._page = -1
+        self._windows.append(window)
         self._columns.append(
             {
                 "entity": [*window.entity_T.tolist(), *[NOTHING] * padding],
@@ -167,36 +206,75 @@ class _Packer:
             }
         )
 
-    def add(self, page: CutPage, number: int) -> None:
-        window, request = len(self._columns) - 1, page.cut + 1
-        at, placed = request, 0
-        for row in page.rows:
+    def add(self, page: CutPage) -> None:
+        """Each token after the page before it."""
+        self._page += 1
+        window, placed = len(self._columns) - 1, 0
+        at, request, sees = self._request(page)
+        for number, row in enumerate(page.rows):
+            values = page.values[number] if page.values else NO_VALUES
             if not page.opening:
-                self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
+                self._add_row(window, at, row, values)
             placed += 1
-            at = self._feed(row.argument, row.row, request + placed, number, request)
+            at = self._feed(row.argument, row.row, request + placed, sees)
             chosen = dict(zip(row.entities, row.weights, strict=True))
             if page.opening or not chosen:
                 self._entity.append((window, at, chosen))
+                self._values.add_entities(window, at, values.entities)
                 continue
-            for entity in row.entities:
-                self._entity.append((window, at, dict(chosen)))
+            for place, entity in enumerate(row.entities):
+                next_alone = page.origin is Origin.LOGGED
+                targets = {entity: chosen[entity]} if next_alone else dict(chosen)
+                self._entity.append((window, at, targets))
+                self._values.add_entities(window, at, values.entities[place : place + 1])
                 del chosen[entity]
                 placed += 1
-                at = self._feed(entity, NOTHING, request + placed, number, request)
+                at = self._feed(entity, NOTHING, request + placed, sees)
 
-    def _feed(self, entity: int, row: int, position: int, page: int, sees: int) -> int:
+    def _request(self, page: CutPage) -> tuple[int, int, int]:
+        """Feeds a page's tail, if it has one.
+
+        Returns where the request stands, its rotary position, and the last position of the history
+        that the page sees.
+        """
+        request = self._windows[-1].request(page.cut)
+        if not len(page.tail):
+            return request, request, request
+        self._tails.append((len(self._columns) - 1, len(self._columns[-1]["row"]), page.tail))
+        for position, entity in enumerate(page.tail.entity_C.tolist(), start=request):
+            at = self._feed(entity, NOTHING, position, request - 1)
+        return at, position, request - 1
+
+    def add_rows_alone(self, page: CutPage) -> None:
+        """Each row after the request, each entity after the request and its row."""
+        window = len(self._columns) - 1
+        for number, row in enumerate(page.rows):
+            values = page.values[number] if page.values else NO_VALUES
+            self._page += 1
+            request_at, request, sees = self._request(page)
+            self._add_row(window, request_at, row, values)
+            at = self._feed(row.argument, row.row, request + 1, sees)
+            for entity, weight in zip(row.entities, row.weights, strict=True):
+                self._entity.append((window, at, {entity: weight}))
+            self._values.add_entities(window, at, values.entities)
+
+    def _add_row(self, window: int, at: int, row: PageRow, values: RowValues) -> None:
+        self._row.append((window, at, row.row, sum(row.weights) / len(row.weights)))
+        self._values.add_row(window, at, values.row)
+
+    def _feed(self, entity: int, row: int, position: int, sees: int) -> int:
         columns = self._columns[-1]
         columns["entity"].append(entity)
         columns["row"].append(row)
         columns["position"].append(position)
-        columns["page"].append(page)
+        columns["page"].append(self._page)
         columns["sees"].append(sees)
         return len(columns["row"]) - 1
 
     def finish(
-        self, windows: Sequence[Window], history: Sequence[Targets], ahead_decay: float
+        self, history: Sequence[Targets], ahead_decay: float, kinds: Mapping[str, int]
     ) -> PackedBatch:
+        windows = self._windows
         length = max(len(c["row"]) for c in self._columns)
         fields = windows[0].fields_TF.shape[1]
         fields_BTF = np.zeros((len(windows), self._positions, fields), np.int64)
@@ -204,6 +282,18 @@ class _Packer:
             fields_BTF[b, : len(window.fields_TF)] = window.fields_TF
         return PackedBatch(
             fields_BTF=fields_BTF,
+            old_at_G=np.concatenate(
+                [b * length + 1 + np.arange(len(w.old)) for b, w in enumerate(windows)]
+            ),
+            old_entity_GM=np.concatenate([w.old.entity_GM for w in windows]),
+            old_fields_GMF=np.concatenate([w.old.fields_GMF for w in windows]),
+            tail_at_X=np.concatenate(
+                [np.zeros(0, np.int64)]
+                + [b * length + at + np.arange(len(tail)) for b, at, tail in self._tails]
+            ),
+            tail_fields_XF=np.concatenate(
+                [np.zeros((0, fields), np.int64)] + [tail.fields_CF for *_, tail in self._tails]
+            ),
             entity_BL=self._padded("entity", NOTHING, length),
             row_BL=self._padded("row", NOTHING, length),
             position_BL=self._padded("position", 0, length),
@@ -218,6 +308,8 @@ class _Packer:
                 [chosen for *_, chosen in self._entity],
                 ahead_decay,
             ),
+            values=self._values.finish(length),
+            kinds=kinds,
         )
 
     def _padded(self, name: str, fill: int, length: int) -> npt.NDArray[np.int64]:

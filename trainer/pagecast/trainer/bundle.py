@@ -69,6 +69,7 @@ def write_bundle(
         files=digests,
         model=ModelShape(
             d_model=config.d_model,
+            output_dim=config.output_width,
             layers=config.layers,
             query_heads=config.query_heads,
             kv_heads=config.kv_heads,
@@ -76,6 +77,7 @@ def write_bundle(
             genres=len(vocabulary.genres),
             steps_max=STEPS_MAX,
             positions_max=POSITIONS_MAX,
+            compress_keep=config.compress_keep,
         ),
         opset=OPSET,
         data=dict(facts.data),

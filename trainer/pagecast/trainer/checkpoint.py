@@ -39,7 +39,7 @@ class Facts:
     """What a checkpoint tells in numbers and names.
 
     `identity` says which training it is of (`pagecast.trainer.identity`), `seconds` what its
-    steps have taken, `totals` are the meter's.
+    steps have taken, `totals` are the meter's, `post` whether post-training has begun.
     """
 
     identity: Mapping[str, JsonValue]
@@ -47,6 +47,7 @@ class Facts:
     seconds: float
     place: Place
     totals: Mapping[str, float]
+    post: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

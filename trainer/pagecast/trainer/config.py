@@ -4,7 +4,15 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
+from pagecast.trainer.page_config import (
+    LoggedConfig,
+    PagesFrom,
+    PostTrainConfig,
+    PresentationConfig,
+)
+from pagecast.trainer.reward import RewardConfig
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
@@ -28,10 +36,28 @@ class ModelConfig:
     """Width of the attention that mixes ID and metadata by age."""
     rotary_base: float = 10_000.0
     """Base of the rotary frequencies."""
+    output_dim: int = 0
+    """Width of output embeddings and of the hidden state they are multiplied with; 0 is `d_model`.
+    A narrow one makes products with a large catalog cheap (docs/papers.md 3.3)."""
+    conditioned_head: bool = False
+    """Entities and rows are chosen knowing which genres and language are expected next
+    (docs/papers.md 3.1)."""
+    compress_keep: int = 0
+    """Newest steps of a history that always have positions of their own; of the older ones, whole
+    blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
+    been measured. 64 keeps every prompt's history below 256 positions."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
             raise ValueError("query_heads must be a multiple of kv_heads")
+        if self.output_dim < 0:
+            raise ValueError("output_dim must not be negative")
+        if self.compress_keep < 0:
+            raise ValueError("compress_keep must not be negative")
+
+    @property
+    def output_width(self) -> int:
+        return self.output_dim or self.d_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +121,23 @@ class ObjectiveConfig:
     """Weight of the next but one entity as a target, relative to the next (docs/papers.md 3.3)."""
     ahead_max: int = 6
     """Entities ahead that are targets of one position; 1 is next-entity prediction alone."""
+    genres: float = 0.0
+    """Of the genres of the history's targets, predicted by a head of their own."""
+    languages: float = 0.0
+    """Of their languages. Both are off until measured to be worth something."""
+    seen_compete: bool = False
+    """Whether entities that a request's history or its page holds compete for the next place. The
+    rules offer them to nobody but in a row that continues (`pagecast.trainer.competition`)."""
+    negatives: int = 0
+    """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
+    a step costs in proportion to the catalog (docs/papers.md 3.3)."""
+    page_wise: bool = True
+    """Entities of a page are predicted after the page before them; False: after the prompt and
+    their row's token alone, the same entities from the same pages."""
+
+    def __post_init__(self) -> None:
+        if self.negatives < 0:
+            raise ValueError("negatives must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +148,31 @@ class TrainConfig:
     engagement: EngagementConfig = field(default_factory=EngagementConfig)
     page: PageConfig = field(default_factory=PageConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    pages_from: PagesFrom = "both"
+    """Where pages come from. "both": a user's logged pages, and constructed ones of users who have
+    none; "logged": nothing but logged ones; "constructed": nothing but what users did next."""
+    logged: LoggedConfig = field(default_factory=LoggedConfig)
+    presentation: PresentationConfig = field(default_factory=PresentationConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    post: PostTrainConfig = field(default_factory=PostTrainConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
     epochs: float = 20.0
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
+    user_windows_max: int | None = None
+    """Windows of a user in an epoch, drawn anew for each: a history of thousands of steps is one
+    window for every 128 of them, overlapping by the most part (docs/papers.md 3.1). None is all."""
     opening_cuts_max: int = 24
     """Cuts of a window, per batch, at which only the first row's first entity is predicted: what
     the history's objective has learned has to be said after a row's token, too."""
     page_cuts_max: int = 1
     """Cuts of a window, per batch, after which a whole page is predicted."""
+    context_rate: float = 0.25
+    """Share of pages and openings whose prompt has its context, if there is any. Each then brings
+    the context and its request along; and prompts without one stay trained."""
     learning_rate: float = 1e-3
     """Peak, after warm-up."""
     weight_decay: float = 0.02

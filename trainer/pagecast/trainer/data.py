@@ -5,16 +5,18 @@ Letters: N steps of a user, E entities and R rows of the catalog.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.metadata import content_names, people_names
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.shown import Shown
 from pagecast.trainer.users import UserColumns, columns
 
 NEXT_ROW = "top"
@@ -23,12 +25,16 @@ NEXT_ROW = "top"
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Aligned by user: `users`, `columns`. Only what the training may know."""
+    """Aligned by user: `users`, `columns`. Only what the training may know.
+
+    `shown` are logged pages, if the training is to read them.
+    """
 
     catalog: CatalogSnapshot
     vocabulary: Vocabulary
     users: tuple[UserSteps, ...]
     columns: tuple[UserColumns, ...]
+    shown: Shown = field(default_factory=Shown)
 
 
 def catalog_features(catalog: CatalogSnapshot, vocabulary: Vocabulary) -> dict[str, Tensor]:
@@ -54,18 +60,25 @@ def next_row(catalog: CatalogSnapshot) -> int:
 
 
 def build_dataset(
-    catalog: CatalogSnapshot, users: Sequence[UserSteps], engagement: EngagementConfig
+    catalog: CatalogSnapshot,
+    users: Sequence[UserSteps],
+    engagement: EngagementConfig,
+    context: ContextConfig = NO_CONTEXT,
+    shown: Shown = Shown(),  # noqa: B008 (frozen)
 ) -> Dataset:
     """Builds the vocabulary from the users' steps and weighs them."""
     return Dataset(
         catalog=catalog,
-        vocabulary=build_vocabulary(catalog, users),
+        vocabulary=build_vocabulary(catalog, users, context),
         users=tuple(users),
         columns=tuple(columns(user, catalog, engagement) for user in users),
+        shown=shown,
     )
 
 
-def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vocabulary:
+def build_vocabulary(
+    catalog: CatalogSnapshot, users: Sequence[UserSteps], context: ContextConfig = NO_CONTEXT
+) -> Vocabulary:
     """Names of the catalog and of the steps, in catalog order or sorted.
 
     Only entities with steps get an ID: an ID that training never met would be noise, the
@@ -88,6 +101,7 @@ def build_vocabulary(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Vo
         origins=_names({name for e in catalog.entities for name in e.countries}),
         people=people_names(catalog),
         embeddings=content_names(catalog),
+        context=context,
     )
 
 

@@ -1,10 +1,11 @@
 """The training loop: packed pages, AdamW, a schedule that ends when its time is up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from pydantic import JsonValue
 
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.config import TrainConfig
@@ -21,13 +22,15 @@ _log = structlog.get_logger(__name__)
 class FitProgress:
     """Where a training is. Losses are running means in nats, `eta_s` is the time left.
 
-    Tokens are positions that are not padding; `padding` is the share of the others.
+    Tokens are positions that are not padding; `padding` is the share of the others. `value_loss` is
+    post-training's, NaN before it; in it the other two stand still.
     """
 
     step: int
     share_done: float
     entity_loss: float
     row_loss: float
+    value_loss: float
     examples_per_second: float
     tokens_per_second: float
     padding: float
@@ -36,7 +39,11 @@ class FitProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """A trained model in evaluation mode, and what it took, since the first step."""
+    """A trained model in evaluation mode, and what it took, since the first step.
+
+    `value_loss` is NaN without post-training. `pages` says what pages there were to learn from
+    (`LoggedExamples.facts`) and how many were trained on, by kind.
+    """
 
     model: PageModel
     steps: int
@@ -44,8 +51,10 @@ class FitResult:
     seconds: float
     entity_loss: float
     row_loss: float
+    value_loss: float
     tokens_per_second: float
     padding: float
+    pages: Mapping[str, JsonValue]
 
 
 def fit(
@@ -84,6 +93,7 @@ def _progress(run: Run) -> FitProgress:
         share_done=schedule.share,
         entity_loss=meter.entity_loss,
         row_loss=meter.row_loss,
+        value_loss=meter.value_loss,
         examples_per_second=meter.per_second("examples", schedule.seconds),
         tokens_per_second=meter.per_second("tokens", schedule.seconds),
         padding=meter.padding,
@@ -100,8 +110,10 @@ def _result(run: Run) -> FitResult:
         seconds=schedule.seconds,
         entity_loss=meter.entity_loss,
         row_loss=meter.row_loss,
+        value_loss=meter.value_loss,
         tokens_per_second=meter.per_second("tokens", schedule.seconds),
         padding=meter.padding,
+        pages={**run.examples.logged.facts(), "trained_on": dict(meter.kinds)},
     )
 
 

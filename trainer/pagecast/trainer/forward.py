@@ -11,22 +11,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pagecast.trainer.auxiliary import Labels, auxiliary_losses
 from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
 
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
-    """Everything a page may hold, embedded once for a batch."""
+    """Everything a page may hold, embedded once for a batch.
+
+    `entity_offset_E` is added to entities' logits (`sampling.Narrowed`); none if all compete.
+    """
 
     entity_input_ED: Tensor
     entity_output_ED: Tensor
     row_input_RD: Tensor
     row_output_RD: Tensor
+    entity_offset_E: Tensor | None = None
 
 
-def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -> Embedded:
+def embed(
+    model: PageModel,
+    features: Mapping[str, Tensor],
+    row_ids_R: Tensor,
+    entity_offset_E: Tensor | None = None,
+) -> Embedded:
     """Embeds a catalog; `row_ids_R` are its rows' ids in the vocabulary (0: the fallback)."""
     input_ED, output_ED = model.embed_entities(features)
     return Embedded(
@@ -34,6 +45,7 @@ def embed(model: PageModel, features: Mapping[str, Tensor], row_ids_R: Tensor) -
         entity_output_ED=output_ED,
         row_input_RD=model.row_input_RD[row_ids_R],
         row_output_RD=model.row_output_RD[row_ids_R],
+        entity_offset_E=entity_offset_E,
     )
 
 
@@ -42,20 +54,52 @@ def packed_hidden(
 ) -> Tensor:
     """Returns the hidden state of every position, flattened: `hidden_XD` with X = B * L.
 
-    `step_dropout` is the share of a history's positions that no other position sees.
+    It is what the graphs give out: to be multiplied with output embeddings. `step_dropout` is the
+    share of a history's positions that no other position sees.
     """
+    decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
+    hidden_XD: Tensor = model.head(decoded_XD)
+    return hidden_XD
+
+
+def packed_decoded(
+    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+) -> Tensor:
+    """The same before the output head: what the decoder says."""
     entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
     row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
     fields_BTF = torch.from_numpy(batch.fields_BTF)
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
     pages_BUD = entity_BLD[:, history:] + row_BLD[:, history:]
-    tokens_BLD = model.dropout(torch.cat([steps_BTD, pages_BUD], dim=1))
+    tokens_BLD = torch.cat([steps_BTD, pages_BUD], dim=1)
+    if len(batch.old_at_G):
+        tokens_BLD = _with_groups(model, embedded, tokens_BLD, batch)
+    if len(batch.tail_at_X):
+        tokens_BLD = _with_fields(model, tokens_BLD, batch)
+    tokens_BLD = model.dropout(tokens_BLD)
     mask_BLL = torch.from_numpy(batch.mask_BLL())
     if step_dropout:
         mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
     hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
+
+
+def _with_groups(
+    model: PageModel, embedded: Embedded, tokens_BLD: Tensor, batch: PackedBatch
+) -> Tensor:
+    """Puts groups of old steps in their places."""
+    entity_GMD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.old_entity_GM))
+    merged_GD = model.embed_old(entity_GMD, torch.from_numpy(batch.old_fields_GMF))
+    tokens_XD = tokens_BLD.flatten(0, 1).index_copy(0, torch.from_numpy(batch.old_at_G), merged_GD)
+    return tokens_XD.view_as(tokens_BLD)
+
+
+def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
+    """Adds the fields of contexts and of the requests behind them."""
+    fields_XD = model.embed_fields(torch.from_numpy(batch.tail_fields_XF))
+    tokens_XD = tokens_BLD.flatten(0, 1).index_add(0, torch.from_numpy(batch.tail_at_X), fields_XD)
+    return tokens_XD.view_as(tokens_BLD)
 
 
 def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:
@@ -75,12 +119,16 @@ class Losses:
     history: Tensor
     pages: Tensor
     rows: Tensor
+    genres: Tensor
+    languages: Tensor
 
     def total(self, objective: ObjectiveConfig) -> Tensor:
         return (
             objective.history * self.history
             + objective.pages * self.pages
             + objective.rows * self.rows
+            + objective.genres * self.genres
+            + objective.languages * self.languages
         )
 
     def scaled(self, share: Mapping[str, float]) -> "Losses":
@@ -92,31 +140,63 @@ def target_weights(batch: PackedBatch | None) -> dict[str, float]:
     """What each of a batch's losses is divided by, under its name in `Losses`; 0 without target."""
     if batch is None:
         return {field.name: 0.0 for field in fields(Losses)}
+    history = float(batch.history.weight_K.sum())
     return {
-        "history": float(batch.history.weight_K.sum()),
+        "history": history,
         "pages": float(batch.pages.weight_K.sum()),
         "rows": float(batch.row_weight_M.sum()),
+        "genres": history,
+        "languages": history,
     }
 
 
 def losses(
-    model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
+    model: PageModel,
+    embedded: Embedded,
+    batch: PackedBatch,
+    *,
+    labels: Labels | None = None,
+    step_dropout: float = 0.0,
+    seen_compete: bool = True,
 ) -> Losses:
-    """How far the model is from a batch's targets."""
-    hidden_XD = packed_hidden(model, embedded, batch, step_dropout=step_dropout)
+    """How far the model is from a batch's targets; without `labels`, genres and languages are 0.
+
+    Unless `seen_compete`, what a position has seen does not compete there (`competition`).
+    """
+    decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
+    hidden_XD = model.head(decoded_XD)
+    genres, languages = auxiliary_losses(model.head, decoded_XD, batch.history, labels)
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
+    mask_BLL = None if seen_compete else batch.mask_BLL()
+
+    def entity_loss(targets: Targets) -> Tensor:
+        if mask_BLL is None:
+            return _entity_loss(hidden_XD, embedded, targets, None)
+        entities = len(embedded.entity_output_ED)
+        out_JE = out_of_competition(batch, targets, mask_BLL, entities)
+        return _entity_loss(hidden_XD, embedded, targets, torch.from_numpy(out_JE))
+
     return Losses(
-        history=_entity_loss(hidden_XD, embedded, batch.history),
-        pages=_entity_loss(hidden_XD, embedded, batch.pages),
+        history=entity_loss(batch.history),
+        pages=entity_loss(batch.pages),
         rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+        genres=genres,
+        languages=languages,
     )
 
 
-def _entity_loss(hidden_XD: Tensor, embedded: Embedded, targets: Targets) -> Tensor:
+def _entity_loss(
+    hidden_XD: Tensor, embedded: Embedded, targets: Targets, out_JE: Tensor | None
+) -> Tensor:
     hidden_JD = hidden_XD[torch.from_numpy(targets.at_J)]
-    log_JE = functional.log_softmax(hidden_JD @ embedded.entity_output_ED.T, dim=-1)
+    logits_JE = hidden_JD @ embedded.entity_output_ED.T
+    if embedded.entity_offset_E is not None:
+        logits_JE = logits_JE + embedded.entity_offset_E
+    if out_JE is not None:
+        logits_JE.masked_fill_(out_JE, -torch.inf)
+    log_JE = functional.log_softmax(logits_JE, dim=-1)
     chosen_K = log_JE[torch.from_numpy(targets.of_K), torch.from_numpy(targets.entity_K)]
     return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
 

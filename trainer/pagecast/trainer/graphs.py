@@ -1,7 +1,9 @@
 """The three ONNX graphs of a bundle, and their comparison with torch.
 
-Letters, as in the graphs' names: B batch, T prompt positions, D width, F fields, E entities. The
-tower's inputs have the letters of `tower`, the decoder's those of `slot_decoder`.
+Letters, as in the graphs' names: B batch, T prompt positions, D width, F fields, G groups of old
+steps, M steps of a group, U positions after compression, E entities. The tower's inputs have the
+letters of `tower`, the decoder's those of `slot_decoder`. Hidden states come out of decode as the
+output head leaves them (`heads`): they and `output_ED` are `ModelConfig.output_width` wide.
 """
 
 import logging
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pagecast.engine.kv_slots import cache_names
+from pagecast.trainer.merger import behind_profile
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.slot_decoder import SlotDecoder
 from pagecast.trainer.tower import FEATURES
@@ -56,9 +59,36 @@ class PromptGraph(nn.Module):
         return self.model.embed_steps(entity_BTD, fields_BTF)
 
 
+class CompressedPromptGraph(nn.Module):
+    """The same for a model that compresses: old steps come in groups, and apart.
+
+    Tokens are the profile's, the groups', the other steps', context and request. Without groups
+    they may begin anywhere in the prompt.
+    """
+
+    def __init__(self, model: PageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        entity_BTD: Tensor,
+        fields_BTF: Tensor,
+        old_entity_BGMD: Tensor,
+        old_fields_BGMF: Tensor,
+    ) -> Tensor:
+        tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
+        merged_BGD = self.model.embed_old(old_entity_BGMD, old_fields_BGMF)
+        return behind_profile(tokens_BTD, merged_BGD)
+
+
 def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
     """Tower, prompt and decode; the model must be in evaluation mode."""
     caches = cache_names(model.config.layers)
+    compresses = bool(model.config.compress_keep)
+    prompt = {name: {0: "B", 1: "T"} for name in ("entity_BTD", "fields_BTF")}
+    if compresses:
+        prompt |= {name: {0: "B", 1: "G"} for name in ("old_entity_BGMD", "old_fields_BGMF")}
     return (
         GraphSpec(
             name="entity_tower",
@@ -68,13 +98,13 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
         ),
         GraphSpec(
             name="prompt",
-            module=PromptGraph(model),
-            inputs={"entity_BTD": {0: "B", 1: "T"}, "fields_BTF": {0: "B", 1: "T"}},
+            module=CompressedPromptGraph(model) if compresses else PromptGraph(model),
+            inputs=prompt,
             outputs=("tokens_BTD",),
         ),
         GraphSpec(
             name="decode",
-            module=SlotDecoder(model.decoder, model.config),
+            module=SlotDecoder(model),
             inputs={
                 "tokens_BSD": {0: "B", 1: "S"},
                 "last_B": {0: "B"},

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features
+from pagecast.trainer.examples import Examples
 from pagecast.trainer.users import Window
 
 NOT_OF_THE_RESULT = ("threads", "recompute", "checkpoint_every_s")
@@ -18,12 +19,13 @@ TOLD_MAX = 8
 
 
 def identity_of(
-    config: TrainConfig, data: Dataset, windows: Sequence[Window], processes: int
+    config: TrainConfig, data: Dataset, examples: Examples, processes: int
 ) -> dict[str, JsonValue]:
     """Facts of a training by dotted name. Large ones are SHA-256 digests.
 
     The number of processes is one: each has a generator of dropout, which must go on.
     """
+    windows = examples.windows
     told = {k: v for k, v in config.to_json().items() if k not in NOT_OF_THE_RESULT}
     return {
         **dict(_flat("config", told)),
@@ -31,6 +33,7 @@ def identity_of(
         "data.catalog": _digest(_catalog(data)),
         "data.windows": len(windows),
         "data.steps": _digest(_steps(data, windows)),
+        "data.logged_pages": _digest(examples.logged.digested()),
         "processes": processes,
     }
 

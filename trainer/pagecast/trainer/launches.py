@@ -43,13 +43,19 @@ class Launches:
         self._launch_E = (interactions_E / total * entities * launch_rate).clamp(max=0.5)
         self._unknown_rate = unknown_rate
 
-    def draw(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """The tower's inputs with some entities presented as new."""
-        entities = len(self._launch_E)
-        launch_E = torch.rand(entities, generator=generator) < self._launch_E
+    def draw(self, generator: torch.Generator, entity_X: Tensor | None = None) -> dict[str, Tensor]:
+        """The tower's inputs with some entities presented as new.
+
+        With `entity_X`, catalog indices, only those: each is as likely new as among all others.
+        """
+        features, likely_E = dict(self._features), self._launch_E
+        if entity_X is not None:
+            features = {name: feature[entity_X] for name, feature in features.items()}
+            likely_E = likely_E[entity_X]
+        entities = len(likely_E)
+        launch_E = torch.rand(entities, generator=generator) < likely_E
         unknown_E = torch.rand(entities, generator=generator) < self._unknown_rate
         days_E = torch.rand(entities, generator=generator) * LAUNCH_DAYS_MAX
-        features = dict(self._features)
         age_EA = features["age_EA"].clone()
         age_EA[launch_E, AGE_DAYS] = torch.log1p(days_E[launch_E])
         age_EA[launch_E | unknown_E, AGE_INTERACTIONS] = 0.0
@@ -74,3 +80,15 @@ def _without_names(genres_EG: Tensor, hide_E: Tensor) -> Tensor:
     hidden_EG = torch.zeros_like(genres_EG)
     hidden_EG[:, 0] = (genres_EG.sum(1) > 0).to(genres_EG.dtype)
     return torch.where(hide_E[:, None], hidden_EG, genres_EG)
+
+
+def without_metadata(features: Mapping[str, Tensor], hide_E: Tensor) -> dict[str, Tensor]:
+    """The tower's inputs with all metadata of some entities presented as unknown or missing."""
+    hidden = dict(features)
+    for name in ("kind_E", "year_E", "language_E", "maturity_E"):
+        hidden[name] = features[name].masked_fill(hide_E, 0)
+    hidden["genres_EG"] = _without_names(features["genres_EG"], hide_E)
+    for name in ("origins_EO", "people_EP"):
+        hidden[name] = features[name].masked_fill(hide_E[:, None], 0)
+    hidden["has_content_EN"] = features["has_content_EN"].masked_fill(hide_E[:, None], 0.0)
+    return hidden

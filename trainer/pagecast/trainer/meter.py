@@ -4,20 +4,27 @@ import math
 from collections.abc import Mapping
 
 from pagecast.trainer.batch import PackedBatch
+from pagecast.trainer.pages import Origin
 
 LOSS_SMOOTHING = 0.98
 """Share of the old in the running mean of a loss that is reported."""
 
+KINDS = (*(f"{origin}_pages" for origin in Origin), "openings")
+"""`CutPage.kind`: pages by where they come from are counted apart."""
+
+COUNTED = ("examples", "positions", "tokens", *KINDS)
+
 
 def counts(batch: PackedBatch | None) -> dict[str, float]:
-    """What a batch adds to a meter: predictions, positions, and those that are not padding."""
+    """What a batch adds to a meter: predictions, positions, those that are not padding, pages."""
     if batch is None:
-        return {"examples": 0.0, "positions": 0.0, "tokens": 0.0}
+        return dict.fromkeys(COUNTED, 0.0)
     predictions = len(batch.history.at_J) + len(batch.pages.at_J) + len(batch.row_from_M)
     return {
         "examples": float(predictions),
         "positions": float(batch.page_BL.size),
         "tokens": float(batch.tokens),
+        **{kind: float(batch.kinds.get(kind, 0)) for kind in KINDS},
     }
 
 
@@ -26,11 +33,10 @@ class Meter:
 
     def __init__(self) -> None:
         self.totals = {
-            "examples": 0.0,
-            "positions": 0.0,
-            "tokens": 0.0,
+            **dict.fromkeys(COUNTED, 0.0),
             "entity_loss": math.nan,
             "row_loss": math.nan,
+            "value_loss": math.nan,
         }
 
     @property
@@ -42,6 +48,16 @@ class Meter:
         return self.totals["row_loss"]
 
     @property
+    def value_loss(self) -> float:
+        """Post-training's, of entities."""
+        return self.totals["value_loss"]
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Pages trained on, by kind; one that is drawn again counts again."""
+        return {kind: int(self.totals[kind]) for kind in KINDS}
+
+    @property
     def padding(self) -> float:
         """Share of positions that are padding, 0 to 1."""
         return 1.0 - self.totals["tokens"] / max(self.totals["positions"], 1.0)
@@ -49,12 +65,12 @@ class Meter:
     def per_second(self, name: str, seconds: float) -> float:
         return self.totals[name] / max(seconds, 1e-9)
 
-    def read(self, counted: Mapping[str, float], *, entity_loss: float, row_loss: float) -> None:
-        """Takes a step in."""
+    def read(self, counted: Mapping[str, float], **losses: float) -> None:
+        """Takes a step in: pretraining's `entity_loss` and `row_loss`, or a `value_loss`."""
         for name, count in counted.items():
             self.totals[name] += count
-        self._smooth("entity_loss", entity_loss)
-        self._smooth("row_loss", row_loss)
+        for name, loss in losses.items():
+            self._smooth(name, loss)
 
     def _smooth(self, name: str, value: float) -> None:
         mean = self.totals[name]

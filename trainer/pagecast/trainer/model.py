@@ -8,10 +8,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.decoder import Decoder
+from pagecast.trainer.heads import OutputHead
+from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.tower import INITIAL_STD, EntityTower
 
 
@@ -34,13 +37,17 @@ class PageModel(nn.Module):
         )
         rows = len(vocabulary.rows) + 1
         self.row_input_RD = nn.Parameter(torch.empty(rows, config.d_model))
-        self.row_output_RD = nn.Parameter(torch.empty(rows, config.d_model))
+        self.row_output_RD = nn.Parameter(torch.empty(rows, config.output_width))
         self.tower = EntityTower(config, vocabulary)
         self.decoder = Decoder(config, dropout)
         self.dropout = nn.Dropout(dropout)
+        self.merger = StepMerger(config.d_model) if config.compress_keep else None
         self.apply(_initialise)
+        if self.merger is not None:
+            self.merger.begin_as_mean()
         for table_RD in (self.row_input_RD, self.row_output_RD):
             nn.init.normal_(table_RD, std=INITIAL_STD)
+        self.head = OutputHead(config, vocabulary)
 
     def embed_entities(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns `input_ED` and `output_ED`."""
@@ -49,8 +56,28 @@ class PageModel(nn.Module):
 
     def embed_steps(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
         """Fuses each position of a prompt: its entity plus the sum of its fields."""
-        fused_BTD: Tensor = self.fields(fields_BTF + self.field_offset_F).sum(dim=2)
-        return fused_BTD + entity_BTD
+        return self.embed_fields(fields_BTF) + entity_BTD
+
+    def embed_old(self, entity_BGMD: Tensor, fields_BGMF: Tensor) -> Tensor:
+        """`merged_BGD`: one position for each group of old steps.
+
+        Raises ValueError for a model that does not compress.
+        """
+        if self.merger is None:
+            raise ValueError("a model with compress_keep 0 merges no steps")
+        merged_BGD: Tensor = self.merger(self.embed_fields(fields_BGMF) + entity_BGMD)
+        return merged_BGD
+
+    def embed_fields(self, fields_XF: Tensor) -> Tensor:
+        """`fused_XD`: the sum of the embeddings of each position's fields; X are any axes."""
+        index_XF = fields_XF + self.field_offset_F
+        if torch.compiler.is_exporting():
+            fused_XD: Tensor = self.fields(index_XF).sum(dim=-2)
+            return fused_XD
+        # A third of the time: the fields' embeddings are never held one by one.
+        bag_ND = functional.embedding_bag(index_XF.flatten(0, -2), self.fields.weight, mode="sum")
+        summed_XD: Tensor = bag_ND.unflatten(0, index_XF.shape[:-1])
+        return summed_XD
 
 
 def _initialise(module: nn.Module) -> None:

@@ -7,6 +7,7 @@ Letters: N steps of a user, W entities of the window after a cut, R rows of the 
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,15 @@ NO_ARGUMENT = -1
 
 SHARE_SMOOTHING = 0.02
 """Added to a row's share of the catalog: a row of three entities would beat all by its lift."""
+
+
+class Origin(StrEnum):
+    """Where a page comes from; the two are never mixed without saying so."""
+
+    LOGGED = "logged"
+    """A page that was served."""
+    CONSTRUCTED = "constructed"
+    """A page that was built from what the user did next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,7 @@ class PageBuilder:
     def __init__(
         self, pools: Pools, *, next_row: int, fallback_row: int, config: PageConfig
     ) -> None:
-        self.next_row, self._fallback_row = next_row, fallback_row
+        self.next_row, self.fallback_row = next_row, fallback_row
         self._pools, self._config = pools, config
         self._share_R = np.maximum(pools.shares(), SHARE_SMOOTHING)
 
@@ -55,7 +65,7 @@ class PageBuilder:
             chosen_C = np.flatnonzero(offer_RW[row])[:length]
             rows.append(
                 PageRow(
-                    row=self._fallback_row if rng.random() < self._config.row_fallback else row,
+                    row=self.fallback_row if rng.random() < self._config.row_fallback else row,
                     argument=argument if self._pools.is_because(row) else NO_ARGUMENT,
                     entities=tuple(entity_W[chosen_C].tolist()),
                     weights=tuple(weight_W[chosen_C].tolist()),

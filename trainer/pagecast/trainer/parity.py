@@ -12,7 +12,9 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.content import ContentVector, content_vector
+from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
 from pagecast.featurestore.entity_metadata import content_features
 from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import (
@@ -28,24 +30,30 @@ from pagecast.trainer.model import PageModel
 DIFFERENCE_MAX = 1e-4
 """Largest absolute difference between torch and an exported graph that is published."""
 
-EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "C": 12, "E": 5}
+EXAMPLE = {"B": 2, "T": 7, "S": 3, "P": 9, "C": 12, "E": 5, "G": 6}
 """Axes of the inputs the export is traced with: all different, none 1."""
+
+LONGEST = STEPS_MAX + 2 + CONTEXT_POSITIONS_MAX
 
 _SHAPES: Mapping[str, Sequence[Mapping[str, int]]] = {
     "entity_tower": ({"E": 5}, {"E": 1}, {"E": 3}, {"E": 64}),
     "prompt": (
-        {"B": 2, "T": 7}, {"B": 1, "T": 2}, {"B": 3, "T": 41}, {"B": 1, "T": STEPS_MAX + 2}
+        {"B": 2, "T": 7, "G": 6},
+        {"B": 1, "T": 2, "G": 0},
+        {"B": 3, "T": 41, "G": 2},
+        {"B": 1, "T": LONGEST, "G": 128},
     ),
     "decode": (
         {"B": 1, "S": 3, "P": 9, "C": 12},
         {"B": 1, "S": 1, "P": 2, "C": 3},
         {"B": 1, "S": 41, "P": 0, "C": 41},
-        {"B": 1, "S": 11, "P": STEPS_MAX + 100, "C": STEPS_MAX + 111},
+        {"B": 1, "S": 11, "P": LONGEST + 100, "C": LONGEST + 111},
         {"B": 16, "S": 1, "P": 300, "C": 301},
     ),
-}  # fmt: skip
+}
 """What each graph is compared at; the first is the canary's. Caches are full after the new tokens:
-what lies beyond them is nobody's (P past positions, C room in the cache)."""
+what lies beyond them is nobody's (P past positions, C room in the cache, G groups of a model that
+compresses)."""
 
 
 def shapes_of(graph: str) -> Sequence[Mapping[str, int]]:
@@ -71,7 +79,7 @@ class RandomInputs:
             case "entity_tower":
                 return self._tower(axes["E"], rng)
             case "prompt":
-                return self._prompt(axes["B"], axes["T"], rng)
+                return self._prompt(axes, rng)
             case _:
                 return self._decode(axes, rng)
 
@@ -98,11 +106,15 @@ class RandomInputs:
         ]
         return [torch.from_numpy(column) for column in columns]
 
-    def _prompt(self, batch: int, positions: int, rng: np.random.Generator) -> list[Tensor]:
-        d_model = self.model.config.d_model
-        sizes_F = np.array(self.vocabulary.field_sizes())
-        fields_BTF = rng.integers(0, sizes_F, (batch, positions, len(FIELDS)))
-        return [_normal(rng, batch, positions, d_model), torch.from_numpy(fields_BTF)]
+    def _prompt(self, axes: Mapping[str, int], rng: np.random.Generator) -> list[Tensor]:
+        parts: list[tuple[int, ...]] = [(axes["B"], axes["T"])]
+        if self.model.config.compress_keep:
+            parts.append((axes["B"], axes["G"], STEPS_OF_A_GROUP))
+        inputs = []
+        for shape in parts:
+            fields = rng.integers(0, self.vocabulary.field_sizes(), (*shape, len(FIELDS)))
+            inputs += [_normal(rng, *shape, self.model.config.d_model), torch.from_numpy(fields)]
+        return inputs
 
     def _decode(self, axes: Mapping[str, int], rng: np.random.Generator) -> list[Tensor]:
         config, last = self.model.config, axes["P"] + axes["S"] - 1

@@ -73,6 +73,26 @@ class Processes:
         for parameter, part, has in zip(members, parts, has_P.tolist(), strict=True):
             parameter.grad = part.view_as(parameter) if has else None
 
+    def sum_sparse_gradients(self, tables: Iterable[Tensor]) -> None:
+        """Sums gradients that hold some rows of a table; only those are exchanged.
+
+        gloo sums sparse tensors itself: each process gets the rows of all.
+        """
+        if self.count == 1:
+            return
+        for table in tables:
+            own = table.grad
+            if own is None:
+                own = torch.sparse_coo_tensor(
+                    torch.empty(1, 0, dtype=torch.long),
+                    table.new_empty(0, table.shape[1]),
+                    table.shape,
+                    check_invariants=False,
+                )
+            summed = own.coalesce()
+            distributed.all_reduce(summed)
+            table.grad = summed.coalesce() if summed._nnz() else None
+
     def gathered(self, own_N: Tensor) -> Tensor:
         """`all_WN`: one row of each of W processes."""
         if self.count == 1:

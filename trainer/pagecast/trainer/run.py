@@ -6,25 +6,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pagecast.trainer.batch import PackedBatch
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Facts
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.epochs import Epochs
 from pagecast.trainer.examples import Examples
-from pagecast.trainer.forward import embed, losses, target_weights
+from pagecast.trainer.forward import embed
 from pagecast.trainer.identity import differences, identity_of
+from pagecast.trainer.inputs import Inputs, StepInputs
 from pagecast.trainer.launches import Launches
 from pagecast.trainer.meter import Meter, counts
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.optimizers import Optimizers
 from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.phases import Phase, PostTraining, Pretraining
+from pagecast.trainer.post_examples import PostExamples
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.schedule import Schedule
-
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""AdamW's state of a parameter."""
 
 
 class Run:
@@ -44,67 +44,70 @@ class Run:
         self.model.decoder.recompute = config.recompute
         features = catalog_features(data.catalog, data.vocabulary)
         self.model.tower.remember_seen(features)
-        self._launches = Launches(
+        launches = Launches(
             features, launch_rate=config.launch_rate, unknown_rate=config.unknown_rate
         )
+        self._inputs = Inputs(features, launches, config.objective)
+        if config.objective.negatives:
+            self.model.tower.sparse_gradients()
         self._row_ids_R = row_ids(data.catalog, data.vocabulary)
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._optimizer = _optimizer(self.model, config)
-        self._epochs = Epochs(self.examples, np.random.default_rng(config.seed), processes.share)
+        self._optimizers = Optimizers(self.model, config)
+        self._rng = np.random.default_rng(config.seed)
+        self._epochs = Epochs(self.examples, self._rng, processes.share)
+        self._phase: Phase = Pretraining(config)
         self.schedule = Schedule(
             steps_max=math.ceil(config.epochs * self.examples.batches_per_epoch),
             budget_s=config.budget_minutes * 60.0,
             warm_up=config.warm_up,
+            post_share=config.post.share,
             clock=processes.clock,
         )
         self.meter = Meter()
-        self._identity = identity_of(config, data, self.examples.windows, processes.count)
+        self._identity = identity_of(config, data, self.examples, processes.count)
         self._begin_together()
 
     def step(self) -> None:
         """One step of the optimiser, on one batch of all processes together."""
+        if self.schedule.post_due:
+            self._begin_post_training()
         batch = self._epochs.take()
-        features = self._launches.draw(self._generator)
-        self._optimizer.zero_grad(set_to_none=True)
-        told = self._backward(batch, features)
+        given = self._inputs.draw(batch, self._generator)
+        self._optimizers.zero_grad()
+        told = self._backward(given)
         self._descend()
         self._processes.tick()
         counted = self._processes.summed(counts(batch))
         self.meter.read(counted, **self._processes.summed(told))
 
-    def _backward(
-        self, batch: PackedBatch | None, features: Mapping[str, Tensor]
-    ) -> dict[str, float]:
-        """Gradients of this process's part of the batch's losses; returns that part, in nats.
-
-        A loss is a sum over targets divided by their weights. Divided by the weights of all
-        processes' targets, the parts add up to the loss of the whole batch, and so do gradients.
-        """
-        own = target_weights(batch)
+    def _backward(self, given: StepInputs | None) -> dict[str, float]:
+        """Gradients of this process's part of the batch's losses; returns that part, in nats."""
+        own = self._phase.weights(None if given is None else given.batch)
         every = self._processes.summed(own)
-        if batch is None:
-            return {"entity_loss": 0.0, "row_loss": 0.0}
+        if given is None:
+            return dict.fromkeys(self._phase.told, 0.0)
         share = {name: own[name] / weight if weight else 0.0 for name, weight in every.items()}
-        embedded = embed(self.model, features, self._row_ids_R)
-        whole = losses(self.model, embedded, batch, step_dropout=self._config.step_dropout)
-        part = whole.scaled(share)
-        part.total(self._config.objective).backward()
-        return {"entity_loss": float(part.pages.detach()), "row_loss": float(part.rows.detach())}
+        embedded = embed(self.model, given.features, self._row_ids_R, given.entity_offset_E)
+        loss, told = self._phase.loss(self.model, embedded, given, share)
+        loss.backward()
+        return told
+
+    def _begin_post_training(self) -> None:
+        """The same weights, optimiser and generators, other examples and another objective."""
+        self.schedule.post = True
+        self._phase = PostTraining(self._config)
+        self._epochs = Epochs(PostExamples(self.examples), self._rng, self._processes.share)
 
     def _descend(self) -> None:
-        self._processes.sum_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), self._config.gradient_norm_max)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * self.schedule.rate()
-        self._optimizer.step()
+        self._optimizers.sum_gradients(self._processes)
+        self._optimizers.clip(self._config.gradient_norm_max)
+        self._optimizers.step(self._phase.learning_rate * self.schedule.rate())
         self.schedule.step += 1
 
     def checkpoint(self) -> Checkpoint:
         """What has to be kept to go on from here. All processes have to ask together."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            state = self._optimizer.state.get(parameter, {})  # none before its first gradient
-            tensors |= {f"adamw.{moment}.{name}": value for moment, value in state.items()}
+        tensors |= self._optimizers.state()
         tensors["generator.launches_N"] = self._generator.get_state()
         tensors["generator.dropout_WN"] = self._processes.gathered(torch.get_rng_state())
         facts = Facts(
@@ -113,6 +116,7 @@ class Run:
             seconds=self.schedule.seconds,
             place=self._epochs.place,
             totals=self.meter.totals,
+            post=self.schedule.post,
         )
         return Checkpoint(facts=facts, tensors=tensors)
 
@@ -122,16 +126,15 @@ class Run:
         if told := differences(facts.identity, self._identity):
             raise CheckpointError(f"the checkpoint is of another training: {told}")
         self.model.load_state_dict(_below("model.", tensors))
-        for name, parameter in self.model.named_parameters():
-            kept = {moment: tensors.get(f"adamw.{moment}.{name}") for moment in _MOMENTS}
-            if kept["step"] is not None:
-                self._optimizer.state[parameter] = kept
+        self._optimizers.resume(tensors)
         self._generator.set_state(tensors["generator.launches_N"])
         # A copy: torch crashes on a view of a row.
         torch.set_rng_state(tensors["generator.dropout_WN"][self._processes.rank].clone())
+        if facts.post:
+            self._begin_post_training()
         self._epochs.go_to(facts.place)
         self.meter.totals.update(facts.totals)
-        self.schedule.resume(step=facts.step, seconds=facts.seconds)
+        self.schedule.resume(step=facts.step, seconds=facts.seconds, post=facts.post)
 
     def _begin_together(self) -> None:
         """Every process drops out other positions, of the same model on the same data."""
@@ -146,17 +149,3 @@ class Run:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _optimizer(model: PageModel, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW; norms and biases do not decay."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-    )

@@ -13,6 +13,9 @@ class Schedule:
 
     As long as the budget suffices for `steps_max`, time has no influence on the learning rate.
     Processes that train together share a `clock`, else each would have a rate of its own.
+
+    The last `post_share` of the run is post-training, with a warm-up and a descent of its own. Once
+    begun (`post`), it goes on, whatever time does to the plan.
     """
 
     def __init__(
@@ -21,15 +24,23 @@ class Schedule:
         steps_max: int,
         budget_s: float,
         warm_up: float,
+        post_share: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.step = 0
+        self.post = False
+        self._pretraining = 1.0 - post_share
         self._steps_max, self._budget_s, self._warm_up = steps_max, budget_s, warm_up
         self._clock, self._began = clock, clock()
 
-    def resume(self, *, step: int, seconds: float) -> None:
+    def resume(self, *, step: int, seconds: float, post: bool = False) -> None:
         """Goes on after `step` steps that took `seconds`; a pause between costs no budget."""
-        self.step, self._began = step, self._clock() - seconds
+        self.step, self._began, self.post = step, self._clock() - seconds, post
+
+    @property
+    def post_due(self) -> bool:
+        """Whether the next step is the first of post-training."""
+        return not self.post and self.share >= self._pretraining and self._pretraining < 1.0
 
     @property
     def seconds(self) -> float:
@@ -52,8 +63,13 @@ class Schedule:
         return max(0.0, min(left, self._budget_s - self.seconds))
 
     def rate(self) -> float:
-        """Linear warm-up, then a cosine down to zero; of the step that comes next."""
-        share = min(1.0, (self.step + 1) / self._planned_steps())
+        """Linear warm-up, then a cosine down to zero; of the step that comes next, in its part."""
+        share = (self.step + 1) / self._planned_steps()
+        if self.post:
+            share = max(0.0, share - self._pretraining) / (1.0 - self._pretraining)
+        else:
+            share /= self._pretraining
+        share = min(1.0, share)
         if share < self._warm_up:
             return share / self._warm_up
         return 0.5 + 0.5 * math.cos(math.pi * (share - self._warm_up) / (1.0 - self._warm_up))

@@ -5,9 +5,11 @@ was built from: so they are byte for byte the same, and `PageServed.prompt_sha25
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import LoggedPage, OfflineLog
@@ -68,4 +70,10 @@ def _prompt(
         ),
         catalog=catalog,
         steps_max=page.steps_max,
+        context=_context(page),
     )
+
+
+def _context(page: events_pb2.PageServed) -> ContextConfig:
+    told = page.prompt_context
+    return replace(NO_CONTEXT, new_max=told.new_max, new_days=told.new_days, live_max=told.live_max)

@@ -15,18 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pagecast.trainer.config import HEAD_DIM, ModelConfig
-from pagecast.trainer.decoder import Block, Decoder
+from pagecast.trainer.config import HEAD_DIM
+from pagecast.trainer.decoder import Block
+from pagecast.trainer.model import PageModel
 
 POSITIONS_MAX = 2304
-"""Positions of a page in the server: the longest prompt (512 steps and what is around them) and the
-longest page (40 rows of 40 entities). The table of rotations in the graph is this long."""
+"""Positions of a page in the server: the longest prompt (profile, 512 steps, the longest context and
+the request) and the longest page (40 rows of 40 entities). The table of rotations in the graph is
+this long."""
 
 CONTRIB = "com.microsoft"
 
 
 class SlotDecoder(nn.Module):
     """New tokens and caches in; hidden states and the caches with the new positions out.
+
+    Hidden states are what the output head leaves: `ModelConfig.output_width` wide.
 
     `last_B` is the index of each page's newest position, that of its last new token; `total` is one
     more than the largest of them. More than one new token (S > 1) is for one page (B = 1) only.
@@ -35,11 +39,11 @@ class SlotDecoder(nn.Module):
     cos_CJ: Tensor
     sin_CJ: Tensor
 
-    def __init__(self, decoder: Decoder, config: ModelConfig) -> None:
+    def __init__(self, model: PageModel) -> None:
         super().__init__()
-        self.decoder = decoder
-        self.config = config
-        angle_CJ = torch.arange(POSITIONS_MAX)[:, None].float() * decoder.frequency_F
+        self.decoder, self.head = model.decoder, model.head
+        self.config = model.config
+        angle_CJ = torch.arange(POSITIONS_MAX)[:, None].float() * self.decoder.frequency_F
         self.register_buffer("cos_CJ", angle_CJ.cos(), persistent=False)
         self.register_buffer("sin_CJ", angle_CJ.sin(), persistent=False)
 
@@ -66,7 +70,7 @@ class SlotDecoder(nn.Module):
             gate_BSM, up_BSM = block.gate_up(normed_BSD).chunk(2, dim=-1)
             added_BSD = block.down(functional.silu(gate_BSM) * up_BSM)
         hidden_BSD, _ = _norm(self.decoder.norm, residual_BSD, added_BSD)
-        return hidden_BSD, *new_keys, *new_values
+        return self.head(hidden_BSD), *new_keys, *new_values
 
     def _attend(
         self, qkv_BSX: Tensor, key_BHCK: Tensor, value_BHCK: Tensor, last_B: Tensor, total: Tensor
@@ -102,7 +106,7 @@ class SlotDecoder(nn.Module):
             )
             keys_YBHCK[:, one, :, past : past + new] = key_Y1HSK
             values_YBHCK[:, one, :, past : past + new] = value_Y1HSK
-        return hidden_BSD, *keys_YBHCK, *values_YBHCK
+        return self.head(hidden_BSD), *keys_YBHCK, *values_YBHCK
 
 
 def _norm(norm: nn.RMSNorm, residual_BSD: Tensor, added_BSD: Tensor | None) -> Sequence[Tensor]:

@@ -35,6 +35,13 @@ class Snapshot:
     def steps(self) -> int:
         return sum(len(user.steps) for user in self.users)
 
+    @property
+    def newest_ms(self) -> int:
+        """When the newest step began, milliseconds since 1970."""
+        return max(
+            (step.occurred_at_ms for user in self.users for step in user.steps[-1:]), default=0
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:

@@ -37,8 +37,8 @@ class EntityTower(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         d_model = config.d_model
-        self.input = _Mix(len(vocabulary.entities) + 1, config)
-        self.output = _Mix(len(vocabulary.entities) + 1, config)
+        self.input = _Mix(len(vocabulary.entities) + 1, config, d_model)
+        self.output = _Mix(len(vocabulary.entities) + 1, config, config.output_width)
         self.kind = nn.Embedding(KINDS, d_model)
         self.genre = nn.Linear(len(vocabulary.genres) + 1, d_model, bias=False)
         self.year = nn.Embedding(YEARS, d_model)
@@ -52,6 +52,14 @@ class EntityTower(nn.Module):
         self.content = _Content(vocabulary.embeddings, d_model)
         for name, size in self._closed_sizes().items():
             self.register_buffer(f"seen_{name}", torch.arange(size))
+
+    def sparse_gradients(self) -> None:
+        """Tables of names get gradients of the rows a batch has, not of every row.
+
+        Those are the tables that grow with the catalog.
+        """
+        for table in (self.input.id, self.output.id, self.person.name):
+            table.sparse = True
 
     def _closed_sizes(self) -> dict[str, int]:
         return {
@@ -78,7 +86,7 @@ class EntityTower(nn.Module):
                 table[1:] = seen[distance_YS.argmin(1)]
 
     def forward(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Returns `input_ED` and `output_ED`."""
+        """Returns `input_ED` and `output_ED`; the latter is `ModelConfig.output_width` wide."""
         metadata_ED = self._metadata(features)
         id_E, age_EA = features["id_E"], features["age_EA"]
         return self.input(id_E, metadata_ED, age_EA), self.output(id_E, metadata_ED, age_EA)
@@ -115,7 +123,11 @@ class _NameSum(nn.Module):
             summed_ED = (weight_EW[:, None] @ self.name(indices_EW))[:, 0]
         else:  # ...and without it, a catalog's names would be held one by one
             summed_ED = nn.functional.embedding_bag(
-                indices_EW, self.name.weight, per_sample_weights=weight_EW, mode="sum"
+                indices_EW,
+                self.name.weight,
+                per_sample_weights=weight_EW,
+                mode="sum",
+                sparse=self.name.sparse,
             )
         return summed_ED
 
@@ -139,15 +151,18 @@ class _Content(nn.Module):
 
 
 class _Mix(nn.Module):
-    """One side (input or output) of the tower; the two share only the metadata's hidden layer."""
+    """One side (input or output) of the tower; the two share only the metadata's hidden layer.
 
-    def __init__(self, ids: int, config: ModelConfig) -> None:
+    `width` is that of its embeddings.
+    """
+
+    def __init__(self, ids: int, config: ModelConfig, width: int) -> None:
         super().__init__()
-        d_model, age_dim = config.d_model, config.age_dim
-        self.id = nn.Embedding(ids, d_model)
-        self.metadata = nn.Linear(d_model, d_model, bias=False)
+        age_dim = config.age_dim
+        self.id = nn.Embedding(ids, width)
+        self.metadata = nn.Linear(config.d_model, width, bias=False)
         self.query = nn.Sequential(nn.Linear(2, age_dim), nn.Tanh(), nn.Linear(age_dim, age_dim))
-        self.key = nn.Linear(d_model, age_dim)
+        self.key = nn.Linear(width, age_dim)
 
     def forward(self, id_E: Tensor, metadata_ED: Tensor, age_EA: Tensor) -> Tensor:
         values_EMD = torch.stack([self.id(id_E), self.metadata(metadata_ED)], dim=1)

@@ -4,6 +4,7 @@
 `fit_snapshot`, `evaluate_next_slice` and `export_and_register` one after the other.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +24,13 @@ from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
-from pagecast.trainer.evaluate import Quality, evaluate
+from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
 from pagecast.trainer.fit import FitProgress, FitResult, fit
+from pagecast.trainer.logged import Reading, read_shown
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
+from pagecast.trainer.shown import Shown
 from pagecast.trainer.snapshot import Snapshot, Source
 
 Progress = Callable[["TrainProgress"], None]
@@ -102,7 +105,11 @@ def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
     """Reads a snapshot and trains a model on it. Raises NothingToTrainError, CheckpointError."""
     progress(TrainProgress(stage="read", share_done=0.0))
     snapshot = job.source.read(until=job.until)
-    return fit_on(snapshot, job.config, progress, job.checkpoint)
+    shown = Shown()
+    if job.config.pages_from != "constructed":
+        reading = Reading(until=job.until, newest_ms=snapshot.newest_ms, config=job.config.logged)
+        shown = read_shown(job.source, reading)
+    return fit_on(snapshot, job.config, progress, job.checkpoint, shown)
 
 
 def fit_on(
@@ -110,10 +117,17 @@ def fit_on(
     config: TrainConfig,
     progress: Progress = lambda _: None,
     checkpoint: Path | None = None,
+    shown: Shown = Shown(),  # noqa: B008 (frozen)
 ) -> Trained:
     """Trains a model on a snapshot. Raises NothingToTrainError, CheckpointError."""
-    _log.info("training_begins", users=len(snapshot.users), steps=snapshot.steps)
-    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement)
+    _log.info(
+        "training_begins",
+        users=len(snapshot.users),
+        steps=snapshot.steps,
+        pages_from=config.pages_from,
+        logged_pages=len(shown.pages),
+    )
+    data = build_dataset(snapshot.catalog, snapshot.users, config.engagement, config.context, shown)
     builder = PageBuilder(
         Pools(CompiledCatalog(snapshot.catalog), data.columns),
         next_row=next_row(snapshot.catalog),
@@ -150,7 +164,9 @@ def evaluate_next_slice(
     progress(TrainProgress(stage="evaluate", share_done=0.0))
     snapshot = source.read(known=trained.positions)
     with _threads(trained.config.threads):
-        return evaluate(trained.model, trained.vocabulary, snapshot.catalog, snapshot.users)
+        return next_slice_quality(
+            trained.model, trained.vocabulary, snapshot.catalog, snapshot.users
+        )
 
 
 def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = None) -> Quality:
@@ -159,7 +175,7 @@ def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = No
     positions = _positions_of(manifest) if after is None else after
     snapshot = source.read(known=positions)
     with _threads(TrainConfig().threads):
-        return evaluate(model, vocabulary, snapshot.catalog, snapshot.users)
+        return next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
 
 
 def export_and_register(
@@ -208,6 +224,8 @@ def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValu
         "padding": trained.fit.padding,
         "entity_loss": trained.fit.entity_loss,
         "row_loss": trained.fit.row_loss,
+        "value_loss": None if math.isnan(trained.fit.value_loss) else trained.fit.value_loss,
+        "pages": dict(trained.fit.pages),
         "protocol": quality.protocol if quality is not None else "",
     }
 

@@ -4,26 +4,48 @@ Letters: N steps of a user, T positions of a window, F fields, C cuts of a windo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP, steps_compressed
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, inject
+from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.summary import summarise
-from pagecast.featurestore.vocabulary import Vocabulary, encode_prompt
+from pagecast.featurestore.summary import NOTHING, Summary, summarise
+from pagecast.featurestore.vocabulary import FIELDS, Vocabulary
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.replay import LeftBehind, UserSteps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OldSteps:
+    """The oldest steps of a window as far as a model compresses them: G groups of M."""
+
+    entity_GM: npt.NDArray[np.int64]
+    fields_GMF: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.entity_GM)
+
+
+NO_OLD_STEPS = OldSteps(
+    entity_GM=np.zeros((0, STEPS_OF_A_GROUP), np.int64),
+    fields_GMF=np.zeros((0, STEPS_OF_A_GROUP, len(FIELDS)), np.int64),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Steps that share their oldest one, so that one encoding serves all their prompts.
 
-    The prompt of a request at the time of step `first + c` is the first `c + 2` positions: the
-    request's position is that step's own. `entity_T` holds catalog indices, -1 for none.
+    The prompt of a request at the time of step `first + c` ends at position `request(c)`, which is
+    that step's own. `entity_T` holds catalog indices, -1 for none. `summary` is of what had left
+    the window: what stands between history and request is made of it (`pagecast.trainer.tails`).
+    Each group of `old` steps has one position behind the profile's.
     """
 
     user: int
@@ -31,6 +53,12 @@ class Window:
     entity_T: npt.NDArray[np.int64]
     fields_TF: npt.NDArray[np.int64]
     cuts_C: npt.NDArray[np.int64]
+    summary: Summary = NOTHING
+    old: OldSteps = NO_OLD_STEPS
+
+    def request(self, cut: int) -> int:
+        """The position of the request at a cut."""
+        return cut + 1 - self.old.entity_GM.size + len(self.old)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,25 +108,52 @@ def windows(
     cuts: Sequence[int],
     catalog: CatalogSnapshot,
     vocabulary: Vocabulary,
+    compress_keep: int = 0,
 ) -> Iterator[Window]:
-    """One window for each oldest step and profile among the prompts of `cuts` (growing)."""
-    alike: dict[tuple[int, bool], list[int]] = {}
+    """One window for each oldest step and profile among the prompts of `cuts` (growing).
+
+    One more for each block of old steps that a model with `compress_keep` compresses: they
+    overlap, and a cut is in the one that compresses what its prompt does.
+    """
+    alike: dict[tuple[int, bool, int], list[int]] = {}
     for cut in cuts:
-        alike.setdefault((int(user.first_N[cut]), _profile_known(user, cut)), []).append(cut)
-    for (first, _), members in alike.items():
+        first = int(user.first_N[cut])
+        old = steps_compressed(cut - first, compress_keep)
+        alike.setdefault((first, _profile_known(user, cut), old), []).append(cut)
+    for (first, _, old), members in alike.items():
         prompt = prompt_at(user, members[-1], catalog)
-        encoded = encode_prompt(prompt, vocabulary)
+        encoded = encode_prompt(replace(prompt, summary=NOTHING), vocabulary)
         index = catalog.entity_index
-        yield Window(
+        whole = Window(
             user=number,
             first=first,
             entity_T=np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64),
             fields_TF=encoded.fields_TF,
             cuts_C=np.array(members, np.int64) - first,
+            summary=prompt.summary,
         )
+        yield compressed(whole, old) if old else whole
 
 
-def prompt_at(user: UserSteps, cut: int, catalog: CatalogSnapshot) -> Prompt:
+def compressed(window: Window, old: int) -> Window:
+    """Groups the `old` oldest steps; what stands at their positions is of no meaning."""
+    groups = old // STEPS_OF_A_GROUP
+    shape, oldest = (groups, STEPS_OF_A_GROUP), slice(1, 1 + old)
+    beyond = slice(1 + groups, 1 + old)
+    return replace(
+        window,
+        entity_T=np.delete(window.entity_T, beyond),
+        fields_TF=np.delete(window.fields_TF, beyond, axis=0),
+        old=OldSteps(
+            entity_GM=window.entity_T[oldest].reshape(shape),
+            fields_GMF=window.fields_TF[oldest].reshape(*shape, -1),
+        ),
+    )
+
+
+def prompt_at(
+    user: UserSteps, cut: int, catalog: CatalogSnapshot, context: ContextConfig = NO_CONTEXT
+) -> Prompt:
     """The prompt of a request made at the moment step `cut` began, in that step's context."""
     first = int(user.first_N[cut])
     step = user.steps[cut]
@@ -115,6 +170,7 @@ def prompt_at(user: UserSteps, cut: int, catalog: CatalogSnapshot) -> Prompt:
         steps=user.steps[first:cut],
         request=request,
         summary=summarise(*user.left_behind.get(first, LeftBehind()), catalog),
+        injected=inject(catalog, at_ms=step.occurred_at_ms, country=step.country, config=context),
     )
 
 

@@ -69,6 +69,13 @@ class Job:
         if (code := self._process.poll()) is not None:
             raise self._failed(f"ended with {code}")
 
+    def ended(self) -> bool:
+        """Whether it has ended, and well. Raises CommandError if it ended with another code."""
+        code = self._process.poll()
+        if code:
+            raise self._failed(f"ended with {code}")
+        return code is not None
+
     def wait(self, seconds_max: float) -> None:
         """Returns when it has ended well. Raises CommandError."""
         try:

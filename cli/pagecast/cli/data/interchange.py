@@ -4,7 +4,7 @@ Nothing is published: the folder's files alone say what there is.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,8 +15,8 @@ from pagecast.cli.data.files import CATALOG, PROFILES
 from pagecast.cli.exits import InputError
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
-from pagecast.featurestore.history import Profile
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_token, begin
+from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.packing import profile_of
 from pagecast.featurestore.positions import LogOffset
@@ -37,10 +37,21 @@ ReadBytes = Callable[[int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Interchange:
-    """What a folder holds, as training takes it."""
+    """What a folder holds, as training takes it, and the events by user as they stand there."""
 
     catalog: CatalogSnapshot
     users: tuple[UserSteps, ...]
+    events: Mapping[str, Sequence[LoggedEvent]]
+    fold: FoldConfig
+
+    def history_before(self, user_id: str, at_ms: int) -> History:
+        """A user's history of what occurred strictly before a moment, in the order of the files."""
+        history = History(user_id)
+        begin(history, LOG, 0)
+        for _, _, offset, token, _ in self.events.get(user_id, ()):
+            if token.at_ms < at_ms:
+                apply_token(history, token, offset, self.fold)
+        return history
 
 
 def interchange_files(folder: Path) -> list[Path]:
@@ -72,14 +83,16 @@ def read_interchange(
                     profiles[message.user_id] = profile_of(message)
                 case _:
                     raise _misplaced(path, number, "no event and no profile")
-    return Interchange(catalog=snapshot, users=log.users(profiles, fold))
+    return Interchange(
+        catalog=snapshot, users=log.users(profiles, fold), events=log.by_user, fold=fold
+    )
 
 
 class _Log:
     """Events by user. An event that was there before is skipped, as ingest skips it."""
 
     def __init__(self) -> None:
-        self._by_user: dict[str, list[LoggedEvent]] = {}
+        self.by_user: dict[str, list[LoggedEvent]] = {}
         self._ids: set[str] = set()
         self._offset = 0
 
@@ -88,13 +101,13 @@ class _Log:
             return
         self._ids.add(event.event_id)
         row = LoggedEvent(LOG, 0, self._offset, token_of(event), b"")
-        self._by_user.setdefault(event.user_id, []).append(row)
+        self.by_user.setdefault(event.user_id, []).append(row)
         self._offset += 1
 
     def users(self, profiles: Mapping[str, Profile], fold: FoldConfig) -> tuple[UserSteps, ...]:
         return tuple(
             replay(user_id, rows, profile=profiles.get(user_id, Profile()), fold=fold)
-            for user_id, rows in self._by_user.items()
+            for user_id, rows in self.by_user.items()
         )
 
 

@@ -76,9 +76,9 @@ def interactions(data: MovieLens, shift: Shift) -> Iterator[tuple[int, dict[str,
         session_id, at_ms = sessions.of(rating), shift.at_ms(rating.at_s)
         film = entity_id(rating.film_id)
         play = {"entityId": film, "kind": "PLAY_KIND_FEATURE"}
-        yield at_ms, _event(rating, at_ms, session_id, "play", play)
+        yield at_ms, _event(data.name, rating, at_ms, session_id, "play", play)
         rate = {"entityId": film, "rating": float(rating.rating)}
-        yield at_ms, _event(rating, at_ms, session_id, "rate", rate)
+        yield at_ms, _event(data.name, rating, at_ms, session_id, "rate", rate)
 
 
 def profiles(data: MovieLens, shift: Shift) -> Iterator[events_pb2.ProfileChange]:
@@ -115,9 +115,9 @@ def _released_s(film: Film) -> int | None:
 
 
 def _event(
-    rating: Rating, at_ms: int, session_id: str, action: str, content: dict[str, Any]
+    name: str, rating: Rating, at_ms: int, session_id: str, action: str, content: dict[str, Any]
 ) -> dict[str, Any]:
-    source = f"ml-100k/{rating.user_id}/{rating.film_id}/{rating.at_s}/{action}"
+    source = f"{name}/{rating.user_id}/{rating.film_id}/{rating.at_s}/{action}"
     return {
         "eventId": event_id(at_ms, source),
         "userId": str(rating.user_id),

@@ -63,6 +63,8 @@ class MovieLens:
     ages: dict[int, int]
     skipped: list[str] = field(default_factory=list)
     skipped_total: int = 0
+    name: str = "ml-100k"
+    """As it is published: ids of events are made of it."""
 
 
 def read_movielens(folder: Path) -> MovieLens:
@@ -71,45 +73,58 @@ def read_movielens(folder: Path) -> MovieLens:
     Lines that cannot be used are skipped and told. Raises InputError if a file is missing or if
     there is no rating at all.
     """
-    reader = _Reader(folder)
+
+    def text(name: str) -> str:
+        try:
+            return (folder / name).read_text("utf-8")
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{folder / name} is missing", "run `pagecast data fetch ml-100k`"
+            ) from error
+
+    reader = LineReader(text, separator="\t", headers=1)
     films = list(reader.read("ml-100k.item", 4, _film))
-    ratings = list(reader.read("ml-100k.inter", 4, _rating))
+    ratings = list(reader.read("ml-100k.inter", 4, rating_of))
     ages = dict(reader.read("ml-100k.user", 5, _age))
     if not ratings:
         raise InputError(f"{folder / 'ml-100k.inter'} holds no rating", "fetch the data again")
-    ratings.sort(key=lambda r: (r.at_s, r.user_id, r.line))
-    return MovieLens(
-        films=films,
-        ratings=ratings,
-        ages=ages,
-        skipped=reader.skipped,
-        skipped_total=reader.skipped_total,
-    )
+    return reader.data("ml-100k", films, ratings, ages)
 
 
 _Parsed = TypeVar("_Parsed")
 
 
-class _Reader:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+class LineReader:
+    """Reads files of a line a record; `text` is a file's by its name."""
+
+    def __init__(self, text: Callable[[str], str], *, separator: str, headers: int) -> None:
+        self._text, self._separator, self._headers = text, separator, headers
         self.skipped: list[str] = []
         self.skipped_total = 0
+
+    def data(
+        self, name: str, films: list[Film], ratings: list[Rating], ages: dict[int, int]
+    ) -> MovieLens:
+        """What was read; ratings ordered by (time, user, source line)."""
+        return MovieLens(
+            name=name,
+            films=films,
+            ratings=sorted(ratings, key=lambda r: (r.at_s, r.user_id, r.line)),
+            ages=ages,
+            skipped=self.skipped,
+            skipped_total=self.skipped_total,
+        )
 
     def read(
         self, name: str, columns: int, parse: Callable[[list[str], int], _Parsed]
     ) -> Iterator[_Parsed]:
-        try:
-            text = (self._folder / name).read_text("utf-8")
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{self._folder / name} is missing", "run `pagecast data fetch ml-100k`"
-            ) from error
-        for number, line in enumerate(text.split("\n")[1:], start=2):
+        """Records parsed from cells and the line's number; lines that cannot be are skipped."""
+        lines = self._text(name).split("\n")[self._headers :]
+        for number, line in enumerate(lines, start=1 + self._headers):
             if not line:
                 continue
             try:
-                cells = line.split("\t")
+                cells = line.split(self._separator)
                 if len(cells) != columns:
                     raise ValueError(f"{len(cells)} columns instead of {columns}")
                 yield parse(cells, number)
@@ -122,13 +137,19 @@ class _Reader:
 _YEAR_IN_TITLE = re.compile(r"^(?P<title>.+?) \((?P<year>\d{4})\)$")
 
 
+def without_year(title: str) -> tuple[str, str]:
+    """A title and the year in brackets behind it, "" if there is none."""
+    found = _YEAR_IN_TITLE.match(title)
+    return (found["title"], found["year"]) if found else (title, "")
+
+
 def _film(cells: list[str], line: int) -> Film:
     del line
     film_id, title, year, genres = int(cells[0]), cells[1].strip(), cells[2], cells[3]
     if title in {"", "unknown", "unkonwn"}:
         raise ValueError(f"film {film_id} has no title; its ratings are kept by id")
-    if found := _YEAR_IN_TITLE.match(title):
-        title, year = found["title"], year if year.isdigit() else found["year"]
+    title, in_title = without_year(title)
+    year = year if year.isdigit() or not in_title else in_title
     return Film(
         film_id=film_id,
         title=title,
@@ -137,7 +158,8 @@ def _film(cells: list[str], line: int) -> Film:
     )
 
 
-def _rating(cells: list[str], line: int) -> Rating:
+def rating_of(cells: list[str], line: int) -> Rating:
+    """User, film, rating, seconds. Raises ValueError."""
     rating = int(cells[2])
     if not 1 <= rating <= 5:
         raise ValueError(f"rating {rating} is not between 1 and 5")

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
 from pagecast.cli.training import train_config, training_bar
-from pagecast.trainer.evaluate import Quality, Score
+from pagecast.trainer.evaluation.next_slice import Quality, Score
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import (
     Trained,

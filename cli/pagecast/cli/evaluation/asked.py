@@ -12,15 +12,22 @@ from pagecast.cli.evaluation.data import OpenedData
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.training import train_config
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.families import SYSTEMS, families
+from pagecast.trainer.evaluation.families import families, systems_of
 from pagecast.trainer.evaluation.interactions import interactions_of
+from pagecast.trainer.evaluation.one_run import EvaluationProgress
+from pagecast.trainer.evaluation.one_run import Progress as ToldProgress
+from pagecast.trainer.evaluation.page_sample import PageAsk
 from pagecast.trainer.evaluation.report import Report
-from pagecast.trainer.evaluation.run import EvaluationProgress, evaluate
-from pagecast.trainer.evaluation.run import Progress as ToldProgress
+from pagecast.trainer.evaluation.run import evaluate
 from pagecast.trainer.evaluation.splits import STALENESS_S, plan_of, refuse
 from pagecast.trainer.evaluation.system import Family
 
-STAGES = {"choose": "choosing", "fit": "fitting", "score": "predicting"}
+STAGES = {
+    "choose": "choosing",
+    "fit": "fitting",
+    "score": "predicting",
+    "pages": "making pages",
+}
 """What the stages are called on the terminal."""
 
 ALL = "all"
@@ -35,6 +42,7 @@ class Asked:
     protocol: str
     families: tuple[Family, ...]
     staleness_s: tuple[float, ...]
+    pages: int
 
     @classmethod
     def of(
@@ -45,9 +53,10 @@ class Asked:
         seeds: str,
         staleness: str,
         budget_minutes: float | None,
+        pages: int = 0,
     ) -> "Asked":
         """Reads the options, lists by comma. Raises EvaluationError that names the one at fault."""
-        names = [name for name in systems.split(",") if name] or list(SYSTEMS)
+        names = [name for name in systems.split(",") if name] or list(systems_of(protocol))
         config = train_config(budget_minutes)
         delays_s = _numbers("staleness", staleness, float)
         if staleness == ALL:
@@ -57,6 +66,7 @@ class Asked:
             protocol=protocol,
             families=tuple(families(names, _numbers("seeds", seeds, int), config)),
             staleness_s=delays_s,
+            pages=pages,
         )
 
 
@@ -77,8 +87,18 @@ def evaluate_data(opened: OpenedData, asked: Asked, progress: ToldProgress) -> R
         asked.families,
         data_name=opened.name,
         id_prefix=opened.id_prefix,
+        pages=_page_ask(opened, asked),
         progress=progress,
     )
+
+
+def _page_ask(opened: OpenedData, asked: Asked) -> PageAsk | None:
+    if not asked.pages:
+        return None
+    # The server's code is only needed here, and an evaluation without pages does without it.
+    from pagecast.cli.evaluation.page_facts import ServedFacts
+
+    return PageAsk(facts_of=ServedFacts(opened.interchange), pages=asked.pages)
 
 
 @contextmanager

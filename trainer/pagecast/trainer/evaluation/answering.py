@@ -28,6 +28,8 @@ def answer(system: System, split: Split, told: Told = lambda _: None) -> Ranks:
         place_T = np.concatenate([np.arange(first_Q[q], first_Q[q + 1]) for q in batch])
         of_T = np.repeat(np.arange(len(batch)), [len(request.targets) for request in requests])
         score_QN = system.scores(requests)
+        if split.among_N is not None:
+            score_QN = np.where(split.among_N, score_QN, -np.inf)
         entity_T = split.part.data.entity_X[target_T[place_T]]
         found = ranks(score_QN, _seen(requests, score_QN.shape[1]), of_T, entity_T)
         masked_T[place_T], unmasked_T[place_T] = found.masked_T, found.unmasked_T

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.evaluation.cold_start import COLD_REFERENCE, COLD_START
 from pagecast.trainer.evaluation.ease import ease_candidates, ease_recency_candidates
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.item_knn import item_knn_candidates
 from pagecast.trainer.evaluation.last_item import last_item_candidates
-from pagecast.trainer.evaluation.pagecast_system import PAGECAST, pagecast_family
+from pagecast.trainer.evaluation.metadata_knn import metadata_knn_candidates
+from pagecast.trainer.evaluation.pagecast_system import (
+    PAGECAST,
+    WITHOUT_METADATA,
+    pagecast_families,
+)
 from pagecast.trainer.evaluation.popularity import popularity_candidates
-from pagecast.trainer.evaluation.report import REFERENCE
+from pagecast.trainer.evaluation.requests import REFERENCE
 from pagecast.trainer.evaluation.system import Family
 
 BASELINES = {
@@ -21,6 +27,15 @@ BASELINES = {
 }
 
 SYSTEMS = (*BASELINES, PAGECAST)
+"""What `--systems` is unless it is told."""
+
+COLD_START_SYSTEMS = ("popularity", COLD_REFERENCE, WITHOUT_METADATA, PAGECAST)
+"""The same for the protocol cold-start: to the other baselines cold entities are all alike."""
+
+
+def systems_of(protocol: str) -> tuple[str, ...]:
+    """The names that a protocol evaluates unless it is told."""
+    return COLD_START_SYSTEMS if protocol == COLD_START else SYSTEMS
 
 
 def families(names: Sequence[str], seeds: Sequence[int], config: TrainConfig) -> list[Family]:
@@ -32,14 +47,14 @@ def families(names: Sequence[str], seeds: Sequence[int], config: TrainConfig) ->
         raise EvaluationError(f"systems: none is named; take some of {', '.join(SYSTEMS)}")
     if not seeds or min(seeds) < 0:
         raise EvaluationError("seeds: give one at least, integers of 0 and more")
+    known = {
+        **{name: Family(name=name, candidates=of) for name, of in BASELINES.items()},
+        COLD_REFERENCE: Family(name=COLD_REFERENCE, candidates=metadata_knn_candidates),
+        **pagecast_families(tuple(dict.fromkeys(seeds)), config),
+    }
     for name in names:
-        if name not in SYSTEMS:
+        if name not in known:
             raise EvaluationError(
-                f"systems: {name!r} is not known; take some of {', '.join(SYSTEMS)}"
+                f"systems: {name!r} is not known; take some of {', '.join(known)}"
             )
-    return [
-        pagecast_family(tuple(dict.fromkeys(seeds)), config)
-        if name == PAGECAST
-        else Family(name=name, candidates=BASELINES[name])
-        for name in dict.fromkeys(names)
-    ]
+    return [known[name] for name in dict.fromkeys(names)]

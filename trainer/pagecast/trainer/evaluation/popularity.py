@@ -5,11 +5,14 @@ Letters: Q requests, N entities, X interactions.
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.trainer.evaluation.page_asked import MakePage
+from pagecast.trainer.evaluation.page_making import popular_pages
 from pagecast.trainer.evaluation.requests import FitPart, Request
 from pagecast.trainer.evaluation.system import Candidate, Chosen, Scores, Told
 
@@ -25,6 +28,12 @@ RESCALE_HALVINGS = 200.0
 def half_life_chosen(half_life_days: float) -> Chosen:
     """As it is reported: JSON has no infinity."""
     return {"half_life_days": half_life_days if math.isfinite(half_life_days) else "infinite"}
+
+
+def half_life_days(chosen: Chosen) -> float:
+    """What `half_life_chosen` reports, as a number."""
+    days = chosen["half_life_days"]
+    return math.inf if isinstance(days, str) else days
 
 
 class DecayedCounts:
@@ -60,6 +69,7 @@ class Popularity:
     """How often entities were chosen, the recent counting more."""
 
     learns = True
+    says_probabilities = False
 
     def __init__(self, half_life_days: float) -> None:
         self._half_life_days = half_life_days
@@ -80,6 +90,10 @@ class Popularity:
     def reveal(self, interaction: int) -> None:
         data = self._data
         self._counts.add(int(data.at_ms_X[interaction]), int(data.entity_X[interaction]))
+
+    def pages(self) -> AbstractContextManager[MakePage]:
+        """The server's page without a model: its half-life, not the one chosen here."""
+        return popular_pages()
 
 
 def popularity_candidates(seed: int) -> list[Candidate]:

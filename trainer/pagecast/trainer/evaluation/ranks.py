@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from pagecast.trainer.evaluation.interactions import Ints
 from pagecast.trainer.evaluation.system import Scores
-from pagecast.trainer.ranking import CUTOFF
+
+CUTOFF = 10
+"""Ranks up to this count: what a row shows."""
 
 MISS = 0
 """Rank of a target that was not among those ranked."""

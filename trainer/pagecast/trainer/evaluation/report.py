@@ -1,11 +1,13 @@
 """What an evaluation tells, and its JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
 from pagecast.trainer.evaluation.intervals import Difference, Interval
+from pagecast.trainer.evaluation.page_report import PageFigures
+from pagecast.trainer.evaluation.requests import REFERENCE
 from pagecast.trainer.evaluation.system import Chosen
 
 
@@ -50,7 +52,8 @@ class SystemReport:
     """Of one system, the mean of its seeds; `staleness` is by delay in seconds, 0 among them.
 
     `cpu_seconds` is the process's, of choosing, fitting and scoring, all seeds and delays.
-    `difference` is to the reference, None for itself and if it was not asked for.
+    `difference` is to the reference, None for itself and if it was not asked for. `beside` are the
+    protocol's other questions by name, `pages` is of whole pages, where they were asked for.
     """
 
     name: str
@@ -61,8 +64,10 @@ class SystemReport:
     staleness: Mapping[float, Both]
     seeds: Mapping[int, Both]
     difference: Difference | None = None
+    beside: Mapping[str, Both] = field(default_factory=dict)
+    pages: PageFigures | None = None
 
-    def to_json(self) -> dict[str, JsonValue]:
+    def to_json(self, reference: str) -> dict[str, JsonValue]:
         told: dict[str, JsonValue] = {
             "name": self.name,
             **self.figures.to_json(),
@@ -79,16 +84,16 @@ class SystemReport:
         if self.difference is not None:
             interval = self.difference.interval
             told["difference"] = {
-                "to": REFERENCE,
+                "to": reference,
                 "ndcg_at_10": self.difference.mean,
                 "interval": [interval.low, interval.high],
                 "significant": self.difference.significant,
             }
+        if self.beside:
+            told["beside"] = {name: both.to_json() for name, both in self.beside.items()}
+        if self.pages is not None:
+            told["pages"] = self.pages.to_json()
         return told
-
-
-REFERENCE = "ease-recency"
-"""The baseline every system is compared with: the strongest one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +108,7 @@ class Report:
     interactions: int
     targets: int
     systems: tuple[SystemReport, ...]
+    reference: str = REFERENCE
 
     def to_json(self) -> dict[str, JsonValue]:
         """Of `pagecast evaluate --json`."""
@@ -114,5 +120,5 @@ class Report:
             "entities": self.entities,
             "interactions": self.interactions,
             "targets": self.targets,
-            "systems": [system.to_json() for system in self.systems],
+            "systems": [system.to_json(self.reference) for system in self.systems],
         }

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from pagecast.trainer.evaluation.html_table import html_table
+from pagecast.trainer.evaluation.page_html import beside_parts, page_parts
 from pagecast.trainer.evaluation.plots import bars, curves
-from pagecast.trainer.evaluation.report import REFERENCE, Report, SystemReport
+from pagecast.trainer.evaluation.report import Report, SystemReport
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -31,12 +33,14 @@ def report_html(report: Report) -> str:
     names = [system.name for system in report.systems]
     parts = [
         f"<h1>{title}</h1><p>{facts}</p><p>{_READING}</p>",
-        _table(_FIGURES, map(_figures, report.systems)),
+        html_table(_figure_names(report.reference), map(_figures, report.systems)),
         "<h2>Masked NDCG@10 with 95 % intervals</h2>",
         bars([(s.name, s.figures.masked.ndcg_at_10, *_ends(s)) for s in report.systems]),
         "<h2>Masked NDCG@10 by slice</h2>",
-        _table(("slice", "targets", *names), _slices(report.systems)),
+        html_table(("slice", "targets", *names), _slices(report.systems)),
         *_staleness(report.systems),
+        *beside_parts(report.systems),
+        *page_parts(report.systems),
     ]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -44,10 +48,11 @@ def report_html(report: Report) -> str:
     )
 
 
-_FIGURES = (
-    *("system", "NDCG@10", "interval", "HR@10", "MRR", "unmasked NDCG@10"),
-    *(f"to {REFERENCE}", "interval", "CPU seconds", "chosen"),
-)
+def _figure_names(reference: str) -> Sequence[str]:
+    return (
+        *("system", "NDCG@10", "interval", "HR@10", "MRR", "unmasked NDCG@10"),
+        *(f"to {reference}", "interval", "CPU seconds", "chosen"),
+    )
 
 
 def _figures(system: SystemReport) -> Sequence[str]:
@@ -85,14 +90,7 @@ def _staleness(systems: Sequence[SystemReport]) -> Iterable[str]:
     of = {s.name: [both.masked.ndcg_at_10 for both in s.staleness.values()] for s in systems}
     yield "<h2>Masked NDCG@10 by how late histories are</h2>"
     yield curves([f"{delay_s:g} s" for delay_s in delays_s], of)
-    yield _table(
+    yield html_table(
         ("system", *(f"{delay_s:g} s" for delay_s in delays_s)),
         ((name, *(f"{value:.4f}" for value in values)) for name, values in of.items()),
     )
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

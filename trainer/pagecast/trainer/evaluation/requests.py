@@ -3,21 +3,30 @@
 Letters: X interactions, U users, H the history of a request.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
 
+REFERENCE = "ease-recency"
+"""The baseline every system is compared with, where a protocol has no other: the strongest one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitPart:
-    """What a system is fitted on: the interactions in `fit_X`, the first `steps_U` of the steps."""
+    """What a system is fitted on: the interactions in `fit_X`, the first `steps_U` of the steps.
+
+    Of the entities `held_out` the data have neither, and a model's training does not find them in
+    the catalog either: they are launched after the fit.
+    """
 
     data: Interactions
     fit_X: npt.NDArray[np.bool_]
     steps_U: Ints
+    held_out: frozenset[int] = frozenset()
 
     def interactions(self) -> Ints:
         """The interactions to fit on, by (user, time, log)."""
@@ -44,11 +53,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Requests after a fit. `revealed_X`, in time order, happens while they are answered."""
+    """Requests after a fit. `revealed_X`, in time order, happens while they are answered.
+
+    With `among_N`, targets are ranked among these entities alone.
+    """
 
     part: FitPart
     requests: tuple[Request, ...]
     revealed_X: Ints
+    among_N: npt.NDArray[np.bool_] | None = None
 
     def targets(self) -> Ints:
         """The targets of all requests, in their order: the T of whatever is told of targets."""
@@ -59,12 +72,18 @@ class Split:
 class Plan:
     """A protocol applied to data: where to choose, and where to test.
 
-    `tests` are by staleness in seconds; every protocol has 0, which is fresh.
+    `tests` are by staleness in seconds; every protocol has 0, which is fresh. `beside` are other
+    questions to the same fitted systems, by name. A validation without requests chooses nothing.
+    `data` is all there is, which the report counts and whose digest names the split.
+    `reference` is what the other systems are compared with.
     """
 
     protocol: str
+    data: Interactions
     validation: Split
     tests: dict[float, Split]
+    beside: Mapping[str, Split] = field(default_factory=dict)
+    reference: str = REFERENCE
 
     @property
     def test(self) -> Split:

@@ -4,7 +4,8 @@ Both feed one token at a time, compute the logits of every token and mask them a
 a cache that grows by concatenation. They get the prompt's tokens, the embeddings and the grammar
 from us, so what differs is the decoding.
 
-Letters in names: T prompt positions, P past positions, D width, V entities and rows together.
+Letters in names: T prompt positions, P past positions, D width, O width of hidden states, V entities
+and rows together.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState
-from pagecast.trainer.decoder import Decoder
 from pagecast.trainer.graphs import GraphSpec, export
 from pagecast.trainer.model import PageModel
 
@@ -37,9 +37,9 @@ class Peer(Protocol):
 class TorchEager:
     """PyTorch, eager, with a KV cache."""
 
-    def __init__(self, model: PageModel, output_VD: FloatArray) -> None:
-        self._decoder = model.decoder
-        self._output_VD = torch.from_numpy(output_VD)
+    def __init__(self, model: PageModel, output_VO: FloatArray) -> None:
+        self._decoder, self._head = model.decoder, model.head
+        self._output_VO = torch.from_numpy(output_VO)
         self._cache: tuple[Tensor, Tensor]
 
     @torch.inference_mode()
@@ -57,21 +57,22 @@ class TorchEager:
         return self._logits(new[0])
 
     def _logits(self, hidden_BSD: Tensor) -> FloatArray:
-        logits_V: npt.NDArray[np.float32] = (self._output_VD @ hidden_BSD[0, -1]).numpy()
+        hidden_O = self._head(hidden_BSD[0, -1])
+        logits_V: npt.NDArray[np.float32] = (self._output_VO @ hidden_O).numpy()
         return logits_V
 
 
 class _Prefill(nn.Module):
-    output_DV: Tensor
+    output_OV: Tensor
 
-    def __init__(self, decoder: Decoder, output_VD: Tensor) -> None:
+    def __init__(self, model: PageModel, output_VO: Tensor) -> None:
         super().__init__()
-        self.decoder = decoder
-        self.register_buffer("output_DV", output_VD.T.contiguous())
+        self.decoder, self.head = model.decoder, model.head
+        self.register_buffer("output_OV", output_VO.T.contiguous())
 
     def forward(self, tokens_BSD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         hidden_BSD, keys, values = self.decoder.prefill(tokens_BSD)
-        return hidden_BSD[:, -1] @ self.output_DV, keys, values
+        return self.head(hidden_BSD[:, -1]) @ self.output_OV, keys, values
 
 
 class _Step(_Prefill):
@@ -81,14 +82,14 @@ class _Step(_Prefill):
         hidden_BSD, keys, values = self.decoder.decode(tokens_BSD, past_keys, past_values)
         keys = torch.cat([past_keys, keys], dim=3)
         values = torch.cat([past_values, values], dim=3)
-        return hidden_BSD[:, -1] @ self.output_DV, keys, values
+        return self.head(hidden_BSD[:, -1]) @ self.output_OV, keys, values
 
 
 class PlainOnnx:
     """onnxruntime, a plain export of torch with the full head in the graph."""
 
-    def __init__(self, model: PageModel, output_VD: FloatArray) -> None:
-        decoder, output = model.decoder, torch.from_numpy(output_VD)
+    def __init__(self, model: PageModel, output_VO: FloatArray) -> None:
+        output = torch.from_numpy(output_VO)
         layers, heads = model.config.layers, model.config.kv_heads
         past = {1: "B", 3: "P"}
         outputs = ("logits_BV", "keys", "values")
@@ -97,14 +98,14 @@ class PlainOnnx:
         cache = torch.zeros(layers, 2, heads, 9, 64)
         self._prefill = _session(
             GraphSpec(
-                name="prefill", module=_Prefill(decoder, output), inputs=tokens, outputs=outputs
+                name="prefill", module=_Prefill(model, output), inputs=tokens, outputs=outputs
             ),
             [torch.zeros(2, 3, width)],
         )
         self._step = _session(
             GraphSpec(
                 name="step",
-                module=_Step(decoder, output),
+                module=_Step(model, output),
                 inputs={**tokens, "past_keys": past, "past_values": past},
                 outputs=outputs,
             ),
@@ -133,7 +134,7 @@ def _session(spec: GraphSpec, example: list[Tensor]) -> onnxruntime.InferenceSes
 
 
 def output_table(model: Model) -> FloatArray:
-    """The output embeddings [V, D] of all entities, then all rows."""
+    """The output embeddings [V, O] of all entities, then all rows."""
     return np.concatenate([model.entities.output_ND, model.row_output_RD])
 
 

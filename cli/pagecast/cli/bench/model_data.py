@@ -1,0 +1,60 @@
+"""The data of `pagecast bench model`: read once for each fold, pickled for the cells' processes."""
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from pagecast.cli.data.source import ML_100K
+from pagecast.cli.data.wheel import is_fetched
+from pagecast.cli.evaluation.data import open_data
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.benchmarks.cells import DataView
+from pagecast.trainer.benchmarks.made_up import USERS, made_up
+from pagecast.trainer.benchmarks.views import some_users
+from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+
+FETCHED, MADE_UP = "ml-100k", "made-up"
+
+
+def chosen_data(name: str | None, paths: StatePaths) -> str:
+    """The data asked for; else MovieLens 100K where it was fetched, else made-up histories."""
+    if name is not None:
+        return name
+    return FETCHED if is_fetched(ML_100K, paths.data / FETCHED / "source") else MADE_UP
+
+
+@dataclass(kw_only=True)
+class ModelData:
+    """Data by view, as files in a folder that goes with the run."""
+
+    name: str
+    paths: StatePaths
+    folder: Path
+    users_max: int | None
+    console: Console
+    split_sha256: str = ""
+    """Of the data as they are read by default; "" before that was done."""
+    _files: dict[int, Path] = field(default_factory=dict)
+
+    def file(self, view: DataView) -> Path:
+        """Interactions of the view's reading, pickled. Raises InputError."""
+        if view.steps_max not in self._files:
+            path = self.folder / f"data-{len(self._files)}.pickle"
+            path.write_bytes(pickle.dumps(self._read(view)))
+            self._files[view.steps_max] = path
+        return self._files[view.steps_max]
+
+    def _read(self, view: DataView) -> Interactions:
+        if self.name == MADE_UP:
+            data, prefix = made_up(view.fold(), users=self.users_max or USERS), ""
+        else:
+            opened = open_data(self.name, self.paths, view.fold(), self.console)
+            data = interactions_of(opened.interchange.users, opened.interchange.catalog)
+            prefix = opened.id_prefix
+        if self.users_max is not None:
+            data = some_users(data, self.users_max)
+        if view.steps_max == DataView().steps_max:
+            self.split_sha256 = data.split_sha256(prefix)
+        return data

@@ -1,0 +1,74 @@
+"""`pagecast evaluate` from options to report; the command's own file is its options."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+
+from pagecast.cli.evaluation.asked import Asked, evaluate_data, evaluation_bar
+from pagecast.cli.evaluation.data import open_data
+from pagecast.cli.evaluation.logged import tell_logged
+from pagecast.cli.evaluation.table import show_report
+from pagecast.cli.exits import InputError
+from pagecast.cli.logs import configure_logging
+from pagecast.cli.output import Output
+from pagecast.cli.settings import Settings, load_settings
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.evaluation.errors import EvaluationError
+from pagecast.trainer.evaluation.report import Report
+from pagecast.trainer.evaluation.report_html import report_html
+from pagecast.trainer.metadata import ContentError
+from pagecast.trainer.snapshot import NothingToTrainError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The command's options, as given."""
+
+    protocol: str
+    data: str
+    systems: str
+    seeds: str
+    staleness: str
+    pages: int
+    logged: bool
+    html: Path | None
+    budget_minutes: float | None
+    state_dir: Path | None
+    as_json: bool
+
+    def run(self) -> None:
+        """Evaluates and tells. Raises InputError that names the option at fault."""
+        settings = load_settings(
+            state_dir=self.state_dir, train={"budget_minutes": self.budget_minutes}
+        )
+        configure_logging(settings, level="warning")
+        output = Output(as_json=self.as_json)
+        try:
+            if self.logged:
+                tell_logged(output, StatePaths(root=settings.state_dir))
+                return
+            report = self._report(settings, output)
+        except (ContentError, EvaluationError, NothingToTrainError) as error:
+            raise InputError(str(error)) from error
+        show_report(output, report)
+        if self.html is not None:
+            self.html.write_text(report_html(report), "utf-8")
+            output.say(f"\nreport: {escape(str(self.html))}")
+        output.document(report.to_json())
+
+    def _report(self, settings: Settings, output: Output) -> Report:
+        asked = Asked.of(
+            protocol=self.protocol,
+            systems=self.systems,
+            seeds=self.seeds,
+            staleness=self.staleness,
+            budget_minutes=settings.train.budget_minutes,
+            pages=self.pages,
+        )
+        if self.html is not None and not self.html.resolve().parent.is_dir():
+            raise InputError(f"--html: {self.html.parent} is no folder", "make it first")
+        paths = StatePaths(root=settings.state_dir)
+        opened = open_data(self.data, paths, settings.fold.config(), output.console)
+        with evaluation_bar(output.console) as bar:
+            return evaluate_data(opened, asked, bar)

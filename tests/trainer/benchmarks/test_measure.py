@@ -1,0 +1,91 @@
+"""Every table's measurement on histories of a few people, with a model that takes milliseconds."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import pytest
+from pydantic import JsonValue
+from trainer.factories_trainer import SMALL
+
+from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.trainer.benchmarks.cells import Cell, DataView
+from pagecast.trainer.benchmarks.made_up import made_up
+from pagecast.trainer.benchmarks.measure import measure
+from pagecast.trainer.benchmarks.sasrec import Loss
+from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
+from pagecast.trainer.benchmarks.validated import part_of_users
+from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
+
+USERS, ENTITIES = 12, 80
+
+SHAPE: Mapping[str, JsonValue] = {
+    **{f"model.{name}": value for name, value in vars(SMALL.model).items()},
+    "epochs": 1e-3,
+    "positions_per_batch": 512,
+}
+"""One step of a model that is hardly one."""
+
+
+@cache
+def data() -> Interactions:
+    return made_up(DEFAULT_FOLD, users=USERS, entities=ENTITIES)
+
+
+def test_a_validation_has_figures_and_what_they_cost() -> None:
+    shares: list[float] = []
+    cell = Cell(
+        table="ablations",
+        name="any",
+        view=DataView(without=("times",)),
+        settings={"overrides": SHAPE},
+    )
+    figures = measure(cell, data(), shares.append)
+    assert figures.keys() == {"ndcg_at_10", "hr_at_10", "cpu_seconds", "epochs"}
+    assert 0.0 <= figures["ndcg_at_10"] <= figures["hr_at_10"] <= 1.0
+    assert figures["cpu_seconds"] > 0
+    assert shares
+
+
+def test_a_share_of_the_users_is_trained_on_and_all_are_asked() -> None:
+    part = plan_of(LEAVE_ONE_OUT, data()).validation.part
+    half = part_of_users(part, 0.5, seed=0)
+    trained = np.flatnonzero(half.steps_U)
+    assert len(trained) == USERS // 2
+    assert set(half.data.user_X[half.fit_X].tolist()) == set(trained.tolist())
+    assert (half.steps_U[trained] == part.steps_U[trained]).all()
+    assert part_of_users(part, 0.5, seed=0).steps_U.tolist() == half.steps_U.tolist()
+
+
+def test_speed_is_measured_in_turns_on_equal_histories() -> None:
+    settings: dict[str, JsonValue] = {"length": 20, "passes": 1.0, "rounds": 2, "overrides": SHAPE}
+    figures = measure(Cell(table="throughput", name="20", settings=settings), data())
+    assert figures.keys() == {OURS, EVERYTHING, *(loss.value for loss in Loss)}
+    for rounds in figures.values():
+        assert len(rounds) == 2
+        assert min(rounds) > 0
+    # Besides the steps there are profiles, pages and openings.
+    assert all(np.array(figures[EVERYTHING]) > np.array(figures[OURS]))
+
+
+def test_a_model_that_is_not_exported_has_taken_a_step() -> None:
+    settings: dict[str, JsonValue] = {"export": False, "overrides": SHAPE}
+    figures = measure(Cell(table="parity", name="any", settings=settings), data())
+    assert figures["steps"] == 1
+    assert np.isfinite(figures["entity_loss"])
+
+
+@pytest.mark.faults
+def test_graphs_are_compared_with_the_model_they_are_of() -> None:
+    settings: dict[str, JsonValue] = {"export": True, "overrides": SHAPE}
+    figures = measure(Cell(table="parity", name="any", settings=settings), data())
+    differences = [v for n, v in figures.items() if n.endswith("_difference_max")]
+    assert len(differences) == 3
+    assert max(differences) < 1e-4
+
+
+def test_a_protocol_has_the_figures_of_evaluate() -> None:
+    settings: dict[str, JsonValue] = {"protocol": LEAVE_ONE_OUT, "system": "popularity"}
+    figures = measure(Cell(table="quality", name="any", settings=settings), data())
+    assert figures.keys() == {"ndcg_at_10", "hr_at_10", "cpu_seconds"}

@@ -1,0 +1,1 @@
+"""What `pagecast bench model` measures. Nothing that trains or serves imports it."""

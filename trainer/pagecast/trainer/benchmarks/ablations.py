@@ -1,0 +1,67 @@
+"""What each part is worth: one thing told otherwise a row. Also what was not worth it stays here.
+
+A new idea is one line: its name, the config's values by dotted name (`trainer/overrides.py`), and
+what of the data it must do without. Merging events otherwise is no row: a Play and its Rate would
+be two interactions, and validation would ask for the film that the test asks for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from pagecast.trainer.benchmarks.cells import DataView
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """One change to the defaults."""
+
+    name: str
+    overrides: Mapping[str, JsonValue] = field(default_factory=dict)
+    view: DataView = field(default_factory=DataView)
+
+
+DEFAULT = "as it is"
+
+_SMALL: Mapping[str, JsonValue] = {
+    "model.d_model": 256,
+    "model.layers": 4,
+    "model.query_heads": 4,
+    "model.mlp_hidden": 768,
+}
+
+ABLATIONS = (
+    Ablation(name=DEFAULT),
+    # Objectives.
+    Ablation(name="next entity only", overrides={"objective.ahead_max": 1}),
+    Ablation(
+        name="twelve entities ahead",
+        overrides={"objective.ahead_max": 12, "objective.ahead_decay": 0.85},
+    ),
+    Ablation(name="no pages, openings stay", overrides={"page_cuts_max": 0, "objective.rows": 0.0}),
+    Ablation(name="no rows", overrides={"objective.rows": 0.0}),
+    Ablation(name="no openings", overrides={"opening_cuts_max": 0}),
+    Ablation(name="no objective on histories", overrides={"objective.history": 0.0}),
+    # Against over-fitting.
+    Ablation(name="no step dropout", overrides={"step_dropout": 0.0}),
+    Ablation(name="step dropout 0.4", overrides={"step_dropout": 0.4}),
+    Ablation(name="no dropout", overrides={"dropout": 0.0}),
+    Ablation(name="dropout 0.4", overrides={"dropout": 0.4}),
+    # Entities never seen before.
+    Ablation(name="nothing presented as new", overrides={"launch_rate": 0.0, "unknown_rate": 0.0}),
+    Ablation(name="launches 8 %", overrides={"launch_rate": 0.08}),
+    # What is known of entities and moments.
+    Ablation(name="no genres", view=DataView(without=("genres",))),
+    Ablation(name="no years and ages", view=DataView(without=("years",))),
+    Ablation(name="no metadata", view=DataView(without=("metadata",))),
+    Ablation(name="no times, order alone", view=DataView(without=("times",))),
+    # Histories.
+    Ablation(name="histories of 32", view=DataView(steps_max=32)),
+    Ablation(name="histories of 128", view=DataView(steps_max=128)),
+    # Size.
+    Ablation(name="half as wide", overrides={"model.d_model": 64, "model.mlp_hidden": 128}),
+    Ablation(name="four layers", overrides={"model.layers": 4}),
+    Ablation(name="profile small", overrides=_SMALL),
+)
+"""All beside the first one, on the same seeds."""

@@ -1,0 +1,44 @@
+"""Measures one cell: what a benchmark's process of its own does."""
+
+from collections.abc import Callable, Mapping
+
+from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.benchmarks.exported import exported
+from pagecast.trainer.benchmarks.predicted import predicted
+from pagecast.trainer.benchmarks.speed import in_rounds
+from pagecast.trainer.benchmarks.validated import validated
+from pagecast.trainer.benchmarks.views import viewed
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.overrides import overridden
+
+Told = Callable[[float], None]
+
+ONE_THREAD = 1
+"""A cell has one core: figures of CPU seconds are then of work, not of waiting."""
+
+BUDGET_MINUTES = 600.0
+"""Of what counts passes or steps: time does not end it."""
+
+
+def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figures:
+    """Measures a cell on data of its reading. Raises ValueError if it makes no sense."""
+    settings = dict(cell.settings)
+    overrides = settings.pop("overrides", {})
+    if not isinstance(overrides, Mapping):
+        raise ValueError("overrides: no mapping")
+    config = overridden(
+        TrainConfig(threads=ONE_THREAD, seed=cell.seed, budget_minutes=BUDGET_MINUTES), overrides
+    )
+    return _MEASURES[cell.table](viewed(data, cell.view.without), config, told=told, **settings)
+
+
+_MEASURES: Mapping[str, Callable[..., Figures]] = {
+    "ablations": validated,
+    "parity": exported,
+    "quality": predicted,
+    "scaling": validated,
+    "throughput": in_rounds,
+}
+"""By table; the cell's other settings are the measurement's own. A table of what a step costs by
+the size of the catalog has its place here."""

@@ -1,0 +1,166 @@
+"""Which cells each table of `pagecast bench model` has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from pydantic import JsonValue
+
+from pagecast.trainer.benchmarks.ablations import ABLATIONS
+from pagecast.trainer.benchmarks.cells import Cell, DataView
+from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.evaluation.families import BASELINES
+from pagecast.trainer.evaluation.pagecast_system import PAGECAST
+from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL
+from pagecast.trainer.profiles import PROFILES
+
+LENGTHS = (200, 512)
+"""Of a padded SASRec: the length it is usually given, and that of our windows."""
+
+SIZES, SHARES, CONTEXTS = ("tiny", "small", "base"), (0.5, 1.0), (128, 512)
+"""Of scaling: profiles, shares of the users trained on, steps of a window."""
+
+MODEL_OPTIONS: Mapping[str, Mapping[str, JsonValue]] = {
+    "wide ages": {"model.age_dim": 32},
+    "rotary base 1,000": {"model.rotary_base": 1_000.0},
+    "as many key/value heads": {"model.kv_heads": 2},
+}
+"""Options of `ModelConfig`, each exported on top of `tiny`. A new one is a line."""
+
+TRAINED_ONLY = "large"
+"""The profile that is trained for one step and not exported: its graphs are 0.8 GB."""
+
+PARITY_TRAINING: Mapping[str, JsonValue] = {"epochs": 1e-3, "positions_per_batch": 1024}
+"""One step before an export, so that no weight is as it was drawn; few positions, so that `large`
+fits in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much is measured. The defaults are what figures are told from."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    minutes: float | None = None
+    """Of each training; None: the tables' own."""
+    passes: float = 1.0
+    """Of throughput, a round."""
+    rounds: int = 3
+    """Of throughput."""
+    quick: bool = False
+    """Cells that take another reading of the data, or long, are left out."""
+
+    @property
+    def training_minutes(self) -> float:
+        """Of quality and ablations: enough for all passes of the default config on two cores."""
+        return 30.0 if self.minutes is None else self.minutes
+
+    @property
+    def scaling_minutes(self) -> float:
+        return 4.0 if self.minutes is None else self.minutes
+
+
+def throughput(budget: Budget) -> list[Cell]:
+    settings = {"passes": budget.passes, "rounds": budget.rounds}
+    return [
+        Cell(table="throughput", name=str(length), settings={"length": length, **settings})
+        for length in (LENGTHS[:1] if budget.quick else LENGTHS)
+    ]
+
+
+def parity(budget: Budget) -> list[Cell]:
+    """Every profile, and every option of the model on top of the first."""
+    sizes = SIZES[:1] if budget.quick else (*SIZES, TRAINED_ONLY)
+    shapes = {name: _shape(PROFILES[name]) for name in sizes}
+    shapes |= {f"tiny, {name}": dict(told) for name, told in MODEL_OPTIONS.items()}
+    return [
+        Cell(
+            table="parity",
+            name=name,
+            settings={
+                "export": name != TRAINED_ONLY,
+                "overrides": {**told, **PARITY_TRAINING},
+            },
+        )
+        for name, told in shapes.items()
+    ]
+
+
+def scaling(budget: Budget) -> list[Cell]:
+    contexts = CONTEXTS[-1:] if budget.quick else CONTEXTS
+    return [
+        Cell(
+            table="scaling",
+            name=f"{size}, {share:.0%} of users, {context} steps",
+            view=DataView(steps_max=context),
+            settings={
+                "overrides": {
+                    **_shape(PROFILES[size]),
+                    "budget_minutes": budget.scaling_minutes,
+                },
+                "users_share": share,
+            },
+            seed=budget.seeds[0],
+        )
+        for size, share, context in product(SIZES, SHARES, contexts)
+    ]
+
+
+def ablations(budget: Budget) -> list[Cell]:
+    return [
+        Cell(
+            table="ablations",
+            name=ablation.name,
+            view=ablation.view,
+            settings={
+                "overrides": {
+                    "budget_minutes": budget.training_minutes,
+                    **ablation.overrides,
+                }
+            },
+            seed=seed,
+        )
+        for ablation in ABLATIONS
+        for seed in budget.seeds
+        if not budget.quick or ablation.view.steps_max == DataView().steps_max
+    ]
+
+
+def quality(budget: Budget) -> list[Cell]:
+    """The model with every seed, the baselines once: nothing of them is drawn."""
+    systems = [(name, budget.seeds[0]) for name in BASELINES if not budget.quick]
+    systems += [(PAGECAST, seed) for seed in budget.seeds]
+    return [
+        Cell(
+            table="quality",
+            name=f"{protocol}, {system}",
+            settings={
+                "protocol": protocol,
+                "system": system,
+                "overrides": {"budget_minutes": budget.training_minutes},
+            },
+            seed=seed,
+        )
+        for protocol, (system, seed) in product((LEAVE_ONE_OUT, PREQUENTIAL), systems)
+    ]
+
+
+TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
+    "quality": quality,
+    "ablations": ablations,
+    "throughput": throughput,
+    "scaling": scaling,
+    "parity": parity,
+}
+"""What `--tables` knows, in the order in which they are told."""
+
+
+def cells(names: Sequence[str], budget: Budget) -> list[Cell]:
+    """The cells of some tables. Raises ValueError for a name that is none."""
+    for name in names:
+        if name not in TABLES:
+            raise ValueError(f"tables: {name!r} is none of {', '.join(TABLES)}")
+    return [cell for name in dict.fromkeys(names) for cell in TABLES[name](budget)]
+
+
+def _shape(model: ModelConfig) -> dict[str, JsonValue]:
+    return {f"model.{name}": value for name, value in vars(model).items()}

@@ -1,0 +1,63 @@
+"""Whether what is said to be likely is as likely as it is said to be.
+
+Letters: X predictions, K bins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+BINS = 10
+"""Of about as many predictions each: most probabilities are small, and bins of equal width would
+be empty but for the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Means of the predictions of a bin, and of what came of them."""
+
+    predictions: int
+    predicted: float
+    real: float
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"predictions": self.predictions, "predicted": self.predicted, "real": self.real}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """`error` is the expected calibration error: the mean distance of a bin's two means."""
+
+    error: float
+    bins: tuple[Bin, ...]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "expected_calibration_error": self.error,
+            "bins": [part.to_json() for part in self.bins],
+        }
+
+
+def calibration(
+    predicted_X: Sequence[float] | npt.NDArray[np.floating],
+    real_X: Sequence[float] | npt.NDArray[np.floating],
+) -> Calibration | None:
+    """Reliability bins, growing by prediction; None without predictions."""
+    predicted, real = np.asarray(predicted_X, np.float64), np.asarray(real_X, np.float64)
+    if not len(predicted):
+        return None
+    order = np.argsort(predicted, kind="stable")
+    bins = [
+        Bin(
+            predictions=len(some),
+            predicted=float(predicted[some].mean()),
+            real=float(real[some].mean()),
+        )
+        for some in np.array_split(order, BINS)
+        if len(some)
+    ]
+    away = sum(part.predictions * abs(part.predicted - part.real) for part in bins)
+    return Calibration(error=away / len(predicted), bins=tuple(bins))

@@ -1,0 +1,103 @@
+"""Logged impressions as arrays: what was said of each before it was seen, and what came of it.
+
+Letters: X impressions, of entities or of rows.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
+from pagecast.trainer.evaluation.auc import Floats
+from pagecast.v1 import events_pb2
+
+Reward = Callable[[EntityOutcome], float]
+"""Above 0 if it was liked, below if not; its size is the impression's weight."""
+
+
+def liked_or_not(outcome: EntityOutcome) -> float:
+    """1 if anything positive followed, else -1: every impression weighs the same."""
+    positive = (
+        outcome.clicked,
+        outcome.trailer_played,
+        outcome.played,
+        outcome.completed,
+        outcome.purchased,
+        outcome.listed,
+        outcome.rating is not None,
+    )
+    return 1.0 if any(positive) else -1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Impressions:
+    """`said_X` is the log-probability under the mask, `place_X` the position from 0."""
+
+    user_X: npt.NDArray[np.int64]
+    said_X: Floats
+    place_X: Floats
+    reward_X: Floats
+
+    def __len__(self) -> int:
+        return len(self.said_X)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoggedImpressions:
+    """Of the pages that a model made; `sha256` is of `user,page` lines in their order."""
+
+    pages: int
+    users: int
+    entities: Impressions
+    rows: Impressions
+    sha256: str
+
+
+def logged_impressions(
+    pages: Iterable[LoggedPageOutcome], reward: Reward = liked_or_not
+) -> LoggedImpressions:
+    """The entities that were seen or acted upon, and the rows that hold any.
+
+    A row's reward is the best of its entities'. Pages without a model said nothing and are left
+    out.
+    """
+    users: dict[str, int] = {}
+    entities, rows = list[_Row](), list[_Row]()
+    digest, count = hashlib.sha256(), 0
+    for page in pages:
+        if not page.model_version:
+            continue
+        digest.update(f"{page.user_id},{page.page_id}\n".encode())
+        count += 1
+        user = users.setdefault(page.user_id, len(users))
+        served = events_pb2.PageServed.FromString(page.value)
+        best: dict[int, float] = defaultdict(lambda: -np.inf)
+        for outcome in page.entities:
+            row, place = outcome.row_position, outcome.entity_position
+            value = reward(outcome)
+            said = served.rows[row].entity_log_probabilities[place]
+            entities.append((user, said, float(place), value))
+            best[row] = max(best[row], value)
+        rows += [(user, served.rows[r].log_probability, float(r), v) for r, v in best.items()]
+    return LoggedImpressions(
+        pages=count,
+        users=len(users),
+        entities=_columns(entities),
+        rows=_columns(rows),
+        sha256=digest.hexdigest(),
+    )
+
+
+_Row = tuple[int, float, float, float]
+"""User, log-probability, place, reward."""
+
+
+def _columns(rows: Sequence[_Row]) -> Impressions:
+    user_X, said_X, place_X, reward_X = np.array(rows, np.float64).reshape(-1, 4).T
+    return Impressions(
+        user_X=user_X.astype(np.int64), said_X=said_X, place_X=place_X, reward_X=reward_X
+    )

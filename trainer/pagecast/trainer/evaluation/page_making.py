@@ -1,0 +1,39 @@
+"""Whole pages as the server makes them: by an exported bundle in the engine, or without a model."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.model import Model
+from pagecast.engine.page import decode_page
+from pagecast.engine.popular import popular_page
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.bundle import BundleFacts, write_bundle
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.evaluation.page_asked import MakePage
+from pagecast.trainer.model import PageModel
+
+
+@contextmanager
+def bundle_pages(
+    model: PageModel, vocabulary: Vocabulary, config: TrainConfig, catalog: CatalogSnapshot
+) -> Iterator[MakePage]:
+    """The page users would get: exported, loaded and decoded by what serves.
+
+    Raises ParityError if the exported graphs are not the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
+        facts = BundleFacts(data={}, metrics={}, config=config.to_json())
+        manifest = write_bundle(Path(folder), model, vocabulary, facts)
+        bundle = load_bundle(Path(folder) / manifest.version)
+    bound = Model(bundle, catalog)
+    yield lambda asked: decode_page(bound, asked.prompt, asked.rules)
+
+
+@contextmanager
+def popular_pages() -> Iterator[MakePage]:
+    """The page without a model, under the same rules."""
+    yield lambda asked: popular_page(asked.rules, asked.scores_N)

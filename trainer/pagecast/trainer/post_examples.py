@@ -1,0 +1,56 @@
+"""Draws the batches of post-training: pages of which it is known, or supposed, what they are worth.
+
+Logged pages are everything that was impressed, in layout order. Of users without any, what is
+known are interactions: what they chose next is positive, and negatives are drawn.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from pagecast.trainer.batch import CutPage
+from pagecast.trainer.examples import Examples
+from pagecast.trainer.imitation import as_laid_out
+from pagecast.trainer.pages import Origin
+from pagecast.trainer.users import Window
+from pagecast.trainer.values import Values
+
+
+class PostExamples(Examples):
+    """The same data as pretraining's examples, which it is made of."""
+
+    def __init__(self, base: Examples) -> None:
+        self._data, self._builder, self._config = base._data, base._builder, base._config
+        self.logged = base.logged
+        self._tails, self._history = base._tails, {}
+        users = self._data.users
+        of_users = [
+            window
+            for window in base.windows
+            if base.logged.page_of(window) is None
+            and base.logged.constructs(users[window.user].user_id)
+        ]
+        self.windows = [*of_users, *self.logged.impressed]
+        self._values = Values(
+            entities=len(self._data.catalog.entities),
+            rows=len(self._data.catalog.rows),
+            config=self._config.post,
+        )
+        self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
+
+    def _pages_of(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
+        scored = self.logged.page_of(window)
+        if scored is None:
+            return [
+                dataclasses.replace(page, values=self._values.of_constructed(page.rows, rng))
+                for page in self._constructed(window, rng)
+            ]
+        presentation = self.logged.presentation
+        return [
+            CutPage(
+                cut=int(window.cuts_C[0]),
+                rows=[as_laid_out(row, presentation) for row in scored.rows],
+                origin=Origin.LOGGED,
+                values=self._values.of_logged(scored, presentation, rng),
+            )
+        ]
