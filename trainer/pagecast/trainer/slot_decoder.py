@@ -20,9 +20,8 @@ from pagecast.trainer.decoder import Block
 from pagecast.trainer.model import PageModel
 
 POSITIONS_MAX = 2304
-"""Positions of a page in the server: the longest prompt (profile, 512 steps, the longest context and
-the request) and the longest page (40 rows of 40 entities). The table of rotations in the graph is
-this long."""
+"""Positions of a page in the server: the longest prompt (profile, 512 steps, context and request)
+and the longest page (40 rows of 40 entities). The table of rotations in the graph is this long."""
 
 CONTRIB = "com.microsoft"
 

@@ -4,8 +4,8 @@ Both feed one token at a time, compute the logits of every token and mask them a
 a cache that grows by concatenation. They get the prompt's tokens, the embeddings and the grammar
 from us, so what differs is the decoding.
 
-Letters in names: T prompt positions, P past positions, D width, O width of hidden states, V entities
-and rows together.
+Letters in names: T prompt positions, P past positions, D width, O width of hidden states, V
+entities and rows together.
 """
 
 from collections.abc import Callable
