@@ -34,6 +34,7 @@ from pagecast.engine.manifest import (
     bundle_version,
 )
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
@@ -63,6 +64,7 @@ class TinyModel:
     heads: int = 2
     head_dim: int = 16
     positions_max: int = 2304
+    compress_keep: int = 0
     mlp: int = 32
     seed: int = 0
 
@@ -77,6 +79,7 @@ class TinyModel:
             genres=len(vocabulary.genres),
             steps_max=512,
             positions_max=self.positions_max,
+            compress_keep=self.compress_keep,
         )
 
 
@@ -177,17 +180,7 @@ def build_graphs(
     caches = cache_names(model.layers)
     return {
         TOWER_FILE: _tower(model, vocabulary, rng, broken_kind),
-        PROMPT_FILE: _graph(
-            f"float[B,T,{d}] entity_BTD, int64[B,T,{len(FIELDS)}] fields_BTF",
-            f"float[B,T,{d}] tokens_BTD",
-            """
-            shifted = Add(fields_BTF, field_offsets)
-            embedded = Gather<axis=0>(field_table, shifted)
-            summed = ReduceSum<keepdims=0>(embedded, axis_2)
-            tokens_BTD = Add(summed, entity_BTD)
-            """,
-            _field_weights(model, vocabulary, rng),
-        ),
+        PROMPT_FILE: _prompt(model, vocabulary, rng),
         DECODE_FILE: _graph(
             f"float[B,S,{d}] tokens_BSD, int32[B] last_B, int32 total, "
             + ", ".join(f"{cache} {name}" for name in caches),
@@ -252,6 +245,37 @@ def _tower(
     )
 
 
+def _prompt(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> bytes:
+    """Of a model that compresses, a group is the last of its steps plus the sum of all."""
+    d, fields = model.d_model, len(FIELDS)
+    inputs = f"float[B,T,{d}] entity_BTD, int64[B,T,{fields}] fields_BTF"
+    nodes = """
+        shifted = Add(fields_BTF, field_offsets)
+        embedded = Gather<axis=0>(field_table, shifted)
+        summed = ReduceSum<keepdims=0>(embedded, axis_2)
+    """
+    if not model.compress_keep:
+        nodes += "tokens_BTD = Add(summed, entity_BTD)"
+    else:
+        m = STEPS_OF_A_GROUP
+        inputs += f", float[B,G,{m},{d}] old_entity_BGMD, int64[B,G,{m},{fields}] old_fields_BGMF"
+        nodes += """
+            plain = Add(summed, entity_BTD)
+            old_shifted = Add(old_fields_BGMF, field_offsets)
+            old_embedded = Gather<axis=0>(field_table, old_shifted)
+            old_summed = ReduceSum<keepdims=0>(old_embedded, axis_3)
+            old = Add(old_summed, old_entity_BGMD)
+            last = Gather<axis=2>(old, last_step)
+            total = ReduceSum<keepdims=0>(old, axis_2)
+            merged = Add(last, total)
+            profile = Slice(plain, zero, one, axis_1)
+            rest = Slice(plain, one, end, axis_1)
+            tokens_BTD = Concat<axis=1>(profile, merged, rest)
+        """
+    outputs = f"float[B,{'U' if model.compress_keep else 'T'},{d}] tokens_BTD"
+    return _graph(inputs, outputs, nodes, _field_weights(model, vocabulary, rng))
+
+
 def _decoder(model: TinyModel) -> str:
     layers = "\n".join(_layer(model, i) for i in range(model.layers))
     return f"""
@@ -304,6 +328,12 @@ def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Gene
         "field_offsets": np.cumsum(sizes) - sizes,
         "field_table": _random(apart, int(sizes.sum()), model.d_model),
         "axis_2": np.array([2]),
+        "axis_3": np.array([3]),
+        "last_step": np.array(STEPS_OF_A_GROUP - 1),
+        "axis_1": np.array([1]),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "end": np.array([np.iinfo(np.int64).max]),
     }
 
 
@@ -327,10 +357,7 @@ def _canary(
     entities = [entity("known", "Comedy", released_at_ms=START_MS), entity("new", "Opera")]
     inputs: dict[str, Weights] = {
         TOWER_FILE: entity_features(entities, vocabulary),
-        PROMPT_FILE: {
-            "entity_BTD": _random(rng, 2, 4, model.d_model),
-            "fields_BTF": rng.integers(0, vocabulary.field_sizes(), (2, 4, len(FIELDS))),
-        },
+        PROMPT_FILE: _prompt_example(model, vocabulary, rng),
         DECODE_FILE: {
             "tokens_BSD": _random(rng, 1, 3, model.d_model),
             "last_B": np.array([5], np.int32),
@@ -343,6 +370,18 @@ def _canary(
         outputs = Graph(name, graphs[name], EngineConfig()).run(inputs[name])
         canary |= {f"{prefix}.{n}": value for n, value in (inputs[name] | outputs).items()}
     return canary
+
+
+def _prompt_example(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> Weights:
+    def drawn(*axes: int) -> list[npt.NDArray[np.generic]]:
+        entity = _random(rng, *axes, model.d_model)
+        return [entity, rng.integers(0, vocabulary.field_sizes(), (*axes, len(FIELDS)))]
+
+    example = dict(zip(("entity_BTD", "fields_BTF"), drawn(2, 4), strict=True))
+    if model.compress_keep:
+        names = ("old_entity_BGMD", "old_fields_BGMF")
+        example |= zip(names, drawn(2, 3, STEPS_OF_A_GROUP), strict=True)
+    return example
 
 
 def _names(rng: np.random.Generator, names: int, d_model: int) -> npt.NDArray[np.float32]:

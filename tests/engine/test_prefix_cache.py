@@ -3,16 +3,23 @@
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from engine.factories_batch import Received, batch_of, finish, job_of
-from engine.factories_engine import placed_rows, prompt_of
+from engine.factories_engine import (
+    TinyModel,
+    placed_rows,
+    prompt_of,
+    vocabulary_of,
+    write_bundle,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.factories_rules import snapshot
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEnded
 from pagecast.engine.page_job import PageJob
@@ -24,12 +31,15 @@ from pagecast.engine.prefix_cache import (
     PrefixCache,
 )
 from pagecast.engine.prompt_tokens import encode
+from pagecast.featurestore.compression import COMPRESSED_TOGETHER as BLOCK
+from pagecast.featurestore.context import Injected
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
 HISTORY = tuple(f"e{i}" for i in range(20))
 MINUTE_MS = 60_000
+KEEP = 8
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +143,44 @@ def test_the_request_is_never_kept(model: Model) -> None:
     assert prefix.positions == found == len(HISTORY) + 1
 
 
+def test_a_context_is_fed_every_time(model: Model) -> None:
+    """It is another one tomorrow, and stands between what is kept and the request."""
+    prefixes, prompt = PrefixCache(), prompt_of(*HISTORY)
+    told = dataclasses.replace(prompt, injected=Injected(new=("e58", "e59"), live=("e57",)))
+    assert fed_again(model, prefixes, told) == len(HISTORY) + 2 + 3
+    assert fed_again(model, prefixes, told) == 1 + 3
+    assert fed_again(model, prefixes, prompt) == 1
+
+
+def test_steps_that_share_positions_are_kept_until_a_block_is_full(
+    tmp_path: Path, catalog: CatalogSnapshot
+) -> None:
+    """And every page is the page without; a changed step costs its group and what follows."""
+    compressing = TinyModel(compress_keep=KEEP)
+    path = write_bundle(tmp_path, vocabulary_of(catalog), compressing)
+    model, prefixes = Model(load_bundle(path), catalog), PrefixCache()
+    life, fed = Life(catalog), []
+    for i in range(BLOCK + KEEP - 2):
+        life.event(i % 60)
+    for _ in range(4):
+        fed.append(same_page(model, prefixes, life.prompt()))
+        life.event(11)
+    assert fed == [BLOCK + KEEP, 2, KEEP + 1 + BLOCK // 4, 2]
+    life.steps[5] = dataclasses.replace(life.steps[5], entity_id="e44")
+    fed_all = 1 + BLOCK // 4 + KEEP + 2 + 1
+    assert same_page(model, prefixes, life.prompt()) == fed_all - (1 + 5 // 4)
+
+
+def same_page(model: Model, prefixes: PrefixCache, prompt: Prompt) -> int:
+    """Positions fed for a page with what is kept, which is the page without."""
+    job, kept = served(model, prefixes, prompt)
+    _, fresh = served(model, PrefixCache(0), prompt)
+    end = fresh.events[-1]
+    assert isinstance(end, PageEnded)
+    assert placed_rows(kept.events) == placed_rows(fresh.events) or end.near_ties
+    return len(job.tokens_TD)
+
+
 def test_users_and_models_have_nothing_in_common(model: Model) -> None:
     prefixes, prompt = PrefixCache(), prompt_of(*HISTORY)
     job, _ = served(model, prefixes, prompt)
@@ -200,12 +248,7 @@ def test_pages_are_the_same_with_and_without(
             getattr(life, name)(entity)
         model = Model(bundle, life.catalog, older=model)
         prompt = life.prompt()
-        _, kept = served(model, prefixes, prompt)
-        _, fresh = served(model, PrefixCache(0), prompt)
-        same = placed_rows(kept.events) == placed_rows(fresh.events)
-        end = fresh.events[-1]
-        assert isinstance(end, PageEnded)
-        assert same or end.near_ties
+        same_page(model, prefixes, prompt)
 
 
 def made_from(model: Model, prompt: Prompt) -> MadeFrom:
