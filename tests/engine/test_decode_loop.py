@@ -1,10 +1,11 @@
 """The decode loop's thread: submitting never waits, every page ends once, nothing outlives it."""
 
+import dataclasses
 import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,39 @@ def test_a_page_stopped_while_it_waits_for_a_slot_never_begins(
     wait_for(page)
     assert page.outcome is None
     assert not page.events
+
+
+def test_who_waits_for_a_slot_is_overtaken_by_nobody(model: Model) -> None:
+    """Not even by a page that arrives while the loop looks for a place for those who wait."""
+    loop = DecodeLoop(slots=1, prefixes=PrefixCache())
+    all_there, ended = threading.Event(), []
+
+    def submit(name: str, stopped: Callable[[], bool] = lambda: False) -> Received:
+        page = Received()
+        job = job_of(model, page)
+
+        def end(error: BaseException | None) -> None:
+            ended.append(name)
+            job.sink.end(error)
+
+        sink = dataclasses.replace(job.sink, end=end, stopped=stopped)
+        loop.submit(dataclasses.replace(job, sink=sink))
+        return page
+
+    late: list[Received] = []
+
+    def bring_another() -> bool:
+        if not late:
+            late.append(submit("late"))
+        return False
+
+    pages = [submit("in the slot", stopped=lambda: not all_there.wait(PATIENCE_S))]
+    pages += [submit("first", stopped=bring_another), submit("second")]
+    all_there.set()
+    wait_for(*pages)
+    wait_for(*late)
+    loop.close()
+    assert ended == ["in the slot", "first", "second", "late"]
 
 
 def test_closing_ends_the_pages_in_hand_and_refuses_others(model: Model) -> None:

@@ -114,6 +114,29 @@ def test_first_rows_come_before_later_ones(model: Model) -> None:
     assert later.complete
 
 
+def test_no_page_starves_however_many_come_after_it(model: Model) -> None:
+    """Somebody always waits for a first row, and a new prompt takes a page's place at once."""
+    slots, chunks = 4, 3
+    rules, prompt = rules_of(model), prompt_of_length(chunks * CHUNK_MAX - 2)
+    batch = batch_of(model, slots)
+    joined: list[tuple[int, Received]] = []
+    took: list[tuple[int, int]] = []
+    for turn in range(400):
+        while not batch.full:
+            received = Received()
+            exact_entities = (0, 3, 40)[turn % 3]
+            job = job_of(model, received, prompt, rules=rules, exact_entities=exact_entities)
+            batch.join(job)
+            joined.append((turn, received))
+        batch.turn()
+        for since, received in [each for each in joined if each[1].ended]:
+            joined.remove((since, received))
+            took.append((turn - since + 1, received.events[-1].runs))
+    assert len(took) > 20
+    for turns, runs in took:
+        assert turns <= slots * chunks + LATER_ROWS_EVERY * runs
+
+
 def test_whole_rows_come_in_one_portion_and_entities_one_by_one(model: Model) -> None:
     rows, entities = Received(), Received(whole_rows=False)
     batch = batch_of(model)

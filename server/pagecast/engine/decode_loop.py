@@ -84,15 +84,18 @@ class DecodeLoop:
         return [batch for batch in self._batches.values() if len(batch)]
 
     def _join_arrived(self) -> None:
-        """In the order of arrival; who finds no slot waits for the next turn."""
+        """In the order of arrival; who finds no slot is the first again at the next turn."""
+        waiting = []
         for _ in range(len(self._arrived)):
             job = self._arrived.popleft()
             if job.sink.stopped():
                 job.sink.end(None)
             elif (batch := self._batch_of(job)).full:
-                self._arrived.append(job)
+                waiting.append(job)
             else:
                 batch.join(job)
+        # In front of who came meanwhile: behind them, they might be overtaken for ever.
+        self._arrived.extendleft(reversed(waiting))
 
     def _batch_of(self, job: PageJob) -> PageBatch:
         bundle = job.model.bundle
