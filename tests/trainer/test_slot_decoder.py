@@ -16,12 +16,13 @@ from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import CHUNK_MAX
 from pagecast.engine.slot_decoder import SlotDecoder as Slots
-from pagecast.featurestore.history import Profile
+from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
+from pagecast.featurestore.history import STEPS_MAX, Profile
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
+from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX, RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState
 from pagecast.trainer.bundle import load_model
@@ -77,6 +78,11 @@ def test_pages_of_any_lengths_in_slots_are_the_pages_in_torch(
         with torch.no_grad():
             expected_1SD = model.head(model.decoder.prefill(torch.from_numpy(page)[None])[0])
         np.testing.assert_allclose(hidden_SD, expected_1SD[0].numpy(), atol=1e-4)
+
+
+def test_the_longest_page_there_can_be_has_room_in_a_slot() -> None:
+    prompt = STEPS_MAX + 2 + CONTEXT_POSITIONS_MAX
+    assert prompt + ROWS_MAX * (1 + ENTITIES_PER_ROW_MAX) <= POSITIONS_MAX
 
 
 def test_attention_and_norms_are_one_operator_each(exported: tuple[PageModel, bytes]) -> None:
