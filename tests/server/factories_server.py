@@ -33,7 +33,9 @@ GENRES = ("Comedy", "Drama", "Western")
 FILMS = 60
 DAY_MS = 86_400_000
 
-SMALL = TinyModel(seed=3)
+SMALL = TinyModel(seed=5)
+"""With these weights the films that tests look for are on a long page; with others a few films may
+be left over, too few for a row."""
 
 SLOW = TinyModel(d_model=256, layers=4, heads=4, head_dim=64, mlp=2048)
 """A long page takes a good part of a second on any machine: it can be caught in the act."""
