@@ -3,7 +3,8 @@
     python benchmarks/prompt.py prefill small
     python benchmarks/prompt.py decode small
 
-Graphs as the trainer exports them, random weights, onnxruntime with one thread, one prompt. Prints
+Prompts in graphs as the trainer exports them, fed as the server feeds them; random weights,
+onnxruntime with one thread, one prompt. Prints
 milliseconds of CPU, median and lowest of the rounds; the variants take turns. model.md keeps the
 results. No model has a bias: its variants of the decoder stand here.
 """
@@ -14,11 +15,16 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from pagecast.engine.graph import Array, EngineConfig, Graph
+from pagecast.engine.manifest import ModelShape
+from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.decoder import HIDDEN
@@ -26,6 +32,7 @@ from pagecast.trainer.graphs import OPSET, export, graph_specs
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.profiles import PROFILES
+from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
 PAST = 260
 STEPS_A_CALL = 20
@@ -41,7 +48,7 @@ VOCABULARY = Vocabulary(
 
 
 class BiasedDecode(nn.Module):
-    """The decode graph with something added to every score of attention.
+    """A decode graph that is given its cache, with something added to every score of attention.
 
     `slope`: the distance in positions times a slope for each head. `time`: an embedding, for each
     head, of the bucket of time at each position; `time a layer`: another one for each block.
@@ -88,6 +95,7 @@ def session(graph: bytes) -> onnxruntime.InferenceSession:
 
 
 def prefills(config: ModelConfig) -> dict[str, Callable[[], object]]:
+    """Prompts embedded, then fed in chunks to an empty slot, as the server does it."""
     calls: dict[str, Callable[[], object]] = {}
     lengths = {
         0: {"256 plain": (258, 0), "512 plain": (514, 0)},
@@ -95,14 +103,38 @@ def prefills(config: ModelConfig) -> dict[str, Callable[[], object]]:
     }
     for keep, prompts in lengths.items():
         model = PageModel(replace(config, compress_keep=keep), VOCABULARY).eval()
-        spec = next(spec for spec in graph_specs(model) if spec.name == "prefill")
+        _, prompt, decode = graph_specs(model)
         inputs = RandomInputs(model=model, vocabulary=VOCABULARY)
-        graph = session(export(spec, inputs.draw("prefill", EXAMPLE, 0)))
+        embed, run = (
+            Graph(spec.name, export(spec, inputs.draw(spec.name, EXAMPLE, 0)), EngineConfig())
+            for spec in (prompt, decode)
+        )
+        decoder = SlotDecoder(run, _shape(model.config), slots=1)
         for name, (plain, groups) in prompts.items():
-            drawn = inputs.draw("prefill", {"B": 1, "T": plain, "G": groups}, 1)
-            fed = {n: d.numpy() for n, d in zip(spec.inputs, drawn, strict=True)}
-            calls[name] = lambda graph=graph, fed=fed: graph.run(None, fed)
+            drawn = inputs.draw("prompt", {"B": 1, "T": plain, "G": groups}, 1)
+            fed = {n: d.numpy() for n, d in zip(prompt.inputs, drawn, strict=True)}
+            calls[name] = partial(_prefill, embed, decoder, fed)
     return calls
+
+
+def _prefill(embed: Graph, decoder: SlotDecoder, fed: Mapping[str, Array]) -> object:
+    decoder.slots.begin(0)
+    return decoder.feed(0, embed.run(fed)["tokens_BTD"][0])
+
+
+def _shape(config: ModelConfig) -> ModelShape:
+    return ModelShape(
+        d_model=config.d_model,
+        output_dim=config.output_width,
+        layers=config.layers,
+        query_heads=config.query_heads,
+        kv_heads=config.kv_heads,
+        head_dim=HEAD_DIM,
+        genres=len(VOCABULARY.genres),
+        steps_max=STEPS_MAX,
+        positions_max=POSITIONS_MAX,
+        compress_keep=config.compress_keep,
+    )
 
 
 def decodes(config: ModelConfig) -> dict[str, Callable[[], object]]:

@@ -1,7 +1,7 @@
 """Makers of small real bundles: graphs in ONNX's text form with random weights, no torch.
 
-The decoder is what the contract asks for in the fewest operators: attention over the past and the
-new tokens, causal, with a position signal, a ReLU block, a final norm.
+The decoder is what the contract asks for in the fewest operators: attention in the caches it is
+given, a ReLU block, a final norm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,15 @@ from rules.factories_rules import entity
 from safetensors.numpy import save_file
 
 from pagecast.engine.graph import EngineConfig, Graph
+from pagecast.engine.kv_slots import cache_names
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
+    DECODE_INT8_FILE,
     MANIFEST_FILE,
-    PREFILL_FILE,
+    PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     FileDigest,
@@ -33,6 +35,7 @@ from pagecast.engine.manifest import (
     bundle_version,
 )
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
@@ -47,6 +50,7 @@ from pagecast.featurestore.vocabulary import (
 )
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.trainer.evaluation.page_checker import PlacedRow
+from pagecast.trainer.int8 import int8_form
 
 OPSET = 20
 
@@ -60,7 +64,9 @@ class TinyModel:
     d_model: int = 16
     layers: int = 2
     heads: int = 2
-    head_dim: int = 8
+    head_dim: int = 16
+    positions_max: int = 2304
+    compress_keep: int = 0
     mlp: int = 32
     seed: int = 0
 
@@ -74,6 +80,8 @@ class TinyModel:
             head_dim=self.head_dim,
             genres=len(vocabulary.genres),
             steps_max=512,
+            positions_max=self.positions_max,
+            compress_keep=self.compress_keep,
         )
 
 
@@ -140,6 +148,7 @@ def write_bundle(
     graphs = build_graphs(model, vocabulary, rng, broken_kind)
     parts = directory / "parts"
     parts.mkdir(parents=True)
+    graphs[DECODE_INT8_FILE] = int8_form(graphs[DECODE_FILE])
     for name, graph in graphs.items():
         (parts / name).write_bytes(graph)
     (parts / VOCABULARY_FILE).write_text(vocabulary.to_json())
@@ -170,46 +179,17 @@ def build_graphs(
     rng: np.random.Generator,
     broken_kind: int | None = None,
 ) -> dict[str, bytes]:
-    d, cache = model.d_model, f"{model.layers},B,{model.heads}"
-    decoder = _decoder_weights(model, rng)
+    d, cache = model.d_model, f"float[B,{model.heads},C,{model.head_dim}]"
+    caches = cache_names(model.layers)
     return {
         TOWER_FILE: _tower(model, vocabulary, rng, broken_kind),
-        PREFILL_FILE: _graph(
-            f"float[B,T,{d}] entity_BTD, int64[B,T,{len(FIELDS)}] fields_BTF",
-            f"float[B,{d}] hidden_BD, float[{cache},T,{model.head_dim}] keys_LBHTK, "
-            f"float[{cache},T,{model.head_dim}] values_LBHTK, float[B,{d}] request_BD",
-            f"""
-            shifted = Add(fields_BTF, field_offsets)
-            embedded = Gather<axis=0>(field_table, shifted)
-            summed = ReduceSum<keepdims=0>(embedded, axis_2)
-            x = Add(summed, entity_BTD)
-            batch = Shape<start=0,end=1>(x)
-            nothing = Concat<axis=0>(layers, batch, heads, zero, head_dim)
-            past_keys = ConstantOfShape(nothing)
-            past_values = ConstantOfShape(nothing)
-            {_decoder(model)}
-            hidden_BD = Gather<axis=1>(hidden, last)
-            request_BD = Gather<axis=1>(x, last)
-            keys_LBHTK = Identity(keys)
-            values_LBHTK = Identity(values)
-            """,
-            decoder | _field_weights(model, vocabulary, rng),
-        ),
+        PROMPT_FILE: _prompt(model, vocabulary, rng),
         DECODE_FILE: _graph(
-            f"float[B,S,{d}] tokens_BSD, float[{cache},P,{model.head_dim}] past_keys_LBHPK, "
-            f"float[{cache},P,{model.head_dim}] past_values_LBHPK",
-            f"float[B,S,{d}] hidden_BSD, float[{cache},S,{model.head_dim}] keys_LBHSK, "
-            f"float[{cache},S,{model.head_dim}] values_LBHSK",
-            f"""
-            x = Identity(tokens_BSD)
-            past_keys = Identity(past_keys_LBHPK)
-            past_values = Identity(past_values_LBHPK)
-            {_decoder(model)}
-            hidden_BSD = Identity(hidden)
-            keys_LBHSK = Identity(keys)
-            values_LBHSK = Identity(values)
-            """,
-            decoder,
+            f"float[B,S,{d}] tokens_BSD, int32[B] last_B, int32 total, "
+            + ", ".join(f"{cache} {name}" for name in caches),
+            f"float[B,S,{d}] hidden_BSD, " + ", ".join(f"{cache} new_{name}" for name in caches),
+            _decoder(model),
+            _decoder_weights(model, rng),
         ),
     }
 
@@ -268,61 +248,57 @@ def _tower(
     )
 
 
+def _prompt(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> bytes:
+    """Of a model that compresses, a group is the last of its steps plus the sum of all."""
+    d, fields = model.d_model, len(FIELDS)
+    inputs = f"float[B,T,{d}] entity_BTD, int64[B,T,{fields}] fields_BTF"
+    nodes = """
+        shifted = Add(fields_BTF, field_offsets)
+        embedded = Gather<axis=0>(field_table, shifted)
+        summed = ReduceSum<keepdims=0>(embedded, axis_2)
+    """
+    if not model.compress_keep:
+        nodes += "tokens_BTD = Add(summed, entity_BTD)"
+    else:
+        m = STEPS_OF_A_GROUP
+        inputs += f", float[B,G,{m},{d}] old_entity_BGMD, int64[B,G,{m},{fields}] old_fields_BGMF"
+        nodes += """
+            plain = Add(summed, entity_BTD)
+            old_shifted = Add(old_fields_BGMF, field_offsets)
+            old_embedded = Gather<axis=0>(field_table, old_shifted)
+            old_summed = ReduceSum<keepdims=0>(old_embedded, axis_3)
+            old = Add(old_summed, old_entity_BGMD)
+            last = Gather<axis=2>(old, last_step)
+            total = ReduceSum<keepdims=0>(old, axis_2)
+            merged = Add(last, total)
+            profile = Slice(plain, zero, one, axis_1)
+            rest = Slice(plain, one, end, axis_1)
+            tokens_BTD = Concat<axis=1>(profile, merged, rest)
+        """
+    outputs = f"float[B,{'U' if model.compress_keep else 'T'},{d}] tokens_BTD"
+    return _graph(inputs, outputs, nodes, _field_weights(model, vocabulary, rng))
+
+
 def _decoder(model: TinyModel) -> str:
-    """Reads x [B, S, D], past_keys and past_values; makes hidden, keys and values."""
-    keys = ", ".join(f"stacked_key_{i}" for i in range(model.layers))
-    layers = "\n".join(_layer(i) for i in range(model.layers))
+    layers = "\n".join(_layer(model, i) for i in range(model.layers))
     return f"""
-        new_1 = Shape<start=1,end=2>(x)
-        past_1 = Shape<start=3,end=4>(past_keys)
-        total_1 = Add(new_1, past_1)
-        past = Squeeze(past_1)
-        total = Squeeze(total_1)
-        new_at = Range(past, total, step)
-        every_T = Range(start, total, step)
-        new_S1 = Unsqueeze(new_at, axis_1)
-        seen_ST = LessOrEqual(every_T, new_S1)
-        bias_ST = Where(seen_ST, seen, unseen)
-        at_S1 = Cast<to=1>(new_S1)
-        angle_SK = Mul(at_S1, frequency_K)
-        place_SK = Sin(angle_SK)
-        x_0 = Identity(x)
+        x_0 = Identity(tokens_BSD)
         {layers}
         squared = Mul(x_{model.layers}, x_{model.layers})
         mean = ReduceMean<keepdims=1>(squared, axis_2)
         size = Sqrt(mean)
-        hidden = Div(x_{model.layers}, size)
-        keys = Concat<axis=0>({keys})
-        values = Concat<axis=0>({keys.replace("key", "value")})
+        hidden_BSD = Div(x_{model.layers}, size)
     """
 
 
-def _layer(i: int) -> str:
-    heads = "\n".join(
-        f"""
-        {name}_flat_{i} = MatMul(x_{i}, to_{name}_{i})
-        {name}_split_{i} = Reshape({name}_flat_{i}, split)
-        {name}_plain_{i} = Transpose<perm=[0,2,1,3]>({name}_split_{i})
-        """
-        for name in ("query", "key", "value")
-    )
+def _layer(model: TinyModel, i: int) -> str:
+    caches = f"keys_{i}_BHCK, values_{i}_BHCK"
+    heads = f"num_heads={model.heads}, kv_num_heads={model.heads}, do_rotary=1"
     return f"""
-        {heads}
-        key_{i} = Add(key_plain_{i}, place_SK)
-        stacked_key_{i} = Unsqueeze(key_{i}, axis_0)
-        stacked_value_{i} = Unsqueeze(value_plain_{i}, axis_0)
-        past_key_{i} = Gather<axis=0>(past_keys, layer_{i})
-        past_value_{i} = Gather<axis=0>(past_values, layer_{i})
-        every_key_{i} = Concat<axis=2>(past_key_{i}, key_{i})
-        every_value_{i} = Concat<axis=2>(past_value_{i}, value_plain_{i})
-        turned_{i} = Transpose<perm=[0,1,3,2]>(every_key_{i})
-        score_{i} = MatMul(query_plain_{i}, turned_{i})
-        biased_{i} = Add(score_{i}, bias_ST)
-        attention_{i} = Softmax(biased_{i})
-        read_{i} = MatMul(attention_{i}, every_value_{i})
-        read_split_{i} = Transpose<perm=[0,2,1,3]>(read_{i})
-        read_flat_{i} = Reshape(read_split_{i}, merged)
-        mixed_{i} = MatMul(read_flat_{i}, from_heads_{i})
+        heads_{i} = MatMul(x_{i}, to_heads_{i})
+        read_{i}, new_{caches.replace(" ", " new_")} = com.microsoft.GroupQueryAttention<{heads}>(
+            heads_{i}, , , {caches}, last_B, total, cos_CJ, sin_CJ)
+        mixed_{i} = MatMul(read_{i}, from_heads_{i})
         attended_{i} = Add(x_{i}, mixed_{i})
         wide_{i} = MatMul(attended_{i}, to_wide_{i})
         active_{i} = Relu(wide_{i})
@@ -333,21 +309,15 @@ def _layer(i: int) -> str:
 
 def _decoder_weights(model: TinyModel, rng: np.random.Generator) -> Weights:
     d, width = model.d_model, model.heads * model.head_dim
+    speed_J = np.geomspace(1.0, 0.01, model.head_dim // 2, dtype=np.float32)
+    angle_CJ = np.arange(model.positions_max, dtype=np.float32)[:, None] * speed_J
     weights: Weights = {
-        "axis_0": np.array([0]),
-        "axis_1": np.array([1]),
         "axis_2": np.array([2]),
-        "start": np.array(0),
-        "step": np.array(1),
-        "seen": np.array(0, np.float32),
-        "unseen": np.array(-1e9, np.float32),
-        "split": np.array([0, 0, model.heads, model.head_dim]),
-        "merged": np.array([0, 0, width]),
-        "frequency_K": np.linspace(0.1, 2, model.head_dim, dtype=np.float32),
+        "cos_CJ": np.cos(angle_CJ),
+        "sin_CJ": np.sin(angle_CJ),
     }
     for i in range(model.layers):
-        weights[f"layer_{i}"] = np.array(i)
-        weights |= {f"to_{n}_{i}": _random(rng, d, width) for n in ("query", "key", "value")}
+        weights[f"to_heads_{i}"] = _random(rng, d, 3 * width)
         weights[f"from_heads_{i}"] = _random(rng, width, d)
         weights[f"to_wide_{i}"] = _random(rng, d, model.mlp)
         weights[f"from_wide_{i}"] = _random(rng, model.mlp, d)
@@ -360,16 +330,19 @@ def _field_weights(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Gene
     return {
         "field_offsets": np.cumsum(sizes) - sizes,
         "field_table": _random(apart, int(sizes.sum()), model.d_model),
-        "layers": np.array([model.layers]),
-        "heads": np.array([model.heads]),
-        "head_dim": np.array([model.head_dim]),
+        "axis_2": np.array([2]),
+        "axis_3": np.array([3]),
+        "last_step": np.array(STEPS_OF_A_GROUP - 1),
+        "axis_1": np.array([1]),
         "zero": np.array([0]),
-        "last": np.array(-1),
+        "one": np.array([1]),
+        "end": np.array([np.iinfo(np.int64).max]),
     }
 
 
 def _graph(inputs: str, outputs: str, nodes: str, weights: Weights) -> bytes:
-    text = f'<ir_version: 10, opset_import: ["" : {OPSET}]> g ({inputs}) => ({outputs}) {{{nodes}}}'
+    header = f'<ir_version: 10, opset_import: ["" : {OPSET}, "com.microsoft" : 1]>'
+    text = f"{header} g ({inputs}) => ({outputs}) {{{nodes}}}"
     model = onnx.parser.parse_model(text)
     used = {name for node in model.graph.node for name in node.input}
     model.graph.initializer.extend(
@@ -383,25 +356,35 @@ def _canary(
     graphs: Mapping[str, bytes], model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Weights:
     """Inputs and outputs of the three graphs, named as in the contract."""
-    past = (model.layers, 2, model.heads, 3, model.head_dim)
+    cache = (1, model.heads, 6, model.head_dim)
     entities = [entity("known", "Comedy", released_at_ms=START_MS), entity("new", "Opera")]
     inputs: dict[str, Weights] = {
         TOWER_FILE: entity_features(entities, vocabulary),
-        PREFILL_FILE: {
-            "entity_BTD": _random(rng, 2, 4, model.d_model),
-            "fields_BTF": rng.integers(0, vocabulary.field_sizes(), (2, 4, len(FIELDS))),
-        },
+        PROMPT_FILE: _prompt_example(model, vocabulary, rng),
         DECODE_FILE: {
-            "tokens_BSD": _random(rng, 2, 3, model.d_model),
-            "past_keys_LBHPK": _random(rng, *past),
-            "past_values_LBHPK": _random(rng, *past),
+            "tokens_BSD": _random(rng, 1, 3, model.d_model),
+            "last_B": np.array([5], np.int32),
+            "total": np.array(6, np.int32),
+            **{name: _random(rng, *cache) for name in cache_names(model.layers)},
         },
     }
     canary: Weights = {}
-    for name, prefix in ((TOWER_FILE, "tower"), (PREFILL_FILE, "prefill"), (DECODE_FILE, "decode")):
+    for name, prefix in ((TOWER_FILE, "tower"), (PROMPT_FILE, "prompt"), (DECODE_FILE, "decode")):
         outputs = Graph(name, graphs[name], EngineConfig()).run(inputs[name])
         canary |= {f"{prefix}.{n}": value for n, value in (inputs[name] | outputs).items()}
     return canary
+
+
+def _prompt_example(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> Weights:
+    def drawn(*axes: int) -> list[npt.NDArray[np.generic]]:
+        entity = _random(rng, *axes, model.d_model)
+        return [entity, rng.integers(0, vocabulary.field_sizes(), (*axes, len(FIELDS)))]
+
+    example = dict(zip(("entity_BTD", "fields_BTF"), drawn(2, 4), strict=True))
+    if model.compress_keep:
+        names = ("old_entity_BGMD", "old_fields_BGMF")
+        example |= zip(names, drawn(2, 3, STEPS_OF_A_GROUP), strict=True)
+    return example
 
 
 def _names(rng: np.random.Generator, names: int, d_model: int) -> npt.NDArray[np.float32]:

@@ -6,21 +6,22 @@ import pytest
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig, Graph
+from pagecast.engine.kv_slots import cache_names
 
 
 def test_outputs_come_by_name(bundle: Bundle) -> None:
-    past = np.zeros((2, 1, 2, 3, 8), np.float32)
+    caches = {name: np.zeros((1, 2, 5, 16), np.float32) for name in cache_names(2)}
     outputs = bundle.decode.run(
         {
             "tokens_BSD": np.ones((1, 2, 16), np.float32),
-            "past_keys_LBHPK": past,
-            "past_values_LBHPK": past,
+            "last_B": np.array([4], np.int32),
+            "total": np.array(5, np.int32),
+            **caches,
         }
     )
     assert {name: value.shape for name, value in outputs.items()} == {
         "hidden_BSD": (1, 2, 16),
-        "keys_LBHSK": (2, 1, 2, 2, 8),
-        "values_LBHSK": (2, 1, 2, 2, 8),
+        **{f"new_{name}": (1, 2, 5, 16) for name in caches},
     }
 
 

@@ -53,9 +53,10 @@ def test_every_flipped_bit_is_refused(sealed: bytes) -> None:
         (b'{"format": 1}', "no `sha256`"),
         (b'{"format": 1, "sha256": "x"}', "`format`: 1 is of an older version: train a new model"),
         (b'{"format": 2, "sha256": "x"}', "`format`: 2 is of an older version: train a new model"),
-        (b'{"format": 4, "sha256": "x"}', "`format`: Input should be 3"),
+        (b'{"format": 3, "sha256": "x"}', "`format`: 3 is of an older version: train a new model"),
+        (b'{"format": 5, "sha256": "x"}', "`format`: Input should be 4"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_manifest_is_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):

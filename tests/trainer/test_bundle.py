@@ -6,11 +6,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundle_checks import INT8_ERROR_MAX
+from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
     MANIFEST_FILE,
+    DecodeWeights,
     FileDigest,
     Manifest,
     bundle_version,
@@ -36,6 +39,12 @@ def test_the_engine_loads_the_bundle(outcome: Outcome) -> None:
     assert load_bundle(outcome[0].bundle).version == outcome[0].version
 
 
+def test_the_engine_loads_it_with_8_bit_weights(outcome: Outcome) -> None:
+    """They come out otherwise than the exact ones, by less than is refused."""
+    bundle = load_bundle(outcome[0].bundle, EngineConfig(decode_weights=DecodeWeights.INT8))
+    assert 0.0 < bundle.manifest.metrics["decode_int8_error"] < INT8_ERROR_MAX
+
+
 def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None:
     weights = load_file(outcome[0].bundle / CHECKPOINT_FILE)
     rows = len(trained.vocabulary.rows) + 1
@@ -47,8 +56,8 @@ def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None
 def test_the_canary_names_inputs_and_outputs_of_every_graph(outcome: Outcome) -> None:
     names = set(load_file(outcome[0].bundle / CANARY_FILE))
     assert {"tower.id_E", "tower.age_EA", "tower.input_ED", "tower.output_ED"} <= names
-    assert {"prefill.fields_BTF", "prefill.hidden_BD", "prefill.keys_LBHTK"} <= names
-    assert {"decode.past_values_LBHPK", "decode.hidden_BSD", "decode.values_LBHSK"} <= names
+    assert {"prompt.fields_BTF", "prompt.tokens_BTD"} <= names
+    assert {"decode.values_0_BHCK", "decode.hidden_BSD", "decode.new_values_0_BHCK"} <= names
 
 
 def test_no_file_names_the_machine_it_was_made_on(outcome: Outcome) -> None:

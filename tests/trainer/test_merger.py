@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 from factories import START_MS, play
+from trainer.factories_decoded import decoded_prompt
 from trainer.factories_trainer import HOUR_MS, SMALL, entity_id, logged, page_builder
 
 from pagecast.engine.bundle import load_bundle
-from pagecast.engine.decoder import Decoder
 from pagecast.engine.model import Model
-from pagecast.engine.prefill import prefill_inputs
+from pagecast.engine.prompt_inputs import prompt_inputs
+from pagecast.engine.prompt_tokens import encode, tokens_of
+from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.featurestore.compression import steps_compressed
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
@@ -21,7 +24,7 @@ from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, embed, losses, packed_hidden
-from pagecast.trainer.graphs import CompressedPrefillGraph
+from pagecast.trainer.graphs import CompressedPromptGraph
 from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.packer import pack
@@ -61,10 +64,12 @@ def prefilled(
     known = [data.catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
     input_ED = embedded_by(model, data).entity_input_ED
     entity_TD = torch.cat([input_ED, torch.zeros(1, CONFIG.d_model)])[known].numpy()
-    given = prefill_inputs(entity_TD, encoded.fields_TF, prefix=encoded.prefix, keep=KEEP)
-    hidden_BD, keys, values, _ = CompressedPrefillGraph(model)(
+    compressed = steps_compressed(encoded.prefix - 1, KEEP)
+    given = prompt_inputs(entity_TD, encoded.fields_TF, compresses=True, compressed=compressed)
+    tokens_BUD = CompressedPromptGraph(model)(
         *(torch.from_numpy(np.ascontiguousarray(value)) for value in given.values())
     )
+    hidden_BD, keys, values = decoded_prompt(model, tokens_BUD)
     return hidden_BD[0], keys, values
 
 
@@ -162,9 +167,10 @@ def test_the_bundle_serves_what_was_trained(
     served = Model(load_bundle(tmp_path / manifest.version), long.catalog)
     for cut, hidden_SD in packed(model, long).items():
         prompt = prompt_at(long.users[0], cut, long.catalog)
-        with served.caches.borrow(STEPS + 3) as cache:
-            decoder = Decoder(served, cache)
-            hidden_D = decoder.prefill(prompt)
-            row_SD = decoder.feed(decoder.row_token(1, NO_ARGUMENT)[None])
-        np.testing.assert_allclose(hidden_D, hidden_SD[0].numpy(), atol=1e-4)
+        tokens_UD = tokens_of(served, encode(served, prompt))
+        decoder = SlotDecoder(served.bundle.decode, served.bundle.manifest.model, slots=1)
+        prompt_SD = decoder.feed(0, tokens_UD)
+        row_D = served.row_token(1, NO_ARGUMENT, tokens_UD[-1])
+        row_SD = decoder.feed(0, row_D[None])
+        np.testing.assert_allclose(prompt_SD[-1], hidden_SD[0].numpy(), atol=1e-4)
         np.testing.assert_allclose(row_SD[0], hidden_SD[1].numpy(), atol=1e-4)

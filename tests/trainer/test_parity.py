@@ -8,7 +8,7 @@ import pytest
 import torch
 from trainer.factories_trainer import SMALL
 
-from pagecast.engine.manifest import PREFILL_FILE
+from pagecast.engine.manifest import PROMPT_FILE
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import Dataset
@@ -35,7 +35,7 @@ def test_inputs_have_the_shapes_of_their_graph(dataset: Dataset) -> None:
 def test_a_published_graph_is_the_model(outcome: Outcome) -> None:
     model, vocabulary, _ = load_model(outcome[0].bundle)
     prefill = graph_specs(model)[1]
-    graph = (outcome[0].bundle / PREFILL_FILE).read_bytes()
+    graph = (outcome[0].bundle / PROMPT_FILE).read_bytes()
     inputs = RandomInputs(model=model, vocabulary=vocabulary)
     assert compare(prefill, graph, inputs) < DIFFERENCE_MAX / 10
 
@@ -65,11 +65,11 @@ def test_an_exported_tower_is_the_model(dataset: Dataset, known: dict[str, Any])
 
 def test_a_graph_with_one_altered_weight_is_refused(outcome: Outcome) -> None:
     model, vocabulary, _ = load_model(outcome[0].bundle)
-    proto = onnx.load_from_string((outcome[0].bundle / PREFILL_FILE).read_bytes())
+    proto = onnx.load_from_string((outcome[0].bundle / PROMPT_FILE).read_bytes())
     largest = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     weights = onnx.numpy_helper.to_array(largest).copy()
     weights[np.unravel_index(0, weights.shape)] += 100.0
     largest.CopyFrom(onnx.numpy_helper.from_array(weights, largest.name))
     inputs = RandomInputs(model=model, vocabulary=vocabulary)
-    with pytest.raises(ParityError, match=r"prefill\.onnx differs .* nothing was published"):
+    with pytest.raises(ParityError, match=r"prompt\.onnx differs .* nothing was published"):
         compare(graph_specs(model)[1], proto.SerializeToString(), inputs)

@@ -8,6 +8,7 @@ import torch
 from factories import START_MS, play
 from hypothesis import given
 from hypothesis import strategies as st
+from trainer.factories_decoded import decoded_page, decoded_prompt
 from trainer.factories_trainer import DAY_MS, SMALL, logged, page_builder
 
 from pagecast.featurestore.context import ContextConfig
@@ -18,7 +19,6 @@ from pagecast.trainer.batch import CutPage
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, embed, packed_hidden
-from pagecast.trainer.graphs import DecodeGraph, PrefillGraph
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
@@ -83,13 +83,12 @@ def decoded_alone(
     encoded = encode_prompt(prompt, data.vocabulary)
     known = [data.catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
     entity_TD = torch.cat([embedded.entity_input_ED, torch.zeros(1, 32)])[known]
-    hidden_BD, keys, values, request_BD = PrefillGraph(model)(
-        entity_TD[None], torch.from_numpy(encoded.fields_TF)[None]
-    )
+    tokens_BTD = model.embed_steps(entity_TD[None], torch.from_numpy(encoded.fields_TF)[None])
+    hidden_BD, keys, values = decoded_prompt(model, tokens_BTD)
     (row,) = page.rows
-    row_D = embedded.row_input_RD[row.row] + request_BD[0]
+    row_D = embedded.row_input_RD[row.row] + tokens_BTD[0, -1]
     tokens_SD = torch.stack([row_D, *(embedded.entity_input_ED[e] for e in row.entities)])
-    page_BSD, _, _ = DecodeGraph(model)(tokens_SD[None], keys, values)
+    page_BSD = decoded_page(model, tokens_SD[None], keys, values)
     return torch.cat([hidden_BD, page_BSD[0]])
 
 

@@ -43,8 +43,10 @@ class ServeSettings(BaseModel):
     """Listen where others can reach it, without authentication."""
     allow_client_clock: bool = False
     """Take `requested_at` from clients: for demos, simulation and tests."""
-    slots_max: int = 2
-    """Pages decoded at the same time; each keeps one core busy."""
+    slots_max: int = 16
+    """Pages decoded at the same time, by one core together."""
+    decode_weights: Literal["fp32", "int8"] = "fp32"
+    """`int8` makes steps faster; pages may differ from those of `fp32`."""
 
 
 class IngestSettings(BaseModel):

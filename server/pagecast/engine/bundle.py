@@ -22,8 +22,7 @@ from pagecast.engine.graph import EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
-    DECODE_FILE,
-    PREFILL_FILE,
+    PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     Manifest,
@@ -35,14 +34,17 @@ DEFAULT_CONFIG = EngineConfig()
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Bundle:
-    """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog."""
+    """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog.
+
+    Each is itself alone: two loaded from the same files are two.
+    """
 
     manifest: Manifest
     vocabulary: Vocabulary
     tower: Graph
-    prefill: Graph
+    prompt: Graph
     decode: Graph
     row_input_RD: FloatArray
     row_output_RD: FloatArray
@@ -57,29 +59,35 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
-    than where it was made.
+    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX.
     """
     began_s = time.monotonic()
     manifest, files = read_bundle_files(path)
     vocabulary = _vocabulary(files[VOCABULARY_FILE])
+    decode_file = config.decode_weights.file
     graphs = {
         "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
-        "prefill": Graph(PREFILL_FILE, files[PREFILL_FILE], config),
-        "decode": Graph(DECODE_FILE, files[DECODE_FILE], config),
+        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
+        "decode": Graph(decode_file, files[decode_file], config),
     }
     rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
     check_indices(graphs, manifest.model, vocabulary)
     canary = _tensors(CANARY_FILE, files[CANARY_FILE])
-    check_canary(canary, graphs, manifest.model, vocabulary)
+    check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
     took_ms = round((time.monotonic() - began_s) * 1000)
-    _log.info("bundle_loaded", version=manifest.version, took_ms=took_ms)
+    _log.info(
+        "bundle_loaded",
+        version=manifest.version,
+        decode_weights=config.decode_weights.value,
+        took_ms=took_ms,
+    )
     return Bundle(
         manifest=manifest,
         vocabulary=vocabulary,
         tower=graphs["tower"],
-        prefill=graphs["prefill"],
+        prompt=graphs["prompt"],
         decode=graphs["decode"],
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],

@@ -2,8 +2,8 @@
 
 Letters in names: E entities, G genres and the fallback, A age features, O countries of origin and
 P people of an entity, C dimensions and N names of content embeddings, B batch, T prompt positions,
-F fields, L layers, H key/value heads, K head width, P past and S new positions, R rows and the
-fallback, D width.
+F fields, H key/value heads, K head width, S new positions, C positions a cache has room for, R rows
+and the fallback, D width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,15 @@ import numpy as np
 
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
-from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
-from pagecast.engine.prefill import prefill_inputs
+from pagecast.engine.kv_slots import cache_names
+from pagecast.engine.manifest import (
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    VOCABULARY_FILE,
+    DecodeWeights,
+    ModelShape,
+)
+from pagecast.engine.prompt_inputs import prompt_inputs
 from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.vocabulary import (
     FIELDS,
@@ -28,6 +35,11 @@ from pagecast.v1 import catalog_pb2
 CANARY_TOLERANCE = 1e-3
 """Largest difference, absolute and relative, from the outputs recorded in the bundle. Kernels of
 other processors differ by 1e-5; a flipped bit that matters differs by more than this."""
+
+INT8_ERROR_MAX = 0.1
+"""Largest error of 8-bit weights that are served: length of the difference by that of the recorded
+output. Random weights are off by one to three hundredths; beyond this a model does not bear 8 bits.
+How good its pages are is measured (`trainer.benchmarks.eight_bit`), not concluded from this."""
 
 Shape = Sequence[int | str | None]
 
@@ -81,8 +93,8 @@ def check_indices(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vo
     entity_BTD = np.zeros((1, 1, model.d_model), np.float32)
     try:
         graphs["tower"].run(features)
-        graphs["prefill"].run(
-            prefill_inputs(entity_BTD[0], fields_BTF[0], prefix=1, keep=model.compress_keep)
+        graphs["prompt"].run(
+            prompt_inputs(entity_BTD[0], fields_BTF[0], compresses=model.compresses, compressed=0)
         )
     except EngineError as error:
         raise BundleError(f"{VOCABULARY_FILE}: of another model: {error}") from error
@@ -93,8 +105,12 @@ def check_canary(
     graphs: Mapping[str, Graph],
     model: ModelShape,
     vocabulary: Vocabulary,
+    decode_weights: DecodeWeights = DecodeWeights.FP32,
 ) -> None:
-    """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs."""
+    """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs.
+
+    Those of the decode graph are of exact weights, whatever is loaded.
+    """
     for name, (inputs, outputs) in _contract(model, vocabulary).items():
         try:
             recorded = {tensor: canary[f"{name}.{tensor}"] for tensor in (*inputs, *outputs)}
@@ -107,10 +123,27 @@ def check_canary(
             where = f"{CANARY_FILE}: {name}.{tensor}"
             _check_shape(where, found[tensor].shape, shape)
             _check_shape(where, recorded[tensor].shape, found[tensor].shape)
-            if not np.allclose(
+            if name == "decode" and decode_weights is DecodeWeights.INT8:
+                _check_rounded(where, found[tensor], recorded[tensor])
+            elif not np.allclose(
                 found[tensor], recorded[tensor], rtol=CANARY_TOLERANCE, atol=CANARY_TOLERANCE
             ):
                 raise BundleError(f"{where} comes out otherwise here than where it was made")
+
+
+def relative_error(found: FloatArray, expected: FloatArray) -> float:
+    """Length of the difference by the length of what is expected; infinite if it is no number."""
+    error = float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+    return error if np.isfinite(error) else float("inf")
+
+
+def _check_rounded(where: str, found: FloatArray, recorded: Array) -> None:
+    error = relative_error(found, recorded.astype(np.float32))
+    if not error <= INT8_ERROR_MAX:
+        raise BundleError(
+            f"{where} is off by {error:.3f} with 8-bit weights, more than {INT8_ERROR_MAX}: "
+            "serve this model with decode_weights fp32"
+        )
 
 
 def _check_shape(where: str, found: Shape, expected: Shape) -> None:
@@ -127,11 +160,9 @@ def _contract(
     model: ModelShape, vocabulary: Vocabulary
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
     """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
-    d, o, k = model.d_model, model.output_dim, model.head_dim
-
-    def cache(positions: str) -> Shape:
-        return (model.layers, "B", model.kv_heads, positions, k)
-
+    d, o = model.d_model, model.output_dim
+    cache = ("B", model.kv_heads, "C", model.head_dim)
+    caches: dict[str, Shape] = dict.fromkeys(cache_names(model.layers), cache)
     indices = ("id_E", "kind_E", "year_E", "language_E", "maturity_E")
     features: dict[str, Shape] = dict.fromkeys(indices, ("E",))
     features |= {
@@ -146,32 +177,19 @@ def _contract(
         "entity_BTD": ("B", "T", d),
         "fields_BTF": ("B", "T", len(FIELDS)),
     }
-    if model.compress_keep:
+    if model.compresses:
         prompt |= {
             "old_entity_BGMD": ("B", "G", STEPS_OF_A_GROUP, d),
             "old_fields_BGMF": ("B", "G", STEPS_OF_A_GROUP, len(FIELDS)),
         }
     return {
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
-        "prefill": (
-            prompt,
-            {
-                "hidden_BD": ("B", o),
-                "keys_LBHTK": cache("T"),
-                "values_LBHTK": cache("T"),
-                "request_BD": ("B", d),
-            },
-        ),
+        "prompt": (prompt, {"tokens_BTD": ("B", "T", d)}),
         "decode": (
-            {
-                "tokens_BSD": ("B", "S", d),
-                "past_keys_LBHPK": cache("P"),
-                "past_values_LBHPK": cache("P"),
-            },
+            {"tokens_BSD": ("B", "S", d), "last_B": ("B",), "total": (), **caches},
             {
                 "hidden_BSD": ("B", "S", o),
-                "keys_LBHSK": cache("S"),
-                "values_LBHSK": cache("S"),
+                **{f"new_{name}": shape for name, shape in caches.items()},
             },
         ),
     }

@@ -1,5 +1,6 @@
 """An ONNX graph in onnxruntime, run by names."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,9 +9,14 @@ import numpy.typing as npt
 import onnxruntime
 
 from pagecast.engine.errors import BundleError, EngineError
+from pagecast.engine.manifest import DecodeWeights
 
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
+
+# onnxruntime reads it when a session is made. Its flash attention costs a step the same and a chunk
+# of 64 positions a quarter more (docs/adr/0012).
+os.environ.setdefault("ORT_GQA_DISABLE_FLASH_ATTENTION", "1")
 
 THREADS_PER_RUN = 1
 """onnxruntime's threads wait by spinning: a second one burns a core (docs/facts.md)."""
@@ -20,10 +26,13 @@ LOG_ERRORS_ONLY = 3
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """Where graphs run."""
+    """Where graphs run, and in which form."""
 
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     """onnxruntime's execution providers, the preferred first; each must really be there."""
+
+    decode_weights: DecodeWeights = DecodeWeights.FP32
+    """Which form of a bundle's decode graph is loaded; the other one is not."""
 
 
 class Graph:
@@ -61,6 +70,37 @@ class Graph:
         except Exception as error:
             raise EngineError(f"{self.name}: {error}") from error
         return dict(zip(self.outputs, outputs, strict=True))
+
+    def binding(self) -> "Binding":
+        """Nothing bound yet."""
+        return Binding(self._session.io_binding())
+
+    def run_bound(self, binding: "Binding") -> None:
+        """Runs the graph on what is bound. Raises EngineError if onnxruntime cannot."""
+        try:
+            self._session.run_with_iobinding(binding.io)
+        except Exception as error:
+            raise EngineError(f"{self.name}: {error}") from error
+
+
+class Binding:
+    """Inputs and outputs of a graph as places in memory, read and written by every run.
+
+    Arrays must be contiguous and outlive the binding; of one name the newest binding counts.
+    """
+
+    def __init__(self, io: onnxruntime.IOBinding) -> None:
+        self.io = io
+
+    def take(self, name: str, array: Array) -> None:
+        """The graph reads an input from here."""
+        place = (array.dtype, array.shape, array.ctypes.data)
+        self.io.bind_input(name, "cpu", 0, *place)
+
+    def give(self, name: str, array: Array) -> None:
+        """The graph writes an output to here."""
+        place = (array.dtype, array.shape, array.ctypes.data)
+        self.io.bind_output(name, "cpu", 0, *place)
 
 
 def _session_options() -> onnxruntime.SessionOptions:

@@ -8,6 +8,7 @@ refused (docs/facts.md: single bit flips of a graph load without complaint and c
 import hashlib
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -16,15 +17,31 @@ MANIFEST_FILE = "manifest.json"
 
 VOCABULARY_FILE = "vocabulary.json"
 TOWER_FILE = "entity_tower.onnx"
-PREFILL_FILE = "prefill.onnx"
+PROMPT_FILE = "prompt.onnx"
 DECODE_FILE = "decode.onnx"
+DECODE_INT8_FILE = "decode_int8.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
 
 BUNDLE_FILES = (
-    VOCABULARY_FILE, TOWER_FILE, PREFILL_FILE, DECODE_FILE, CHECKPOINT_FILE, CANARY_FILE,
+    VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
+    CANARY_FILE,
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
+
+
+class DecodeWeights(StrEnum):
+    """How a decode graph keeps its weights. Inputs, outputs and caches are the same."""
+
+    FP32 = "fp32"
+    """As trained: the form that is compared with torch."""
+
+    INT8 = "int8"
+    """Rounded to 8 bits in blocks; so are the states they are multiplied with (docs/adr/0012)."""
+
+    @property
+    def file(self) -> str:
+        return DECODE_INT8_FILE if self is DecodeWeights.INT8 else DECODE_FILE
 
 
 class ManifestError(ValueError):
@@ -51,7 +68,8 @@ class ModelShape(_Sealed):
 
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
     embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
-    longest prompt; `compress_keep` is that of `pagecast.featurestore.compression`.
+    longest prompt, `positions_max` the positions of the longest prompt and page together;
+    `compress_keep` is that of `pagecast.featurestore.compression`.
     """
 
     d_model: int = Field(gt=0)
@@ -62,17 +80,23 @@ class ModelShape(_Sealed):
     head_dim: int = Field(gt=0)
     genres: int = Field(ge=0)
     steps_max: int = Field(gt=0)
+    positions_max: int = Field(gt=0)
     compress_keep: int = Field(default=0, ge=0)
+
+    @property
+    def compresses(self) -> bool:
+        return self.compress_keep > 0
 
 
 class Manifest(_Sealed):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
     Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
-    between history and request: their graphs take other inputs.
+    between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
+    that ran the whole model, and one for tokens that copied the cache at every run.
     """
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
     created_at: str
@@ -96,7 +120,7 @@ class Manifest(_Sealed):
             contents = json.loads(data)
             if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
                 raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if (of := contents.get("format")) in (1, 2):
+            if (of := contents.get("format")) in (1, 2, 3):
                 raise ManifestError(f"`format`: {of} is of an older version: train a new model")
             manifest = cls.model_validate_json(json.dumps(contents))
             if manifest.seal() != data:

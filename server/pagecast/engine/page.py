@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagecast.engine.choice import CandidateHead, Choice, choose
-from pagecast.engine.decoder import Decoder
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
-from pagecast.engine.walk import walk_page
-from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
+from pagecast.engine.prompt_tokens import encode, tokens_of
+from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT
@@ -28,18 +28,52 @@ class DecodeOptions:
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
     (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
+    `first_rows` says it for the first rows of a page one by one, where that should differ.
     Greedy decoding draws nothing, so `seed` changes nothing yet.
     """
 
     exact_entities: int = 3
+    first_rows: tuple[int, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.exact_entities < 0:
-            raise ValueError(f"exact_entities must be at least 0, is {self.exact_entities}")
+        fewest = min(self.exact_entities, *self.first_rows, self.exact_entities)
+        if fewest < 0:
+            raise ValueError(f"exact_entities must be at least 0, is {fewest}")
+
+    def exact_entities_of(self, row_position: int) -> int:
+        """Of the row at that position on the page."""
+        if row_position < len(self.first_rows):
+            return self.first_rows[row_position]
+        return self.exact_entities
 
 
 DEFAULT_OPTIONS = DecodeOptions()
+
+
+def begin_page(
+    model: Model,
+    rules: PageRules,
+    options: DecodeOptions,
+    *,
+    request_D: FloatArray,
+    hidden_D: FloatArray,
+) -> PageWalk:
+    """The walk of a page whose prompt has been fed.
+
+    `request_D` is the prompt's last token, `hidden_D` the hidden state after it.
+    """
+    chooser = ModelChooser(model, options, request_D=request_D, hidden_D=hidden_D)
+    return walk_page(rules, chooser)
+
+
+def check_catalog(model: Model, rules: PageRules) -> None:
+    """Raises ValueError if rules and model are not of one snapshot: their indices differ."""
+    if rules.catalog.snapshot is not model.snapshot:
+        raise ValueError(
+            f"rules for catalog number {rules.catalog.snapshot.number}, model for"
+            f" {model.snapshot.number}: compile and bind one and the same snapshot"
+        )
 
 
 def decode_page(
@@ -49,34 +83,42 @@ def decode_page(
     options: DecodeOptions = DEFAULT_OPTIONS,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Generator[PageEvent, None, None]:
-    """Decodes a page; each event comes as soon as it is decided.
+    """Decodes one page alone, in the calling thread; each event comes as soon as it is decided.
 
     `cancelled` is asked before every choice; closing the iterator stops the work as well. The same
     inputs give the same page. Raises EngineError, while iterating, if the model cannot go on, and
-    ValueError at once if rules and model are not of one snapshot: their indices would not agree.
+    ValueError at once if rules and model are not of one snapshot. A server decodes many pages
+    together instead (`decode_loop`).
     """
-    if rules.catalog.snapshot is not model.snapshot:
-        raise ValueError(
-            f"rules for catalog number {rules.catalog.snapshot.number}, model for"
-            f" {model.snapshot.number}: compile and bind one and the same snapshot"
-        )
-    return _decode(model, prompt, rules, options, cancelled)
+    check_catalog(model, rules)
+    return _decode_alone(model, prompt, rules, options, cancelled)
 
 
-def _decode(
+def _decode_alone(
     model: Model,
     prompt: Prompt,
     rules: PageRules,
     options: DecodeOptions,
     cancelled: Callable[[], bool],
 ) -> Generator[PageEvent, None, None]:
-    prompt_positions = len(prompt.steps) + 2 + CONTEXT_POSITIONS_MAX
-    page_positions = rules.rows_max * (1 + rules.entities_per_row)
-    with model.caches.borrow(prompt_positions + page_positions) as cache:
-        if cancelled():
+    if cancelled():
+        return
+    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    tokens_TD = tokens_of(model, encode(model, prompt))
+    hidden_SD = decoder.feed(0, tokens_TD)
+    walk = begin_page(model, rules, options, request_D=tokens_TD[-1], hidden_D=hidden_SD[-1])
+    answer: FloatArray | None = None
+    while not cancelled():
+        try:
+            event = walk.send(answer)
+        except StopIteration:
             return
-        chooser = ModelChooser(model, Decoder(model, cache), prompt, options.exact_entities)
-        yield from walk_page(rules, chooser, cancelled)
+        if isinstance(event, Feed):
+            decoder.take_back(0, event.take_back)
+            answer = decoder.feed(0, event.tokens_SD)
+        else:
+            answer = None
+            yield event
 
 
 class ModelChooser:
@@ -87,28 +129,34 @@ class ModelChooser:
     MovieLens 100K five times in six), that saves a run; if not, it is taken back.
     """
 
-    def __init__(self, model: Model, decoder: Decoder, prompt: Prompt, exact_entities: int) -> None:
+    def __init__(
+        self, model: Model, options: DecodeOptions, *, request_D: FloatArray, hidden_D: FloatArray
+    ) -> None:
+        self.runs = 1
         self._model = model
-        self._decoder = decoder
-        self._exact_entities = exact_entities
-        self._hidden_D = decoder.prefill(prompt)
+        self._request_D = request_D
+        self._options = options
+        self._exact_entities = 0
+        self._rows = 0
+        self._hidden_D = hidden_D
         self._unfed: list[FloatArray] = []
+        self._to_take_back = 0
         self._fed_row: int | None = None
+        self._foreseen_row: int | None = None
         self._hidden_after_fed_row_D: FloatArray
         self._candidates_C: Indices
         self._head: CandidateHead
-        self._logits_C: FloatArray
+        self._logits_C: FloatArray | None = None
         self._row_entities = 0
 
-    @property
-    def runs(self) -> int:
-        return self._decoder.runs
+    def before_row(self, mask_R: Mask) -> Feed | None:
+        if len(self._unfed) > 1:
+            self._foreseen_row = self._best_row(mask_R).position
+            foreseen_D = self._model.row_token(self._foreseen_row, NO_ARGUMENT, self._request_D)
+            self._unfed.append(foreseen_D)
+        return self._feed()
 
     def choose_row(self, mask_R: Mask) -> Choice:
-        if len(self._unfed) > 1:
-            self._feed_with(self._best_row(mask_R).position)
-        else:
-            self._feed()
         return self._best_row(mask_R)
 
     def begin_row(self, row: int, argument: int, candidates_C: Indices) -> None:
@@ -116,16 +164,24 @@ class ModelChooser:
             self._hidden_D = self._hidden_after_fed_row_D
         else:
             if self._fed_row is not None:
-                self._decoder.take_back(1)
-            self._unfed.append(self._decoder.row_token(row, argument))
+                self._to_take_back = 1
+            self._unfed.append(self._model.row_token(row, argument, self._request_D))
         self._fed_row = None
+        self._exact_entities = self._options.exact_entities_of(self._rows)
+        self._rows += 1
         self._candidates_C = candidates_C
         self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
+        self._logits_C = None
         self._row_entities = 0
 
+    def before_entity(self) -> Feed | None:
+        if self._row_entities > self._exact_entities:
+            return None
+        self._logits_C = None
+        return self._feed()
+
     def choose_entity(self, mask_C: Mask) -> Choice:
-        if self._row_entities <= self._exact_entities:
-            self._feed()
+        if self._logits_C is None:
             self._logits_C = self._head.logits(self._hidden_D)
         choice = choose(self._logits_C, mask_C)
         entity = self._candidates_C[choice.position]
@@ -133,19 +189,21 @@ class ModelChooser:
         self._row_entities += 1
         return choice
 
+    def fed(self, hidden_SD: FloatArray) -> None:
+        self.runs += 1
+        self._hidden_D = hidden_SD[-1]
+        if self._foreseen_row is not None:
+            self._hidden_D, self._hidden_after_fed_row_D = hidden_SD[-2], hidden_SD[-1]
+            self._fed_row, self._foreseen_row = self._foreseen_row, None
+
+    def _feed(self) -> Feed | None:
+        """What brings the hidden state up to date with every token of the page."""
+        if not self._unfed:
+            return None
+        feed = Feed(tokens_SD=np.stack(self._unfed), take_back=self._to_take_back)
+        self._unfed.clear()
+        self._to_take_back = 0
+        return feed
+
     def _best_row(self, mask_R: Mask) -> Choice:
         return choose(self._model.row_output_RD @ self._hidden_D, mask_R)
-
-    def _feed(self) -> None:
-        """Brings the hidden state up to date with every token of the page."""
-        if self._unfed:
-            self._hidden_D = self._decoder.feed(np.stack(self._unfed))[-1]
-            self._unfed.clear()
-
-    def _feed_with(self, row: int) -> None:
-        """The same, with a row that may follow in the same run."""
-        self._unfed.append(self._decoder.row_token(row, NO_ARGUMENT))
-        hidden_SD = self._decoder.feed(np.stack(self._unfed))
-        self._unfed.clear()
-        self._hidden_D, self._hidden_after_fed_row_D = hidden_SD[-2], hidden_SD[-1]
-        self._fed_row = row

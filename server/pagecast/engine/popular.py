@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.engine.choice import Choice
+from pagecast.engine.graph import FloatArray
 from pagecast.engine.page_events import PageEvent
-from pagecast.engine.walk import walk_page
+from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask
 
@@ -27,11 +28,17 @@ def popular_page(
     entities = len(rules.catalog.snapshot.entities)
     if scores_N.shape != (entities,) or not np.isfinite(scores_N).all():
         raise ValueError(f"scores_N must be {entities} finite numbers, one per entity")
-    return walk_page(rules, PopularChooser(rules, scores_N), cancelled=lambda: False)
+    return _events(walk_page(rules, PopularChooser(rules, scores_N)))
+
+
+def _events(walk: PageWalk) -> Generator[PageEvent, None, None]:
+    for event in walk:
+        assert not isinstance(event, Feed), "popularity feeds no model"
+        yield event
 
 
 class PopularChooser:
-    """Chooses by rank."""
+    """Chooses by rank; there is nothing to feed."""
 
     runs = 0
 
@@ -39,6 +46,15 @@ class PopularChooser:
         self._rules = rules
         self._scores_N = scores_N
         self._scores_C: npt.NDArray[np.floating]
+
+    def before_row(self, _mask_R: Mask) -> None:
+        return None
+
+    def before_entity(self) -> None:
+        return None
+
+    def fed(self, _hidden_SD: FloatArray) -> None:
+        raise AssertionError("nothing was to be fed")
 
     def choose_row(self, mask_R: Mask) -> Choice:
         return Choice(position=int(mask_R.argmax()), log_probability=0.0)

@@ -1,16 +1,35 @@
 """Walks the grammar of a page with something that chooses; every page is made here.
 
-So a page of a model and a page without one obey the same rules and make the same events.
+So a page of a model and a page without one obey the same rules and make the same events. The walk
+never runs a model itself: it stops and says what must be fed (`Feed`), and whoever drives it, one
+page alone or a batch of many, sends the hidden states back.
+
+Letters in names: S tokens to feed, D width.
 """
 
-from collections.abc import Callable, Generator
-from typing import Protocol
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from pagecast.engine.choice import Choice
+from pagecast.engine.graph import FloatArray
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import PageState
 from pagecast.rules.predicates import Indices, Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What the model must be fed before the next choice: the newest `take_back` tokens are
+    forgotten, then `tokens_SD` follow. The answer is the hidden state [S, D] after each."""
+
+    tokens_SD: FloatArray
+    take_back: int = 0
+
+
+PageWalk: TypeAlias = Generator[PageEvent | Feed, FloatArray | None, None]
+"""Yields events, to which nothing is sent, and feeds, to which hidden states are."""
 
 
 class Chooser(Protocol):
@@ -20,25 +39,31 @@ class Chooser(Protocol):
     def runs(self) -> int:
         """Runs of a model's graphs so far."""
 
+    def before_row(self, mask_R: Mask, /) -> Feed | None:
+        """What must be fed before the next row can be chosen."""
+
     def choose_row(self, mask_R: Mask) -> Choice:
         """The next row, by its index in the snapshot."""
 
     def begin_row(self, row: int, argument: int, candidates_C: Indices, /) -> None:
         """That row has begun; its entities come from `candidates_C`."""
 
+    def before_entity(self) -> Feed | None:
+        """What must be fed before the next entity can be chosen."""
+
     def choose_entity(self, mask_C: Mask) -> Choice:
         """The next entity of the row, by its position in `candidates_C`; it will be placed."""
 
+    def fed(self, hidden_SD: FloatArray, /) -> None:
+        """What was to be fed has been."""
 
-def walk_page(
-    rules: PageRules, chooser: Chooser, cancelled: Callable[[], bool]
-) -> Generator[PageEvent, None, None]:
-    """Makes a page, event by event. Ends without PageEnded once `cancelled` says so."""
+
+def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
+    """Makes a page, event by event."""
     state = PageState(rules)
     near_ties = 0
     while not state.page_complete:
-        if cancelled():
-            return
+        yield from _feed(chooser, chooser.before_row(state.row_mask_R))
         choice = chooser.choose_row(state.row_mask_R)
         near_ties += choice.near_tie
         argument = state.begin_row(choice.position)
@@ -51,8 +76,7 @@ def walk_page(
         )
         chooser.begin_row(choice.position, argument, state.candidates_C)
         while not state.row_complete:
-            if cancelled():
-                return
+            yield from _feed(chooser, chooser.before_entity())
             choice = chooser.choose_entity(state.entity_mask_C)
             near_ties += choice.near_tie
             entity = int(state.candidates_C[choice.position])
@@ -72,3 +96,10 @@ def walk_page(
         near_ties=near_ties,
         runs=chooser.runs,
     )
+
+
+def _feed(chooser: Chooser, feed: Feed | None) -> PageWalk:
+    if feed is not None:
+        hidden_SD = yield feed
+        assert hidden_SD is not None, "a feed is answered with hidden states"
+        chooser.fed(hidden_SD)

@@ -143,7 +143,10 @@ class PagecastServer:
             HomepageService(self._config, resources, self.metrics), server
         )
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
-            FeatureService(resources.users, resources.publisher, resources.forgetting), server
+            FeatureService(
+                resources.users, resources.publisher, resources.forgetting, resources.prefixes
+            ),
+            server,
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

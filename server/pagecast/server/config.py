@@ -3,8 +3,11 @@
 import ipaddress
 from dataclasses import dataclass
 
+from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
+from pagecast.server.slots import SLOTS_DEFAULT, WAITING_DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,17 @@ class ServerConfig:
     allow_client_clock: bool = False
     """Take `requested_at` from clients: for demos, simulation and tests."""
 
-    slots_max: int = 2
-    """Pages decoded at the same time; each keeps one core busy."""
+    slots_max: int = SLOTS_DEFAULT
+    """Pages decoded at the same time, by one core together."""
 
-    waiting_max: int = 32
-    """Pages waiting for a slot before the next one is refused: about a second of work."""
+    waiting_max: int = WAITING_DEFAULT
+    """Pages waiting for a slot before the next one is refused: a second or two of work."""
+
+    prefix_cache_mb: int = PREFIX_BYTES_MAX >> 20
+    """MiB of users' histories kept as keys and values; 0 keeps none."""
+
+    decode_weights: str = DecodeWeights.FP32.value
+    """`fp32`, or `int8`: faster steps, and pages that may differ (docs/serving.md)."""
 
     rows_default: int = 8
     """Rows of a page if the client does not say."""
@@ -62,6 +71,10 @@ class ServerConfig:
                 f"host {self.host!r} can be reached from outside and RPCs are not authenticated: "
                 "use 127.0.0.1, or set insecure"
             )
+        if self.decode_weights not in list(DecodeWeights):
+            raise ValueError(
+                f"decode_weights is {self.decode_weights!r}, must be {' or '.join(DecodeWeights)}"
+            )
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if not low <= value <= high:
@@ -73,6 +86,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("metrics_port", 0, 65535),
     ("slots_max", 1, 256),
     ("waiting_max", 0, 10_000),
+    ("prefix_cache_mb", 0, 1 << 20),
     ("rows_default", 1, ROWS_MAX),
     ("entities_default", 1, ENTITIES_PER_ROW_MAX),
     ("exact_entities_default", 1, ENTITIES_PER_ROW_MAX),

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.history import History, Step
 from pagecast.server.basis import version_message
 from pagecast.server.errors import Refusal
@@ -21,11 +22,16 @@ from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 
 class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
     def __init__(
-        self, users: Users, publisher: EventPublisher | None, forgetting: Forgetting
+        self,
+        users: Users,
+        publisher: EventPublisher | None,
+        forgetting: Forgetting,
+        prefixes: PrefixCache,
     ) -> None:
         self._users = users
         self._publisher = publisher
         self._forgetting = forgetting
+        self._prefixes = prefixes
 
     async def GetHistory(
         self, request: feature_pb2.GetHistoryRequest, _context: Any
@@ -59,7 +65,11 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
         self, request: feature_pb2.ForgetUserRequest, context: Any
     ) -> feature_pb2.ForgetUserResponse:
         """Raises what `Forgetting.answer` raises."""
-        return await self._forgetting.answer(request.user_id, context.time_remaining())
+        try:
+            return await self._forgetting.answer(request.user_id, context.time_remaining())
+        finally:
+            # Other servers drop theirs with the user's next page, or after an hour without one.
+            self._prefixes.forget(request.user_id)
 
 
 def _response(history: History, steps_max: int) -> feature_pb2.GetHistoryResponse:

@@ -5,13 +5,15 @@
  2  one reference holds model, catalog and popularity           serving; champion: models
  3  one read brings history and profile: the prompt             users, making
  4  what may stand where, for this request                      facts, making
- 5  a slot is taken, or the page refused at once                here
- 6  rows and entities are chosen, by the model or popularity    making
- 7  each leaves as soon as it is chosen                         writer, handover
+ 5  a place is taken, or the page refused at once            slots
+ 6  rows and entities are chosen, by the model or popularity    making; engine: page_job
+ 7  each leaves as soon as it is chosen                         handover, writer
  8  the same page, carried on later                             not yet
  9  what was delivered is reported                              basis, served
 
-Steps 3, 4 and 6 happen in the thread of the page's slot. What happens when something is missing:
+All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
+in a thread of their own, and the decoding, which all pages share in one. What happens when
+something is missing:
 
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
@@ -20,27 +22,21 @@ Steps 3, 4 and 6 happen in the thread of the page's slot. What happens when some
 
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
-from pagecast.engine.slots import SlotsExhausted, Ticket
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.handover import MESSAGES_MAX, Handover
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageClock, read_request
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
+from pagecast.server.slots import Place, SlotsExhausted
 from pagecast.server.writer import Response
-from pagecast.v1 import events_pb2, homepage_pb2, homepage_pb2_grpc
-
-RETRY_DELAY_MS = 250
-"""What a refused client is told to wait: about the time in which a full queue empties by half."""
-
-Served = events_pb2.PageServed
+from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 
 class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
@@ -59,23 +55,23 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         # 2. There is one arm, the champion. Model, catalog and popularity of this moment are those
         #    of the whole page.
         serving = self._serving()
-        # 5. A slot comes before the read (3) and the rules (4): a page that is refused has cost
+        # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
-        handover: Handover[Response] = Handover(MESSAGES_MAX)
-        making = Making(page, serving, self._resources.users, self._metrics, handover)
-        ticket = self._take_slot(making)
+        place = self._take_place()
+        making = Making(page, serving, self._resources, self._metrics, place)
         delivered = 0
         try:
-            # 7. What the slot's thread hands over is streamed as it comes.
-            async for response in handover:
-                yield response
-                delivered += response.HasField("row_completed")
+            # 6, 7. What is chosen is streamed as it comes.
+            async with aclosing(making.responses()) as responses:
+                async for response in responses:
+                    yield response
+                    delivered += response.HasField("row_completed")
         finally:
             # A client that cancelled, or a deadline, frees the slot within one decode step.
-            ticket.cancel()
+            making.close()
             # 8. There are no continuations yet: a page is complete, or it is asked for again.
             # 9. What was delivered is reported, after the page and off its path.
-            ticket.future.add_done_callback(lambda made: self._report(made, delivered))
+            self._report(making, delivered)
 
     def _serving(self) -> Serving:
         serving = self._resources.servings.current
@@ -87,23 +83,27 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             )
         return serving
 
-    def _take_slot(self, making: Making) -> Ticket[Served | None]:
+    def _take_place(self) -> Place:
+        slots = self._resources.slots
         try:
-            return self._resources.slots.submit(making.run)
+            return slots.take()
         except SlotsExhausted as error:
+            delay_ms = slots.retry_delay_ms
             raise Refusal(
                 code=grpc.StatusCode.RESOURCE_EXHAUSTED,
                 reason="SLOTS_EXHAUSTED",
-                message=f"the server is at capacity: try again in {RETRY_DELAY_MS} ms",
-                retry_delay_ms=RETRY_DELAY_MS,
+                message=f"the server is at capacity: try again in {delay_ms} ms",
+                retry_delay_ms=delay_ms,
             ) from error
 
-    def _report(self, made: Future[Served | None], delivered: int) -> None:
+    def _report(self, making: Making, delivered: int) -> None:
         """`delivered` rows were sent; rows that were decoded in vain are not reported."""
         reporter = self._resources.reporter
-        if reporter is None or made.cancelled():
+        if reporter is None:
             return
-        served = made.result()
-        if served is not None:
-            del served.rows[delivered:]
-            reporter.report(served)
+
+        def report() -> None:
+            if (served := making.served(delivered)) is not None:
+                reporter.report(served)
+
+        self._resources.preparing.submit(report)

@@ -1,25 +1,35 @@
-"""Steps 3, 4 and 6 of the life of a page: what happens in the thread of its slot."""
+"""Steps 3 to 7 of the life of a page: from a place in the queue to the messages of the stream.
 
-import time
-from collections.abc import Callable, Iterator
+What takes Python a millisecond or more (3, 4, and the tokens of the prompt) happens in a thread;
+the page is decoded in the decode loop's; here, in the event loop, its events become messages.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
 
 import grpc
 import structlog
 
 from pagecast.engine.errors import EngineError
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import PageEvent
+from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
 from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
 from pagecast.server.basis import PageBasis
 from pagecast.server.errors import Refusal
 from pagecast.server.facts import facts_of
-from pagecast.server.handover import Handover, HandoverFull
+from pagecast.server.handover import EVENTS_MAX, Handover, HandoverFull
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageRequest
+from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
-from pagecast.server.users import STRANGER, StoreUnavailable, User, Users
+from pagecast.server.slots import Place
+from pagecast.server.users import STRANGER, StoreUnavailable, User
 from pagecast.server.writer import PageWriter, Response
 from pagecast.v1 import events_pb2
 
@@ -30,48 +40,62 @@ MODEL_FAILED = "MODEL_FAILED"
 FEATURE_STORE_UNAVAILABLE = "FEATURE_STORE_UNAVAILABLE"
 """Why a page is degraded, as clients and metrics see it."""
 
+T = TypeVar("T")
+
 
 class Making:
-    """One page in the making. `run` is the job of a slot, the rest its parts."""
+    """One page in the making. Lives in the event loop; call `close` in the end."""
 
     def __init__(
         self,
         page: PageRequest,
         serving: Serving,
-        users: Users,
+        resources: Resources,
         metrics: Metrics,
-        handover: Handover[Response],
+        place: Place,
     ) -> None:
         self._page = page
         self._serving = serving
-        self._users = users
+        self._resources = resources
         self._metrics = metrics
-        self._handover = handover
-        self._submitted_s = time.monotonic()
-        self._waited_ms = 0.0
+        self._place = place
+        self._loop = asyncio.get_running_loop()
+        self._handover: Handover[PageEvent] = Handover(EVENTS_MAX)
+        self._stopped = False
+        self._decoding = False
         self._writer: PageWriter | None = None
 
-    def run(self, cancelled: Callable[[], bool]) -> events_pb2.PageServed | None:
-        """Makes the page, hands it over, and returns what there is to report of it, if anything.
-
-        What goes wrong is raised where the messages are read. Stops within one decode step once
-        `cancelled` says so or the page's time is over.
-        """
-        self._waited_ms = (time.monotonic() - self._submitted_s) * 1000
+    async def responses(self) -> AsyncGenerator[Response, None]:
+        """The messages, each as soon as it is known. Raises Refusal."""
         try:
-            self._make(lambda: cancelled() or self._page.clock.is_over())
-        except Exception as error:
-            self._handover.end(error)
-        else:
-            self._handover.end()
-        return None if self._begun is None else self._begun.served()
+            await self._place.turn(self._page.clock.remaining_s())
+        except TimeoutError as error:
+            raise _time_exceeded() from error
+        basis = await self._in_thread(self._prepare)
+        async with aclosing(self._page_of(basis)) as messages:
+            async for message in messages:
+                yield message
+        if not (self._writer and self._writer.ended) and self._page.clock.is_over():
+            raise _time_exceeded()
 
-    @property
-    def _begun(self) -> PageWriter | None:
-        """The writer of this page once the client has heard of it."""
-        return self._writer if self._writer is not None and self._writer.begun else None
+    def close(self) -> None:
+        """Nobody wants the page any more: its slot is free within one decode step."""
+        self._stopped = True
+        if not self._decoding:
+            self._place.leave()
 
-    def _make(self, stopped: Callable[[], bool]) -> None:
+    def served(self, rows: int) -> events_pb2.PageServed | None:
+        """What there is to report of the first `rows` rows; takes a millisecond."""
+        if self._writer is None or not self._writer.begun:
+            return None
+        served = self._writer.served()
+        del served.rows[rows:]
+        return served
+
+    def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        return self._loop.run_in_executor(self._resources.preparing, work, *arguments)
+
+    def _prepare(self) -> PageBasis:
         page, serving = self._page, self._serving
         # 3. One read brings history and profile; with the request they become the prompt.
         user, degraded = self._read_user()
@@ -85,63 +109,89 @@ class Making:
         )
         # 4. What may stand where: for this user, here and now.
         facts = facts_of(page, user.history, user.profile, serving.snapshot)
-        rules = compile_rules(serving.catalog, facts, serving.popular)
-        # 6. Rows and entities are chosen one by one, and handed over one by one.
-        self._decode(
-            PageBasis(
-                page=page,
-                history=user.history,
-                prompt=prompt,
-                steps_max=serving.steps_max,
-                context=serving.context,
-                rules=rules,
-                model_version="" if serving.model is None else serving.model.version,
-                degraded=degraded,
-            ),
-            stopped,
+        return PageBasis(
+            page=page,
+            history=user.history,
+            prompt=prompt,
+            steps_max=serving.steps_max,
+            context=serving.context,
+            rules=compile_rules(serving.catalog, facts, serving.popular),
+            model_version="" if serving.model is None else serving.model.version,
+            degraded=degraded,
         )
 
     def _read_user(self) -> tuple[User, tuple[str, ...]]:
         # Half of the time is left for a page without the history, should it not come.
         time_max_s = self._page.clock.remaining_s() / 2
         try:
-            return self._users.read(self._page.user_id, time_max_s), ()
+            return self._resources.users.read(self._page.user_id, time_max_s), ()
         except StoreUnavailable:
             return STRANGER, (FEATURE_STORE_UNAVAILABLE,)
 
-    def _decode(self, basis: PageBasis, stopped: Callable[[], bool]) -> None:
-        """By the model; by popularity if there is none, or if it fails before the page began."""
-        model = self._serving.model
-        if model is None:
-            self._write_popular(basis.without_model(MODEL_NOT_LOADED), stopped)
+    async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
+        """6. By the model; by popularity if there is none, or if it fails before the page began."""
+        if self._serving.model is None:
+            async for message in self._popular(basis.without_model(MODEL_NOT_LOADED)):
+                yield message
             return
-        options = DecodeOptions(exact_entities=self._page.exact_entities, seed=self._page.seed)
         try:
-            events = decode_page(model, basis.prompt, basis.rules, options, stopped)
-            self._write(basis, events, stopped)
-        except EngineError as error:
-            _log.error("model_failed", version=model.version, error=str(error))
-            if self._begun is not None:
-                raise _model_failed() from error
-            self._write_popular(basis.without_model(MODEL_FAILED), stopped)
-
-    def _write_popular(self, basis: PageBasis, stopped: Callable[[], bool]) -> None:
-        self._write(basis, popular_page(basis.rules, self._serving.scores_N), stopped)
-
-    def _write(
-        self, basis: PageBasis, events: Iterator[PageEvent], stopped: Callable[[], bool]
-    ) -> None:
-        writer = PageWriter(basis, self._handover.put, self._metrics, self._waited_ms)
-        self._writer = writer
-        try:
-            for event in events:
-                writer.write(event)
-                if stopped():
-                    break
+            job = await self._in_thread(self._job_of, basis)
+            async for message in self._written(basis, self._decoded(job)):
+                yield message
         except HandoverFull as error:
             raise _reader_too_slow() from error
-        if not writer.ended and self._page.clock.is_over():
-            raise _time_exceeded()
+        except EngineError as error:
+            _log.error("model_failed", version=basis.model_version, error=str(error))
+            if self._writer is not None and self._writer.begun:
+                raise _model_failed() from error
+            async for message in self._popular(basis.without_model(MODEL_FAILED)):
+                yield message
+
+    def _job_of(self, basis: PageBasis) -> PageJob:
+        page, model = self._page, self._serving.model
+        assert model is not None
+        sink = PageSink(
+            put=self._handover.put,
+            end=self._end,
+            stopped=lambda: self._stopped or page.clock.is_over(),
+            whole_rows=not page.entity_by_entity,
+        )
+        options = DecodeOptions(exact_entities=page.exact_entities, seed=page.seed)
+        prefixes = self._resources.prefixes
+        return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
+
+    async def _decoded(self, job: PageJob) -> AsyncIterator[Sequence[PageEvent]]:
+        self._decoding = True
+        self._resources.decoding.submit(job)
+        async for events in self._handover:
+            yield events
+
+    def _end(self, error: BaseException | None) -> None:
+        """In the decode loop's thread: the slot is free before anyone hears of it."""
+        self._loop.call_soon_threadsafe(self._place.leave)
+        self._handover.end(error)
+
+    async def _popular(self, basis: PageBasis) -> AsyncIterator[Response]:
+        scores_N = self._serving.scores_N
+        events = await self._in_thread(lambda: list(popular_page(basis.rules, scores_N)))
+        async for message in self._written(basis, _at_once(events)):
+            yield message
+
+    async def _written(
+        self, basis: PageBasis, portions: AsyncIterator[Sequence[PageEvent]]
+    ) -> AsyncIterator[Response]:
+        """7. Events become messages as they come."""
+        written: deque[Response] = deque()
+        self._writer = PageWriter(basis, written.append, self._metrics, self._place.waited_ms)
+        async for events in portions:
+            for event in events:
+                self._writer.write(event)
+            while written:
+                yield written.popleft()
+
+
+async def _at_once(events: Sequence[PageEvent]) -> AsyncIterator[Sequence[PageEvent]]:
+    yield events
 
 
 def _model_failed() -> Refusal:

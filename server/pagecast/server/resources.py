@@ -1,11 +1,15 @@
 """What a server holds open beside its ports: stores, followers, slots, the reporter."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import structlog
 
-from pagecast.engine.slots import Slots
+from pagecast.engine.decode_loop import DecodeLoop
+from pagecast.engine.graph import EngineConfig
+from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
@@ -20,12 +24,18 @@ from pagecast.server.periodic import Periodic
 from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
+from pagecast.server.slots import Slots
 from pagecast.server.users import Users
 
 _log = structlog.get_logger(__name__)
 
 POPULARITY_PERIOD_S = 5.0
 """How old popularity may be: it changes over hours, and reading it costs the whole table."""
+
+
+PREPARING_THREADS = 4
+"""Pages whose history is read and whose rules are compiled at once. A read that hangs holds one for
+a second at most (`users`); the work itself holds the GIL, so more would only take turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +46,9 @@ class Resources:
     registry: Registry
     servings: Servings
     slots: Slots
+    preparing: ThreadPoolExecutor
+    decoding: DecodeLoop
+    prefixes: PrefixCache
     reporter: PageReporter | None
     publisher: EventPublisher | None
     forgetting: Forgetting
@@ -56,7 +69,13 @@ class Resources:
             catalog = stack.enter_context(CatalogFollower(Catalog(engine)))
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
-            champion = ChampionFollower(registry, config.state.bundles, servings, metrics)
+            champion = ChampionFollower(
+                registry,
+                config.state.bundles,
+                servings,
+                metrics,
+                EngineConfig(decode_weights=DecodeWeights(config.decode_weights)),
+            )
             champion.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
@@ -71,14 +90,22 @@ class Resources:
                 stack.callback(publisher.close)
             forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
             stack.callback(forgetting.close)
+            preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
+            stack.callback(preparing.shutdown)
+            prefixes = PrefixCache(config.prefix_cache_mb << 20)
+            decoding = DecodeLoop(config.slots_max, prefixes)
+            stack.callback(decoding.close)
             slots = Slots(config.slots_max, config.waiting_max)
-            stack.callback(slots.close)
+            metrics.follow_prefixes(prefixes)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
             return cls(
                 users=users,
                 registry=registry,
                 servings=servings,
                 slots=slots,
+                preparing=preparing,
+                decoding=decoding,
+                prefixes=prefixes,
                 reporter=reporter,
                 publisher=publisher,
                 forgetting=forgetting,
@@ -86,7 +113,7 @@ class Resources:
             )
 
     def close(self) -> None:
-        """Ends slots first, then reports what is left, then the rest."""
+        """Ends pages first, then reports what is left, then the rest."""
         self.closing.close()
 
 

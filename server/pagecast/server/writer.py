@@ -13,7 +13,7 @@ Response = homepage_pb2.StreamHomepageResponse
 
 
 class PageWriter:
-    """Writes one page, in the thread that decodes it; `put` takes the messages.
+    """Writes one page; `put` takes the messages.
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
     `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots.
@@ -34,7 +34,7 @@ class PageWriter:
         self._sequence = 0
         self._row = homepage_pb2.RowCompleted()
         self._served_row = events_pb2.ServedRow()
-        self._row_began_s = 0.0
+        self._row_ended_s = time.monotonic()
         self._first_row_ms: float | None = None
         self._rows: list[events_pb2.ServedRow] = []
         self.ended = False
@@ -77,7 +77,6 @@ class PageWriter:
             argument_entity_id=argument_id,
             log_probability=event.log_probability,
         )
-        self._row_began_s = time.monotonic()
         if self._basis.page.entity_by_entity:
             self._send(Response(row_started=begun))
 
@@ -96,7 +95,8 @@ class PageWriter:
             self._send(Response(entity_placed=placed))
 
     def _end_row(self) -> None:
-        row_s = time.monotonic() - self._row_began_s
+        now_s = time.monotonic()
+        row_s, self._row_ended_s = now_s - self._row_ended_s, now_s
         self._metrics.entity_decode.observe(row_s / len(self._row.entities))
         if self._first_row_ms is None:
             self._first_row_ms = self._basis.page.clock.elapsed_ms()

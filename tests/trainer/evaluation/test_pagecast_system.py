@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from trainer.evaluation.factories_evaluation import untold
+from trainer.factories_decoded import decoded_page, decoded_prompt
 from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, walk
 
 from pagecast.featurestore.encoding import encode_prompt
@@ -20,7 +21,6 @@ from pagecast.trainer.evaluation.pagecast_system import (
 from pagecast.trainer.evaluation.requests import Plan
 from pagecast.trainer.evaluation.splits import PREQUENTIAL, plan_of
 from pagecast.trainer.evaluation.training import Trainings
-from pagecast.trainer.graphs import DecodeGraph, PrefillGraph
 from pagecast.trainer.users import prompt_at
 
 BRIEF = replace(SMALL, epochs=1.0)
@@ -51,7 +51,7 @@ def test_it_is_trained_on_the_steps_of_the_fit_part(plan: Plan, system: Pagecast
 def test_a_fresh_request_sees_what_a_prompt_of_that_moment_holds(
     plan: Plan, system: PagecastSystem
 ) -> None:
-    """Scored by what is exported: prefill of the prompt, then the row's token."""
+    """Scored as a page is decoded: the prompt, then the row's token."""
     data, trained = plan.test.part.data, system.trained
     request, catalog, vocabulary = plan.test.requests[-1], data.catalog, trained.vocabulary
     prompt = prompt_at(data.users[request.user], request.visible, catalog)
@@ -62,11 +62,10 @@ def test_a_fresh_request_sees_what_a_prompt_of_that_moment_holds(
         index = [catalog.entity_index.get(e, -1) for e in encoded.entity_ids]
         padded_ED = torch.cat([input_ED, torch.zeros_like(input_ED[:1])])
         fields_BTF = torch.from_numpy(encoded.fields_TF)[None]
-        _, keys, values, request_BD = PrefillGraph(trained.model)(
-            padded_ED[index][None], fields_BTF
-        )
-        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]] + request_BD[0]
-        hidden_BSD, *_ = DecodeGraph(trained.model)(top_D[None, None], keys, values)
+        tokens_BTD = trained.model.embed_steps(padded_ED[index][None], fields_BTF)
+        _, keys, values = decoded_prompt(trained.model, tokens_BTD)
+        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]] + tokens_BTD[0, -1]
+        hidden_BSD = decoded_page(trained.model, top_D[None, None], keys, values)
         expected_E = (output_ED @ hidden_BSD[0, 0]).numpy()
     (score_N,) = system.scores([request])
     assert score_N[: len(expected_E)] == pytest.approx(expected_E, abs=1e-4)

@@ -19,8 +19,9 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
+    DECODE_INT8_FILE,
     MANIFEST_FILE,
-    PREFILL_FILE,
+    PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     FileDigest,
@@ -32,10 +33,19 @@ from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
+from pagecast.trainer.int8 import int8_form
 from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import EXAMPLE, RandomInputs, compare, run_torch
+from pagecast.trainer.parity import (
+    EXAMPLE,
+    RandomInputs,
+    compare,
+    rounding_error,
+    run_torch,
+    shapes_of,
+)
+from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
-GRAPH_FILES = {"entity_tower": TOWER_FILE, "prefill": PREFILL_FILE, "decode": DECODE_FILE}
+GRAPH_FILES = {"entity_tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": DECODE_FILE}
 
 CANARY_SEED = 20
 
@@ -75,6 +85,7 @@ def write_bundle(
             head_dim=HEAD_DIM,
             genres=len(vocabulary.genres),
             steps_max=STEPS_MAX,
+            positions_max=POSITIONS_MAX,
             compress_keep=config.compress_keep,
         ),
         opset=OPSET,
@@ -112,6 +123,9 @@ def _contents(
         differences[f"{spec.name}_difference_max"] = compare(spec, graph, inputs)
         files[GRAPH_FILES[spec.name]] = graph
         canary |= _canary(spec, inputs)
+        if spec.name == "decode":
+            files[DECODE_INT8_FILE] = int8_form(graph)
+            differences["decode_int8_error"] = rounding_error(spec, files[DECODE_INT8_FILE], inputs)
     files[CANARY_FILE] = save(canary)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     files[CHECKPOINT_FILE] = save(weights)
@@ -119,9 +133,9 @@ def _contents(
 
 
 def _canary(spec: GraphSpec, inputs: RandomInputs) -> dict[str, npt.NDArray[np.generic]]:
-    """Inputs and the outputs that loading must reproduce, as `tower.id_E`, `prefill.hidden_BD`."""
+    """Inputs and the outputs that loading must reproduce, as `tower.id_E`, `decode.hidden_BSD`."""
     prefix = spec.name.removeprefix("entity_")
-    arguments = inputs.draw(spec.name, EXAMPLE, CANARY_SEED)
+    arguments = inputs.draw(spec.name, shapes_of(spec.name)[0], CANARY_SEED)
     fed = {name: value.numpy() for name, value in zip(spec.inputs, arguments, strict=True)}
     outputs = {n: np.ascontiguousarray(v) for n, v in run_torch(spec, arguments).items()}
     return {f"{prefix}.{name}": value for name, value in {**fed, **outputs}.items()}

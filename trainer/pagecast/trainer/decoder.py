@@ -29,7 +29,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(config, dropout) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, dropout) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.d_model, eps=1e-6)
         exponent_F = torch.arange(0, HEAD_DIM, 2, dtype=torch.float32) / HEAD_DIM
         self.register_buffer("frequency_F", config.rotary_base**-exponent_F, persistent=False)
@@ -90,7 +90,7 @@ class Decoder(nn.Module):
         return angle_B1LK.cos(), angle_B1LK.sin()
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     def __init__(self, config: ModelConfig, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.RMSNorm(config.d_model, eps=1e-6)

@@ -1,10 +1,9 @@
 """The three ONNX graphs of a bundle, and their comparison with torch.
 
-Letters, as in the graphs' names: L layers, B batch, T prompt positions, S new positions, P past
-positions, D width, F fields, G groups of old steps, M steps of a group, U positions after
-compression, H key/value heads, K head width, E entities. The tower's inputs have the letters of
-`tower`. Hidden states come out of prefill and decode as the output head leaves them (`heads`): they
-and `output_ED` are `ModelConfig.output_width` wide.
+Letters, as in the graphs' names: B batch, T prompt positions, D width, F fields, G groups of old
+steps, M steps of a group, U positions after compression, E entities. The tower's inputs have the
+letters of `tower`, the decoder's those of `slot_decoder`. Hidden states come out of decode as the
+output head leaves them (`heads`): they and `output_ED` are `ModelConfig.output_width` wide.
 """
 
 import logging
@@ -17,12 +16,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from pagecast.engine.kv_slots import cache_names
 from pagecast.trainer.merger import behind_profile
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.slot_decoder import SlotDecoder
 from pagecast.trainer.tower import FEATURES
 
 OPSET = 20
-"""Plain operators that every onnxruntime since 1.17 runs."""
+"""Of the plain operators; the decoder also has two of onnxruntime's own (`slot_decoder`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +48,22 @@ class TowerGraph(nn.Module):
         return embeddings
 
 
-class PrefillGraph(nn.Module):
-    """A prompt in; hidden state and token of the last position, all keys and values out."""
+class PromptGraph(nn.Module):
+    """A prompt's positions in; the tokens that the decoder is fed out."""
 
     def __init__(self, model: PageModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> tuple[Tensor, ...]:
-        tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
-        hidden_BTD, keys_LBHTK, values_LBHTK = self.model.decoder.prefill(tokens_BTD)
-        return self.model.head(hidden_BTD[:, -1]), keys_LBHTK, values_LBHTK, tokens_BTD[:, -1]
+    def forward(self, entity_BTD: Tensor, fields_BTF: Tensor) -> Tensor:
+        return self.model.embed_steps(entity_BTD, fields_BTF)
 
 
-class CompressedPrefillGraph(nn.Module):
+class CompressedPromptGraph(nn.Module):
     """The same for a model that compresses: old steps come in groups, and apart.
 
-    Positions are the profile's, the groups', the other steps', context and request.
+    Tokens are the profile's, the groups', the other steps', context and request. Without groups
+    they may begin anywhere in the prompt.
     """
 
     def __init__(self, model: PageModel) -> None:
@@ -76,37 +76,18 @@ class CompressedPrefillGraph(nn.Module):
         fields_BTF: Tensor,
         old_entity_BGMD: Tensor,
         old_fields_BGMF: Tensor,
-    ) -> tuple[Tensor, ...]:
+    ) -> Tensor:
         tokens_BTD = self.model.embed_steps(entity_BTD, fields_BTF)
         merged_BGD = self.model.embed_old(old_entity_BGMD, old_fields_BGMF)
-        hidden_BUD, keys_LBHUK, values_LBHUK = self.model.decoder.prefill(
-            behind_profile(tokens_BTD, merged_BGD)
-        )
-        hidden_BD = self.model.head(hidden_BUD[:, -1])
-        return hidden_BD, keys_LBHUK, values_LBHUK, tokens_BTD[:, -1]
-
-
-class DecodeGraph(nn.Module):
-    """New tokens and the cache in; hidden states, keys and values of the new tokens out."""
-
-    def __init__(self, model: PageModel) -> None:
-        super().__init__()
-        self.decoder, self.head = model.decoder, model.head
-
-    def forward(
-        self, tokens_BSD: Tensor, past_keys_LBHPK: Tensor, past_values_LBHPK: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        hidden_BSD, keys_LBHSK, values_LBHSK = self.decoder.decode(
-            tokens_BSD, past_keys_LBHPK, past_values_LBHPK
-        )
-        return self.head(hidden_BSD), keys_LBHSK, values_LBHSK
+        return behind_profile(tokens_BTD, merged_BGD)
 
 
 def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
-    """Tower, prefill and decode; the model must be in evaluation mode."""
-    past = {1: "B", 3: "P"}
+    """Tower, prompt and decode; the model must be in evaluation mode."""
+    caches = cache_names(model.config.layers)
+    compresses = bool(model.config.compress_keep)
     prompt = {name: {0: "B", 1: "T"} for name in ("entity_BTD", "fields_BTF")}
-    if model.config.compress_keep:
+    if compresses:
         prompt |= {name: {0: "B", 1: "G"} for name in ("old_entity_BGMD", "old_fields_BGMF")}
     return (
         GraphSpec(
@@ -116,22 +97,21 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
             outputs=("input_ED", "output_ED"),
         ),
         GraphSpec(
-            name="prefill",
-            module=CompressedPrefillGraph(model)
-            if model.config.compress_keep
-            else PrefillGraph(model),
+            name="prompt",
+            module=CompressedPromptGraph(model) if compresses else PromptGraph(model),
             inputs=prompt,
-            outputs=("hidden_BD", "keys_LBHTK", "values_LBHTK", "request_BD"),
+            outputs=("tokens_BTD",),
         ),
         GraphSpec(
             name="decode",
-            module=DecodeGraph(model),
+            module=SlotDecoder(model),
             inputs={
                 "tokens_BSD": {0: "B", 1: "S"},
-                "past_keys_LBHPK": past,
-                "past_values_LBHPK": past,
+                "last_B": {0: "B"},
+                "total": {},
+                **{name: {0: "B", 2: "C"} for name in caches},
             },
-            outputs=("hidden_BSD", "keys_LBHSK", "values_LBHSK"),
+            outputs=("hidden_BSD", *(f"new_{name}" for name in caches)),
         ),
     )
 
@@ -157,8 +137,15 @@ def export(spec: GraphSpec, example: Sequence[Tensor]) -> bytes:
 
 
 def _dynamic_shapes(spec: GraphSpec) -> tuple[object, ...]:
+    """As the arguments of `forward`: what it takes with a star is one tuple."""
     axes = tuple(dict(axes) for axes in spec.inputs.values())
-    return (axes,) if isinstance(spec.module, TowerGraph) else axes
+    match spec.module:
+        case TowerGraph():
+            return (axes,)
+        case SlotDecoder():
+            return (*axes[:3], axes[3:])
+        case _:
+            return axes
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -1,0 +1,109 @@
+"""The one thread that decodes: pages come in through a queue, events leave through their sinks.
+
+It owns the slots of every model that has pages; onnxruntime releases the GIL while it runs, so the
+event loop of the server goes on meanwhile. A page stays with the model it came with; when a model's
+last page has left and nobody else holds the model, its slots are freed with it.
+"""
+
+import threading
+from collections import deque
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from pagecast.engine.bundle import Bundle
+from pagecast.engine.errors import EngineError
+from pagecast.engine.page_batch import PageBatch
+from pagecast.engine.page_job import PageJob
+from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.slot_decoder import SlotDecoder
+
+_log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS_MAX = 5.0
+"""A step takes milliseconds; a run that does not end must not keep the server alive."""
+
+
+class DecodeLoop:
+    """Started at once. Any thread may submit; call `close` in the end."""
+
+    def __init__(self, slots: int, prefixes: PrefixCache) -> None:
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, is {slots}")
+        self._slots = slots
+        self._prefixes = prefixes
+        self._batches: WeakKeyDictionary[Bundle, PageBatch] = WeakKeyDictionary()
+        self._arrived: deque[PageJob] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="pagecast-decode", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: PageJob) -> None:
+        """The page joins with the next turn that has a free slot. Never waits.
+
+        How many may be submitted is not bounded here (`server.slots`). After `close` a page ends at
+        once.
+        """
+        with self._changed:
+            if not self._closed:
+                self._arrived.append(job)
+                self._changed.notify()
+                return
+        job.sink.end(_closed())
+
+    def close(self) -> None:
+        """Ends every page with an EngineError, then the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(CLOSE_SECONDS_MAX)
+
+    def _run(self) -> None:
+        while self._wait():
+            self._join_arrived()
+            for batch in self._busy():
+                try:
+                    batch.turn()
+                except Exception as error:  # a fault of ours: these pages end, the others do not
+                    _log.exception("turn_failed")
+                    batch.end_all(EngineError(f"the engine failed: {error}"))
+        for batch in self._busy():
+            batch.end_all(_closed())
+        while self._arrived:
+            self._arrived.popleft().sink.end(_closed())
+
+    def _wait(self) -> bool:
+        """Until there is something to do; False once the loop is to end."""
+        with self._changed:
+            while not (self._closed or self._arrived or self._busy()):
+                self._changed.wait()
+            return not self._closed
+
+    def _busy(self) -> list[PageBatch]:
+        return [batch for batch in self._batches.values() if len(batch)]
+
+    def _join_arrived(self) -> None:
+        """In the order of arrival; who finds no slot is the first again at the next turn."""
+        waiting = []
+        for _ in range(len(self._arrived)):
+            job = self._arrived.popleft()
+            if job.sink.stopped():
+                job.sink.end(None)
+            elif (batch := self._batch_of(job)).full:
+                waiting.append(job)
+            else:
+                batch.join(job)
+        # In front of who came meanwhile: behind them, they might be overtaken for ever.
+        self._arrived.extendleft(reversed(waiting))
+
+    def _batch_of(self, job: PageJob) -> PageBatch:
+        bundle = job.model.bundle
+        if bundle not in self._batches:
+            decoder = SlotDecoder(bundle.decode, bundle.manifest.model, self._slots)
+            self._batches[bundle] = PageBatch(decoder, self._prefixes)
+        return self._batches[bundle]
+
+
+def _closed() -> EngineError:
+    return EngineError("the engine is closing")

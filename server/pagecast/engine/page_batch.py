@@ -1,0 +1,227 @@
+"""Many pages of one model, decoded together: they join and leave between turns.
+
+One turn is: pages that are no longer wanted leave; one chunk of one prompt is fed; pages that wait
+for a hidden state take their step, a prompt of which one position is left among them. A step of
+neighbouring slots is one run. While somebody waits
+for a first row, pages beyond theirs only step every `LATER_ROWS_EVERY` turns: a client has
+something to show once it has a row, and is in no hurry for the eighth.
+
+No threads here: `decode_loop` calls this from its own.
+
+Letters in names: S tokens fed to one page, B pages of a run, D width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.page import begin_page
+from pagecast.engine.page_events import PageEnded, PageEvent, RowEnded
+from pagecast.engine.page_job import PageJob
+from pagecast.engine.prefix_cache import Prefix, PrefixCache
+from pagecast.engine.slot_decoder import CHUNK_MAX, SlotDecoder
+from pagecast.engine.walk import Feed, PageWalk
+
+LATER_ROWS_EVERY = 2
+"""Turns from one step of later rows to the next while a first row is waited for. With 16 slots in
+use somebody nearly always waits: first rows come about twice as soon for that, and a few runs of
+one page among those of many cost a tenth of the throughput; a larger number costs more."""
+
+
+GAP_MAX = 3
+"""Slots between two of a run that are read in vain: each costs a fifth of a run of its own."""
+
+
+class _Page:
+    """A page in its slot: its prompt is being fed, or its walk waits for `feed`, or it is over."""
+
+    def __init__(self, job: PageJob, slot: int) -> None:
+        self.job = job
+        self.slot = slot
+        self.prompt_TD = job.tokens_TD
+        self.walk: PageWalk | None = None
+        self.feed: Feed | None = None
+        self.rows = 0
+        self._events: list[PageEvent] = []
+
+    @property
+    def next_feed(self) -> Feed | None:
+        """What it waits for, unless that is a chunk of its prompt."""
+        if self.walk is None and len(self.prompt_TD) == 1:
+            return Feed(tokens_SD=self.prompt_TD)
+        return self.feed
+
+    @property
+    def waits_for_first_row(self) -> bool:
+        return self.rows == 0
+
+    def take(self, event: PageEvent) -> None:
+        self._events.append(event)
+        if isinstance(event, RowEnded | PageEnded):
+            self.rows += isinstance(event, RowEnded)
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Raises what the sink raises."""
+        if self._events:
+            events, self._events = self._events, []
+            self.job.sink.put(events)
+
+
+class PageBatch:
+    """The pages in the slots of one decoder. Never raises for what goes wrong with a page."""
+
+    def __init__(self, decoder: SlotDecoder, prefixes: PrefixCache) -> None:
+        self._decoder = decoder
+        self._prefixes = prefixes
+        self._pages: dict[int, _Page] = {}
+        self._turns = 0
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    @property
+    def full(self) -> bool:
+        return len(self._pages) == self._decoder.slots.slots
+
+    def join(self, job: PageJob) -> None:
+        """Gives a page the first free slot; there must be one."""
+        slot = next(i for i in range(self._decoder.slots.slots) if i not in self._pages)
+        caches = None if job.prefix is None else job.prefix.caches_YHPK
+        self._decoder.slots.begin(slot, caches, job.prefix_positions)
+        self._pages[slot] = _Page(job, slot)
+
+    def turn(self) -> None:
+        """Brings every page one step forward, as said above."""
+        self._turns += 1
+        for page in list(self._pages.values()):
+            if page.job.sink.stopped():
+                self._leave(page)
+        self._feed_prompt()
+        ready = self._pages_to_step()
+        alone = [page for page in ready if len(_feed_of(page).tokens_SD) > 1]
+        for page in alone:
+            self._run([page], partial(self._chunk, page))
+        for pages in _neighbours(page for page in ready if page not in alone):
+            self._run(pages, partial(self._step, pages))
+
+    def end_all(self, error: BaseException) -> None:
+        """Every page leaves with an error."""
+        for page in list(self._pages.values()):
+            self._leave(page, error)
+
+    def _feed_prompt(self) -> None:
+        """One chunk of the prompt that was begun first."""
+        unfed = (p for p in self._pages.values() if p.walk is None and len(p.prompt_TD) > 1)
+        page = next(unfed, None)
+        if page is not None:
+            self._run([page], partial(self._prompt_chunk, page))
+
+    def _prompt_chunk(self, page: _Page) -> FloatArray:
+        chunk_SD, page.prompt_TD = page.prompt_TD[:CHUNK_MAX], page.prompt_TD[CHUNK_MAX:]
+        hidden_SD = self._decoder.chunk(page.slot, chunk_SD)
+        return hidden_SD[None]
+
+    def _pages_to_step(self) -> list[_Page]:
+        ready = [page for page in self._pages.values() if page.next_feed is not None]
+        if self._turns % LATER_ROWS_EVERY and any(
+            page.waits_for_first_row for page in self._pages.values()
+        ):
+            return [page for page in ready if page.waits_for_first_row]
+        return ready
+
+    def _chunk(self, page: _Page) -> FloatArray:
+        feed = _feed_of(page)
+        self._decoder.take_back(page.slot, feed.take_back)
+        return self._decoder.feed(page.slot, feed.tokens_SD)[None]
+
+    def _step(self, pages: Sequence[_Page]) -> FloatArray:
+        for page in pages:
+            self._decoder.take_back(page.slot, _feed_of(page).take_back)
+        tokens_BD = np.concatenate([_feed_of(page).tokens_SD for page in pages])
+        hidden_BD = self._decoder.step([page.slot for page in pages], tokens_BD)
+        for page in pages:
+            page.prompt_TD = page.prompt_TD[1:]
+        return hidden_BD[:, None]
+
+    def _run(self, pages: Sequence[_Page], run: Callable[[], FloatArray]) -> None:
+        """Runs the model for some pages, then lets each go on; what fails ends those pages."""
+        try:
+            hidden_BSD = run()
+        except Exception as error:
+            for page in pages:
+                self._leave(page, error)
+            return
+        for page, hidden_SD in zip(pages, hidden_BSD, strict=True):
+            try:
+                self._go_on(page, hidden_SD)
+            except Exception as error:
+                self._leave(page, error)
+
+    def _go_on(self, page: _Page, hidden_SD: FloatArray) -> None:
+        """Walks the page until it waits for the model again, or ends."""
+        answer: FloatArray | None = hidden_SD
+        if page.walk is None:
+            if len(page.prompt_TD):
+                return
+            self._keep_prefix(page)
+            job = page.job
+            page.walk = begin_page(
+                job.model,
+                job.rules,
+                job.options,
+                request_D=job.tokens_TD[-1],
+                hidden_D=hidden_SD[-1],
+            )
+            answer = None
+        page.feed = None
+        for item in _walk(page.walk, answer):
+            if isinstance(item, Feed):
+                page.feed = item
+            else:
+                page.take(item)
+        if page.feed is None:
+            self._leave(page)
+        elif not page.job.sink.whole_rows:
+            page.hand_over()
+
+    def _keep_prefix(self, page: _Page) -> None:
+        """What of the prompt does not depend on the request is kept, unless it already is."""
+        job = page.job
+        if job.prefix_positions < job.cacheable:
+            caches_YHPK = self._decoder.slots.prefix(page.slot, job.cacheable)
+            self._prefixes.keep(job.key, Prefix(made_from=job.made_from, caches_YHPK=caches_YHPK))
+
+    def _leave(self, page: _Page, error: BaseException | None = None) -> None:
+        if self._pages.pop(page.slot, None) is not None:
+            page.job.sink.end(error)
+
+
+def _walk(walk: PageWalk, answer: FloatArray | None) -> Iterator[PageEvent | Feed]:
+    """The events that follow an answer, and the feed they end with, if the page goes on."""
+    try:
+        item = walk.send(answer)
+        while not isinstance(item, Feed):
+            yield item
+            item = walk.send(None)
+        yield item
+    except StopIteration:
+        return
+
+
+def _feed_of(page: _Page) -> Feed:
+    feed = page.next_feed
+    assert feed is not None, "only pages that wait are fed"
+    return feed
+
+
+def _neighbours(pages: Iterator[_Page]) -> Iterator[list[_Page]]:
+    """Pages in groups whose slots follow each other, or nearly."""
+    ordered = sorted(pages, key=lambda page: page.slot)
+    cuts = [at for at, (a, b) in enumerate(pairwise(ordered), 1) if b.slot - a.slot > GAP_MAX + 1]
+    for begin, end in pairwise([0, *cuts, len(ordered)]):
+        if begin < end:
+            yield ordered[begin:end]

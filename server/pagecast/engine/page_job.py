@@ -1,0 +1,79 @@
+"""One page to be decoded in a batch: what it is made from, and where its events go.
+
+Letters in names: T positions of the prompt that are still to be fed, D width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.model import Model
+from pagecast.engine.page import DecodeOptions, check_catalog
+from pagecast.engine.page_events import PageEvent
+from pagecast.engine.prefix_cache import MadeFrom, Prefix, PrefixCache, PrefixKey
+from pagecast.engine.prompt_tokens import cacheable_positions, encode, old_steps, tokens_of
+from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.page_rules import PageRules
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PageSink:
+    """Where a page goes. All three are called in the decode loop's thread and must not wait."""
+
+    put: Callable[[Sequence[PageEvent]], None]
+    """Takes the next events. What it raises ends the page, and is what it ends with."""
+
+    end: Callable[[BaseException | None], None]
+    """Called once, when the slot is free again: with what went wrong, or None."""
+
+    stopped: Callable[[], bool] = lambda: False
+    """Asked before every step; once it says so the page ends early."""
+
+    whole_rows: bool = True
+    """Events come a whole row at a time; else each as soon as it is decided."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PageJob:
+    """Made by `prepare`, in any thread but the decode loop's: it takes a millisecond or two."""
+
+    model: Model
+    rules: PageRules
+    options: DecodeOptions
+    tokens_TD: FloatArray
+    prefix: Prefix | None
+    prefix_positions: int
+    key: PrefixKey
+    made_from: MadeFrom
+    cacheable: int
+    sink: PageSink
+
+
+def prepare(
+    model: Model,
+    user_id: str,
+    prompt: Prompt,
+    rules: PageRules,
+    options: DecodeOptions,
+    prefixes: PrefixCache,
+    sink: PageSink,
+) -> PageJob:
+    """Raises EngineError if the model was not made for the prompt, ValueError if rules and model
+    are not of one snapshot."""
+    check_catalog(model, rules)
+    encoded = encode(model, prompt)
+    key = (user_id, model.version)
+    made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
+    prefix, found = prefixes.find(key, made_from)
+    return PageJob(
+        model=model,
+        rules=rules,
+        options=options,
+        tokens_TD=tokens_of(model, encoded, found),
+        prefix=prefix,
+        prefix_positions=found,
+        key=key,
+        made_from=made_from,
+        cacheable=cacheable_positions(model, encoded),
+        sink=sink,
+    )

@@ -1,0 +1,181 @@
+"""Keys and values of users' histories, kept so that a page feeds only what is new.
+
+A prompt begins with what does not depend on the request (profile and history); the keys and values
+of those positions are the same on the next page, up to the first position that was made from
+something else. That is what is compared, position by position: the fields of the vocabulary, the
+entity, and its version in the catalog. So a new event costs its own position, a late one and a
+catalog change everything from theirs on, a dropped oldest part everything after the profile, and no
+invalidation can be forgotten. Another model is another key. Where old steps share positions, one is
+made from all its steps: it differs with any of them, and when a block of them becomes groups.
+
+Letters in names: T positions as encoded, F fields, P positions kept, Y caches of the model (keys,
+then values), H key/value heads, K head width.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.prompt_inputs import positions_fed
+from pagecast.featurestore.encoding import EncodedPrompt
+from pagecast.featurestore.snapshot import CatalogSnapshot
+
+PREFIX_BYTES_MAX = 256 << 20
+"""Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
+fp32, so about 300 users; who comes back after being dropped pays one prefill."""
+
+PREFIX_IDLE_SECONDS_MAX = 3600.0
+"""A prefix unused for longer makes room at the next page: it was made from what a person did, and
+is kept no longer than it is of use."""
+
+PREFIX_POSITIONS_MIN = 8
+"""A shorter prefix is not kept: feeding it costs about as much as copying it."""
+
+EntityVersion = tuple[str, int, int] | None
+"""An entity with its number and time of change in the catalog; None for no known entity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MadeFrom:
+    """What the positions of a prompt were made from; equal parts give equal tokens.
+
+    `compressed` counts the oldest steps, which are fed in groups.
+    """
+
+    entities: Sequence[EntityVersion]
+    fields_TF: npt.NDArray[np.int64]
+    compressed: int = 0
+
+    @classmethod
+    def of(
+        cls, encoded: EncodedPrompt, snapshot: CatalogSnapshot, *, compressed: int = 0
+    ) -> "MadeFrom":
+        return cls(
+            entities=[_version(entity_id, snapshot) for entity_id in encoded.entity_ids],
+            fields_TF=encoded.fields_TF,
+            compressed=compressed,
+        )
+
+    @property
+    def positions(self) -> int:
+        """Positions that are fed."""
+        return positions_fed(len(self.entities), self.compressed)
+
+    def common(self, other: "MadeFrom") -> int:
+        """How many of the positions fed, from the first on, were made from the same."""
+        same, compressed = self._same(other), min(self.compressed, other.compressed)
+        if self.compressed != other.compressed:
+            same = min(same, 1 + compressed)
+        return positions_fed(same, compressed)
+
+    def _same(self, other: "MadeFrom") -> int:
+        """The same as encoded."""
+        length = min(len(self.entities), len(other.entities))
+        same_T = (self.fields_TF[:length] == other.fields_TF[:length]).all(axis=1)
+        if not same_T.all():
+            length = int(same_T.argmin())
+        pairs = zip(self.entities[:length], other.entities[:length], strict=True)
+        return next((at for at, (ours, theirs) in enumerate(pairs) if ours != theirs), length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prefix:
+    """Keys and values [Y, H, P, K] of the first P positions of a prompt. Never changes."""
+
+    made_from: MadeFrom
+    caches_YHPK: FloatArray
+
+    @property
+    def positions(self) -> int:
+        return int(self.caches_YHPK.shape[2])
+
+    @property
+    def size_bytes(self) -> int:
+        return self.caches_YHPK.nbytes + self.made_from.fields_TF.nbytes
+
+
+PrefixKey = tuple[str, str]
+"""User id and model version."""
+
+
+class PrefixCache:
+    """The most recently used prefixes, bounded in bytes; safe for threads.
+
+    `positions_found` and `positions_asked` count over all look-ups, so that their quotient is the
+    share of prompts that was not fed again.
+    """
+
+    def __init__(self, bytes_max: int = PREFIX_BYTES_MAX) -> None:
+        self.bytes_max = bytes_max
+        self.size_bytes = 0
+        self.positions_asked = 0
+        self.positions_found = 0
+        self._prefixes: OrderedDict[PrefixKey, Prefix] = OrderedDict()
+        self._used_s: dict[PrefixKey, float] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._prefixes)
+
+    def find(self, key: PrefixKey, made_from: MadeFrom) -> tuple[Prefix | None, int]:
+        """What is kept under the key, and how many of its positions this prompt begins with.
+
+        The last position is never among them: a page begins from its hidden state.
+        """
+        with self._lock:
+            prefix = self._prefixes.get(key)
+            if prefix is not None:
+                self._prefixes.move_to_end(key)
+                self._used_s[key] = time.monotonic()
+        found = 0
+        if prefix is not None:
+            found = min(prefix.made_from.common(made_from), prefix.positions)
+            found = min(found, made_from.positions - 1)
+        with self._lock:
+            self.positions_asked += made_from.positions
+            self.positions_found += found
+        return (prefix, found) if found else (None, 0)
+
+    def keep(self, key: PrefixKey, prefix: Prefix) -> None:
+        """Instead of what was kept under the key; the least recently used make room."""
+        with self._lock:
+            self._drop(key)
+            if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
+                return
+            now_s = time.monotonic()
+            self._prefixes[key] = prefix
+            self._used_s[key] = now_s
+            self.size_bytes += prefix.size_bytes
+            oldest = next(iter(self._prefixes))
+            while (
+                self.size_bytes > self.bytes_max
+                or now_s - self._used_s[oldest] > PREFIX_IDLE_SECONDS_MAX
+            ):
+                self._drop(oldest)
+                oldest = next(iter(self._prefixes))
+
+    def forget(self, user_id: str) -> None:
+        """Drops what is kept of a user, of whatever model."""
+        with self._lock:
+            for key in [key for key in self._prefixes if key[0] == user_id]:
+                self._drop(key)
+
+    def _drop(self, key: PrefixKey) -> None:
+        if (prefix := self._prefixes.pop(key, None)) is not None:
+            self.size_bytes -= prefix.size_bytes
+            del self._used_s[key]
+
+
+def _version(entity_id: str, snapshot: CatalogSnapshot) -> EntityVersion:
+    index = snapshot.entity_index.get(entity_id)
+    if index is None:
+        # Known to the vocabulary alone, or to nobody: then its embedding is the model's.
+        return (entity_id, -1, -1) if entity_id else None
+    entity = snapshot.entities[index]
+    return entity_id, entity.number, entity.changed_at_ms

@@ -1,0 +1,79 @@
+"""The benchmark of serving: its rows, and that it runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pagecast.cli.bench.serve import world
+from pagecast.cli.bench.serve.alone import Timed
+from pagecast.cli.bench.serve.figures import (
+    ONNX,
+    TORCH,
+    ServeBenchConfig,
+    rows_alone,
+    rows_of_loads,
+)
+from pagecast.cli.bench.serve.load import Loaded, quantile
+from pagecast.cli.main import app
+from pagecast.trainer.config import ModelConfig
+
+
+def loaded(pages: int, cpu_seconds: float, first_row_ms: float) -> Loaded:
+    return Loaded(pages=pages, cpu_seconds=cpu_seconds, first_row_ms=[first_row_ms] * pages)
+
+
+def test_a_ratio_of_pages_is_the_median_of_each_rounds() -> None:
+    ours = Timed(page_ms=[10.0, 20.0, 10.0], placed=[1, 2, 3, 4])
+    theirs = Timed(page_ms=[50.0, 100.0, 500.0], placed=[1, 2, 9, 4])
+    rows = rows_alone({"exact": ours, "hybrid": ours, TORCH: theirs, ONNX: theirs})
+    assert [row.ratio for row in rows[:4]] == [5.0] * 4
+    assert [row.reached for row in rows[:4]] == [False, True, False, False]
+    assert [row.ours for row in rows[4:]] == [0.75, 0.75]
+
+
+def test_a_closed_loop_stands_beside_that_of_one_client() -> None:
+    rows = rows_of_loads("exact", {1: loaded(10, 1.0, 20.0), 64: loaded(16, 2.0, 100.0)})
+    by_name = {row.what: row for row in rows}
+    pages = by_name["pages/CPU-s, exact, 64 clients"]
+    assert (pages.ours, pages.theirs, pages.ratio, pages.reached) == (8.0, 10.0, 0.8, False)
+    assert by_name["first row p50 ms, exact, 64 clients"].ratio == 5.0
+
+
+def test_refused_pages_are_told() -> None:
+    refusing = loaded(10, 1.0, 20.0)
+    refusing.unserved = 3
+    rows = rows_of_loads("exact", {1: refusing})
+    assert ("refused or too late, exact, 1 clients", 3) in [(row.what, row.ours) for row in rows]
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    values = [float(i) for i in range(100, 0, -1)]
+    assert (quantile(values, 0.5), quantile(values, 0.99)) == (51.0, 100.0)
+    assert quantile([7.0], 0.99) == 7.0
+
+
+@pytest.mark.parametrize("change", [{"entities": 10}, {"prompt": 2}, {"rounds": 0}])
+def test_what_measures_nothing_is_refused(tmp_path: Path, change: dict[str, int]) -> None:
+    sizes = {"entities": 1000, "prompt": 20, "rounds": 1} | change
+    with pytest.raises(ValueError, match="at least"):
+        ServeBenchConfig(folder=tmp_path, seconds=1.0, clients=(1,), **sizes)
+
+
+@pytest.mark.faults
+def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a small model; pages are those of the peers token by token, but for near ties."""
+    small = ModelConfig(d_model=64, layers=2, query_heads=2, kv_heads=1, mlp_hidden=64)
+    monkeypatch.setattr(world, "MODEL", small)
+    sizes = ["--entities", "1000", "--rounds", "1", "--seconds", "1", "--clients", "1,2"]
+    command = ["bench", "serve", *sizes, "--json", "--state-dir", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout.splitlines()[-1])["rows"]
+    assert all(
+        {"what", "beside", "ours", "theirs", "ratio", "reach", "reached"} <= row.keys()
+        for row in rows
+    )
+    same = [row["ours"] for row in rows if row["what"].startswith("share of the exact page")]
+    assert min(same) > 0.9

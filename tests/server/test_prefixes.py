@@ -1,0 +1,52 @@
+"""What is kept of a history, as a client and an operator see it."""
+
+from factories import START_MS, play, timestamp
+from server.factories_server import FILMS, House
+
+from pagecast.featurestore.history import History
+
+MINUTE_MS = 60_000
+SHORT = {"rows": 3, "entities_per_row": 6}
+
+
+def remember_many(house: House, steps: int, first: int = 0) -> History:
+    return house.remember(
+        "ada",
+        *(
+            play("ada", f"m{i % FILMS}", START_MS - (100 - i) * MINUTE_MS)
+            for i in range(first, first + steps)
+        ),
+    )
+
+
+async def test_a_page_feeds_only_what_is_new_and_is_the_same_page(house: House) -> None:
+    house.train_champion()
+    remember_many(house, 20)
+    async with house.serve() as served, house.serve(prefix_cache_mb=0) as without:
+
+        def found() -> float:
+            return served.metric("pagecast_prefix_positions_found")
+
+        await served.page("ada", **SHORT)
+        assert found() == 0
+        later = timestamp(START_MS + MINUTE_MS)
+        again = await served.page("ada", requested_at=later, **SHORT)
+        assert found() == 21
+        assert again.shape == (await without.page("ada", requested_at=later, **SHORT)).shape
+        remember_many(house, 1, first=20)
+        changed = await served.page("ada", requested_at=later, **SHORT)
+        assert found() == 2 * 21
+        assert changed.shape == (await without.page("ada", requested_at=later, **SHORT)).shape
+        assert without.metric("pagecast_prefix_bytes") == 0
+
+
+async def test_a_user_who_is_gone_leaves_nothing_behind(house: House) -> None:
+    house.train_champion()
+    remember_many(house, 20)
+    async with house.serve() as served:
+        await served.page("ada", **SHORT)
+        assert served.metric("pagecast_prefix_bytes") > 0
+        served.server.resources.prefixes.forget("ada")
+        assert served.metric("pagecast_prefix_bytes") == 0
+        await served.page("nobody", **SHORT)
+        assert served.metric("pagecast_prefix_bytes") == 0
