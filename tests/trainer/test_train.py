@@ -7,7 +7,8 @@ from trainer.factories_trainer import SMALL, logged, walk, write_state
 
 from pagecast.engine.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import CHALLENGER, Registry
+from pagecast.featurestore.model_records import CHALLENGER
+from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.snapshot import NothingToTrainError, Source
