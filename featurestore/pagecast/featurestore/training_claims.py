@@ -11,11 +11,19 @@ import sqlalchemy as sa
 
 from pagecast.featurestore.database import Lock, exclusive
 from pagecast.featurestore.tables import ERROR_CHARACTERS_MAX, TrainingRow
-from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.training_records import (
     Claim,
     TrainingProgress,
     TrainingState,
+)
+from pagecast.featurestore.training_rows import (
+    claim_of,
+    claimable,
+    end_row,
+    held,
+    lives,
+    rows_of,
+    taken_row,
 )
 from pagecast.featurestore.trainings import now_ms
 
@@ -49,28 +57,28 @@ class TrainingClaims:
         at_ms = now_ms()
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             self._settle_dead(connection, at_ms)
-            running = [r for r in _rows(connection, TrainingState.RUNNING) if _lives(r, at_ms)]
-            for row in _claimable(connection, at_ms):
+            running = [r for r in rows_of(connection, TrainingState.RUNNING) if lives(r, at_ms)]
+            for row in claimable(connection, at_ms):
                 if row.beside or not running:
-                    return _taken(connection, row, holder, at_ms, lease_ms)
+                    return taken_row(connection, row, holder, at_ms, lease_ms)
         return None
 
     def _settle_dead(self, connection: sa.Connection, at_ms: int) -> None:
-        for row in _rows(connection, TrainingState.RUNNING):
-            if _lives(row, at_ms):
+        for row in rows_of(connection, TrainingState.RUNNING):
+            if lives(row, at_ms):
                 continue
             if row.cancel_asked_at_ms is not None:
-                _end(connection, row, TrainingState.CANCELLED, at_ms)
+                end_row(connection, row, TrainingState.CANCELLED, at_ms)
             elif row.crashes + 1 >= CRASHES_MAX:
-                _end(connection, row, TrainingState.FAILED, at_ms, error=_CRASHED)
+                end_row(connection, row, TrainingState.FAILED, at_ms, error=_CRASHED)
 
     def resume(self, training_id: int, attempt: int) -> Claim:
         """A claim that another process of the same trainer has made. Raises ClaimLost."""
         with self._engine.connect() as connection:
-            row = connection.execute(_held(training_id, attempt)).first()
+            row = connection.execute(held(training_id, attempt)).first()
         if row is None:
             raise _lost(training_id)
-        return _claim_of(row)
+        return claim_of(row)
 
     def renew(self, claim: Claim, lease_ms: int) -> bool:
         """Says that the holder lives; returns whether it was asked to cancel. Raises ClaimLost."""
@@ -92,7 +100,7 @@ class TrainingClaims:
         """
         ends = None if until is None else [[*key, offset] for key, offset in sorted(until.items())]
         with exclusive(self._engine, Lock.TRAININGS) as connection:
-            there = connection.execute(_held(claim.id, claim.attempt)).first()
+            there = connection.execute(held(claim.id, claim.attempt)).first()
             if there is None:
                 raise _lost(claim.id)
             if there.until is not None:
@@ -118,12 +126,12 @@ class TrainingClaims:
         One that crashed too often has failed. Raises ClaimLost.
         """
         with exclusive(self._engine, Lock.TRAININGS) as connection:
-            row = connection.execute(_held(claim.id, claim.attempt)).first()
+            row = connection.execute(held(claim.id, claim.attempt)).first()
             if row is None:
                 raise _lost(claim.id)
             crashes = row.crashes + bool(crashed)
             if crashes >= CRASHES_MAX:
-                _end(
+                end_row(
                     connection, row, TrainingState.FAILED, now_ms(), error=f"{_CRASHED}: {crashed}"
                 )
                 return
@@ -161,66 +169,3 @@ _CRASHED = f"its process ended {CRASHES_MAX} times without a word; its log says 
 
 def _lost(training_id: int) -> ClaimLost:
     return ClaimLost(f"training {training_id} has ended or is another trainer's by now")
-
-
-def _rows(connection: sa.Connection, state: TrainingState) -> list[sa.Row[Any]]:
-    row = TrainingRow
-    statement = sa.select(row).where(row.state == state).order_by(row.id)
-    return list(connection.execute(statement))
-
-
-def _lives(row: sa.Row[Any], at_ms: int) -> bool:
-    return row.lease_until_ms is not None and bool(row.lease_until_ms > at_ms)
-
-
-def _claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
-    dead = [r for r in _rows(connection, TrainingState.RUNNING) if not _lives(r, at_ms)]
-    waiting = _rows(connection, TrainingState.WAITING)
-    return sorted([*dead, *waiting], key=lambda row: row.id)
-
-
-def _taken(
-    connection: sa.Connection, row: sa.Row[Any], holder: str, at_ms: int, lease_ms: int
-) -> Claim | None:
-    table = TrainingRow
-    was = (table.id == row.id, table.attempt == row.attempt, table.state == row.state)
-    taken = connection.execute(
-        sa.update(table)
-        .where(*was)
-        .values(
-            state=TrainingState.RUNNING,
-            attempt=row.attempt + 1,
-            crashes=row.crashes + (row.state == TrainingState.RUNNING),
-            holder=holder,
-            lease_until_ms=at_ms + lease_ms,
-            started_at_ms=row.started_at_ms or at_ms,
-        )
-    )
-    if taken.rowcount == 0:
-        return None
-    return _claim_of(connection.execute(sa.select(table).where(table.id == row.id)).one())
-
-
-def _claim_of(row: sa.Row[Any]) -> Claim:
-    order = TrainingOrder.from_json(row.order)
-    return Claim(id=row.id, attempt=row.attempt, request_id=row.request_id, order=order)
-
-
-def _held(training_id: int, attempt: int) -> sa.Select[Any]:
-    row = TrainingRow
-    mine = (row.id == training_id, row.attempt == attempt)
-    return sa.select(row).where(*mine, row.state == TrainingState.RUNNING)
-
-
-def _end(
-    connection: sa.Connection,
-    row: sa.Row[Any],
-    state: TrainingState,
-    at_ms: int,
-    *,
-    error: str = "",
-) -> None:
-    values = {"state": state, "ended_at_ms": at_ms, "lease_until_ms": None}
-    values["error"] = error[:ERROR_CHARACTERS_MAX]
-    statement = sa.update(TrainingRow).where(TrainingRow.id == row.id)
-    connection.execute(statement.values(**values))

@@ -26,6 +26,9 @@ from pagecast.featurestore.training_records import Claim
 TRY_AGAIN = 75
 """Exit code of a training that something else has stopped (EX_TEMPFAIL): worth another try."""
 
+SIGNALLED = 128
+"""Exit codes above it are of a process that a signal has ended in order: 143 is SIGTERM."""
+
 KILL_S_MAX = 5.0
 """After SIGKILL only the kernel is waited for."""
 
@@ -122,7 +125,7 @@ class Supervisor:
         """A child that has written its end has no claim any more."""
         told = f"{_ending(code)}; read {child.log}"
         try:
-            if code in (0, TRY_AGAIN) or code < 0:
+            if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
                 self._claims.give_back(child.claim, crashed=told)
             else:
                 self._claims.fail(child.claim, told)
