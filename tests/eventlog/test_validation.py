@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pagecast.eventlog import validation
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
 from pagecast.eventlog.validation import (
     BYTES_MAX,
     FUTURE_MS_MAX,
@@ -23,8 +23,9 @@ from pagecast.eventlog.validation import (
     order_to_forget,
     page_served_of,
     profile_change_of,
+    training_requested_of,
 )
-from pagecast.v1 import catalog_pb2, events_pb2
+from pagecast.v1 import catalog_pb2, events_pb2, training_pb2
 
 EVENT = play("ann", "heat")
 
@@ -136,13 +137,14 @@ def test_the_key_must_be_the_user(key: bytes | None) -> None:
     assert "ann" not in rejection.detail
 
 
-@pytest.mark.parametrize("topic", [INTERACTIONS, CATALOG, PROFILES, PAGES])
+@pytest.mark.parametrize("topic", [INTERACTIONS, CATALOG, PROFILES, PAGES, TRAININGS])
 def test_a_record_may_have_so_many_bytes_and_no_more(topic: str) -> None:
     parse = {
         INTERACTIONS: interaction_of,
         CATALOG: catalog_change_of,
         PROFILES: profile_change_of,
         PAGES: page_served_of,
+        TRAININGS: training_requested_of,
     }[topic]
     for size, reason in [(BYTES_MAX[topic], Reason.MALFORMED), (BYTES_MAX[topic] + 1, "TOO_LARGE")]:
         rejection = parse(record(b"\xff" * size, topic=topic))
@@ -272,3 +274,27 @@ def test_a_rows_of_a_page_have_ids_and_as_many_numbers_as_entities() -> None:
 
 def test_a_page_has_the_key_of_its_user() -> None:
     assert page_refused(a_page(), b"bob") == (Reason.KEY_MISMATCH, "")
+
+
+def training_request(**changes: object) -> training_pb2.TrainingRequested:
+    request = training_pb2.TrainingRequested(
+        request_id="r1", trigger=training_pb2.TRAINING_TRIGGER_EVENTS, occurred_at=EVENT.occurred_at
+    )
+    request.MergeFrom(training_pb2.TrainingRequested(**changes))  # type: ignore[arg-type]
+    return request
+
+
+def test_a_request_to_train_is_taken_under_its_id_alone() -> None:
+    request = training_request(detail="12000 events")
+    value = request.SerializeToString()
+    assert training_requested_of(record(value, b"r1", TRAININGS)) == request
+    rejection = training_requested_of(record(value, b"r2", TRAININGS))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == Reason.KEY_MISMATCH
+
+
+def test_a_request_to_train_that_breaks_a_rule_is_refused_by_field() -> None:
+    value = training_request(detail="x" * 1025).SerializeToString()
+    rejection = training_requested_of(record(value, b"r1", TRAININGS))
+    assert isinstance(rejection, Rejection)
+    assert (rejection.reason, rejection.field) == (Reason.RULE_BROKEN, "detail")

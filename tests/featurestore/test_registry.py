@@ -3,13 +3,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pagecast.featurestore.registry import (
+from pagecast.featurestore.model_records import (
     CHALLENGER,
     CHAMPION,
+    GateNotPassed,
     ModelUnknown,
     NoPredecessor,
-    Registry,
 )
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.tables import NOTE_CHARACTERS_MAX
+from pagecast.featurestore.verdicts import Criterion, Verdict
 
 
 def register(registry: Registry, *versions: str) -> None:
@@ -114,3 +117,66 @@ def test_metrics_that_are_not_finite_are_refused(sqlite_engine: sa.Engine) -> No
         Registry(sqlite_engine).register(
             "v1", parent_version=None, metrics={"loss": float("nan")}, data={}
         )
+
+
+def verdict(*, passed: bool) -> Verdict:
+    criterion = Criterion(name="keeps_rules", passed=passed, told="200 of 200 pages")
+    return Verdict(champion=None, judged_at_ms=5, criteria=(criterion,))
+
+
+def test_a_model_tells_where_it_came_from(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    registry.register(
+        "v2",
+        parent_version="v1",
+        metrics={},
+        data={"positions": [1]},
+        code_version="0.1.0+src.12345678",
+        config={"epochs": 3.0},
+    )
+    record = registry.get("v2")
+    assert (record.parent_version, record.code_version) == ("v1", "0.1.0+src.12345678")
+    assert (record.data, record.config) == ({"positions": [1]}, {"epochs": 3.0})
+
+
+def test_a_verdict_is_kept_with_the_model(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1")
+    assert registry.get("v1").verdict is None
+    assert registry.judge("v1", verdict(passed=True)).verdict == verdict(passed=True)
+    registry.judge("v1", verdict(passed=False))
+    assert registry.get("v1").verdict == verdict(passed=False)
+    with pytest.raises(ModelUnknown):
+        registry.judge("v9", verdict(passed=True))
+
+
+def test_what_the_gate_refuses_is_promoted_only_by_force_and_that_is_kept(
+    engine: sa.Engine,
+) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2")
+    registry.promote("v1", by="ada")
+    registry.judge("v2", verdict(passed=False))
+    with pytest.raises(GateNotPassed, match="models show v2"):
+        registry.promote("v2", by="ada")
+    assert champion(registry) == "v1"
+    registry.promote("v2", by="bob", forced=True, note="the slice was a holiday")
+    newest = registry.moves(CHAMPION)[0]
+    assert (newest.version, newest.moved_by, newest.forced) == ("v2", "bob", True)
+    assert newest.note == "the slice was a holiday"
+
+
+def test_force_that_was_not_needed_is_not_recorded_as_such(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2")
+    registry.judge("v1", verdict(passed=True))
+    for version in ("v1", "v2"):
+        registry.promote(version, by="ada", forced=True)
+    assert [move.forced for move in registry.moves(CHAMPION)] == [False, False]
+
+
+def test_a_note_that_is_too_long_is_refused_by_name(sqlite_engine: sa.Engine) -> None:
+    registry = Registry(sqlite_engine)
+    register(registry, "v1")
+    with pytest.raises(ValueError, match="note: at most 1024"):
+        registry.promote("v1", by="ada", note="x" * (NOTE_CHARACTERS_MAX + 1))

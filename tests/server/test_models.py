@@ -1,7 +1,10 @@
 """The life of a model, step 9: champions are taken up under load, and only if they are sound."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from engine.factories_engine import TinyModel
 from server.factories_server import House, Page, eventually
 
@@ -50,16 +53,33 @@ async def test_no_page_mixes_versions_and_none_fails_while_models_are_swapped(
     assert all(page.shape == shapes[page.started.model_version] for page in pages)
 
 
-async def test_a_bundle_with_a_flipped_bit_is_refused_and_the_one_before_goes_on(
-    house: House,
+def flip_a_bit(graph: Path, _: Path) -> None:
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+
+
+def cut_short(graph: Path, _: Path) -> None:
+    graph.write_bytes(graph.read_bytes()[:-100])
+
+
+def take_from_another(graph: Path, other: Path) -> None:
+    graph.write_bytes((other / graph.name).read_bytes())
+
+
+def link_elsewhere(graph: Path, _: Path) -> None:
+    graph.unlink()
+    graph.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, cut_short, take_from_another, link_elsewhere])
+async def test_a_bundle_that_is_not_what_was_published_is_refused_and_the_one_before_goes_on(
+    house: House, damage: Callable[[Path, Path], None]
 ) -> None:
     version = house.train_champion()
     async with house.serve() as served:
         broken = house.train(OTHER)
-        graph = house.paths.bundles / broken / "decode.onnx"
-        data = bytearray(graph.read_bytes())
-        data[len(data) // 2] ^= 1
-        graph.write_bytes(data)
+        damage(house.paths.bundles / broken / "decode.onnx", house.paths.bundles / version)
         house.registry.promote(broken, by="test")
         await eventually(
             lambda: served.metric("pagecast_model_swaps_total", outcome="refused") == 1

@@ -6,6 +6,9 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from server.factories_server import House, Served, details_of
 
+from pagecast.featurestore.bundle_room import VERSIONS_KEPT_MIN, free_bundles
+from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.v1 import model_pb2, model_pb2_grpc
 
 
@@ -69,3 +72,36 @@ async def test_a_registry_that_is_gone_is_said_to_be_unavailable(house: House) -
         assert (await served.page("ada")).rows
     assert failed.value.code() is StatusCode.UNAVAILABLE
     assert details_of(failed.value)["ErrorInfo"].reason == "REGISTRY_UNAVAILABLE"
+
+
+async def test_what_the_gate_refuses_needs_force_and_tells_why(house: House) -> None:
+    version = house.train()
+    criterion = Criterion(name="keeps_rules", passed=False, told="3 of 200 pages break a rule")
+    house.registry.judge(version, Verdict(champion=None, judged_at_ms=5, criteria=(criterion,)))
+    async with house.serve() as served:
+        shown = await stub(served).GetModel(model_pb2.GetModelRequest(version=version))
+        with pytest.raises(AioRpcError) as failed:
+            await stub(served).PromoteModel(model_pb2.PromoteModelRequest(version=version))
+        await stub(served).PromoteModel(
+            model_pb2.PromoteModelRequest(version=version, force=True, note="nothing else is left")
+        )
+    assert [(c.name, c.passed, c.told) for c in shown.model.verdict.criteria] == [
+        ("keeps_rules", False, "3 of 200 pages break a rule")
+    ]
+    assert failed.value.code() is StatusCode.FAILED_PRECONDITION
+    assert details_of(failed.value)["ErrorInfo"].reason == "GATE_NOT_PASSED"
+    move = house.registry.moves(CHAMPION)[0]
+    assert (move.forced, move.note) == (True, "nothing else is left")
+
+
+async def test_a_model_whose_bundle_was_freed_says_so(house: House) -> None:
+    first = house.train()
+    for seed in range(1, 4):
+        house.train(TinyModel(seed=seed))
+    free_bundles(house.registry, house.paths.bundles, VERSIONS_KEPT_MIN)
+    async with house.serve() as served:
+        shown = await stub(served).GetModel(model_pb2.GetModelRequest(version=first))
+        with pytest.raises(AioRpcError) as failed:
+            await stub(served).PromoteModel(model_pb2.PromoteModelRequest(version=first))
+    assert shown.model.bundle_freed
+    assert details_of(failed.value)["ErrorInfo"].reason == "MODEL_FREED"

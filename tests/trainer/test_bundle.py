@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from safetensors.numpy import load_file
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX
+from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
@@ -19,7 +21,7 @@ from pagecast.engine.manifest import (
     bundle_version,
 )
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.bundle import publish
+from pagecast.trainer.bundle import load_model, publish
 from pagecast.trainer.train import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
@@ -92,3 +94,15 @@ def test_a_published_bundle_is_never_written_again(tmp_path: Path) -> None:
     publish(tmp_path / "version", {"a": b"second"})
     assert (tmp_path / "version" / "a").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["version"]
+
+
+@pytest.mark.parametrize("name", BUNDLE_FILES)
+def test_no_weight_is_taken_from_a_bundle_that_was_altered(
+    outcome: Outcome, tmp_path: Path, name: str
+) -> None:
+    copy = shutil.copytree(outcome[0].bundle, tmp_path / "copy")
+    data = bytearray((copy / name).read_bytes())
+    data[-1] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{name}: altered"):
+        load_model(copy)

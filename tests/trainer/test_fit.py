@@ -35,6 +35,15 @@ def test_the_loop_stops_when_its_time_is_up(dataset: Dataset, builder: PageBuild
     assert 1.2 <= result.seconds < 6.0
 
 
+def test_the_loop_stops_after_so_many_steps_with_its_schedule_at_its_end(
+    dataset: Dataset, builder: PageBuilder
+) -> None:
+    seen: list[FitProgress] = []
+    fit(dataset, builder, dataclasses.replace(SMALL, epochs=1e6, steps_max=3), seen.append)
+    assert [at.step for at in seen] == [1, 2, 3]
+    assert seen[-1].share_done == 1.0
+
+
 def test_heads_must_share_evenly() -> None:
     with pytest.raises(ValueError, match="query_heads must be a multiple of kv_heads"):
         ModelConfig(query_heads=3, kv_heads=2)

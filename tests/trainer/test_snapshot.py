@@ -7,7 +7,12 @@ from trainer.factories_trainer import HOUR_MS, in_time_order, logged, walk, writ
 from pagecast.featurestore.catalog import EMPTY
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
+from pagecast.trainer.snapshot import (
+    NothingToTrainError,
+    Source,
+    positions_before,
+    positions_before_last,
+)
 from pagecast.trainer.users import prompt_at
 
 KEY = ("log", 0)
@@ -73,3 +78,18 @@ def test_partitions_are_cut_each_on_its_own(tmp_path: Path) -> None:
     positions = positions_before_last(write_state(tmp_path, [*events, *second]), 0.1)
     assert positions["log", 1] == 1
     assert 0 < positions[KEY] < len(events)
+
+
+def test_everything_from_a_moment_on_is_held_out(world: StatePaths) -> None:
+    moment_ms = START_MS + 20 * 3_600_000
+    known = Source(paths=world).read(until=positions_before(world, moment_ms))
+    newest = max(step.occurred_at_ms for user in known.users for step in user.steps)
+    assert moment_ms - 3_600_000 < newest < moment_ms
+
+
+@pytest.mark.parametrize("moment_ms", [1, START_MS * 2])
+def test_a_moment_with_nothing_before_or_after_it_is_refused(
+    world: StatePaths, moment_ms: int
+) -> None:
+    with pytest.raises(NothingToTrainError, match="until: no events lie before"):
+        positions_before(world, moment_ms)

@@ -7,9 +7,11 @@ from trainer.factories_trainer import SMALL, logged, walk, write_state
 
 from pagecast.engine.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import CHALLENGER, Registry
+from pagecast.featurestore.model_records import CHALLENGER
+from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
+from pagecast.trainer.code_version import code_version
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.train import (
     Trained,
@@ -63,7 +65,7 @@ def test_a_log_without_a_catalog_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_challenger_with_its_numbers_is_registered(outcome: Outcome) -> None:
     result, stages, paths = outcome
-    assert stages == ["read", "fit", "evaluate", "export"]
+    assert stages == ["read", "fit", "evaluate", "export", "judge"]
     manifest = Manifest.unseal((result.bundle / MANIFEST_FILE).read_bytes())
     engine = connect(paths.database_url)
     record = Registry(engine).resolve(CHALLENGER)
@@ -73,6 +75,9 @@ def test_a_challenger_with_its_numbers_is_registered(outcome: Outcome) -> None:
     assert record.version == result.version == manifest.version == result.bundle.name
     assert record.metrics["ndcg_at_10"] == result.quality.pagecast.ndcg_at_10
     assert record.data["protocol"] == result.quality.protocol
+    assert record.config == manifest.config
+    assert record.code_version == code_version()
+    assert record.verdict == result.verdict
     assert manifest.metrics["decode_difference_max"] < 1e-4
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pagecast.cli.commands import bench, data, dlt, models, offline
+from pagecast.cli.commands import bench, data, dlt, models, offline, trainings
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.evaluate import evaluate
@@ -20,6 +20,7 @@ from pagecast.cli.commands.page import page
 from pagecast.cli.commands.publish import publish
 from pagecast.cli.commands.serve import serve
 from pagecast.cli.commands.train import train
+from pagecast.cli.commands.trainer import trainer
 from pagecast.cli.commands.up import up
 from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
 
@@ -36,6 +37,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(publish)
 app.command()(train)
+app.command()(trainer)
 app.command()(evaluate)
 app.command()(page)
 app.command()(history)
@@ -44,6 +46,7 @@ app.command()(ingest)
 app.command()(serve)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(trainings.app, name="trainings")
 app.add_typer(dlt.app, name="dlt")
 app.add_typer(data.app, name="data")
 app.add_typer(offline.app, name="offline")

@@ -133,6 +133,19 @@ class TrainSettings(BaseModel):
     """Size of the model (docs/training.md)."""
 
 
+class TrainerSettings(BaseModel):
+    """What `pagecast trainer` starts with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_once_max: int = Field(default=1, ge=1, le=64)
+    """Trainings run at the same time; each has the threads of a training."""
+    bundles_kept: int = Field(default=5, ge=3)
+    """Newest versions whose bundles stay on disk after a training (docs/operations.md)."""
+    lease_seconds: float = Field(default=15.0, gt=2.0, le=600.0)
+    """After this silence a trainer is taken for dead, and another goes on with its training."""
+
+
 class Settings(BaseSettings):
     """What every command starts from. Unknown names in `pagecast.toml` are refused."""
 
@@ -164,6 +177,7 @@ class Settings(BaseSettings):
     triggers: TriggersSettings = TriggersSettings()
     fold: FoldSettings = FoldSettings()
     train: TrainSettings = TrainSettings()
+    trainer: TrainerSettings = TrainerSettings()
 
     @field_validator("online_store_url")
     @classmethod

@@ -23,6 +23,7 @@ STAGES = {
     "fit": "training",
     "evaluate": "evaluating",
     "export": "exporting",
+    "judge": "judging",
 }
 """What the trainer's stages are called on the terminal."""
 

@@ -9,6 +9,7 @@ from sqlite3 import Connection as SqliteConnection
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -30,6 +31,7 @@ class Lock(IntEnum):
     ERASURES = 0x7061_6765_0005
     TRIGGERS = 0x7061_6765_0006
     REPLAYS = 0x7061_6765_0007
+    TRAININGS = 0x7061_6765_0008
 
 
 class DatabaseNewerError(RuntimeError):
@@ -66,19 +68,61 @@ def migrate(engine: sa.Engine) -> None:
 
     Raises DatabaseNewerError.
     """
+    with exclusive(engine, Lock.MIGRATION) as connection, _refusing_newer():
+        command.upgrade(_config(connection), "head")
+
+
+def migrate_down(engine: sa.Engine, revision: str) -> None:
+    """Takes the tables back to an older revision's, before an older Pagecast is started on them.
+
+    What only the newer tables hold is lost; nothing else is. Raises DatabaseNewerError, and
+    ValueError for a revision that is none, or not below the database's.
+    """
+    with exclusive(engine, Lock.MIGRATION) as connection, _refusing_newer():
+        at, known = _revision(connection), revisions()
+        below = known[: known.index(at)] if at in known else []
+        if revision not in below and (at is None or at in known):
+            raise ValueError(
+                f"revision: {revision!r} is not below the database's ({at}): "
+                f"name one of {', '.join(below) or 'none'}"
+            )
+        command.downgrade(_config(connection), revision)
+
+
+def revisions() -> list[str]:
+    """Every revision this version knows, oldest first."""
+    script = ScriptDirectory.from_config(_config(None))
+    return [each.revision for each in reversed(list(script.walk_revisions()))]
+
+
+def revision_of(engine: sa.Engine) -> str | None:
+    """The revision a database is at; None if it has no tables yet."""
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config(connection: sa.Connection | None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with exclusive(engine, Lock.MIGRATION) as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            head = ScriptDirectory.from_config(config).get_current_head()
-            raise DatabaseNewerError(
-                f"the database is not at a revision this version knows (newest: {head}): "
-                f"upgrade Pagecast or choose another database_url ({error})"
-            ) from error
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _refusing_newer() -> Iterator[None]:
+    """alembic does not know a revision that a newer Pagecast made. Raises DatabaseNewerError."""
+    try:
+        yield
+    except CommandError as error:
+        raise DatabaseNewerError(
+            f"the database is not at a revision this version knows (newest: {revisions()[-1]}): "
+            f"upgrade Pagecast or choose another database_url ({error})"
+        ) from error
 
 
 def _configure_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:

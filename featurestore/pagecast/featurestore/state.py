@@ -41,6 +41,11 @@ class StatePaths:
         return self.root / "training"
 
     @property
+    def trainings(self) -> Path:
+        """A directory for each training that `pagecast trainer` runs: its checkpoints."""
+        return self.root / "trainings"
+
+    @property
     def logs(self) -> Path:
         """Output of the local stack's processes."""
         return self.root / "logs"

@@ -24,6 +24,12 @@ ID_CHARACTERS_MAX = 256
 VERSION_CHARACTERS_MAX = 64
 """A model version is 16 hexadecimal digits; somebody else's may be a whole SHA-256."""
 
+NOTE_CHARACTERS_MAX = 1024
+"""Why an alias was moved, in somebody's words; as long as the detail of a training request."""
+
+ERROR_CHARACTERS_MAX = 2048
+"""Why a training failed: a message, not a log, whose path it names."""
+
 HASH_CHARACTERS = 64
 """A SHA-256 in hexadecimal digits."""
 
@@ -77,7 +83,10 @@ class PopularityRow(Base):
 
 
 class ModelRow(Base):
-    """A registered bundle; `id` is the order of registration."""
+    """A registered bundle; `id` is the order of registration.
+
+    `verdict` is the gate's, if it was asked; `freed_at_ms` when the bundle was removed, if it was.
+    """
 
     __tablename__ = "models"
 
@@ -87,6 +96,10 @@ class ModelRow(Base):
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[dict[str, float]] = mapped_column(JSON)
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    code_version: Mapped[str] = mapped_column(String(VERSION_CHARACTERS_MAX))
+    config: Mapped[dict[str, Any]] = mapped_column(JSON)
+    verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    freed_at_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class AliasMoveRow(Base):
@@ -104,6 +117,8 @@ class AliasMoveRow(Base):
     moved_by: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
     reason: Mapped[str] = mapped_column(String(16))
     predecessor_id: Mapped[int | None] = mapped_column(ForeignKey("alias_moves.id"))
+    forced: Mapped[bool]
+    note: Mapped[str] = mapped_column(String(NOTE_CHARACTERS_MAX))
 
 
 class AliasRow(Base):
@@ -166,6 +181,37 @@ class TrainingRequestRow(Base):
     detail: Mapped[str] = mapped_column(String(DETAIL_CHARACTERS_MAX))
     occurred_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     published_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class TrainingRow(Base):
+    """A training that was asked for, and how far it is; `id` is the order of asking.
+
+    `attempt` grows with every claim: who writes with an older one is refused. The lease says until
+    when the holder is believed to live. `until` is where the data end, once that is decided.
+    """
+
+    __tablename__ = "trainings"
+    __table_args__ = (Index("trainings_state", "state", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    request_id: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX), unique=True)
+    asked_by: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[str] = mapped_column(String(DETAIL_CHARACTERS_MAX))
+    order: Mapped[dict[str, Any]] = mapped_column(JSON)
+    beside: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(16))
+    asked_at_ms: Mapped[int] = mapped_column(BigInteger)
+    started_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    cancel_asked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    attempt: Mapped[int]
+    crashes: Mapped[int]
+    holder: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
+    lease_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    until: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    version: Mapped[str | None] = mapped_column(String(VERSION_CHARACTERS_MAX))
+    error: Mapped[str] = mapped_column(String(ERROR_CHARACTERS_MAX))
 
 
 class DeadLetterReplayRow(Base):

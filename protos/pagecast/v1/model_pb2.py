@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17pagecast/v1/model.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x01\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eparent_version\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x30\n\x07metrics\x18\x05 \x03(\x0b\x32\x1f.pagecast.v1.Model.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"0\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.pagecast.v1.Model\".\n\x0fGetModelRequest\x12\x1b\n\x07version\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model\"2\n\x13PromoteModelRequest\x12\x1b\n\x07version\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"9\n\x14PromoteModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model\"\x16\n\x14RollbackModelRequest\":\n\x15RollbackModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model2\xd3\x02\n\x0cModelService\x12M\n\nListModels\x12\x1e.pagecast.v1.ListModelsRequest\x1a\x1f.pagecast.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.pagecast.v1.GetModelRequest\x1a\x1d.pagecast.v1.GetModelResponse\x12S\n\x0cPromoteModel\x12 .pagecast.v1.PromoteModelRequest\x1a!.pagecast.v1.PromoteModelResponse\x12V\n\rRollbackModel\x12!.pagecast.v1.RollbackModelRequest\x1a\".pagecast.v1.RollbackModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17pagecast/v1/model.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x02\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eparent_version\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61liases\x18\x04 \x03(\t\x12\x30\n\x07metrics\x18\x05 \x03(\x0b\x32\x1f.pagecast.v1.Model.MetricsEntry\x12\x14\n\x0c\x63ode_version\x18\x06 \x01(\t\x12%\n\x07verdict\x18\x07 \x01(\x0b\x32\x14.pagecast.v1.Verdict\x12\x14\n\x0c\x62undle_freed\x18\x08 \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x84\x01\n\x07Verdict\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12\x10\n\x08\x63hampion\x18\x02 \x01(\t\x12-\n\tjudged_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x63riteria\x18\x04 \x03(\x0b\x32\x16.pagecast.v1.Criterion\"7\n\tCriterion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0c\n\x04told\x18\x03 \x01(\t\"0\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.pagecast.v1.Model\".\n\x0fGetModelRequest\x12\x1b\n\x07version\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model\"Y\n\x13PromoteModelRequest\x12\x1b\n\x07version\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x16\n\x04note\x18\x03 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\"9\n\x14PromoteModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model\".\n\x14RollbackModelRequest\x12\x16\n\x04note\x18\x01 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\":\n\x15RollbackModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.pagecast.v1.Model2\xd3\x02\n\x0cModelService\x12M\n\nListModels\x12\x1e.pagecast.v1.ListModelsRequest\x1a\x1f.pagecast.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.pagecast.v1.GetModelRequest\x1a\x1d.pagecast.v1.GetModelResponse\x12S\n\x0cPromoteModel\x12 .pagecast.v1.PromoteModelRequest\x1a!.pagecast.v1.PromoteModelResponse\x12V\n\rRollbackModel\x12!.pagecast.v1.RollbackModelRequest\x1a\".pagecast.v1.RollbackModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,26 +41,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELREQUEST'].fields_by_name['version']._serialized_options = b'\272H\007r\005\020\001(\200\002'
   _globals['_PROMOTEMODELREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_PROMOTEMODELREQUEST'].fields_by_name['version']._serialized_options = b'\272H\007r\005\020\001(\200\002'
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['note']._loaded_options = None
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['note']._serialized_options = b'\272H\005r\003(\200\010'
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['note']._loaded_options = None
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['note']._serialized_options = b'\272H\005r\003(\200\010'
   _globals['_MODEL']._serialized_start=103
-  _globals['_MODEL']._serialized_end=314
-  _globals['_MODEL_METRICSENTRY']._serialized_start=268
-  _globals['_MODEL_METRICSENTRY']._serialized_end=314
-  _globals['_LISTMODELSREQUEST']._serialized_start=316
-  _globals['_LISTMODELSREQUEST']._serialized_end=364
-  _globals['_LISTMODELSRESPONSE']._serialized_start=366
-  _globals['_LISTMODELSRESPONSE']._serialized_end=422
-  _globals['_GETMODELREQUEST']._serialized_start=424
-  _globals['_GETMODELREQUEST']._serialized_end=470
-  _globals['_GETMODELRESPONSE']._serialized_start=472
-  _globals['_GETMODELRESPONSE']._serialized_end=525
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=527
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=577
-  _globals['_PROMOTEMODELRESPONSE']._serialized_start=579
-  _globals['_PROMOTEMODELRESPONSE']._serialized_end=636
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=638
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=660
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=662
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=720
-  _globals['_MODELSERVICE']._serialized_start=723
-  _globals['_MODELSERVICE']._serialized_end=1062
+  _globals['_MODEL']._serialized_end=397
+  _globals['_MODEL_METRICSENTRY']._serialized_start=351
+  _globals['_MODEL_METRICSENTRY']._serialized_end=397
+  _globals['_VERDICT']._serialized_start=400
+  _globals['_VERDICT']._serialized_end=532
+  _globals['_CRITERION']._serialized_start=534
+  _globals['_CRITERION']._serialized_end=589
+  _globals['_LISTMODELSREQUEST']._serialized_start=591
+  _globals['_LISTMODELSREQUEST']._serialized_end=639
+  _globals['_LISTMODELSRESPONSE']._serialized_start=641
+  _globals['_LISTMODELSRESPONSE']._serialized_end=697
+  _globals['_GETMODELREQUEST']._serialized_start=699
+  _globals['_GETMODELREQUEST']._serialized_end=745
+  _globals['_GETMODELRESPONSE']._serialized_start=747
+  _globals['_GETMODELRESPONSE']._serialized_end=800
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=802
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=891
+  _globals['_PROMOTEMODELRESPONSE']._serialized_start=893
+  _globals['_PROMOTEMODELRESPONSE']._serialized_end=950
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=952
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=998
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1000
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1058
+  _globals['_MODELSERVICE']._serialized_start=1061
+  _globals['_MODELSERVICE']._serialized_end=1400
 # @@protoc_insertion_point(module_scope)

@@ -50,10 +50,17 @@ class Model(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    CODE_VERSION_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    BUNDLE_FREED_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Content address of the bundle."""
     parent_version: _builtins.str
     """Version it was warm-started from; empty if none."""
+    code_version: _builtins.str
+    """The code that trained it: package version and a digest of the sources."""
+    bundle_freed: _builtins.bool
+    """Whether its bundle was removed to make room; it cannot be promoted then."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was registered."""
@@ -66,6 +73,10 @@ class Model(_message.Message):
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Evaluation, by name, for example "ndcg_at_10"."""
 
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """What the gate said of it; absent if it was not asked."""
+
     def __init__(
         self,
         *,
@@ -74,14 +85,85 @@ class Model(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        code_version: _builtins.str = ...,
+        verdict: Global___Verdict | None = ...,
+        bundle_freed: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "created_at", b"created_at", "metrics", b"metrics", "parent_version", b"parent_version", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "bundle_freed", b"bundle_freed", "code_version", b"code_version", "created_at", b"created_at", "metrics", b"metrics", "parent_version", b"parent_version", "verdict", b"verdict", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Verdict(_message.Message):
+    """What the gate says of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    CHAMPION_FIELD_NUMBER: _builtins.int
+    JUDGED_AT_FIELD_NUMBER: _builtins.int
+    CRITERIA_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    """Whether every criterion is met."""
+    champion: _builtins.str
+    """Version it was compared with; empty if there was no champion."""
+    @_builtins.property
+    def judged_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was judged."""
+
+    @_builtins.property
+    def criteria(self) -> _containers.RepeatedCompositeFieldContainer[Global___Criterion]:
+        """Each criterion."""
+
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        champion: _builtins.str = ...,
+        judged_at: _timestamp_pb2.Timestamp | None = ...,
+        criteria: _abc.Iterable[Global___Criterion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judged_at", b"judged_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion", b"champion", "criteria", b"criteria", "judged_at", b"judged_at", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+@_typing.final
+class Criterion(_message.Message):
+    """One criterion of the gate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """For example "not_worse_than_champion"."""
+    passed: _builtins.bool
+    """Whether it is met."""
+    told: _builtins.str
+    """The figures, for people."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        told: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "passed", b"passed", "told", b"told"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Criterion: _TypeAlias = Criterion  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
@@ -182,16 +264,24 @@ class PromoteModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version."""
+    force: _builtins.bool
+    """Overrules the gate; recorded if that was needed."""
+    note: _builtins.str
+    """Why, for the registry's records."""
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
+        force: _builtins.bool = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "note", b"note", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,12 +317,17 @@ class RollbackModelRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """Why, for the registry's records."""
     def __init__(
         self,
+        *,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

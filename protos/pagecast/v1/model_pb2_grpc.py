@@ -76,7 +76,9 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN.
+        """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN; FAILED_PRECONDITION with
+        reason GATE_NOT_PASSED if the gate refuses it and `force` is not set, or MODEL_FREED if its
+        bundle was removed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +86,7 @@ class ModelServiceServicer:
 
     def RollbackModel(self, request, context):
         """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-        MODEL_NO_PREDECESSOR if there is none.
+        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

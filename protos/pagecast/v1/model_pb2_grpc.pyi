@@ -38,10 +38,13 @@ class ModelServiceStub:
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
     """One version. NOT_FOUND with reason MODEL_UNKNOWN."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.PromoteModelResponse]
-    """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN."""
+    """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN; FAILED_PRECONDITION with
+    reason GATE_NOT_PASSED if the gate refuses it and `force` is not set, or MODEL_FREED if its
+    bundle was removed.
+    """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]
     """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-    MODEL_NO_PREDECESSOR if there is none.
+    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
     """
 
 @_typing.type_check_only
@@ -54,10 +57,13 @@ class ModelServiceAsyncStub(ModelServiceStub):
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
     """One version. NOT_FOUND with reason MODEL_UNKNOWN."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.PromoteModelResponse]  # type: ignore[assignment]
-    """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN."""
+    """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN; FAILED_PRECONDITION with
+    reason GATE_NOT_PASSED if the gate refuses it and `force` is not set, or MODEL_FREED if its
+    bundle was removed.
+    """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]  # type: ignore[assignment]
     """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-    MODEL_NO_PREDECESSOR if there is none.
+    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -85,7 +91,10 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.PromoteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.PromoteModelResponse, _abc.Awaitable[_model_pb2.PromoteModelResponse]]:
-        """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN."""
+        """Makes a version the champion. NOT_FOUND with reason MODEL_UNKNOWN; FAILED_PRECONDITION with
+        reason GATE_NOT_PASSED if the gate refuses it and `force` is not set, or MODEL_FREED if its
+        bundle was removed.
+        """
 
     @_abc_1.abstractmethod
     def RollbackModel(
@@ -94,7 +103,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.RollbackModelResponse, _abc.Awaitable[_model_pb2.RollbackModelResponse]]:
         """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-        MODEL_NO_PREDECESSOR if there is none.
+        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,6 +20,7 @@ from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
 from pagecast.server.metrics import Metrics
 from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
+from pagecast.server.trainings import TrainingService
 from pagecast.v1 import (
     feature_pb2,
     feature_pb2_grpc,
@@ -27,6 +28,8 @@ from pagecast.v1 import (
     homepage_pb2_grpc,
     model_pb2,
     model_pb2_grpc,
+    training_pb2,
+    training_pb2_grpc,
 )
 
 _log = structlog.get_logger(__name__)
@@ -68,7 +71,7 @@ _OPTIONS = (
 
 _SERVICES = tuple(
     descriptor.full_name
-    for module in (homepage_pb2, feature_pb2, model_pb2)
+    for module in (homepage_pb2, feature_pb2, model_pb2, training_pb2)
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
 
@@ -149,6 +152,9 @@ class PagecastServer:
             server,
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
+        training_pb2_grpc.add_TrainingServiceServicer_to_server(
+            TrainingService(resources.trainings), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)

@@ -22,6 +22,10 @@ _log = structlog.get_logger(__name__)
 OWN_METHODS = "/pagecast."
 """Prefix of the methods a drain waits for: a health watch would otherwise outlive any grace."""
 
+WATCHES = ("/pagecast.v1.TrainingService/WatchTraining",)
+"""Own methods that a drain does not wait for: a watch lasts as long as a training, and is begun
+again."""
+
 Behaviour = Callable[[Any, Any], Any]
 
 Check = Callable[[Any], Any]
@@ -99,7 +103,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     @asynccontextmanager
     async def _answering(self, method: str, context: Any) -> AsyncIterator[None]:
-        counted = method.startswith(OWN_METHODS)
+        counted = method.startswith(OWN_METHODS) and method not in WATCHES
         if counted:
             self._calls.begin()
         try:

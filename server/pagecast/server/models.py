@@ -8,7 +8,8 @@ import structlog
 from pagecast.engine.bundle import DEFAULT_CONFIG, load_bundle
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig
-from pagecast.featurestore.registry import CHAMPION, ModelRecord, Registry
+from pagecast.featurestore.model_records import CHAMPION, ModelRecord
+from pagecast.featurestore.registry import Registry
 from pagecast.server.metrics import Metrics
 from pagecast.server.serving import Servings
 

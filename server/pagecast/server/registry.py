@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
-from pagecast.featurestore.registry import (
-    LISTED_MAX,
+from pagecast.featurestore.model_records import (
+    GateNotPassed,
+    ModelFreed,
     ModelRecord,
     ModelUnknown,
     NoPredecessor,
-    Registry,
 )
+from pagecast.featurestore.registry import LISTED_MAX, Registry
+from pagecast.featurestore.verdicts import Verdict
 from pagecast.server.errors import Refusal
 from pagecast.v1 import model_pb2, model_pb2_grpc
 
@@ -43,13 +45,17 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
     async def PromoteModel(
         self, request: model_pb2.PromoteModelRequest, _context: Any
     ) -> model_pb2.PromoteModelResponse:
-        record = await _answer(lambda: self._registry.promote(request.version, MOVED_BY))
+        record = await _answer(
+            lambda: self._registry.promote(
+                request.version, MOVED_BY, forced=request.force, note=request.note
+            )
+        )
         return model_pb2.PromoteModelResponse(model=_model(record))
 
     async def RollbackModel(
-        self, _request: model_pb2.RollbackModelRequest, _context: Any
+        self, request: model_pb2.RollbackModelRequest, _context: Any
     ) -> model_pb2.RollbackModelResponse:
-        record = await _answer(lambda: self._registry.rollback(MOVED_BY))
+        record = await _answer(lambda: self._registry.rollback(MOVED_BY, note=request.note))
         return model_pb2.RollbackModelResponse(model=_model(record))
 
 
@@ -67,6 +73,12 @@ async def _answer(ask: Callable[[], T]) -> T:
             reason="MODEL_NO_PREDECESSOR",
             message=str(error),
         ) from error
+    except (GateNotPassed, ModelFreed) as error:
+        raise Refusal(
+            code=grpc.StatusCode.FAILED_PRECONDITION,
+            reason="GATE_NOT_PASSED" if isinstance(error, GateNotPassed) else "MODEL_FREED",
+            message=str(error),
+        ) from error
     except SQLAlchemyError as error:
         raise Refusal(
             code=grpc.StatusCode.UNAVAILABLE,
@@ -81,6 +93,18 @@ def _model(record: ModelRecord) -> model_pb2.Model:
         parent_version=record.parent_version or "",
         aliases=record.aliases,
         metrics=record.metrics,
+        code_version=record.code_version,
+        bundle_freed=record.freed_at_ms is not None,
     )
+    if record.verdict is not None:
+        model.verdict.CopyFrom(_verdict(record.verdict))
     model.created_at.FromMilliseconds(record.created_at_ms)
     return model
+
+
+def _verdict(verdict: Verdict) -> model_pb2.Verdict:
+    message = model_pb2.Verdict(passed=verdict.passed, champion=verdict.champion or "")
+    for criterion in verdict.criteria:
+        message.criteria.add(name=criterion.name, passed=criterion.passed, told=criterion.told)
+    message.judged_at.FromMilliseconds(verdict.judged_at_ms)
+    return message

@@ -16,6 +16,7 @@ from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.trainings import Trainings
 from pagecast.server.config import ServerConfig
 from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
@@ -44,6 +45,7 @@ class Resources:
 
     users: Users
     registry: Registry
+    trainings: Trainings
     servings: Servings
     slots: Slots
     preparing: ThreadPoolExecutor
@@ -101,6 +103,7 @@ class Resources:
             return cls(
                 users=users,
                 registry=registry,
+                trainings=Trainings(engine),
                 servings=servings,
                 slots=slots,
                 preparing=preparing,

@@ -10,8 +10,8 @@ from protovalidate import EvaluationError, Validator
 
 from pagecast.eventlog.plain import plainly_valid
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
-from pagecast.v1 import catalog_pb2, events_pb2
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
+from pagecast.v1 import catalog_pb2, events_pb2, training_pb2
 
 INTERACTION_BYTES_MAX = 256 * 1024
 """An impression of forty rows is 10 KB; a history must not be crowded out by one event."""
@@ -25,6 +25,9 @@ PROFILE_BYTES_MAX = 4 * 1024
 PAGE_BYTES_MAX = 512 * 1024
 """Forty rows of forty entities with the longest ids are 420 KB."""
 
+TRAINING_BYTES_MAX = 4 * 1024
+"""An id of 256 bytes and a detail of 1,024."""
+
 FUTURE_MS_MAX = 60 * 60 * 1000
 """How far ahead a client's clock may be. It is no more than how late an event may be, so that one
 event from ahead does not make those that follow it too late."""
@@ -34,6 +37,7 @@ BYTES_MAX = {
     CATALOG: CATALOG_BYTES_MAX,
     PROFILES: PROFILE_BYTES_MAX,
     PAGES: PAGE_BYTES_MAX,
+    TRAININGS: TRAINING_BYTES_MAX,
 }
 """Bytes of a message, by topic."""
 
@@ -134,6 +138,16 @@ def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
     if refused is not None:
         return refused
     return page if record.key == page.user_id.encode() else _wrong_key("user_id")
+
+
+def training_requested_of(record: Record) -> training_pb2.TrainingRequested | Rejection:
+    """The request of a record of the topic of trainings."""
+    request = _parsed(record, training_pb2.TrainingRequested)
+    if isinstance(request, Rejection):
+        return request
+    if (rejection := broken_rule(request)) is not None:
+        return rejection
+    return request if record.key == request.request_id.encode() else _wrong_key("request_id")
 
 
 def catalog_key(change: catalog_pb2.CatalogChange) -> str:

@@ -15,6 +15,7 @@ from pydantic import JsonValue, TypeAdapter
 from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 
+from pagecast.engine.bundle_files import read_bundle_files
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
@@ -29,6 +30,7 @@ from pagecast.engine.manifest import (
     ModelShape,
     bundle_version,
 )
+from pagecast.featurestore.bundle_room import UNFINISHED
 from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
@@ -100,13 +102,13 @@ def write_bundle(
 def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
     """The model of a bundle in evaluation mode, for evaluating or training on.
 
-    Raises ManifestError for a manifest that is not sealed, OSError for a missing file.
+    Raises BundleError for a bundle of which a byte is missing or is another than was published.
     """
-    manifest = Manifest.unseal((bundle / MANIFEST_FILE).read_bytes())
-    vocabulary = Vocabulary.from_json((bundle / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    manifest, files = read_bundle_files(bundle)
+    vocabulary = Vocabulary.from_json(files[VOCABULARY_FILE].decode())
     config = TypeAdapter(ModelConfig).validate_python(manifest.config["model"])
     model = PageModel(config, vocabulary)
-    model.load_state_dict(load_tensors((bundle / CHECKPOINT_FILE).read_bytes()))
+    model.load_state_dict(load_tensors(files[CHECKPOINT_FILE]))
     return model.eval(), vocabulary, manifest
 
 
@@ -162,7 +164,7 @@ def publish(target: Path, files: Mapping[str, bytes]) -> None:
 def _unfinished(bundles: Path) -> Iterator[Path]:
     """A hidden directory beside the bundles that is gone afterwards, renamed or removed."""
     bundles.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=bundles))
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=bundles))
     try:
         yield folder
     finally:

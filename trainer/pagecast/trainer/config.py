@@ -160,6 +160,8 @@ class TrainConfig:
     """The loop stops here, wherever the schedule is."""
     epochs: float = 30.0
     """Passes over the users' windows; the schedule's length if time allows."""
+    steps_max: int | None = None
+    """Steps of the optimiser at most; None is as many as `epochs` have."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
     user_windows_max: int | None = None

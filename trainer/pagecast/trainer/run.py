@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -57,7 +58,10 @@ class Run:
         self._epochs = Epochs(self.examples, self._rng, processes.share)
         self._phase: Phase = Pretraining(config)
         self.schedule = Schedule(
-            steps_max=math.ceil(config.epochs * self.examples.batches_per_epoch),
+            steps_max=min(
+                math.ceil(config.epochs * self.examples.batches_per_epoch),
+                config.steps_max or sys.maxsize,
+            ),
             budget_s=config.budget_minutes * 60.0,
             warm_up=config.warm_up,
             post_share=config.post.share,

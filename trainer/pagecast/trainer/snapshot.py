@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pagecast.featurestore.catalog import Catalog
@@ -107,11 +109,33 @@ def positions_before_last(paths: StatePaths, share: float) -> NextOffsets:
     Each partition is cut before its first event at or after that moment. Raises
     NothingToTrainError if nothing lies before the cut or nothing after it.
     """
-    events = OfflineLog(paths.offline).scan(["occurred_at"])
-    moments = events["occurred_at"].cast(pa.int64()).to_numpy()
+    events, moments = _moments(paths)
     if not len(moments) or moments.min() == moments.max():
         raise NothingToTrainError("offline log: too few events to hold some out; ingest more")
-    late = moments >= moments.max() - share * (moments.max() - moments.min())
+    return _before(events, moments >= moments.max() - share * (moments.max() - moments.min()))
+
+
+def positions_before(paths: StatePaths, moment_ms: int) -> NextOffsets:
+    """Log positions that leave the events from a moment on after them, cut in the same way.
+
+    Raises NothingToTrainError if nothing lies before the moment or nothing after it.
+    """
+    events, moments = _moments(paths)
+    late = moments >= moment_ms
+    if late.all() or not late.any():
+        raise NothingToTrainError(
+            "until: no events lie before that moment, or none after it, to train and evaluate on"
+        )
+    return _before(events, late)
+
+
+def _moments(paths: StatePaths) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """The log's events, and when each happened in milliseconds since 1970."""
+    events = OfflineLog(paths.offline).scan(["occurred_at"])
+    return events, events["occurred_at"].cast(pa.int64()).to_numpy()
+
+
+def _before(events: pa.Table, late: npt.NDArray[np.bool_]) -> NextOffsets:
     offsets = events["offset"].to_numpy()
     positions: dict[tuple[str, int], int] = {}
     for key, rows in _by_partition(events):

@@ -5,9 +5,9 @@
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -16,16 +16,25 @@ from pydantic import JsonValue, TypeAdapter
 
 from pagecast.engine.manifest import Manifest
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
+from pagecast.trainer.code_version import code_version
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
-from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
+from pagecast.trainer.evaluation.next_slice import (
+    Quality,
+    next_slice_quality,
+    quality_on,
+    slice_plan,
+)
 from pagecast.trainer.fit import FitProgress, FitResult, fit
+from pagecast.trainer.gate import Rival, judge
 from pagecast.trainer.logged import Reading, read_shown
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
@@ -40,11 +49,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainProgress:
-    """Where a training is; `fit` is set while `stage` is "fit"."""
+    """Where a training is; `fit` is set while `stage` is "fit", `metrics` once it is "judge"."""
 
     stage: str
     share_done: float
     fit: FitProgress | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,23 +92,42 @@ class TrainOutcome:
     bundle: Path
     metrics: dict[str, float]
     quality: Quality | None
+    verdict: Verdict | None = None
+    """The gate's, which is asked if there was a slice to evaluate on."""
 
 
 def train(job: TrainJob, progress: Progress = lambda _: None) -> TrainOutcome:
-    """Trains, evaluates on what the log holds after `job.until`, exports and registers.
+    """Trains, evaluates on what the log holds after `job.until`, exports, registers and judges.
 
-    Once the model is registered, the training's checkpoints are removed. Raises
+    Once the model is judged, the training's checkpoints are removed. Raises
     NothingToTrainError without data, CheckpointError for checkpoints of something else,
     ParityError if an exported graph is not the model.
     """
     trained = fit_snapshot(job, progress)
-    quality = None
-    if job.until is not None:
-        quality = evaluate_next_slice(job.source, trained, progress)
-    outcome = export_and_register(job.source, trained, quality, progress)
+    if job.until is None:
+        outcome = export_and_register(job.source, trained, None, progress)
+    else:
+        outcome = _release(job.source, trained, progress)
     if job.checkpoint is not None:
         Checkpoints(job.checkpoint).clear()
     return outcome
+
+
+def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutcome:
+    """Evaluates beside the champion, exports, registers, and asks the gate."""
+    progress(TrainProgress(stage="evaluate", share_done=0.0))
+    snapshot = source.read(known=trained.positions)
+    plan = slice_plan(snapshot.catalog, snapshot.users)
+    with _registry(source) as registry:
+        champion = Rival.of(registry.resolve(CHAMPION), source.paths.bundles)
+        with _threads(trained.config.threads):
+            quality = quality_on(plan, trained.model, trained.vocabulary, champion.model)
+        outcome = export_and_register(source, trained, quality, progress)
+        progress(TrainProgress(stage="judge", share_done=0.0, metrics=outcome.metrics))
+        verdict = judge(outcome.bundle, quality, plan, champion)
+        registry.judge(outcome.version, verdict)
+    _log.info("model_judged", version=outcome.version, passed=verdict.passed)
+    return replace(outcome, verdict=verdict)
 
 
 def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
@@ -190,14 +219,15 @@ def export_and_register(
     data = _data_facts(trained, quality)
     facts = BundleFacts(data=data, metrics=metrics, config=trained.config.to_json())
     manifest = write_bundle(source.paths.bundles, trained.model, trained.vocabulary, facts)
-    engine = connect(source.database_url or source.paths.database_url)
-    try:
-        migrate(engine)
-        Registry(engine).register(
-            manifest.version, parent_version=None, metrics=manifest.metrics, data=data
+    with _registry(source) as registry:
+        registry.register(
+            manifest.version,
+            parent_version=manifest.parent_version or None,
+            metrics=manifest.metrics,
+            data=data,
+            code_version=code_version(),
+            config=manifest.config,
         )
-    finally:
-        engine.dispose()
     _log.info("model_registered", version=manifest.version, **metrics)
     return TrainOutcome(
         version=manifest.version,
@@ -240,6 +270,16 @@ class _Position:
     topic_id: str
     partition: int
     next_offset: int
+
+
+@contextmanager
+def _registry(source: Source) -> Iterator[Registry]:
+    engine = connect(source.database_url or source.paths.database_url)
+    try:
+        migrate(engine)
+        yield Registry(engine)
+    finally:
+        engine.dispose()
 
 
 @contextmanager

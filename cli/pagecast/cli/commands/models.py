@@ -1,14 +1,14 @@
 """`pagecast models`: the model registry."""
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pagecast.cli.options import AsJson, DatabaseUrl, StateDir
 
 if TYPE_CHECKING:
-    from pagecast.featurestore.registry import ModelRecord
+    from pagecast.featurestore.model_records import ModelRecord
+    from pagecast.featurestore.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="The model registry: what serves, and what could.")
 
@@ -16,6 +16,8 @@ PROMOTED_BY = "cli"
 """Who moved the alias, as the registry's history tells."""
 
 Version = Annotated[str, typer.Argument(help="The version, or an alias such as champion.")]
+
+Note = Annotated[str, typer.Option(help="Why, for the registry's records.")]
 
 
 @app.command("list")
@@ -27,6 +29,7 @@ def list_models(
 ) -> None:
     """Lists the models, newest first."""
     from pagecast.cli.database import open_database
+    from pagecast.cli.models_view import model_to_dict, show_models
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.registry import Registry
@@ -35,23 +38,10 @@ def list_models(
     with open_database(settings) as engine:
         records = Registry(engine).list(limit)
     output = Output(as_json=as_json)
-    output.table(
-        "",
-        ("version", "created", "aliases", "NDCG@10", "HR@10"),
-        [
-            (
-                record.version,
-                _moment(record),
-                " ".join(record.aliases),
-                _metric(record, "ndcg_at_10"),
-                _metric(record, "hr_at_10"),
-            )
-            for record in records
-        ],
-    )
+    show_models(output, records)
     if not records:
         output.say("no model yet: run `pagecast train`")
-    output.document([_to_dict(record) for record in records])
+    output.document([model_to_dict(record) for record in records])
 
 
 @app.command()
@@ -61,99 +51,147 @@ def show(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows one model."""
+    """Shows one model: lineage, figures, what the gate said, who promoted it and why."""
     from pagecast.cli.database import open_database
+    from pagecast.cli.models_view import show_model
+    from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.model_records import CHAMPION
     from pagecast.featurestore.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
-        record = _find(Registry(engine), version)
-    _print(record, as_json=as_json)
+        registry = Registry(engine)
+        record = _find(registry, version)
+        moves = [m for m in registry.moves(CHAMPION) if m.version == record.version]
+    show_model(Output(as_json=as_json), record, moves)
 
 
 @app.command()
 def promote(
     version: Version = "challenger",
+    force: Annotated[
+        bool, typer.Option("--force", help="Though the gate refuses it; this is recorded.")
+    ] = False,
+    note: Note = "",
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Makes a model the champion; servers load it beside the old one and switch."""
     from pagecast.cli.database import open_database
+    from pagecast.cli.exits import CommandError
+    from pagecast.cli.models_view import show_model
+    from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.model_records import GateNotPassed, ModelFreed
     from pagecast.featurestore.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
         registry = Registry(engine)
-        record = registry.promote(_find(registry, version).version, PROMOTED_BY)
-    _print(record, as_json=as_json)
+        record = _find(registry, version)
+        try:
+            record = registry.promote(record.version, PROMOTED_BY, forced=force, note=note)
+        except GateNotPassed as error:
+            raise CommandError(str(error), "the option is --force, and --note says why") from error
+        except (ModelFreed, ValueError) as error:
+            raise CommandError(str(error)) from error
+    show_model(Output(as_json=as_json), record)
 
 
 @app.command()
 def rollback(
-    state_dir: StateDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False
+    note: Note = "",
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Makes the champion before this one the champion again."""
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError
+    from pagecast.cli.models_view import show_model
+    from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.registry import NoPredecessor, Registry
+    from pagecast.featurestore.model_records import ModelFreed, NoPredecessor
+    from pagecast.featurestore.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
         try:
-            record = Registry(engine).rollback(PROMOTED_BY)
-        except NoPredecessor as error:
+            record = Registry(engine).rollback(PROMOTED_BY, note=note)
+        except (ModelFreed, NoPredecessor) as error:
             raise CommandError(str(error)) from error
-    _print(record, as_json=as_json)
+    show_model(Output(as_json=as_json), record)
 
 
-def _find(registry: Any, name: str) -> "ModelRecord":
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=3, help="Newest versions that keep their bundle.")] = 5,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Removes the bundles of older versions; champion, challenger and the one before stay."""
+    from pagecast.cli.database import open_database
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.bundle_room import free_bundles
+    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.state import StatePaths
+
+    settings = load_settings(state_dir=state_dir, database_url=database_url)
+    with open_database(settings) as engine:
+        bundles = StatePaths(root=settings.state_dir).bundles
+        freed = free_bundles(Registry(engine), bundles, keep)
+    output = Output(as_json=as_json)
+    output.say(f"removed {len(freed)} bundles{': ' if freed else ''}{' '.join(freed)}")
+    output.document({"freed": list(freed)})
+
+
+@app.command()
+def migrate(
+    to: Annotated[
+        str | None,
+        typer.Option(help="An older revision, for an older Pagecast: what is newer is lost."),
+    ] = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Brings the database to this version's tables, as every command does, or back to older ones.
+
+    Going back is for an older Pagecast: stop everything of this version first, for any of its
+    commands brings the tables forward again.
+    """
+    from pagecast.cli.database import open_database
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.database import migrate_down, revision_of
+
+    settings = load_settings(state_dir=state_dir, database_url=database_url)
+    with open_database(settings) as engine:
+        try:
+            if to is not None:
+                migrate_down(engine, to)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        revision = revision_of(engine)
+    output = Output(as_json=as_json)
+    output.say(f"the database is at revision {revision}")
+    output.document({"revision": revision})
+
+
+def _find(registry: "Registry", name: str) -> "ModelRecord":
     """By alias or version. Raises CommandError."""
     from pagecast.cli.exits import CommandError
-    from pagecast.featurestore.registry import ModelUnknown
+    from pagecast.featurestore.model_records import ModelUnknown
 
-    record: ModelRecord | None = registry.resolve(name)
+    record = registry.resolve(name)
     if record is not None:
         return record
     try:
-        found: ModelRecord = registry.get(name)
+        return registry.get(name)
     except ModelUnknown as error:
         raise CommandError(str(error)) from error
-    return found
-
-
-def _print(record: "ModelRecord", *, as_json: bool) -> None:
-    from pagecast.cli.output import Output
-
-    output = Output(as_json=as_json)
-    facts = [
-        ("version", record.version),
-        ("aliases", " ".join(record.aliases) or "-"),
-        ("created", _moment(record)),
-        ("parent", record.parent_version or "-"),
-        *((name, f"{value:.4f}") for name, value in sorted(record.metrics.items())),
-    ]
-    output.table("", ("", ""), facts)
-    output.document(_to_dict(record))
-
-
-def _to_dict(record: "ModelRecord") -> dict[str, Any]:
-    return {
-        "version": record.version,
-        "aliases": list(record.aliases),
-        "created_at_ms": record.created_at_ms,
-        "parent_version": record.parent_version,
-        "metrics": dict(record.metrics),
-        "data": dict(record.data),
-    }
-
-
-def _moment(record: "ModelRecord") -> str:
-    return f"{datetime.fromtimestamp(record.created_at_ms / 1000, UTC):%Y-%m-%d %H:%M}"
-
-
-def _metric(record: "ModelRecord", name: str) -> str:
-    return f"{record.metrics[name]:.4f}" if name in record.metrics else "-"

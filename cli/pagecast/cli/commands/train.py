@@ -10,7 +10,7 @@ from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
 if TYPE_CHECKING:
     from pagecast.cli.output import Output
     from pagecast.cli.settings import Settings
-    from pagecast.featurestore.registry import ModelRecord
+    from pagecast.featurestore.model_records import ModelRecord
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.train import TrainOutcome
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Promotion(StrEnum):
     """Whether a trained model becomes the champion."""
 
+    GATE = "gate"
     FIRST = "first"
     ALWAYS = "always"
     NEVER = "never"
@@ -46,8 +47,12 @@ def train(
         ),
     ] = 0.1,
     promote: Annotated[
-        Promotion, typer.Option(help="Which model becomes the champion at once.")
-    ] = Promotion.FIRST,
+        Promotion,
+        typer.Option(
+            help="Which model becomes the champion at once: the first and what the gate lets "
+            "through, only the first, every one, none."
+        ),
+    ] = Promotion.GATE,
     profile: Annotated[
         Profile | None, typer.Option(help="Size of the model.", show_default="tiny")
     ] = None,
@@ -62,11 +67,11 @@ def train(
     online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trains a model on the feature store, exports it and registers it as the challenger.
+    """Trains a model on the feature store, exports it, registers it and asks the gate.
 
-    The first model becomes the champion; a later one waits for `pagecast models promote`. An
-    interrupted training can be resumed; docs/training.md tells how, and how several processes train
-    together.
+    The first model becomes the champion, and a later one if the gate lets it (docs/operations.md);
+    else it waits as the challenger for `pagecast models promote`. An interrupted training can be
+    resumed; docs/training.md tells how, and how several processes train together.
     """
     from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
@@ -97,7 +102,7 @@ def train(
         raise CommandError(str(error)) from error
     if outcome is None:
         return
-    _tell(output, _promoted(settings, outcome.version, promote), outcome)
+    _tell(output, _promoted(settings, outcome, promote), outcome)
 
 
 def _train(
@@ -131,28 +136,41 @@ def _train(
 
 
 def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> None:
+    from pagecast.cli.models_view import show_verdict
+
     facts = [("version", record.version), ("aliases", " ".join(record.aliases))]
     facts += [(name, f"{value:.4f}") for name, value in sorted(outcome.metrics.items())]
     output.table("", ("", ""), facts)
+    verdict = outcome.verdict
+    if verdict is not None:
+        show_verdict(output, verdict)
     output.document(
         {
             "version": record.version,
             "aliases": list(record.aliases),
             "bundle": str(outcome.bundle),
             "metrics": outcome.metrics,
+            "verdict": None if verdict is None else verdict.to_json(),
         }
     )
 
 
-def _promoted(settings: "Settings", version: str, promotion: Promotion) -> "ModelRecord":
+def _promoted(settings: "Settings", outcome: "TrainOutcome", promotion: Promotion) -> "ModelRecord":
     """Promotes the model if it is to be; returns its record."""
     from pagecast.cli.commands.models import PROMOTED_BY
     from pagecast.cli.database import open_database
-    from pagecast.featurestore.registry import CHAMPION, Registry
+    from pagecast.featurestore.model_records import CHAMPION
+    from pagecast.featurestore.registry import Registry
 
     with open_database(settings) as engine:
         registry = Registry(engine)
-        first = registry.resolve(CHAMPION) is None
-        if promotion is Promotion.ALWAYS or (promotion is Promotion.FIRST and first):
-            registry.promote(version, PROMOTED_BY)
-        return registry.get(version)
+        passed = outcome.verdict is not None and outcome.verdict.passed
+        if promotion is Promotion.ALWAYS:
+            registry.promote(
+                outcome.version, PROMOTED_BY, forced=True, note="train --promote always"
+            )
+        elif promotion is not Promotion.NEVER and registry.resolve(CHAMPION) is None:
+            registry.promote(outcome.version, PROMOTED_BY, forced=True, note="the first model")
+        elif promotion is Promotion.GATE and passed:
+            registry.promote(outcome.version, PROMOTED_BY, note="the gate")
+        return registry.get(outcome.version)

@@ -49,7 +49,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
-    from pagecast.featurestore.registry import CHAMPION, Registry
+    from pagecast.featurestore.model_records import CHAMPION
+    from pagecast.featurestore.registry import Registry
 
     champion = Registry(engine).resolve(CHAMPION)
     if champion is None:

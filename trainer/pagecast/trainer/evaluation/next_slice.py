@@ -10,10 +10,11 @@ from pagecast.trainer.evaluation.chronological import next_slice_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.figures import figures_of
 from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.evaluation.intervals import Bootstrap
+from pagecast.trainer.evaluation.intervals import Bootstrap, Difference
 from pagecast.trainer.evaluation.last_item import LastItemCounter
 from pagecast.trainer.evaluation.one_run import Run
 from pagecast.trainer.evaluation.popularity import half_life_days, popularity_candidates
+from pagecast.trainer.evaluation.ranks import ndcg_gains
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request
 from pagecast.trainer.evaluation.system import Candidate, Family, Scores, System, Told
 from pagecast.trainer.model import PageModel
@@ -56,6 +57,10 @@ class Quality:
     pagecast: Score
     popularity: Score
     last_item_counter: Score
+    over_popularity: Difference
+    """Of NDCG@10, masked, on the same targets."""
+    over_champion: Difference | None = None
+    """The same over the champion; None if the evaluation was not given one."""
 
     def metrics(self) -> dict[str, float]:
         """Flat, for manifest and registry: `ndcg_at_10`, `popularity_ndcg_at_10`..."""
@@ -63,6 +68,12 @@ class Quality:
         for name in ("popularity", "last_item_counter"):
             scores = vars(getattr(self, name))
             flat |= {f"{name}_{key}": value for key, value in scores.items()}
+        for name in ("over_popularity", "over_champion"):
+            difference: Difference | None = getattr(self, name)
+            if difference is not None:
+                flat[f"{name}_ndcg_at_10"] = difference.mean
+                flat[f"{name}_ndcg_at_10_low"] = difference.interval.low
+                flat[f"{name}_ndcg_at_10_high"] = difference.interval.high
         return flat
 
 
@@ -76,13 +87,25 @@ def next_slice_quality(
 
     Raises NothingToTrainError if there are none.
     """
-    plan = _plan(catalog, users)
+    return quality_on(slice_plan(catalog, users), model, vocabulary)
+
+
+def quality_on(
+    plan: Plan,
+    model: PageModel,
+    vocabulary: Vocabulary,
+    champion: tuple[PageModel, Vocabulary] | None = None,
+) -> Quality:
+    """Evaluates on a plan's targets, and a champion beside it if one is given."""
     popularity = _run(plan, popularity_candidates(0))
     days = half_life_days(popularity.chosen)
     counter = _run(plan, [Candidate(chosen={}, make=lambda: LastItemCounter(days))])
     ours = _run(plan, [Candidate(chosen={}, make=lambda: _Trained(model, vocabulary))])
     user_T = plan.data.user_X[plan.test.targets()]
     bootstrap = Bootstrap(user_T)
+    theirs = None
+    if champion is not None:
+        theirs = _run(plan, [Candidate(chosen={}, make=lambda: _Trained(*champion))])
     return Quality(
         protocol=PROTOCOL.format(half_life=f"{days:g}"),
         targets=len(user_T),
@@ -90,10 +113,13 @@ def next_slice_quality(
         pagecast=_score(ours, bootstrap),
         popularity=_score(popularity, bootstrap),
         last_item_counter=_score(counter, bootstrap),
+        over_popularity=_difference(ours, popularity, bootstrap),
+        over_champion=None if theirs is None else _difference(ours, theirs, bootstrap),
     )
 
 
-def _plan(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Plan:
+def slice_plan(catalog: CatalogSnapshot, users: Sequence[UserSteps]) -> Plan:
+    """What is asked of the slice after the training positions. Raises NothingToTrainError."""
     try:
         plan = next_slice_plan(interactions_of(users, catalog))
     except EvaluationError as error:
@@ -120,6 +146,11 @@ def _score(run: Run, bootstrap: Bootstrap) -> Score:
         hr_at_10_all=both.unmasked.hr_at_10,
         ndcg_at_10_all=both.unmasked.ndcg_at_10,
     )
+
+
+def _difference(run: Run, other: Run, bootstrap: Bootstrap) -> Difference:
+    gains = [ndcg_gains(one.answers[FRESH].masked_T) for one in (run, other)]
+    return bootstrap.difference(*gains)
 
 
 class _Trained(System):

@@ -32,8 +32,12 @@ def bundle_pages(
         facts = BundleFacts(data={}, metrics={}, config=config.to_json())
         manifest = write_bundle(Path(folder), model, vocabulary, facts)
         bundle = load_bundle(Path(folder) / manifest.version)
-    bound = Model(bundle, catalog)
-    yield lambda asked: decode_page(bound, told_to(bound, asked.prompt), asked.rules)
+    yield pages_of(Model(bundle, catalog))
+
+
+def pages_of(model: Model) -> MakePage:
+    """The page users would get of a loaded bundle."""
+    return lambda asked: decode_page(model, told_to(model, asked.prompt), asked.rules)
 
 
 def told_to(model: Model, prompt: Prompt) -> Prompt:

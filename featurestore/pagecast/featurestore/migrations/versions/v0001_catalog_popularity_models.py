@@ -15,6 +15,18 @@ def upgrade() -> None:
     _models()
 
 
+def downgrade() -> None:
+    for table in (
+        "aliases",
+        "alias_moves",
+        "models",
+        "catalog_versions",
+        "popularity",
+        "log_positions",
+    ):
+        op.drop_table(table)
+
+
 def _logs() -> None:
     op.create_table(
         "log_positions",

@@ -29,3 +29,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("receipt_id", "topic_id"),
     )
     op.create_index("ix_erasures_user_hash", "erasures", ["user_hash"])
+
+
+def downgrade() -> None:
+    for table in ("erasures", "secrets"):
+        op.drop_table(table)

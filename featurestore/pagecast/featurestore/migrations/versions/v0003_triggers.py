@@ -25,3 +25,8 @@ def upgrade() -> None:
         sa.Column("published_at_ms", sa.BigInteger),
     )
     op.create_index("ix_training_requests_occurred_at_ms", "training_requests", ["occurred_at_ms"])
+
+
+def downgrade() -> None:
+    for table in ("training_requests", "triggers"):
+        op.drop_table(table)

@@ -18,3 +18,7 @@ def upgrade() -> None:
         sa.Column("claimed_at_ms", sa.BigInteger, nullable=False),
         sa.Column("replayed_at_ms", sa.BigInteger),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("dead_letter_replays")

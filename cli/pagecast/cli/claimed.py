@@ -1,0 +1,76 @@
+"""A claimed training with the settings of the front door."""
+
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from pagecast.cli.database import open_database
+from pagecast.cli.exits import ExitCode
+from pagecast.cli.settings import Settings
+from pagecast.cli.training import train_config, training_source
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
+from pagecast.featurestore.training_orders import TrainingOrder
+from pagecast.featurestore.training_records import Claim
+from pagecast.trainer.claimed import ClaimedTraining
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.metadata import ContentError
+from pagecast.trainer.parity import ParityError
+from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.supervisor import TRY_AGAIN
+from pagecast.trainer.training_folder import FolderInUseError
+
+_FINAL = (ContentError, NothingToTrainError, ParityError)
+"""What another try would meet again."""
+
+_PASSING = (FolderInUseError, OperationalError, InterfaceError, OSError)
+"""What may be over by the next try: an attempt before that still dies, a database that is away, a
+full disk."""
+
+_log = structlog.get_logger(__name__)
+
+
+def run_claimed(settings: Settings, training_id: int, attempt: int) -> int:
+    """Runs a training to its end, and notes that; returns the exit code of its process."""
+    try:
+        with open_database(settings) as engine:
+            claims = TrainingClaims(engine)
+            claim = claims.resume(training_id, attempt)
+            try:
+                _run(settings, claims, claim, Registry(engine))
+            except _FINAL as error:
+                _log.error("training_failed", reason=str(error))
+                claims.fail(claim, str(error))
+                return ExitCode.FAILED
+    except ClaimLost as error:
+        _log.warning("claim_lost", reason=str(error))
+        return TRY_AGAIN
+    except _PASSING as error:
+        _log.error("training_stopped", reason=str(error))
+        return TRY_AGAIN
+    return ExitCode.OK
+
+
+def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Registry) -> None:
+    paths = StatePaths(root=settings.state_dir).create()
+    with training_source(
+        paths, settings.database_url, settings.online_store_url, settings.fold.config()
+    ) as source:
+        version = ClaimedTraining(
+            claim=claim,
+            claims=claims,
+            registry=registry,
+            source=source,
+            config=_config(settings, claim.order),
+            bundles_kept=settings.trainer.bundles_kept,
+        ).run()
+    _log.info("training_done", request_id=claim.request_id, version=version)
+
+
+def _config(settings: Settings, order: TrainingOrder) -> TrainConfig:
+    minutes = settings.train.budget_minutes
+    minutes = minutes if order.budget_minutes is None else order.budget_minutes
+    config = train_config(minutes, order.profile or settings.train.profile)
+    return replace(config, steps_max=order.budget_steps)

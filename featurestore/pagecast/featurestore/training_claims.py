@@ -1,0 +1,171 @@
+"""Trainings as those see them who run them: one trainer each, and another if it dies.
+
+A claim is a conditional update that raises `attempt`; everything a claimant writes is conditional
+on its attempt. So who was taken for dead and comes back changes nothing any more.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from pagecast.featurestore.database import Lock, exclusive
+from pagecast.featurestore.tables import ERROR_CHARACTERS_MAX, TrainingRow
+from pagecast.featurestore.training_records import (
+    Claim,
+    TrainingProgress,
+    TrainingState,
+)
+from pagecast.featurestore.training_rows import (
+    claim_of,
+    claimable,
+    end_row,
+    held,
+    lives,
+    rows_of,
+    taken_row,
+)
+from pagecast.featurestore.trainings import now_ms
+
+CRASHES_MAX = 5
+"""How often a training's process may end without a word. One that has no memory would else be tried
+for ever; one whose machine is restarted every night ends in time."""
+
+NextOffsets = Mapping[tuple[str, int], int]
+
+
+class ClaimLost(RuntimeError):  # noqa: N818 - named by what is wrong, as the others are
+    """The training is another's by now, or has ended."""
+
+
+class TrainingClaims:
+    """Claims of a migrated database, for any number of trainers.
+
+    Their clocks decide about leases, so they should agree to a second or two; if they do not, a
+    training is taken over too early, which costs its work since the last checkpoint and no more.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def claim(self, holder: str, lease_ms: int) -> Claim | None:
+        """The oldest training that nobody runs, if it may run now: ours for the lease.
+
+        One whose holder's lease has ended is taken over, given up if it crashed too often, or
+        cancelled if that was asked for.
+        """
+        at_ms = now_ms()
+        with exclusive(self._engine, Lock.TRAININGS) as connection:
+            self._settle_dead(connection, at_ms)
+            running = [r for r in rows_of(connection, TrainingState.RUNNING) if lives(r, at_ms)]
+            for row in claimable(connection, at_ms):
+                if row.beside or not running:
+                    return taken_row(connection, row, holder, at_ms, lease_ms)
+        return None
+
+    def _settle_dead(self, connection: sa.Connection, at_ms: int) -> None:
+        for row in rows_of(connection, TrainingState.RUNNING):
+            if lives(row, at_ms):
+                continue
+            if row.cancel_asked_at_ms is not None:
+                end_row(connection, row, TrainingState.CANCELLED, at_ms)
+            elif row.crashes + 1 >= CRASHES_MAX:
+                end_row(connection, row, TrainingState.FAILED, at_ms, error=_CRASHED)
+
+    def resume(self, training_id: int, attempt: int) -> Claim:
+        """A claim that another process of the same trainer has made. Raises ClaimLost."""
+        with self._engine.connect() as connection:
+            row = connection.execute(held(training_id, attempt)).first()
+        if row is None:
+            raise _lost(training_id)
+        return claim_of(row)
+
+    def renew(self, claim: Claim, lease_ms: int) -> bool:
+        """Says that the holder lives; returns whether it was asked to cancel. Raises ClaimLost."""
+        row = TrainingRow
+        with self._engine.begin() as connection:
+            self._update(connection, claim, lease_until_ms=now_ms() + lease_ms)
+            statement = sa.select(row.cancel_asked_at_ms).where(row.id == claim.id)
+            return connection.execute(statement).scalar_one() is not None
+
+    def note(self, claim: Claim, progress: TrainingProgress) -> None:
+        """Writes how far it is. Raises ClaimLost."""
+        with self._engine.begin() as connection:
+            self._update(connection, claim, progress=progress.to_json())
+
+    def pin(self, claim: Claim, until: NextOffsets | None) -> NextOffsets | None:
+        """Decides where the data of a training end, once: returns what was decided first.
+
+        Whoever takes it over then learns from the same. Raises ClaimLost.
+        """
+        ends = None if until is None else [[*key, offset] for key, offset in sorted(until.items())]
+        with exclusive(self._engine, Lock.TRAININGS) as connection:
+            there = connection.execute(held(claim.id, claim.attempt)).first()
+            if there is None:
+                raise _lost(claim.id)
+            if there.until is not None:
+                return {(topic_id, partition): n for topic_id, partition, n in there.until}
+            self._update(connection, claim, until=ends)
+        return until
+
+    def succeed(self, claim: Claim, version: str) -> None:
+        """It has made a model. Raises ClaimLost."""
+        self._ended(claim, TrainingState.SUCCEEDED, version=version)
+
+    def fail(self, claim: Claim, error: str) -> None:
+        """It will make none, however often it is tried. Raises ClaimLost."""
+        self._ended(claim, TrainingState.FAILED, error=error[:ERROR_CHARACTERS_MAX])
+
+    def cancelled(self, claim: Claim) -> None:
+        """It was ended because somebody asked for that. Raises ClaimLost."""
+        self._ended(claim, TrainingState.CANCELLED)
+
+    def give_back(self, claim: Claim, *, crashed: str = "") -> None:
+        """Others may go on with it; `crashed` says how it ended if nobody meant that.
+
+        One that crashed too often has failed. Raises ClaimLost.
+        """
+        with exclusive(self._engine, Lock.TRAININGS) as connection:
+            row = connection.execute(held(claim.id, claim.attempt)).first()
+            if row is None:
+                raise _lost(claim.id)
+            crashes = row.crashes + bool(crashed)
+            if crashes >= CRASHES_MAX:
+                end_row(
+                    connection, row, TrainingState.FAILED, now_ms(), error=f"{_CRASHED}: {crashed}"
+                )
+                return
+            self._update(
+                connection,
+                claim,
+                state=TrainingState.WAITING,
+                crashes=crashes,
+                holder="",
+                lease_until_ms=None,
+                error=crashed[:ERROR_CHARACTERS_MAX],
+            )
+
+    def _ended(self, claim: Claim, state: TrainingState, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            self._update(
+                connection,
+                claim,
+                state=state,
+                ended_at_ms=now_ms(),
+                lease_until_ms=None,
+                **{"error": "", **values},
+            )
+
+    def _update(self, connection: sa.Connection, claim: Claim, **values: Any) -> None:
+        row = TrainingRow
+        mine = (row.id == claim.id, row.attempt == claim.attempt)
+        statement = sa.update(row).where(*mine, row.state == TrainingState.RUNNING)
+        if connection.execute(statement.values(**values)).rowcount == 0:
+            raise _lost(claim.id)
+
+
+_CRASHED = f"its process ended {CRASHES_MAX} times without a word; its log says more"
+
+
+def _lost(training_id: int) -> ClaimLost:
+    return ClaimLost(f"training {training_id} has ended or is another trainer's by now")

@@ -1,0 +1,72 @@
+"""Rows of trainings, within a transaction of the caller's."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from pagecast.featurestore.tables import ERROR_CHARACTERS_MAX, TrainingRow
+from pagecast.featurestore.training_orders import TrainingOrder
+from pagecast.featurestore.training_records import Claim, TrainingState
+
+
+def rows_of(connection: sa.Connection, state: TrainingState) -> list[sa.Row[Any]]:
+    row = TrainingRow
+    statement = sa.select(row).where(row.state == state).order_by(row.id)
+    return list(connection.execute(statement))
+
+
+def lives(row: sa.Row[Any], at_ms: int) -> bool:
+    return row.lease_until_ms is not None and bool(row.lease_until_ms > at_ms)
+
+
+def claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
+    dead = [r for r in rows_of(connection, TrainingState.RUNNING) if not lives(r, at_ms)]
+    waiting = rows_of(connection, TrainingState.WAITING)
+    return sorted([*dead, *waiting], key=lambda row: row.id)
+
+
+def taken_row(
+    connection: sa.Connection, row: sa.Row[Any], holder: str, at_ms: int, lease_ms: int
+) -> Claim | None:
+    table = TrainingRow
+    was = (table.id == row.id, table.attempt == row.attempt, table.state == row.state)
+    taken = connection.execute(
+        sa.update(table)
+        .where(*was)
+        .values(
+            state=TrainingState.RUNNING,
+            attempt=row.attempt + 1,
+            crashes=row.crashes + (row.state == TrainingState.RUNNING),
+            holder=holder,
+            lease_until_ms=at_ms + lease_ms,
+            started_at_ms=row.started_at_ms or at_ms,
+        )
+    )
+    if taken.rowcount == 0:
+        return None
+    return claim_of(connection.execute(sa.select(table).where(table.id == row.id)).one())
+
+
+def claim_of(row: sa.Row[Any]) -> Claim:
+    order = TrainingOrder.from_json(row.order)
+    return Claim(id=row.id, attempt=row.attempt, request_id=row.request_id, order=order)
+
+
+def held(training_id: int, attempt: int) -> sa.Select[Any]:
+    row = TrainingRow
+    mine = (row.id == training_id, row.attempt == attempt)
+    return sa.select(row).where(*mine, row.state == TrainingState.RUNNING)
+
+
+def end_row(
+    connection: sa.Connection,
+    row: sa.Row[Any],
+    state: TrainingState,
+    at_ms: int,
+    *,
+    error: str = "",
+) -> None:
+    values = {"state": state, "ended_at_ms": at_ms, "lease_until_ms": None}
+    values["error"] = error[:ERROR_CHARACTERS_MAX]
+    statement = sa.update(TrainingRow).where(TrainingRow.id == row.id)
+    connection.execute(statement.values(**values))

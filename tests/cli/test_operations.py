@@ -1,0 +1,130 @@
+"""The commands of docs/operations.md, and a trainer as a process of its own."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.factories_cli import document, pagecast
+from trainer.factories_trainer import in_time_order, logged, walk, write_state
+from typer.testing import CliRunner
+
+from pagecast.cli.exits import ExitCode
+from pagecast.cli.main import app
+from pagecast.featurestore.database import connect
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.verdicts import Criterion, Verdict
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StatePaths:
+    """The state directory of commands that are not told of another, with events in it."""
+    monkeypatch.chdir(tmp_path)
+    events = logged(in_time_order(walk(user) for user in range(30)))
+    return write_state(tmp_path / ".pagecast", events)
+
+
+def ask(*arguments: str) -> Any:
+    """What a command prints with --json."""
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exception is None, result.output
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def refused(*arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments])
+    assert result.exception is not None
+    return str(result.exception)
+
+
+def test_the_commands_of_the_page_do_what_it_says(paths: StatePaths) -> None:
+    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    commands = [shlex.split(line)[2:] for block in blocks for line in block.splitlines()]
+    assert len(commands) >= 5
+    for command in commands:
+        result = CliRunner().invoke(app, command)
+        assert result.exception is None, f"{command}: {result.output}"
+    (training,) = ask("trainings", "list")
+    assert (training["request_id"], training["state"]) == ("monday", "waiting")
+    assert training["order"]["budget_minutes"] == 0.1
+
+
+def test_every_command_of_the_page_is_there() -> None:
+    """Those that run for long, too."""
+    blocks = re.findall(r"```(?:console|sh)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    for line in lines:
+        words = [word for word in shlex.split(line)[1:3] if not word.startswith("-")]
+        assert CliRunner().invoke(app, [*words, "--help"]).exit_code == 0, line
+
+
+def test_a_training_is_asked_for_listed_and_cancelled(paths: StatePaths) -> None:
+    asked = ask("trainings", "start", "--request-id", "r1", "--until", "2026-01-02", "--beside")
+    assert (asked["state"], asked["asked_by"]) == ("waiting", "cli")
+    assert asked["order"]["until_ms"] == 1_767_312_000_000
+    ended = ask("trainings", "cancel", "r1")
+    assert ended["state"] == "cancelled"
+    assert [t["state"] for t in ask("trainings", "list")] == ["cancelled"]
+    assert "has cancelled" in refused("trainings", "watch", "r1")
+
+
+def test_bad_input_names_field_and_remedy(paths: StatePaths) -> None:
+    assert "kind: incremental" in refused("trainings", "start", "--kind", "incremental")
+    assert "base_version" in refused("trainings", "start", "--base", "v1")
+    assert "budget_steps: is 0" in refused("trainings", "start", "--budget-steps", "0")
+    assert "no training 'nope'" in refused("trainings", "cancel", "nope")
+    ask("trainings", "start", "--request-id", "r1")
+    told = refused("trainings", "start", "--request-id", "r1", "--hold-out", "0.5")
+    assert "take a new id" in told
+
+
+def test_what_the_gate_refuses_is_told_and_promoted_only_by_force(paths: StatePaths) -> None:
+    engine = connect(paths.database_url)
+    registry = Registry(engine)
+    registry.register("v1", parent_version=None, metrics={"ndcg_at_10": 0.25}, data={})
+    criterion = Criterion(name="keeps_rules", passed=False, told="3 of 100 pages")
+    registry.judge("v1", Verdict(champion=None, judged_at_ms=0, criteria=(criterion,)))
+    engine.dispose()
+    assert "--force" in refused("models", "promote", "v1")
+    shown = CliRunner().invoke(app, ["models", "show", "v1"]).stdout
+    assert "keeps_rules" in shown
+    assert "3 of 100 pages" in shown
+    ask("models", "promote", "v1", "--force", "--note", "a holiday")
+    (move,) = ask("models", "show", "v1")["promotions"]
+    assert (move["moved_by"], move["forced"], move["note"]) == ("cli", True, "a holiday")
+
+
+def test_the_database_goes_back_and_forward(paths: StatePaths) -> None:
+    newest = ask("models", "migrate")["revision"]
+    assert ask("models", "migrate", "--to", "0004")["revision"] == "0004"
+    assert ask("models", "migrate")["revision"] == newest
+    assert "is not below" in refused("models", "migrate", "--to", "nowhere")
+
+
+@pytest.mark.faults
+def test_a_trainer_makes_the_model_that_was_asked_for(paths: StatePaths, tmp_path: Path) -> None:
+    start = ("trainings", "start", "--request-id", "r1", "--budget-steps", "30")
+    document(pagecast(*start, "--hold-out", "0.2", "--json", cwd=tmp_path))
+    command = [sys.executable, "-m", "pagecast.cli", "trainer"]
+    with subprocess.Popen(command, cwd=tmp_path, env=os.environ) as trainer:
+        try:
+            done = pagecast("trainings", "watch", "r1", "--json", cwd=tmp_path, seconds_max=600.0)
+            training = document(done)
+        finally:
+            trainer.send_signal(signal.SIGTERM)
+        assert trainer.wait(60) == ExitCode.OK
+    assert training["state"] == "succeeded"
+    assert training["progress"]["step"] == 30
+    champion = document(pagecast("models", "show", "--json", cwd=tmp_path))
+    assert champion["version"] == training["version"]
+    assert len(champion["verdict"]["criteria"]) == 5
+    assert champion["promotions"][0]["moved_by"] == "gate"

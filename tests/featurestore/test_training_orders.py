@@ -1,0 +1,45 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagecast.featurestore.training_orders import (
+    OrderError,
+    Promoting,
+    TrainingKind,
+    TrainingOrder,
+)
+
+ORDERS = st.builds(
+    TrainingOrder,
+    hold_out=st.floats(0.0, 0.9),
+    until_ms=st.none() | st.integers(1, 2**45),
+    budget_minutes=st.none() | st.floats(0.01, 10_000.0),
+    budget_steps=st.none() | st.integers(1, 10**8),
+    profile=st.sampled_from(["", "tiny", "small"]),
+    promoting=st.sampled_from(Promoting),
+    beside=st.booleans(),
+)
+
+
+@given(ORDERS)
+def test_an_order_is_kept_as_it_was_given(order: TrainingOrder) -> None:
+    assert TrainingOrder.from_json(order.to_json()) == order
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"hold_out": 1.0}, "hold_out: is 1.0, must be 0 to 0.9"),
+        ({"hold_out": float("nan")}, "hold_out: is nan"),
+        ({"until_ms": 0}, "until: must be a moment after 1970"),
+        ({"budget_minutes": 0.0}, "budget_minutes: is 0.0, must be above 0"),
+        ({"budget_steps": 0}, "budget_steps: is 0, must be 1 to"),
+        ({"kind": TrainingKind.INCREMENTAL}, "kind: incremental .* ask for a full one"),
+        ({"base_version": "v1"}, "base_version: .* leave it empty"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_with_field_and_remedy(
+    wrong: dict[str, object], told: str
+) -> None:
+    with pytest.raises(OrderError, match=told):
+        TrainingOrder(**wrong)  # type: ignore[arg-type]

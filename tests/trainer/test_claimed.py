@@ -1,0 +1,203 @@
+"""A claimed training goes from the log to the champion, and says how far it is."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from trainer.factories_claimed import BRIEF, claimed_training, run_next
+from trainer.factories_trainer import in_time_order, logged, walk, write_state
+
+from pagecast.featurestore.database import connect
+from pagecast.featurestore.model_records import CHALLENGER, CHAMPION
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
+from pagecast.featurestore.training_orders import Promoting, TrainingOrder
+from pagecast.featurestore.training_records import TrainingProgress, TrainingState
+from pagecast.featurestore.trainings import Trainings
+from pagecast.trainer import claimed, gate
+from pagecast.trainer.checkpoint import Checkpoints
+from pagecast.trainer.claimed import Noting
+from pagecast.trainer.fit import FitProgress
+from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
+from pagecast.trainer.train import TrainJob, TrainProgress, fit_snapshot
+
+EVENTS = in_time_order(walk(user) for user in range(40))
+
+ORDER = TrainingOrder(hold_out=0.2)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StatePaths:
+    return write_state(tmp_path, logged(EVENTS))
+
+
+@pytest.fixture
+def engine(paths: StatePaths) -> Iterator[sa.Engine]:
+    made = connect(paths.database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "PAGES", 3)
+
+
+def test_the_first_model_serves_and_the_next_is_compared_with_it(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    trainings, registry = Trainings(engine), Registry(engine)
+    trainings.ask("r1", ORDER, asked_by="rpc")
+    first = run_next(engine, paths)
+    done = trainings.get("r1")
+    assert (done.state, done.version) == (TrainingState.SUCCEEDED, first)
+    assert done.progress is not None
+    assert (done.progress.stage, done.progress.step) == ("judge", done.progress.step)
+    assert done.progress.step > 0
+    assert done.progress.evaluation["ndcg_at_10"] == registry.get(first).metrics["ndcg_at_10"]
+    assert registry.get(first).aliases == (CHAMPION,)
+    assert "the first model" in registry.moves(CHAMPION)[0].note
+    assert not (paths.trainings / str(done.id)).exists(), "its checkpoints are gone"
+
+    trainings.ask("r2", dataclasses.replace(ORDER, promoting=Promoting.NEVER), asked_by="rpc")
+    second = run_next(engine, paths, dataclasses.replace(BRIEF, seed=1))
+    verdict = registry.get(second).verdict
+    assert verdict is not None
+    assert verdict.champion == first
+    assert registry.get(second).aliases == (CHALLENGER,), "it was not to be promoted"
+
+
+def test_a_model_that_was_not_judged_waits(engine: sa.Engine, paths: StatePaths) -> None:
+    registry = Registry(engine)
+    registry.register("v0", parent_version=None, metrics={}, data={})
+    registry.promote("v0", by="ada")
+    Trainings(engine).ask("r1", TrainingOrder(hold_out=0.0), asked_by="rpc")
+    version = run_next(engine, paths, dataclasses.replace(BRIEF, epochs=1.0))
+    assert registry.get(version).verdict is None
+    assert registry.get(version).aliases == (CHALLENGER,)
+
+
+def test_what_an_attempt_before_has_left_is_gone_on_with_on_the_same_data(
+    engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(_: object, at: TrainProgress) -> None:
+        if at.fit is not None and at.fit.step == 3:
+            raise StoppedError
+
+    Trainings(engine).ask("r1", ORDER, asked_by="rpc")
+    claims = TrainingClaims(engine)
+    dead = claims.claim("dead", 0)
+    assert dead is not None
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(Noting, "take", stop)
+        claimed_training(engine, paths, dead).run()
+    later = logged([*EVENTS, *walk(77)])[len(EVENTS) :]
+    OfflineLog(paths.offline).append(later)
+    steps: list[int] = []
+
+    def see(_: object, at: TrainProgress) -> None:
+        if at.fit is not None:
+            steps.append(at.fit.step)
+
+    monkeypatch.setattr(Noting, "take", see)
+    run_next(engine, paths)
+    assert steps[0] == 4
+
+
+def test_checkpoints_of_something_else_are_not_gone_on_with(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    Trainings(engine).ask("r1", ORDER, asked_by="rpc")
+    claim = TrainingClaims(engine).claim("here", 600_000)
+    assert claim is not None
+    training = claimed_training(engine, paths, claim)
+    other = dataclasses.replace(BRIEF, epochs=1.0, seed=5)
+    until = positions_before_last(paths, 0.2)
+    folder = training.folder
+    fit_snapshot(TrainJob(source=Source(paths=paths), config=other, until=until, checkpoint=folder))
+    (folder / "until.json").write_text("null")
+    assert Checkpoints(folder).newest()
+    training.run()
+    assert Trainings(engine).get("r1").state is TrainingState.SUCCEEDED
+
+
+def test_without_anything_to_judge_by_it_is_refused_before_it_is_trained(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    Trainings(engine).ask("r1", TrainingOrder(until_ms=1), asked_by="rpc")
+    with pytest.raises(NothingToTrainError, match="until: no events lie before that moment"):
+        run_next(engine, paths)
+
+
+def at_step(step: int, loss: float = 2.5) -> TrainProgress:
+    fit = FitProgress(
+        step=step,
+        share_done=0.1,
+        entity_loss=loss,
+        row_loss=1.0,
+        value_loss=float("nan"),
+        examples_per_second=10.0,
+        tokens_per_second=10.0,
+        padding=0.0,
+        eta_s=9.0,
+    )
+    return TrainProgress(stage="fit", share_done=0.1, fit=fit)
+
+
+def test_progress_is_noted_now_and_then_and_at_every_stage(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    trainings, claims = Trainings(engine), TrainingClaims(engine)
+    trainings.ask("r1", ORDER, asked_by="rpc")
+    claim = claims.claim("here", 600_000)
+    assert claim is not None
+    clock = [0.0]
+    noting = Noting(claims, claim, lambda: clock[0])
+
+    def noted() -> TrainingProgress:
+        progress = trainings.get("r1").progress
+        assert progress is not None
+        return progress
+
+    noting.take(at_step(1, loss=float("nan")))
+    assert (noted().stage, noted().step, noted().entity_loss) == ("fit", 1, None)
+    noting.take(at_step(2))
+    assert noted().step == 1, "a moment later is too soon"
+    clock[0] += claimed.PROGRESS_EVERY_S
+    noting.take(at_step(3))
+    assert (noted().step, noted().entity_loss, noted().eta_s) == (3, 2.5, 9.0)
+    noting.take(TrainProgress(stage="judge", share_done=0.0, metrics={"ndcg_at_10": 0.2}))
+    assert (noted().stage, noted().step, noted().eta_s) == ("judge", 3, None)
+    assert noted().evaluation == {"ndcg_at_10": 0.2}
+
+
+def test_a_training_that_is_another_trainers_by_now_ends(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    Trainings(engine).ask("r1", ORDER, asked_by="rpc")
+    claims = TrainingClaims(engine)
+    dead = claims.claim("dead", 0)
+    assert dead is not None
+    assert claims.claim("heir", 600_000) is not None
+    with pytest.raises(ClaimLost):
+        claimed_training(engine, paths, dead).run()
+    assert Registry(engine).list() == ()
+
+
+def test_progress_that_finds_no_database_is_passed_over(
+    engine: sa.Engine, paths: StatePaths
+) -> None:
+    Trainings(engine).ask("r1", ORDER, asked_by="rpc")
+    claims = TrainingClaims(engine)
+    claim = claims.claim("here", 600_000)
+    assert claim is not None
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE trainings RENAME TO away")
+    Noting(claims, claim).take(at_step(1))

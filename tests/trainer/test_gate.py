@@ -1,0 +1,186 @@
+"""The gate: each criterion lets a good model through and holds a bad one back."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from factories import START_MS, movie, upsert
+from trainer.factories_trainer import SMALL, catalog_changes, logged, walk, write_state
+
+from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun
+from pagecast.featurestore.model_records import ModelRecord
+from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.trainer import gate
+from pagecast.trainer.evaluation.intervals import Difference, Interval
+from pagecast.trainer.evaluation.next_slice import Quality, quality_on, slice_plan
+from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.gate import Rival, judge
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.snapshot import Source
+from pagecast.trainer.train import Trained, TrainOutcome
+from pagecast.v1 import homepage_pb2
+
+Outcome = tuple[TrainOutcome, list[str], StatePaths]
+
+CRITERIA = [
+    "not_worse_than_champion",
+    "above_popularity",
+    "graphs_equal_torch",
+    "covers_catalog",
+    "keeps_rules",
+]
+
+
+@pytest.fixture(autouse=True)
+def _few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "PAGES", 3)
+
+
+@pytest.fixture(scope="module")
+def plan(world: StatePaths, trained: Trained) -> Plan:
+    snapshot = Source(paths=world).read(known=trained.positions)
+    return slice_plan(snapshot.catalog, snapshot.users)
+
+
+@pytest.fixture
+def quality(outcome: Outcome) -> Quality:
+    assert outcome[0].quality is not None
+    return outcome[0].quality
+
+
+def untrained(trained: Trained) -> PageModel:
+    torch.manual_seed(0)
+    return PageModel(SMALL.model, trained.vocabulary).eval()
+
+
+def criterion(verdict: Verdict, name: str) -> Criterion:
+    return next(c for c in verdict.criteria if c.name == name)
+
+
+def over(mean: float, low: float, high: float) -> Difference:
+    return Difference(mean=mean, interval=Interval(low=low, high=high))
+
+
+def test_a_first_model_that_has_learned_passes(outcome: Outcome) -> None:
+    verdict = outcome[0].verdict
+    assert verdict is not None
+    assert [c.name for c in verdict.criteria] == CRITERIA
+    assert verdict.passed, verdict
+    assert verdict.champion is None
+
+
+def test_a_better_model_is_let_through_and_a_worse_one_is_not(
+    outcome: Outcome, plan: Plan, trained: Trained
+) -> None:
+    good, poor = (trained.model, trained.vocabulary), (untrained(trained), trained.vocabulary)
+    for ours, theirs, passes in ((good, poor, True), (poor, good, False), (good, good, True)):
+        quality = quality_on(plan, *ours, champion=theirs)
+        verdict = judge(outcome[0].bundle, quality, plan, Rival(version="v1", model=theirs))
+        found = criterion(verdict, "not_worse_than_champion")
+        assert found.passed is passes, found.told
+        assert "95 % interval" in found.told
+
+
+@pytest.mark.parametrize(
+    ("difference", "passes"),
+    [
+        (over(-0.01, -0.03, 0.001), True),
+        (over(-0.01, -0.03, -0.001), False),
+        (over(0.02, 0.01, 0.03), True),
+    ],
+)
+def test_worse_within_the_interval_is_not_worse(
+    outcome: Outcome, quality: Quality, plan: Plan, difference: Difference, passes: bool
+) -> None:
+    compared = dataclasses.replace(quality, over_champion=difference)
+    verdict = judge(outcome[0].bundle, compared, plan, Rival(version="v1"))
+    assert criterion(verdict, "not_worse_than_champion").passed is passes
+
+
+def test_a_model_below_popularity_is_held_back(
+    outcome: Outcome, quality: Quality, plan: Plan
+) -> None:
+    below = dataclasses.replace(quality, over_popularity=over(-0.001, -0.01, 0.01))
+    verdict = judge(outcome[0].bundle, below, plan, Rival())
+    assert not verdict.passed
+    assert [c.name for c in verdict.criteria if not c.passed] == ["above_popularity"]
+
+
+def test_a_champion_that_cannot_be_read_leaves_the_decision_to_people(
+    outcome: Outcome, quality: Quality, plan: Plan, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(outcome[0].bundle, tmp_path / "damaged")
+    (copy / "checkpoint.safetensors").write_bytes(b"cut short")
+    record = ModelRecord(
+        version="v1",
+        bundle=Path("damaged"),
+        parent_version=None,
+        created_at_ms=0,
+        metrics={},
+        data={},
+        aliases=(),
+    )
+    rival = Rival.of(record, tmp_path)
+    assert rival.model is None
+    verdict = judge(outcome[0].bundle, quality, plan, rival)
+    found = criterion(verdict, "not_worse_than_champion")
+    assert not found.passed
+    assert "checkpoint.safetensors" in found.told
+
+
+def test_a_bundle_that_was_altered_after_its_export_is_held_back(
+    outcome: Outcome, quality: Quality, plan: Plan, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(outcome[0].bundle, tmp_path / "altered")
+    graph = bytearray((copy / "decode.onnx").read_bytes())
+    graph[-1] ^= 1
+    (copy / "decode.onnx").write_bytes(graph)
+    found = criterion(judge(copy, quality, plan, Rival()), "graphs_equal_torch")
+    assert not found.passed
+    assert "decode.onnx: altered" in found.told
+
+
+def test_a_model_that_has_not_met_much_of_the_catalog_is_held_back(
+    outcome: Outcome, quality: Quality, tmp_path: Path
+) -> None:
+    new = [upsert(movie(f"new{i}", "Drama", released_ms=START_MS)) for i in range(10)]
+    paths = write_state(
+        tmp_path / "state", logged([*walk(1), *walk(2)]), [*catalog_changes(), *new]
+    )
+    snapshot = Source(paths=paths).read(known={("log", 0): 10})
+    verdict = judge(
+        outcome[0].bundle, quality, slice_plan(snapshot.catalog, snapshot.users), Rival()
+    )
+    found = criterion(verdict, "covers_catalog")
+    assert not found.passed
+    assert "36 of 46 entities" in found.told
+
+
+def test_a_page_that_breaks_a_rule_holds_the_model_back(
+    outcome: Outcome, quality: Quality, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(_: object) -> Iterator[PageEvent]:
+        yield RowBegun(row_position=0, row=0, argument=-1, log_probability=0.0)
+        for position in range(2):
+            yield EntityChosen(
+                row_position=0, entity_position=position, entity=7, log_probability=0.0
+            )
+        yield PageEnded(
+            rows=1,
+            finish_reason=homepage_pb2.FINISH_REASON_ROWS,
+            rows_cut_short=0,
+            near_ties=0,
+            runs=1,
+        )
+
+    def pages_of(_: object) -> Callable[[object], Iterator[PageEvent]]:
+        return twice
+
+    monkeypatch.setattr(gate, "pages_of", pages_of)
+    found = criterion(judge(outcome[0].bundle, quality, plan, Rival()), "keeps_rules")
+    assert not found.passed
+    assert found.told.startswith("0 of 3 pages keep every rule; ")

@@ -1,0 +1,96 @@
+"""Requests of a real event log become trainings, each once."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from eventlog.factories_eventlog import event_log
+from factories import START_MS, timestamp
+
+from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.topics import TRAININGS
+from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.training_orders import TrainingOrder
+from pagecast.featurestore.trainings import Trainings
+from pagecast.trainer.requested import RequestReader
+from pagecast.v1 import training_pb2
+
+
+@pytest.fixture
+def bootstrap(tmp_path: Path) -> Iterator[str]:
+    with event_log(tmp_path) as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture
+def trainings(tmp_path: Path) -> Iterator[Trainings]:
+    engine = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
+    migrate(engine)
+    yield Trainings(engine)
+    engine.dispose()
+
+
+def request(request_id: str) -> training_pb2.TrainingRequested:
+    return training_pb2.TrainingRequested(
+        request_id=request_id,
+        occurred_at=timestamp(START_MS),
+        trigger=training_pb2.TRAINING_TRIGGER_EVENTS,
+        detail="12000 events",
+    )
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.05)
+
+
+def ids(trainings: Trainings) -> list[str]:
+    return sorted(training.request_id for training in trainings.list())
+
+
+def test_a_request_is_one_training_however_often_it_is_read(
+    bootstrap: str, trainings: Trainings
+) -> None:
+    with EventProducer(bootstrap) as producer:
+        for request_id in ("r1", "r1", "r2"):
+            producer.send(TRAININGS, request_id, request(request_id))
+        producer.send_bytes(TRAININGS, b"r3", b"\xff no message", {})
+        producer.send(TRAININGS, "another-key", request("r4"))
+        producer.flush()
+        reader = RequestReader(bootstrap, trainings, pause_s=0.1)
+        eventually(lambda: ids(trainings) == ["r1", "r2"])
+        reader.stop()
+        producer.send(TRAININGS, "r5", request("r5"))
+        producer.flush()
+    reader = RequestReader(bootstrap, trainings, pause_s=0.1)
+    eventually(lambda: ids(trainings) == ["r1", "r2", "r5"])
+    reader.stop()
+    first = trainings.get("r1")
+    assert (first.asked_by, first.detail, first.order) == ("topic", "12000 events", TrainingOrder())
+
+
+def test_a_database_that_is_away_loses_no_request(
+    bootstrap: str, trainings: Trainings, tmp_path: Path
+) -> None:
+    engine = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE trainings RENAME TO away")
+    with EventProducer(bootstrap) as producer:
+        producer.send(TRAININGS, "r1", request("r1"))
+        producer.flush()
+    reader = RequestReader(bootstrap, trainings, pause_s=0.1)
+    time.sleep(1.0)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO trainings")
+    engine.dispose()
+    eventually(lambda: ids(trainings) == ["r1"])
+    reader.stop()
+
+
+def test_a_broker_that_is_away_does_not_end_the_reader(trainings: Trainings) -> None:
+    reader = RequestReader("127.0.0.1:1", trainings, pause_s=0.05)
+    time.sleep(0.3)
+    reader.stop()

@@ -1,0 +1,151 @@
+"""A claimed training, in a process of its own: it learns, is judged, and says how far it is."""
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from pagecast.featurestore.bundle_room import free_bundles
+from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.offline import NextOffsets
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.training_claims import TrainingClaims
+from pagecast.featurestore.training_orders import Promoting
+from pagecast.featurestore.training_records import Claim, TrainingProgress
+from pagecast.trainer.checkpoint import CheckpointError
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.processes import Processes
+from pagecast.trainer.snapshot import Source, positions_before, positions_before_last
+from pagecast.trainer.train import TrainJob, TrainOutcome, TrainProgress, train
+from pagecast.trainer.training_folder import TrainingFolder
+
+PROGRESS_EVERY_S = 1.0
+"""Seconds between two notes of how far it is: one row a second is nothing to a database, and who
+watches sees it move."""
+
+PROMOTED_BY = "gate"
+"""Who moved the alias, where nobody was asked."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedTraining:
+    """What a claimed training works with."""
+
+    claim: Claim
+    claims: TrainingClaims
+    registry: Registry
+    source: Source
+    config: TrainConfig
+    """The trainer's settings with the order's budget and profile."""
+    bundles_kept: int
+    """Newest versions whose bundles stay once this one is there."""
+
+    @property
+    def folder(self) -> Path:
+        """Of its checkpoints: the same for every attempt on this state directory."""
+        return self.source.paths.trainings / str(self.claim.id)
+
+    def run(self) -> str:
+        """Returns the version, once everything is done and noted.
+
+        Raises ClaimLost as soon as it is noticed, FolderInUseError while an attempt before is
+        still dying, and what `train` raises.
+        """
+        outcome = self._trained()
+        self._promote(outcome)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        free_bundles(self.registry, self.source.paths.bundles, self.bundles_kept)
+        self.claims.succeed(self.claim, outcome.version)
+        return outcome.version
+
+    def _trained(self) -> TrainOutcome:
+        """Goes on from what an attempt before has left, unless that is of no use any more."""
+        try:
+            return self._train(resume=True)
+        except CheckpointError as error:
+            # Damaged, or events were erased since: what was learned from them must not stay.
+            _log.warning("training_begins_anew", reason=str(error))
+            return self._train(resume=False)
+
+    def _train(self, *, resume: bool) -> TrainOutcome:
+        with TrainingFolder(self.folder, Processes()).held() as folder:
+            until = self.claims.pin(self.claim, self._until())
+            folder.begin(lambda: until, resume=resume)
+            job = TrainJob(
+                source=self.source, config=self.config, until=until, checkpoint=folder.path
+            )
+            return train(job, Noting(self.claims, self.claim).take)
+
+    def _until(self) -> NextOffsets | None:
+        """Where the data end, if this is the first attempt. Raises NothingToTrainError."""
+        order, paths = self.claim.order, self.source.paths
+        if order.until_ms is not None:
+            return positions_before(paths, order.until_ms)
+        return positions_before_last(paths, order.hold_out) if order.hold_out else None
+
+    def _promote(self, outcome: TrainOutcome) -> None:
+        """The first model serves whatever it is worth; a later one if the gate lets it."""
+        if self.claim.order.promoting is not Promoting.GATE:
+            return
+        if self.registry.resolve(CHAMPION) is None:
+            note = f"the first model; training {self.claim.request_id}"
+            self.registry.promote(outcome.version, PROMOTED_BY, forced=True, note=note)
+        elif outcome.verdict is not None and outcome.verdict.passed:
+            note = f"training {self.claim.request_id}"
+            self.registry.promote(outcome.version, PROMOTED_BY, note=note)
+
+
+class Noting:
+    """Writes a training's progress to the database: each new stage, and now and then."""
+
+    def __init__(
+        self,
+        claims: TrainingClaims,
+        claim: Claim,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._claims, self._claim, self._clock = claims, claim, clock
+        self._newest = TrainingProgress(stage="")
+        self._noted_s = -math.inf
+
+    def take(self, at: TrainProgress) -> None:
+        """Raises ClaimLost. A database that is away is told later: the training goes on."""
+        due = at.stage != self._newest.stage or at.share_done >= 1.0
+        self._newest = _progress(at, self._newest)
+        if not due and self._clock() - self._noted_s < PROGRESS_EVERY_S:
+            return
+        self._noted_s = self._clock()
+        try:
+            self._claims.note(self._claim, self._newest)
+        except (OperationalError, InterfaceError) as error:
+            _log.warning("progress_not_noted", reason=str(error.orig))
+
+
+def _progress(at: TrainProgress, before: TrainingProgress) -> TrainingProgress:
+    """What is known of the stages before stays."""
+    known = replace(before, stage=at.stage, share_done=at.share_done, eta_s=None)
+    if at.metrics:
+        known = replace(known, evaluation=dict(at.metrics))
+    if at.fit is None:
+        return known
+    return replace(
+        known,
+        step=at.fit.step,
+        entity_loss=_number(at.fit.entity_loss),
+        row_loss=_number(at.fit.row_loss),
+        value_loss=_number(at.fit.value_loss),
+        examples_per_second=_number(at.fit.examples_per_second),
+        eta_s=_number(at.fit.eta_s),
+    )
+
+
+def _number(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,163 @@
+"""The gate: what a challenger must be for nobody to have to look before it serves.
+
+It is asked about the slice of the timeline that follows the training. Each criterion has a verdict
+of its own and tells its figures, so that people can see why, and overrule it.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.errors import EngineError
+from pagecast.engine.model import Model
+from pagecast.featurestore.model_records import ModelRecord
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.steps import WATCHED_ACTIONS
+from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.rules.facts import RequestFacts
+from pagecast.trainer.bundle import load_model
+from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.evaluation.intervals import Difference
+from pagecast.trainer.evaluation.next_slice import Quality
+from pagecast.trainer.evaluation.page_figures import page_figures
+from pagecast.trainer.evaluation.page_making import pages_of
+from pagecast.trainer.evaluation.page_sample import PageAsk, sample_pages
+from pagecast.trainer.evaluation.requests import Plan, Request
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.parity import DIFFERENCE_MAX
+
+PAGES = 100
+"""Pages that are checked rule by rule: seconds of decoding, and what breaks one page in thirty is
+missed once in thirty times."""
+
+COVERED_MIN = 0.9
+"""Least share of the catalog's entities that the model has met: those it has not are placed by
+their metadata alone. What is launched during a training is far less than a tenth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """The champion a challenger is compared with, if there is one, and if it can be read."""
+
+    version: str | None = None
+    model: tuple[PageModel, Vocabulary] | None = None
+    unreadable: str = ""
+
+    @classmethod
+    def of(cls, champion: ModelRecord | None, bundles: Path) -> Self:
+        if champion is None:
+            return cls()
+        try:
+            model, vocabulary, _ = load_model(bundles / champion.bundle)
+        except (EngineError, KeyError, RuntimeError, ValueError) as error:
+            # Damaged, or of a format that this version no longer reads.
+            return cls(version=champion.version, unreadable=str(error))
+        return cls(version=champion.version, model=(model, vocabulary))
+
+
+def judge(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Verdict:
+    """What the gate says of a published bundle, evaluated with `quality` on the slice of `plan`."""
+    return Verdict(
+        champion=rival.version,
+        judged_at_ms=time.time_ns() // 1_000_000,
+        criteria=tuple(_criteria(bundle, quality, plan, rival)),
+    )
+
+
+def _criteria(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Iterator[Criterion]:
+    yield _not_worse(quality.over_champion, rival)
+    yield _above_popularity(quality)
+    try:
+        loaded = load_bundle(bundle)
+        model = Model(loaded, plan.test.part.data.catalog)
+    except EngineError as error:
+        yield Criterion(name="graphs_equal_torch", passed=False, told=str(error))
+        return
+    yield _graphs_equal_torch(loaded)
+    yield _covers_catalog(model)
+    yield _keeps_rules(model, plan)
+
+
+def _not_worse(difference: Difference | None, rival: Rival) -> Criterion:
+    name = "not_worse_than_champion"
+    if rival.version is None:
+        return Criterion(name=name, passed=True, told="there is no champion")
+    if difference is None:
+        told = f"the champion {rival.version} cannot be read: {rival.unreadable}"
+        return Criterion(name=name, passed=False, told=told)
+    passed = difference.interval.high >= 0.0
+    return Criterion(name=name, passed=passed, told=f"NDCG@10 {_told(difference)}")
+
+
+def _above_popularity(quality: Quality) -> Criterion:
+    difference = quality.over_popularity
+    told = f"NDCG@10 {_told(difference)}, {quality.targets} targets of {quality.users} users"
+    return Criterion(name="above_popularity", passed=difference.mean > 0.0, told=told)
+
+
+def _graphs_equal_torch(bundle: Bundle) -> Criterion:
+    """The differences were measured at export; loading has compared digests and canary outputs."""
+    metrics = bundle.manifest.metrics.items()
+    differences = [value for name, value in metrics if name.endswith("_difference_max")]
+    worst = max(differences, default=float("inf"))
+    told = f"largest difference {worst:.1e}, at most {DIFFERENCE_MAX:.0e}"
+    return Criterion(name="graphs_equal_torch", passed=worst <= DIFFERENCE_MAX, told=told)
+
+
+def _covers_catalog(model: Model) -> Criterion:
+    """Entities by what the vocabulary knows, rows all of them, embeddings all finite."""
+    snapshot, vocabulary = model.snapshot, model.bundle.vocabulary
+    known, offered = _known(snapshot, vocabulary)
+    rows = [row.row_id for row in snapshot.rows if not row.retired]
+    rows_known = sum(row_id in vocabulary.row_ids for row_id in rows)
+    tables = (model.entities.input_ND, model.entities.output_ND)
+    finite = all(bool(np.isfinite(table_ND).all()) for table_ND in tables)
+    told = f"{known} of {offered} entities, {rows_known} of {len(rows)} rows"
+    told += "" if finite else "; some embeddings are not finite"
+    passed = known >= COVERED_MIN * offered and rows_known == len(rows) and finite
+    return Criterion(name="covers_catalog", passed=passed, told=told)
+
+
+def _known(snapshot: CatalogSnapshot, vocabulary: Vocabulary) -> tuple[int, int]:
+    """Entities that are offered now and that the model has met; and all that are offered."""
+    offered = [entity for entity in snapshot.entities if not entity.retired]
+    known = set(vocabulary.entities)
+    return sum(entity.entity_id in known for entity in offered), len(offered)
+
+
+def _keeps_rules(model: Model, plan: Plan) -> Criterion:
+    """Pages of the slice, made by the bundle, read by a checker that shares no code with masks."""
+    asked = sample_pages(plan.test, PageAsk(facts_of=_facts_of, pages=PAGES))
+    if not asked:
+        told = "no page could be asked for: nobody chose something new in the slice"
+        return Criterion(name="keeps_rules", passed=False, told=told)
+    figures = page_figures(plan.test.part.data, asked, pages_of(model), says_probabilities=True)
+    kept = round(figures.rules_kept * figures.pages)
+    told = f"{kept} of {figures.pages} pages keep every rule"
+    told += "".join(f"; {broken}" for broken in figures.broken)
+    return Criterion(name="keeps_rules", passed=kept == figures.pages, told=told)
+
+
+def _facts_of(data: Interactions, request: Request) -> RequestFacts:
+    """What the rules depend on, of the steps that the request sees."""
+    user = data.users[request.user]
+    step = user.steps[request.step]
+    seen = user.steps[: request.visible]
+    return RequestFacts(
+        at_ms=request.at_ms,
+        device=step.device,
+        country=step.country,
+        maturity_limit=user.profile.maturity_limit,
+        watched=frozenset(s.entity_id for s in seen if s.action in WATCHED_ACTIONS),
+    )
+
+
+def _told(difference: Difference) -> str:
+    low, high = difference.interval.low, difference.interval.high
+    return f"{difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"

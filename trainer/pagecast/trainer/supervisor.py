@@ -1,0 +1,183 @@
+"""Claims trainings and runs each as a process of its own; step 1 of the life of a model.
+
+The process that claims never imports torch: it only waits, says that it lives, and looks after its
+children. What a child writes is conditional on its claim, so the two can die in any order.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from pagecast.eventlog.broker import dies_with_parent
+from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
+from pagecast.featurestore.training_records import Claim
+
+TRY_AGAIN = 75
+"""Exit code of a training that something else has stopped (EX_TEMPFAIL): worth another try."""
+
+SIGNALLED = 128
+"""Exit codes above it are of a process that a signal has ended in order: 143 is SIGTERM."""
+
+KILL_S_MAX = 5.0
+"""After SIGKILL only the kernel is waited for."""
+
+_AWAY = (OperationalError, InterfaceError)
+"""The database does not answer: it is asked again at the next turn."""
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorConfig:
+    """How a trainer claims trainings and looks after them."""
+
+    command: Callable[[Claim], Sequence[str]]
+    """What runs a claimed training; the first word is a path."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """On top of this process's: what may not stand on a command line."""
+    logs: Path
+    """Directory of the trainings' output, a file each."""
+    at_once_max: int = 1
+    """Trainings this trainer runs at the same time; each keeps its threads busy."""
+    lease_s: float = 15.0
+    """Seconds after which a trainer that says nothing is taken for dead: many turns, so that a busy
+    machine is not, and little beside a training."""
+    turn_s: float = 1.0
+    """Seconds between two looks at the database and the children."""
+    stop_s: float = 10.0
+    """Seconds a training has to end by itself before it is killed."""
+
+    def __post_init__(self) -> None:
+        if not self.turn_s < self.lease_s / 2:
+            raise ValueError(
+                f"turn_s is {self.turn_s}, must be less than half of lease_s, {self.lease_s}"
+            )
+        if self.at_once_max < 1:
+            raise ValueError(f"at_once_max is {self.at_once_max}, must be at least 1")
+
+
+class Supervisor:
+    """One trainer. Run it in the main thread: its children die with the thread that made them."""
+
+    def __init__(self, claims: TrainingClaims, config: SupervisorConfig) -> None:
+        self._claims, self._config = claims, config
+        self._lease_ms = round(config.lease_s * 1000)
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._children: list[_Child] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set; then trainings that run are given back, for others."""
+        try:
+            while not stop.is_set():
+                self._turn()
+                stop.wait(self._config.turn_s)
+        finally:
+            for child in self._children:
+                child.end(self._config.stop_s)
+                self._settle(partial(self._claims.give_back, child.claim))
+
+    def _turn(self) -> None:
+        for child in list(self._children):
+            self._settle(partial(self._look_after, child))
+        while len(self._children) < self._config.at_once_max:
+            claim = self._settle(partial(self._claims.claim, self.holder, self._lease_ms))
+            if claim is None:
+                return
+            _log.info("training_claimed", request_id=claim.request_id, attempt=claim.attempt)
+            self._children.append(_Child(claim, self._config))
+
+    def _look_after(self, child: "_Child") -> None:
+        code = child.code
+        if code is None:
+            self._renew(child)
+            return
+        self._ended(child, code)
+        self._children.remove(child)
+
+    def _renew(self, child: "_Child") -> None:
+        try:
+            cancelled = self._claims.renew(child.claim, self._lease_ms)
+        except ClaimLost:
+            # Another trainer has it, or the child has just written its end.
+            child.end(self._config.stop_s)
+            self._children.remove(child)
+            return
+        if cancelled:
+            child.end(self._config.stop_s)
+            self._children.remove(child)
+            self._claims.cancelled(child.claim)
+            _log.info("training_cancelled", request_id=child.claim.request_id)
+
+    def _ended(self, child: "_Child", code: int) -> None:
+        """A child that has written its end has no claim any more."""
+        told = f"{_ending(code)}; read {child.log}"
+        try:
+            if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
+                self._claims.give_back(child.claim, crashed=told)
+            else:
+                self._claims.fail(child.claim, told)
+        except ClaimLost:
+            _log.info("training_ended", request_id=child.claim.request_id, code=code)
+        else:
+            _log.warning("training_crashed", request_id=child.claim.request_id, ending=told)
+
+    def _settle(self, work: Callable[[], T]) -> T | None:
+        """What `work` returns; None if the claim is lost or the database does not answer."""
+        try:
+            return work()
+        except ClaimLost as error:
+            _log.warning("claim_lost", reason=str(error))
+        except _AWAY as error:
+            _log.warning("registry_away", reason=str(error.orig))
+        return None
+
+
+class _Child:
+    """The process of a claimed training; its output is appended to a file."""
+
+    def __init__(self, claim: Claim, config: SupervisorConfig) -> None:
+        self.claim = claim
+        self.log = config.logs / f"training-{claim.id}.log"
+        config.logs.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                dies_with_parent(list(config.command(claim))),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | config.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches only the trainer, which ends its children in order.
+                start_new_session=True,
+            )
+
+    @property
+    def code(self) -> int | None:
+        return self._process.poll()
+
+    def end(self, stop_s: float) -> None:
+        """SIGTERM, and SIGKILL if it takes too long; returns when it has ended."""
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(stop_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(KILL_S_MAX)
+
+
+def _ending(code: int) -> str:
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
