@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.benchmarks.exported import exported
+from pagecast.trainer.benchmarks.learning import learned
 from pagecast.trainer.benchmarks.predicted import predicted
 from pagecast.trainer.benchmarks.speed import in_rounds
 from pagecast.trainer.benchmarks.step_cost import stepped
@@ -37,6 +38,7 @@ def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figu
 _MEASURES: Mapping[str, Callable[..., Figures]] = {
     "ablations": validated,
     "cost": stepped,
+    "learn": learned,
     "parity": exported,
     "quality": predicted,
     "scaling": validated,

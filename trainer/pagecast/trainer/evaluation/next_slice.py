@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.chronological import next_slice_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.figures import figures_of
@@ -14,8 +13,9 @@ from pagecast.trainer.evaluation.intervals import Bootstrap
 from pagecast.trainer.evaluation.last_item import LastItemCounter
 from pagecast.trainer.evaluation.one_run import Run
 from pagecast.trainer.evaluation.popularity import half_life_days, popularity_candidates
-from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request
-from pagecast.trainer.evaluation.system import Candidate, Family, Scores, System, Told
+from pagecast.trainer.evaluation.requests import FRESH, Plan
+from pagecast.trainer.evaluation.system import Candidate, Family
+from pagecast.trainer.evaluation.trained_system import TrainedSystem
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.snapshot import NothingToTrainError
@@ -80,7 +80,7 @@ def next_slice_quality(
     popularity = _run(plan, popularity_candidates(0))
     days = half_life_days(popularity.chosen)
     counter = _run(plan, [Candidate(chosen={}, make=lambda: LastItemCounter(days))])
-    ours = _run(plan, [Candidate(chosen={}, make=lambda: _Trained(model, vocabulary))])
+    ours = _run(plan, [Candidate(chosen={}, make=lambda: TrainedSystem(model, vocabulary))])
     user_T = plan.data.user_X[plan.test.targets()]
     bootstrap = Bootstrap(user_T)
     return Quality(
@@ -120,22 +120,3 @@ def _score(run: Run, bootstrap: Bootstrap) -> Score:
         hr_at_10_all=both.unmasked.hr_at_10,
         ndcg_at_10_all=both.unmasked.ndcg_at_10,
     )
-
-
-class _Trained(System):
-    """A model that is trained already."""
-
-    learns = False
-
-    def __init__(self, model: PageModel, vocabulary: Vocabulary) -> None:
-        self._model, self._vocabulary = model, vocabulary
-
-    def fit(self, part: FitPart, told: Told) -> None:
-        del told
-        self._asked = AskedModel(self._model, self._vocabulary, part.data)
-
-    def scores(self, requests: Sequence[Request]) -> Scores:
-        return self._asked.scores(requests)
-
-    def reveal(self, interaction: int) -> None:
-        """Weights are fixed; histories grow all the same."""
