@@ -107,7 +107,8 @@ class _Prequential:
         self, last: Trained, before: FitPart, part: FitPart, policy: NewEntities
     ) -> Trained:
         config = incremental_config(replace(self._config, start=StartConfig(new_entities=policy)))
-        snapshot, replayed = slice_of(before, part, config)
+        runs = len(self._figures.get(f"cpu_seconds, {incremental_name(policy)}", ()))
+        snapshot, replayed = slice_of(before, part, config, runs)
         base = Base(model=last.model, vocabulary=last.vocabulary, positions={})
         start = Start(base=base, replayed=replayed)
         return fit_on(snapshot, config, self._progress, start=start)
@@ -145,15 +146,15 @@ class _Prequential:
 
 
 def slice_of(
-    before: FitPart, part: FitPart, config: TrainConfig
+    before: FitPart, part: FitPart, config: TrainConfig, runs: int
 ) -> tuple[Snapshot, frozenset[str]]:
-    """What an incremental run reads: users with new steps and those that are replayed."""
+    """What the next incremental run after `runs` reads: users with new steps, and those replayed."""
     known = known_of(part)
     steps = dict(zip((u.user_id for u in before.data.users), before.steps_U.tolist(), strict=True))
     users = [_since(user, steps[user.user_id]) for user in known.users]
     new = sum(int(user.new_N.sum()) for user in users)
     share = config.incremental.replay_share
-    replayed = draw_replayed(steps, new, share, config.seed)
+    replayed = draw_replayed(steps, new, share, (config.seed, runs))
     chosen = tuple(user for user in users if user.new_N.any() or user.user_id in replayed)
     return replace(known, users=chosen), replayed
 
