@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import Manifest
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.vocabulary import Vocabulary
@@ -70,7 +71,7 @@ def load_base(bundle: Path) -> Base:
     try:
         model, vocabulary, manifest = load_model(bundle)
         positions = positions_of(manifest)
-    except OSError as error:
+    except (BundleError, OSError) as error:
         raise BaseError(f"bundle {bundle.name}: {error}: {remedy}") from error
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         told = str(error).splitlines()[0]

@@ -8,9 +8,6 @@ from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.base import BaseError, Start
 from pagecast.trainer.replay import UserSteps
 
-NAMES = ("rows", "genres", "languages", "countries", "devices", "surfaces", "origins", "people")
-"""Names that grow as entities do, without counts."""
-
 
 def grown(base: Vocabulary, now: Vocabulary, counts: Mapping[str, int]) -> Vocabulary:
     """What the base knows and, behind it, what only `now` does; `counts` are of entities.
@@ -26,13 +23,19 @@ def grown(base: Vocabulary, now: Vocabulary, counts: Mapping[str, int]) -> Vocab
                 f"{dimensions}: publish it under another name, or train without --from"
             )
     entities = _appended(base.entities, now.entities)
-    names = {field: _appended(getattr(base, field), getattr(now, field)) for field in NAMES}
     return replace(
         now,
         entities=entities,
         entity_interactions=tuple(counts.get(entity, 0) for entity in entities),
         embeddings=tuple(known.items()),
-        **names,
+        rows=_appended(base.rows, now.rows),
+        genres=_appended(base.genres, now.genres),
+        languages=_appended(base.languages, now.languages),
+        countries=_appended(base.countries, now.countries),
+        devices=_appended(base.devices, now.devices),
+        surfaces=_appended(base.surfaces, now.surfaces),
+        origins=_appended(base.origins, now.origins),
+        people=_appended(base.people, now.people),
     )
 
 

@@ -12,7 +12,7 @@ from pagecast.trainer.touched import only_rows
 
 _BETAS = (0.9, 0.98)
 
-NO_TABLE: Mapping[nn.Parameter, Tensor] = {}
+NO_TABLE: Mapping[Tensor, Tensor] = {}
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """Adam's state of a parameter."""
@@ -28,7 +28,7 @@ class Optimizers:
     """
 
     def __init__(
-        self, model: PageModel, config: TrainConfig, moved: Mapping[nn.Parameter, Tensor] = NO_TABLE
+        self, model: PageModel, config: TrainConfig, moved: Mapping[Tensor, Tensor] = NO_TABLE
     ) -> None:
         self._moved = moved
         self._names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}

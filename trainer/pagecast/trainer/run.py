@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pagecast.trainer.base import Start
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Facts
@@ -77,7 +77,7 @@ class Run:
 
     def _begin(
         self, data: Dataset, features: Mapping[str, Tensor], start: Start | None
-    ) -> dict[nn.Parameter, Tensor]:
+    ) -> dict[Tensor, Tensor]:
         """The first weights; returns which rows of which tables may move, if not all."""
         if start is None:
             self.model.tower.remember_seen(features)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.model import PageModel
@@ -19,7 +19,7 @@ from pagecast.trainer.model import PageModel
 
 def touched_rows(
     model: PageModel, data: Dataset, features: Mapping[str, Tensor]
-) -> dict[nn.Parameter, Tensor]:
+) -> dict[Tensor, Tensor]:
     """True, by table, for the entities of users and pages that are learned from, and their people.
 
     The fallback of entities is among them: entities are presented as unknown at random.

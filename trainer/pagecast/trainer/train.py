@@ -33,6 +33,7 @@ from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
+from pagecast.trainer.evaluation.forgetting import forgetting
 from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
 from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.logged import Reading, read_shown
@@ -235,6 +236,7 @@ def export_and_register(
     """Publishes the bundle and registers it as challenger. Raises ParityError."""
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}
+    metrics |= _forgotten(source, trained)
     data = _data_facts(trained, quality)
     parent = "" if trained.start is None else trained.start.base.version
     facts = BundleFacts(
@@ -256,6 +258,17 @@ def export_and_register(
         metrics=dict(manifest.metrics),
         quality=quality,
     )
+
+
+def _forgotten(source: Source, trained: Trained) -> dict[str, float]:
+    """How the model and its base predict what the base has learned from; nothing without a base."""
+    if trained.start is None:
+        return {}
+    base = trained.start.base
+    snapshot = source.read(until=trained.positions, known=base.positions)
+    with _threads(trained.config.threads):
+        told = forgetting(base, trained.model, trained.vocabulary, snapshot.catalog, snapshot.users)
+    return {} if told is None else told.metrics()
 
 
 def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:

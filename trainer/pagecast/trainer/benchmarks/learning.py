@@ -148,7 +148,7 @@ class _Prequential:
 def slice_of(
     before: FitPart, part: FitPart, config: TrainConfig, runs: int
 ) -> tuple[Snapshot, frozenset[str]]:
-    """What the next incremental run after `runs` reads: users with new steps, and those replayed."""
+    """What the incremental run after `runs` reads: users with new steps, and those replayed."""
     known = known_of(part)
     steps = dict(zip((u.user_id for u in before.data.users), before.steps_U.tolist(), strict=True))
     users = [_since(user, steps[user.user_id]) for user in known.users]
