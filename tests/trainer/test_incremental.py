@@ -1,6 +1,7 @@
 """An incremental run learns what is new, and leaves alone what it does not touch."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,13 @@ from trainer.factories_trainer import (
 
 from pagecast.engine.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.base import Base, BaseError, load_base
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.start_config import IncrementalConfig
-from pagecast.trainer.train import Trained, TrainJob, fit_snapshot, train
+from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot, train
 
 USERS = 12
 
@@ -159,21 +159,23 @@ def test_every_seventh_training_is_full(base: Base, runs: int, due: bool) -> Non
     assert not at.full_due(0)
 
 
-def test_lineage_and_forgetting_are_in_manifest_and_registry(tmp_path: Path) -> None:
-    """A line of two bundles, each from the one before."""
-    paths = write_state(tmp_path, logged(OLD))
-    first = train(TrainJob(source=Source(paths=paths), config=CONFIG))
-    OfflineLog(paths.offline).append(logged([*OLD, *NEW])[len(OLD) :])
-    loaded = load_base(first.bundle)
-    job = TrainJob(source=Source(paths=paths), config=REPLAYING, base=loaded, incremental=True)
+def test_lineage_and_forgetting_are_in_manifest_and_registry(
+    outcome: tuple[TrainOutcome, list[str], StatePaths], tmp_path: Path
+) -> None:
+    """The slice that was held out of the base is what is new."""
+    first, _, theirs = outcome
+    shutil.copytree(theirs.root, tmp_path, dirs_exist_ok=True)
+    paths = StatePaths(root=tmp_path)
+    base = load_base(paths.bundles / first.version)
+    job = TrainJob(source=Source(paths=paths), config=REPLAYING, base=base, incremental=True)
     second = train(job)
     manifest = Manifest.unseal((second.bundle / MANIFEST_FILE).read_bytes())
     assert manifest.parent_version == first.version
     assert manifest.data["kind"] == "incremental"
     assert manifest.data["from_positions"] == [
-        {"topic_id": "log", "partition": 0, "next_offset": len(OLD)}
+        {"topic_id": "log", "partition": 0, "next_offset": base.positions["log", 0]}
     ]
-    assert second.metrics["old_targets"] == len(OLD) / 2
+    assert second.metrics["old_targets"] > 100
     forgotten = second.metrics["old_ndcg_at_10_of_base"] - second.metrics["old_ndcg_at_10"]
     assert second.metrics["forgotten_ndcg_at_10"] == pytest.approx(forgotten)
     engine = connect(paths.database_url)

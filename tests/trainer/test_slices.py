@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trainer.factories_trainer import logged, replayed
 
-from pagecast.trainer.slices import draw_replayed, learned_cuts
+from pagecast.featurestore.history import Profile
+from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.trainer.shown import Shown, ShownPage
+from pagecast.trainer.slices import draw_replayed, learned_cuts, shown_since
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50), max_size=20)
 
@@ -46,3 +49,17 @@ def test_who_has_nothing_new_and_is_not_replayed_teaches_nothing() -> None:
     users = replayed(logged([play("a", "e1", 0)]), known={("log", 0): 1})
     assert [len(cut) for cut in learned_cuts(users, frozenset())] == [0]
     assert learned_cuts(users, frozenset({"a"}))[0].dtype == np.int64
+
+
+def test_pages_are_those_asked_for_since_and_of_replayed_users() -> None:
+    asked = [("a", 1000), ("a", 1001), ("b", 500)]
+    shown = Shown(pages=tuple(page_of(user, at_ms) for user, at_ms in asked), unlike=1, older=2)
+    found = shown_since(shown, 1000, frozenset({"b"}))
+    assert [(p.user_id, p.prompt.request.at_ms) for p in found.pages] == asked[1:]
+    assert (found.unlike, found.older) == (1, 2)
+
+
+def page_of(user_id: str, at_ms: int) -> ShownPage:
+    request = RequestHalf(at_ms=at_ms, device="", country="", language="", surface="")
+    prompt = Prompt(profile=Profile(), steps=(), request=request)
+    return ShownPage(user_id=user_id, prompt=prompt, rows=(), closed=True)
