@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pagecast.cli.exits import InputError
+from pagecast.cli.learning_settings import IncrementalSettings
 from pagecast.featurestore.store_url import StoreUrl
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class TrainSettings(BaseModel):
     """The training loop stops here; unset means the trainer's own default."""
     profile: Literal["tiny", "small", "base", "large"] = "tiny"
     """Size of the model (docs/training.md)."""
+    incremental: IncrementalSettings = IncrementalSettings()
 
 
 class TrainerSettings(BaseModel):

@@ -13,6 +13,7 @@ from pagecast.trainer.page_config import (
     PresentationConfig,
 )
 from pagecast.trainer.reward import RewardConfig
+from pagecast.trainer.start_config import IncrementalConfig, StartConfig
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
@@ -155,6 +156,8 @@ class TrainConfig:
     presentation: PresentationConfig = field(default_factory=PresentationConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     post: PostTrainConfig = field(default_factory=PostTrainConfig)
+    start: StartConfig = field(default_factory=StartConfig)
+    incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
     context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""

@@ -1,12 +1,14 @@
 """What a training is given: a catalog, a vocabulary and users' steps, as numbers.
 
-Letters: N steps of a user, E entities and R rows of the catalog.
+Letters: N steps of a user, C cuts, E entities and R rows of the catalog.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,7 +29,8 @@ NEXT_ROW = "top"
 class Dataset:
     """Aligned by user: `users`, `columns`. Only what the training may know.
 
-    `shown` are logged pages, if the training is to read them.
+    `shown` are logged pages, if the training is to read them. `cuts` are, by user, the steps whose
+    requests are learned from; None is all.
     """
 
     catalog: CatalogSnapshot
@@ -35,6 +38,13 @@ class Dataset:
     users: tuple[UserSteps, ...]
     columns: tuple[UserColumns, ...]
     shown: Shown = field(default_factory=Shown)
+    cuts: tuple[npt.NDArray[np.int64], ...] | None = None
+
+    def learned(self) -> Sequence[Sequence[int]]:
+        """`cuts`, growing, of every user."""
+        if self.cuts is None:
+            return [range(len(user.steps)) for user in self.users]
+        return [cuts_C.tolist() for cuts_C in self.cuts]
 
 
 def catalog_features(catalog: CatalogSnapshot, vocabulary: Vocabulary) -> dict[str, Tensor]:

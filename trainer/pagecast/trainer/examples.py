@@ -31,10 +31,8 @@ class Examples(Drawing):
         keep = config.model.compress_keep
         of_users = [
             window
-            for number, user in enumerate(data.users)
-            for window in windows(
-                number, user, range(len(user.steps)), data.catalog, data.vocabulary, keep
-            )
+            for number, (user, cuts) in enumerate(zip(data.users, data.learned(), strict=True))
+            for window in windows(number, user, cuts, data.catalog, data.vocabulary, keep)
         ]
         if not of_users:
             raise NothingToTrainError("no steps to train on: ingest interaction events first")

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from pydantic import JsonValue
 
+from pagecast.trainer.base import Start
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
@@ -63,8 +64,11 @@ def fit(
     config: TrainConfig,
     progress: Callable[[FitProgress], None] = lambda _: None,
     checkpoint: Path | None = None,
+    start: Start | None = None,
 ) -> FitResult:
     """Trains a model from scratch, or on from the newest checkpoint in the folder `checkpoint`.
+
+    With a `start` it begins with the weights of a base model instead.
 
     The same data, config and seed give the same weights as long as the budget of time does not
     end the loop, however often the training was killed and resumed. In a process group, every
@@ -74,7 +78,7 @@ def fit(
     damaged or another training's.
     """
     processes = Processes()
-    run = Run(data, builder, config, processes)
+    run = Run(data, builder, config, processes, start)
     keeper = _Keeper(run, processes, checkpoint, config.checkpoint_every_s)
     keeper.resume()
     while not run.schedule.done:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pydantic import JsonValue
 
+from pagecast.trainer.base import Start
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features
 from pagecast.trainer.examples import Examples
@@ -19,7 +20,11 @@ TOLD_MAX = 8
 
 
 def identity_of(
-    config: TrainConfig, data: Dataset, examples: Examples, processes: int
+    config: TrainConfig,
+    data: Dataset,
+    examples: Examples,
+    processes: int,
+    start: Start | None = None,
 ) -> dict[str, JsonValue]:
     """Facts of a training by dotted name. Large ones are SHA-256 digests.
 
@@ -35,6 +40,7 @@ def identity_of(
         "data.steps": _digest(_steps(data, windows)),
         "data.logged_pages": _digest(examples.logged.digested()),
         "processes": processes,
+        "base": None if start is None else start.base.version,
     }
 
 

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.processes import Processes
+from pagecast.trainer.touched import only_rows
 
 _BETAS = (0.9, 0.98)
+
+NO_TABLE: Mapping[Tensor, Tensor] = {}
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """Adam's state of a parameter."""
@@ -20,10 +23,14 @@ class Optimizers:
 
     AdamW moves and decays every number of a table, and costs as much as the table is long.
     SparseAdam, for embeddings with `sparse` set, moves the rows that a batch had: their moments
-    rest in between, and there is no weight decay.
+    rest in between, and there is no weight decay. Of a table in `moved`, only the rows that are
+    true there (`touched.touched_rows`).
     """
 
-    def __init__(self, model: PageModel, config: TrainConfig) -> None:
+    def __init__(
+        self, model: PageModel, config: TrainConfig, moved: Mapping[Tensor, Tensor] = NO_TABLE
+    ) -> None:
+        self._moved = moved
         self._names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
         self._tables = [
             m.weight for m in model.modules() if isinstance(m, nn.Embedding) and m.sparse
@@ -52,6 +59,8 @@ class Optimizers:
         for table in self._tables:
             if table.grad is not None:
                 table.grad = table.grad.coalesce()  # a row that came twice counts as its sum
+                if table in self._moved:
+                    table.grad = only_rows(table.grad, self._moved[table])
                 numbers.append(table.grad.values())
         norm = nn.utils.get_total_norm(numbers)
         share = (norm_max / (norm + 1e-6)).clamp(max=1.0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pagecast.trainer.base import Start
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Facts
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
@@ -26,6 +27,8 @@ from pagecast.trainer.phases import Phase, PostTraining, Pretraining
 from pagecast.trainer.post_examples import PostExamples
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.touched import touched_rows
+from pagecast.trainer.warm_start import warm_start
 
 
 class Run:
@@ -36,7 +39,12 @@ class Run:
     """
 
     def __init__(
-        self, data: Dataset, builder: PageBuilder, config: TrainConfig, processes: Processes
+        self,
+        data: Dataset,
+        builder: PageBuilder,
+        config: TrainConfig,
+        processes: Processes,
+        start: Start | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self._config, self._processes = config, processes
@@ -44,16 +52,16 @@ class Run:
         self.model = PageModel(config.model, data.vocabulary, dropout=config.dropout).train()
         self.model.decoder.recompute = config.recompute
         features = catalog_features(data.catalog, data.vocabulary)
-        self.model.tower.remember_seen(features)
+        moved = self._begin(data, features, start)
         launches = Launches(
             features, launch_rate=config.launch_rate, unknown_rate=config.unknown_rate
         )
         self._inputs = Inputs(features, launches, config.objective)
-        if config.objective.negatives:
+        if config.objective.negatives or moved:
             self.model.tower.sparse_gradients()
         self._row_ids_R = row_ids(data.catalog, data.vocabulary)
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._optimizers = Optimizers(self.model, config)
+        self._optimizers = Optimizers(self.model, config, moved)
         self._rng = np.random.default_rng(config.seed)
         self._epochs = Epochs(self.examples, self._rng, processes.share)
         self._phase: Phase = Pretraining(config)
@@ -68,8 +76,19 @@ class Run:
             clock=processes.clock,
         )
         self.meter = Meter()
-        self._identity = identity_of(config, data, self.examples, processes.count)
+        self._identity = identity_of(config, data, self.examples, processes.count, start)
         self._begin_together()
+
+    def _begin(
+        self, data: Dataset, features: Mapping[str, Tensor], start: Start | None
+    ) -> dict[Tensor, Tensor]:
+        """The first weights; returns which rows of which tables may move, if not all."""
+        if start is None:
+            self.model.tower.remember_seen(features)
+            return {}
+        told = self._config.start
+        warm_start(self.model, data.vocabulary, features, start.base, told, self._config.seed)
+        return touched_rows(self.model, data, features) if start.incremental else {}
 
     def step(self) -> None:
         """One step of the optimiser, on one batch of all processes together."""

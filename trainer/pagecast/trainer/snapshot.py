@@ -72,14 +72,19 @@ class Source:
         return catalog
 
     def read(
-        self, *, until: NextOffsets | None = None, known: NextOffsets | None = None
+        self,
+        *,
+        until: NextOffsets | None = None,
+        known: NextOffsets | None = None,
+        user_ids: Sequence[str] | None = None,
     ) -> Snapshot:
         """The log up to `until` (None: all of it); steps that begin at or after `known` are new.
 
-        Raises NothingToTrainError if the catalog or the log is empty.
+        With `user_ids` only theirs, and positions end with their events. Raises
+        NothingToTrainError if the catalog or the log is empty.
         """
         log = OfflineLog(self.paths.offline)
-        events = log.read(until=until)
+        events = log.read(until=until, user_ids=user_ids)
         if not events:
             raise NothingToTrainError(
                 f"offline log: no events in {self.paths.offline}; publish events and ingest them"
@@ -103,16 +108,20 @@ class Source:
         return self.read_profiles(sorted(user_ids)) if self.read_profiles is not None else {}
 
 
-def positions_before_last(paths: StatePaths, share: float) -> NextOffsets:
+def positions_before_last(
+    paths: StatePaths, share: float, after: NextOffsets | None = None
+) -> NextOffsets:
     """Log positions that leave about the last `share` of the log's time span after them.
 
-    Each partition is cut before its first event at or after that moment. Raises
-    NothingToTrainError if nothing lies before the cut or nothing after it.
+    With `after`, of what lies behind those positions. Each partition is cut before its first event
+    at or after that moment. Raises NothingToTrainError if nothing lies before the cut or nothing
+    after it.
     """
-    events, moments = _moments(paths)
+    events, moments = _moments(paths, after)
     if not len(moments) or moments.min() == moments.max():
         raise NothingToTrainError("offline log: too few events to hold some out; ingest more")
-    return _before(events, moments >= moments.max() - share * (moments.max() - moments.min()))
+    late = moments >= moments.max() - share * (moments.max() - moments.min())
+    return _before(events, late, after)
 
 
 def positions_before(paths: StatePaths, moment_ms: int) -> NextOffsets:
@@ -129,22 +138,26 @@ def positions_before(paths: StatePaths, moment_ms: int) -> NextOffsets:
     return _before(events, late)
 
 
-def _moments(paths: StatePaths) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+def _moments(
+    paths: StatePaths, after: NextOffsets | None = None
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """The log's events, and when each happened in milliseconds since 1970."""
-    events = OfflineLog(paths.offline).scan(["occurred_at"])
+    events = OfflineLog(paths.offline).scan(["occurred_at"], after=after)
     return events, events["occurred_at"].cast(pa.int64()).to_numpy()
 
 
-def _before(events: pa.Table, late: npt.NDArray[np.bool_]) -> NextOffsets:
+def _before(
+    events: pa.Table, late: npt.NDArray[np.bool_], after: NextOffsets | None = None
+) -> NextOffsets:
     offsets = events["offset"].to_numpy()
-    positions: dict[tuple[str, int], int] = {}
-    for key, rows in _by_partition(events):
+    positions = dict(after or {})
+    for key, rows in by_partition(events):
         held_out = offsets[rows][late[rows]]
         positions[key] = int(held_out[0] if len(held_out) else offsets[rows][-1] + 1)
     return positions
 
 
-def _by_partition(events: pa.Table) -> Iterator[tuple[tuple[str, int], slice]]:
+def by_partition(events: pa.Table) -> Iterator[tuple[tuple[str, int], slice]]:
     """The rows of each (topic id, partition) of a table that is in their order."""
     groups = events.group_by(["topic_id", "partition"], use_threads=False)
     ends = groups.aggregate([([], "count_all")])

@@ -24,6 +24,9 @@ KINDS = 8
 
 INITIAL_STD = 0.02
 
+CLOSED = ("kind", "year", "language", "maturity")
+"""Features of which a value that training never saw is presented as another one."""
+
 
 class EntityTower(nn.Module):
     """Mixes ID and metadata by attention on the entity's age (docs/papers.md 1.6 and 3.1).
@@ -50,8 +53,9 @@ class EntityTower(nn.Module):
         self.origin = _NameSum(len(vocabulary.origins), d_model)
         self.person = _NameSum(len(vocabulary.people), d_model)
         self.content = _Content(vocabulary.embeddings, d_model)
-        for name, size in self._closed_sizes().items():
-            self.register_buffer(f"seen_{name}", torch.arange(size))
+        for name in CLOSED:
+            table: nn.Embedding = getattr(self, name)
+            self.register_buffer(f"seen_{name}", torch.arange(table.num_embeddings))
 
     def sparse_gradients(self) -> None:
         """Tables of names get gradients of the rows a batch has, not of every row.
@@ -61,21 +65,13 @@ class EntityTower(nn.Module):
         for table in (self.input.id, self.output.id, self.person.name):
             table.sparse = True
 
-    def _closed_sizes(self) -> dict[str, int]:
-        return {
-            "kind": KINDS,
-            "year": YEARS,
-            "language": self.language.num_embeddings,
-            "maturity": MATURITY_BUCKETS,
-        }
-
     def remember_seen(self, features: Mapping[str, Tensor]) -> None:
         """Fixes which kinds, years, languages and maturities of training will count as known.
 
         A year between or beyond the seen ones becomes the nearest seen one, anything else the
         unknown one.
         """
-        for name in self._closed_sizes():
+        for name in CLOSED:
             table: Tensor = getattr(self, f"seen_{name}")
             seen = torch.unique(features[f"{name}_E"])
             seen = seen[seen > 0]
@@ -87,15 +83,16 @@ class EntityTower(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns `input_ED` and `output_ED`; the latter is `ModelConfig.output_width` wide."""
-        metadata_ED = self._metadata(features)
+        metadata_ED = self.metadata(features)
         id_E, age_EA = features["id_E"], features["age_EA"]
         return self.input(id_E, metadata_ED, age_EA), self.output(id_E, metadata_ED, age_EA)
 
-    def _metadata(self, features: Mapping[str, Tensor]) -> Tensor:
+    def metadata(self, features: Mapping[str, Tensor]) -> Tensor:
+        """`metadata_ED`: what is known of entities beside their IDs."""
         genres_EG = features["genres_EG"]
         weight_E1 = genres_EG.sum(1, keepdim=True).clamp(min=1.0).rsqrt()
         summed_ED = self.genre(genres_EG * weight_E1) + self.age(features["age_EA"] * 0.1)
-        for name in self._closed_sizes():
+        for name in CLOSED:
             seen: Tensor = getattr(self, f"seen_{name}")
             summed_ED = summed_ED + getattr(self, name)(seen[features[f"{name}_E"]])
         for names, indices in ((self.origin, "origins_EO"), (self.person, "people_EP")):

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import structlog
 import torch
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
-from pagecast.engine.manifest import Manifest
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.offline import NextOffsets
@@ -22,11 +21,22 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.base import (
+    FULL,
+    Base,
+    Start,
+    incremental_config,
+    positions_of,
+    refuse_unlike,
+    told_positions,
+)
+from pagecast.trainer.begun import begun
 from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.code_version import code_version
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
+from pagecast.trainer.evaluation.forgetting import forgetting
 from pagecast.trainer.evaluation.next_slice import (
     Quality,
     next_slice_quality,
@@ -40,6 +50,8 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
 from pagecast.trainer.shown import Shown
+from pagecast.trainer.slice_reading import read_slice
+from pagecast.trainer.slices import shown_since
 from pagecast.trainer.snapshot import Snapshot, Source
 
 Progress = Callable[["TrainProgress"], None]
@@ -61,18 +73,26 @@ class TrainProgress:
 class TrainJob:
     """What to train on. `until` limits the data (log positions, exclusive); None is all of it.
 
-    With a folder for checkpoints, a training goes on from the newest one there.
+    With a folder for checkpoints, a training goes on from the newest one there. With a `base` it
+    begins from that model; `incremental` says that it learns from what is new since then, and
+    from a sample of the rest.
     """
 
     source: Source
     config: TrainConfig = field(default_factory=TrainConfig)
     until: NextOffsets | None = None
     checkpoint: Path | None = None
+    base: Base | None = None
+    incremental: bool = False
+
+    def __post_init__(self) -> None:
+        if self.incremental and self.base is None:
+            raise ValueError("incremental: give the base model to go on from")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained model that is not yet a bundle, and what it was trained on."""
+    """A trained model that is not yet a bundle, and what it was trained on, from which base."""
 
     model: PageModel
     vocabulary: Vocabulary
@@ -82,6 +102,7 @@ class Trained:
     users: int
     steps: int
     fit: FitResult
+    start: Start | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +152,35 @@ def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutco
 
 
 def fit_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Trained:
-    """Reads a snapshot and trains a model on it. Raises NothingToTrainError, CheckpointError."""
+    """Reads a snapshot and trains a model on it.
+
+    Raises NothingToTrainError, CheckpointError, BaseError.
+    """
     progress(TrainProgress(stage="read", share_done=0.0))
+    if job.base is not None and job.incremental:
+        return _fit_slice(job, job.base, progress)
     snapshot = job.source.read(until=job.until)
-    shown = Shown()
-    if job.config.pages_from != "constructed":
-        reading = Reading(until=job.until, newest_ms=snapshot.newest_ms, config=job.config.logged)
-        shown = read_shown(job.source, reading)
-    return fit_on(snapshot, job.config, progress, job.checkpoint, shown)
+    start = None if job.base is None else Start(base=job.base)
+    shown = _shown(job, snapshot.newest_ms)
+    return fit_on(snapshot, job.config, progress, job.checkpoint, shown, start)
+
+
+def _fit_slice(job: TrainJob, base: Base, progress: Progress) -> Trained:
+    config = incremental_config(job.config)
+    replay_share = config.incremental.replay_share
+    read = read_slice(job.source, base, job.until, replay_share=replay_share, seed=config.seed)
+    shown = _shown(job, read.snapshot.newest_ms)
+    shown = shown_since(shown, read.known_ms, read.replayed)
+    start = Start(base=base, replayed=read.replayed)
+    return fit_on(read.snapshot, config, progress, job.checkpoint, shown, start)
+
+
+def _shown(job: TrainJob, newest_ms: int) -> Shown:
+    if job.config.pages_from == "constructed":
+        return Shown()
+    return read_shown(
+        job.source, Reading(until=job.until, newest_ms=newest_ms, config=job.config.logged)
+    )
 
 
 def fit_on(
@@ -147,30 +189,36 @@ def fit_on(
     progress: Progress = lambda _: None,
     checkpoint: Path | None = None,
     shown: Shown = Shown(),  # noqa: B008 (frozen)
+    start: Start | None = None,
 ) -> Trained:
-    """Trains a model on a snapshot. Raises NothingToTrainError, CheckpointError."""
+    """Trains a model on a snapshot, as it is, or from a base.
+
+    Raises NothingToTrainError, CheckpointError, BaseError.
+    """
     _log.info(
         "training_begins",
         users=len(snapshot.users),
         steps=snapshot.steps,
         pages_from=config.pages_from,
         logged_pages=len(shown.pages),
+        base="" if start is None else start.base.version,
     )
     data = build_dataset(snapshot.catalog, snapshot.users, config.engagement, config.context, shown)
+    if start is not None:
+        refuse_unlike(start.base, config)
+        data = begun(data, start)
     builder = PageBuilder(
         Pools(CompiledCatalog(snapshot.catalog), data.columns),
         next_row=next_row(snapshot.catalog),
         fallback_row=fallback_row(snapshot.catalog),
         config=config.page,
     )
+
+    def told(at: FitProgress) -> None:
+        progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at))
+
     with _threads(config.threads):
-        result = fit(
-            data,
-            builder,
-            config,
-            lambda at: progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at)),
-            checkpoint,
-        )
+        result = fit(data, builder, config, told, checkpoint, start)
     return Trained(
         model=result.model,
         vocabulary=data.vocabulary,
@@ -180,6 +228,7 @@ def fit_on(
         users=len(snapshot.users),
         steps=snapshot.steps,
         fit=result,
+        start=start,
     )
 
 
@@ -201,7 +250,7 @@ def evaluate_next_slice(
 def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = None) -> Quality:
     """The same for a bundle directory; `after` None is where its training data ended."""
     model, vocabulary, manifest = load_model(bundle)
-    positions = _positions_of(manifest) if after is None else after
+    positions = positions_of(manifest) if after is None else after
     snapshot = source.read(known=positions)
     with _threads(TrainConfig().threads):
         return next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
@@ -216,8 +265,12 @@ def export_and_register(
     """Publishes the bundle and registers it as challenger. Raises ParityError."""
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}
+    metrics |= _forgotten(source, trained)
     data = _data_facts(trained, quality)
-    facts = BundleFacts(data=data, metrics=metrics, config=trained.config.to_json())
+    parent = "" if trained.start is None else trained.start.base.version
+    facts = BundleFacts(
+        data=data, metrics=metrics, config=trained.config.to_json(), parent_version=parent
+    )
     manifest = write_bundle(source.paths.bundles, trained.model, trained.vocabulary, facts)
     with _registry(source) as registry:
         registry.register(
@@ -237,13 +290,22 @@ def export_and_register(
     )
 
 
+def _forgotten(source: Source, trained: Trained) -> dict[str, float]:
+    """How the model and its base predict what the base has learned from; nothing without a base."""
+    if trained.start is None:
+        return {}
+    base = trained.start.base
+    snapshot = source.read(until=trained.positions, known=base.positions)
+    with _threads(trained.config.threads):
+        told = forgetting(base, trained.model, trained.vocabulary, snapshot.catalog, snapshot.users)
+    return {} if told is None else told.metrics()
+
+
 def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:
     """What `manifest.data` and the registry tell of the training data and run."""
     return {
-        "positions": [
-            {"topic_id": topic_id, "partition": partition, "next_offset": next_offset}
-            for (topic_id, partition), next_offset in sorted(trained.positions.items())
-        ],
+        **(FULL if trained.start is None else trained.start.facts()),
+        "positions": told_positions(trained.positions),
         "catalog_number": trained.catalog_number,
         "users": trained.users,
         "steps": trained.steps,
@@ -258,18 +320,6 @@ def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValu
         "pages": dict(trained.fit.pages),
         "protocol": quality.protocol if quality is not None else "",
     }
-
-
-def _positions_of(manifest: Manifest) -> dict[tuple[str, int], int]:
-    entries = TypeAdapter(list[_Position]).validate_python(manifest.data["positions"])
-    return {(e.topic_id, e.partition): e.next_offset for e in entries}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Position:
-    topic_id: str
-    partition: int
-    next_offset: int
 
 
 @contextmanager

@@ -30,15 +30,13 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelBenchConfig:
-    """What to measure, and how much of it."""
+class CellsConfig:
+    """On which data cells are measured, and where."""
 
     paths: StatePaths
     folder: Path
     """Where everything is made and removed but the cells' output."""
     data: str
-    tables: tuple[str, ...] = tuple(TABLES)
-    budget: Budget = field(default_factory=Budget)
     users_max: int | None = None
     """Fewer users, for seeing whether it works."""
     jobs: int = 1
@@ -50,10 +48,28 @@ class ModelBenchConfig:
         cores = len(os.sched_getaffinity(0))
         if not 1 <= self.jobs <= cores:
             raise ValueError(f"jobs must be between 1 and {cores}, the cores there are")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBenchConfig(CellsConfig):
+    """What to measure, and how much of it."""
+
+    tables: tuple[str, ...] = tuple(TABLES)
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         cells(self.tables, self.budget)
 
 
 def measure_model(config: ModelBenchConfig, commit: str, console: Console) -> Measured:
+    """Measures the tables' cells. Raises CliError."""
+    return measure_cells(cells(config.tables, config.budget), config, commit, console)
+
+
+def measure_cells(
+    wanted: Sequence[Cell], config: CellsConfig, commit: str, console: Console
+) -> Measured:
     """Measures what is not yet in the file of done cells. Raises CliError."""
     logs = config.folder.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -67,7 +83,6 @@ def measure_model(config: ModelBenchConfig, commit: str, console: Console) -> Me
         )
         data.file(DataView())
         done = DoneCells(config.out, {"commit": commit, "data": data.split_sha256})
-        wanted = cells(config.tables, config.budget)
         left = [cell for cell in wanted if done.get(cell) is None]
         files = [(cell, data.file(cell.view)) for cell in left]
         alone = [pair for pair in files if pair[0].table in ALONE]

@@ -8,6 +8,7 @@ import typer
 from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
 
 if TYPE_CHECKING:
+    from pagecast.cli.beginning import Beginning
     from pagecast.cli.output import Output
     from pagecast.cli.settings import Settings
     from pagecast.featurestore.model_records import ModelRecord
@@ -62,6 +63,17 @@ def train(
             "--resume", help="Go on with the training that was interrupted, if there is one."
         ),
     ] = False,
+    from_model: Annotated[
+        str | None,
+        typer.Option("--from", help="Begin with the weights of this version, or alias."),
+    ] = None,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental",
+            help="Learn what is new since --from (the champion) and a sample of the rest.",
+        ),
+    ] = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -70,14 +82,17 @@ def train(
     """Trains a model on the feature store, exports it, registers it and asks the gate.
 
     The first model becomes the champion, and a later one if the gate lets it (docs/operations.md);
-    else it waits as the challenger for `pagecast models promote`. An interrupted training can be
-    resumed; docs/training.md tells how, and how several processes train together.
+    else it waits as the challenger for `pagecast models promote`. With --incremental the share to
+    hold out is of what is new. An interrupted training can be resumed; docs/training.md tells how,
+    and how several processes train together.
     """
+    from pagecast.cli.beginning import beginning
     from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.base import BaseError
     from pagecast.trainer.checkpoint import CheckpointError
     from pagecast.trainer.metadata import ContentError
     from pagecast.trainer.parity import ParityError
@@ -92,13 +107,16 @@ def train(
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
+    begin = beginning(settings, paths, from_model, incremental=incremental)
+    if begin.note:
+        output.say(begin.note)
     try:
-        outcome = _train(settings, paths, output, hold_out=hold_out, resume=resume)
+        outcome = _train(settings, paths, output, begin, hold_out=hold_out, resume=resume)
     except FolderInUseError as error:
         raise LockedError(str(error), "wait for its end, or end it") from error
     except CheckpointError as error:
         raise CommandError(str(error), "train without --resume to begin anew") from error
-    except (ContentError, NothingToTrainError, ParityError) as error:
+    except (BaseError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:
         return
@@ -106,10 +124,17 @@ def train(
 
 
 def _train(
-    settings: "Settings", paths: "StatePaths", output: "Output", *, hold_out: float, resume: bool
+    settings: "Settings",
+    paths: "StatePaths",
+    output: "Output",
+    begin: "Beginning",
+    *,
+    hold_out: float,
+    resume: bool,
 ) -> "TrainOutcome | None":
     """Trains, alone or in torchrun's group; all but the group's first process return None."""
-    from pagecast.cli.training import train_config, training_bar, training_source
+    from pagecast.cli.beginning import config_of
+    from pagecast.cli.training import training_bar, training_source
     from pagecast.trainer.processes import process_group
     from pagecast.trainer.snapshot import positions_before_last
     from pagecast.trainer.train import TrainJob, fit_snapshot
@@ -124,10 +149,17 @@ def _train(
         ) as source,
     ):
         until = folder.begin(
-            lambda: positions_before_last(paths, hold_out) if hold_out else None, resume=resume
+            lambda: positions_before_last(paths, hold_out, begin.known) if hold_out else None,
+            resume=resume,
         )
-        config = train_config(settings.train.budget_minutes, settings.train.profile)
-        job = TrainJob(source=source, config=config, until=until, checkpoint=folder.path)
+        job = TrainJob(
+            source=source,
+            config=config_of(settings),
+            until=until,
+            checkpoint=folder.path,
+            base=begin.base,
+            incremental=begin.incremental,
+        )
         if not processes.first:
             fit_snapshot(job)
             return None

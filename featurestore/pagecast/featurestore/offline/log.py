@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from pagecast.featurestore.offline.compaction import Compacted, compact
 from pagecast.featurestore.offline.dataset import Dataset
@@ -60,14 +61,20 @@ class OfflineLog:
         self.pages.append(page_table(rows))
 
     def read(
-        self, *, until: NextOffsets | None = None, after: NextOffsets | None = None
+        self,
+        *,
+        until: NextOffsets | None = None,
+        after: NextOffsets | None = None,
+        user_ids: Sequence[str] | None = None,
     ) -> list[LoggedEvent]:
         """The events in order of (topic id, partition, offset), each key once.
 
         `until` is the log as of a position: offsets before it, and nothing of a partition it
-        does not name. `after` leaves out the offsets before another position.
+        does not name. `after` leaves out the offsets before another position. `user_ids` None is
+        all users.
         """
-        return events_of(self.events.scan(EVENTS.columns.names, until=until, after=after))
+        names = EVENTS.columns.names
+        return events_of(self.events.scan(names, until=until, after=after, where=_of(user_ids)))
 
     def read_pages(
         self, *, until: NextOffsets | None = None, after: NextOffsets | None = None
@@ -93,8 +100,7 @@ class OfflineLog:
         `user_ids` None is all users. A log that began again began every history again, so a user
         may come more than once.
         """
-        where = None if user_ids is None else pc.field("user_id").isin(pa.array(user_ids))
-        table = self.events.scan(TOKEN_COLUMNS, until=until, where=where)
+        table = self.events.scan(TOKEN_COLUMNS, until=until, where=_of(user_ids))
         if len(table):
             yield from _by_user(table)
 
@@ -129,6 +135,10 @@ class OfflineLog:
             & (pc.field("history_next_offset") > before_offset)
         )
         return erase(self.events, mine & ~after) + erase(self.pages, mine & ~made_after)
+
+
+def _of(user_ids: Sequence[str] | None) -> ds.Expression | None:
+    return None if user_ids is None else pc.field("user_id").isin(pa.array(user_ids, pa.string()))
 
 
 def _by_user(table: pa.Table) -> Iterator[UserLog]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.benchmarks.eight_bit import eight_bit
 from pagecast.trainer.benchmarks.exported import exported
+from pagecast.trainer.benchmarks.learning import learned
 from pagecast.trainer.benchmarks.predicted import predicted
 from pagecast.trainer.benchmarks.speed import in_rounds
 from pagecast.trainer.benchmarks.step_cost import stepped
@@ -39,6 +40,7 @@ _MEASURES: Mapping[str, Callable[..., Figures]] = {
     "ablations": validated,
     "cost": stepped,
     "int8": eight_bit,
+    "learn": learned,
     "parity": exported,
     "quality": predicted,
     "scaling": validated,

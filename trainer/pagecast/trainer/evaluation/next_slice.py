@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.chronological import next_slice_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.figures import figures_of
@@ -15,8 +14,9 @@ from pagecast.trainer.evaluation.last_item import LastItemCounter
 from pagecast.trainer.evaluation.one_run import Run
 from pagecast.trainer.evaluation.popularity import half_life_days, popularity_candidates
 from pagecast.trainer.evaluation.ranks import ndcg_gains
-from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request
-from pagecast.trainer.evaluation.system import Candidate, Family, Scores, System, Told
+from pagecast.trainer.evaluation.requests import FRESH, Plan
+from pagecast.trainer.evaluation.system import Candidate, Family
+from pagecast.trainer.evaluation.trained_system import TrainedSystem
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.snapshot import NothingToTrainError
@@ -100,12 +100,12 @@ def quality_on(
     popularity = _run(plan, popularity_candidates(0))
     days = half_life_days(popularity.chosen)
     counter = _run(plan, [Candidate(chosen={}, make=lambda: LastItemCounter(days))])
-    ours = _run(plan, [Candidate(chosen={}, make=lambda: _Trained(model, vocabulary))])
+    ours = _run(plan, [Candidate(chosen={}, make=lambda: TrainedSystem(model, vocabulary))])
     user_T = plan.data.user_X[plan.test.targets()]
     bootstrap = Bootstrap(user_T)
     theirs = None
     if champion is not None:
-        theirs = _run(plan, [Candidate(chosen={}, make=lambda: _Trained(*champion))])
+        theirs = _run(plan, [Candidate(chosen={}, make=lambda: TrainedSystem(*champion))])
     return Quality(
         protocol=PROTOCOL.format(half_life=f"{days:g}"),
         targets=len(user_T),
@@ -151,22 +151,3 @@ def _score(run: Run, bootstrap: Bootstrap) -> Score:
 def _difference(run: Run, other: Run, bootstrap: Bootstrap) -> Difference:
     gains = [ndcg_gains(one.answers[FRESH].masked_T) for one in (run, other)]
     return bootstrap.difference(*gains)
-
-
-class _Trained(System):
-    """A model that is trained already."""
-
-    learns = False
-
-    def __init__(self, model: PageModel, vocabulary: Vocabulary) -> None:
-        self._model, self._vocabulary = model, vocabulary
-
-    def fit(self, part: FitPart, told: Told) -> None:
-        del told
-        self._asked = AskedModel(self._model, self._vocabulary, part.data)
-
-    def scores(self, requests: Sequence[Request]) -> Scores:
-        return self._asked.scores(requests)
-
-    def reveal(self, interaction: int) -> None:
-        """Weights are fixed; histories grow all the same."""

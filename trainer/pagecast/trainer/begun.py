@@ -1,0 +1,25 @@
+"""A data set as a training sees it that begins from a base."""
+
+from dataclasses import replace
+
+from pagecast.trainer.base import Start
+from pagecast.trainer.data import Dataset
+from pagecast.trainer.growth import counts_after, grown
+from pagecast.trainer.slices import learned_cuts
+from pagecast.trainer.snapshot import NothingToTrainError
+
+
+def begun(data: Dataset, start: Start) -> Dataset:
+    """The data with the base's vocabulary, grown; of an incremental run, with what it learns from.
+
+    Raises BaseError if the vocabulary cannot grow so, NothingToTrainError if no step is new.
+    """
+    counts = counts_after(start, data.vocabulary, data.users)
+    vocabulary = grown(start.base.vocabulary, data.vocabulary, counts)
+    if start.replayed is None:
+        return replace(data, vocabulary=vocabulary)
+    if not any(user.new_N.any() for user in data.users):
+        raise NothingToTrainError(
+            "no steps are new since the base: what came repeated or prolonged older ones"
+        )
+    return replace(data, vocabulary=vocabulary, cuts=learned_cuts(data.users, start.replayed))

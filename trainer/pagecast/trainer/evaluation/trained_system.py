@@ -1,0 +1,28 @@
+"""A model that is trained already, as a system."""
+
+from collections.abc import Sequence
+
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.evaluation.asked_model import AskedModel
+from pagecast.trainer.evaluation.requests import FitPart, Request
+from pagecast.trainer.evaluation.system import Scores, System, Told
+from pagecast.trainer.model import PageModel
+
+
+class TrainedSystem(System):
+    """Its distribution after [prompt, ROW top]; fitting it changes nothing."""
+
+    learns = False
+
+    def __init__(self, model: PageModel, vocabulary: Vocabulary) -> None:
+        self._model, self._vocabulary = model, vocabulary
+
+    def fit(self, part: FitPart, told: Told = lambda _: None) -> None:
+        del told
+        self._asked = AskedModel(self._model, self._vocabulary, part.data)
+
+    def scores(self, requests: Sequence[Request]) -> Scores:
+        return self._asked.scores(requests)
+
+    def reveal(self, interaction: int) -> None:
+        """Weights are fixed; histories grow all the same."""
