@@ -78,7 +78,6 @@ def test_a_training_is_asked_for_listed_and_cancelled(paths: StatePaths) -> None
 
 
 def test_bad_input_names_field_and_remedy(paths: StatePaths) -> None:
-    assert "kind: incremental" in refused("trainings", "start", "--kind", "incremental")
     assert "base_version" in refused("trainings", "start", "--base", "v1")
     assert "budget_steps: is 0" in refused("trainings", "start", "--budget-steps", "0")
     assert "no training 'nope'" in refused("trainings", "cancel", "nope")

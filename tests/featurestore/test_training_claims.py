@@ -7,7 +7,12 @@ import sqlalchemy as sa
 
 from pagecast.featurestore.training_claims import CRASHES_MAX, ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
-from pagecast.featurestore.training_records import Claim, TrainingProgress, TrainingState
+from pagecast.featurestore.training_records import (
+    Claim,
+    Pinned,
+    TrainingProgress,
+    TrainingState,
+)
 from pagecast.featurestore.trainings import Trainings
 
 LONG_MS = 600_000
@@ -57,7 +62,7 @@ def test_a_dead_trainers_training_is_taken_over_and_its_writes_are_refused(
     for write in (
         lambda: claims.renew(dead, LONG_MS),
         lambda: claims.note(dead, TrainingProgress(stage="fit")),
-        lambda: claims.pin(dead, {("log", 0): 5}),
+        lambda: claims.pin(dead, Pinned(until={("log", 0): 5})),
         lambda: claims.succeed(dead, "v1"),
         lambda: claims.fail(dead, "late"),
         lambda: claims.cancelled(dead),
@@ -91,12 +96,18 @@ def test_progress_is_read_while_it_runs_and_after(engine: sa.Engine) -> None:
         claims.note(claim, at)
 
 
-def test_where_the_data_end_is_decided_once(engine: sa.Engine) -> None:
+@pytest.mark.parametrize("until", [{("log", 0): 5, ("log", 1): 6}, None])
+def test_what_a_training_works_with_is_decided_once(
+    engine: sa.Engine, until: dict[tuple[str, int], int] | None
+) -> None:
     ask(engine, "r1")
     claims = TrainingClaims(engine)
-    first = {("log", 0): 5, ("log", 1): 6}
-    assert claims.pin(claimed(engine, lease_ms=0), first) == first
-    assert claims.pin(claimed(engine, "heir"), {("log", 0): 9}) == first
+    first, other = Pinned(until=until, base_version="v1"), Pinned(until={("log", 0): 9})
+    mine = claimed(engine, lease_ms=0)
+    assert claims.pinned(mine) is None
+    assert claims.pin(mine, first) == first
+    heirs = claimed(engine, "heir")
+    assert claims.pinned(heirs) == claims.pin(heirs, other) == first
 
 
 def test_what_is_given_back_waits_and_does_not_count_as_a_crash(engine: sa.Engine) -> None:

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from pagecast.featurestore.training_orders import (
     OrderError,
     Promoting,
-    TrainingKind,
     TrainingOrder,
 )
 
@@ -34,7 +33,6 @@ def test_an_order_is_kept_as_it_was_given(order: TrainingOrder) -> None:
         ({"until_ms": 0}, "until: must be a moment after 1970"),
         ({"budget_minutes": 0.0}, "budget_minutes: is 0.0, must be above 0"),
         ({"budget_steps": 0}, "budget_steps: is 0, must be 1 to"),
-        ({"kind": TrainingKind.INCREMENTAL}, "kind: incremental .* ask for a full one"),
         ({"base_version": "v1"}, "base_version: .* leave it empty"),
     ],
 )

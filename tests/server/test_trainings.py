@@ -72,7 +72,6 @@ async def test_what_was_asked_for_reaches_the_trainer(empty_house: House) -> Non
         ({"budget_minutes": 0.0}, "budget_minutes"),
         ({"profile": "huge"}, "profile"),
         ({"base_version": "v1"}, "base_version"),
-        ({"kind": training_pb2.TRAINING_KIND_INCREMENTAL}, "kind"),
         ({"until": {"seconds": 0}}, "until"),
     ],
 )

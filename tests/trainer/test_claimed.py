@@ -15,10 +15,11 @@ from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
-from pagecast.featurestore.training_orders import Promoting, TrainingOrder
+from pagecast.featurestore.training_orders import Promoting, TrainingKind, TrainingOrder
 from pagecast.featurestore.training_records import TrainingProgress, TrainingState
 from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer import claimed, gate
+from pagecast.trainer.base import BaseError
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.claimed import Noting
 from pagecast.trainer.fit import FitProgress
@@ -69,6 +70,22 @@ def test_the_first_model_serves_and_the_next_is_compared_with_it(
     assert verdict is not None
     assert verdict.champion == first
     assert registry.get(second).aliases == (CHALLENGER,), "it was not to be promoted"
+
+
+def test_an_incremental_one_goes_on_from_the_champion(engine: sa.Engine, paths: StatePaths) -> None:
+    trainings, registry = Trainings(engine), Registry(engine)
+    incremental = TrainingOrder(kind=TrainingKind.INCREMENTAL, hold_out=0.5)
+    trainings.ask("r0", incremental, asked_by="rpc")
+    with pytest.raises(BaseError, match="no model has been promoted yet"):
+        run_next(engine, paths)
+    trainings.cancel("r0")
+    trainings.ask("r1", ORDER, asked_by="rpc")
+    first = run_next(engine, paths)
+    trainings.ask("r2", incremental, asked_by="rpc")
+    second = registry.get(run_next(engine, paths))
+    assert second.parent_version == first
+    assert second.data["kind"] == "incremental"
+    assert second.verdict is not None
 
 
 def test_a_model_that_was_not_judged_waits(engine: sa.Engine, paths: StatePaths) -> None:

@@ -5,15 +5,17 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from pagecast.cli.beginning import config_of
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import ExitCode
 from pagecast.cli.settings import Settings
-from pagecast.cli.training import train_config, training_source
+from pagecast.cli.training import training_source
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.training_records import Claim
+from pagecast.trainer.base import BaseError
 from pagecast.trainer.claimed import ClaimedTraining
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.metadata import ContentError
@@ -22,7 +24,7 @@ from pagecast.trainer.snapshot import NothingToTrainError
 from pagecast.trainer.supervisor import TRY_AGAIN
 from pagecast.trainer.training_folder import FolderInUseError
 
-_FINAL = (ContentError, NothingToTrainError, ParityError)
+_FINAL = (BaseError, ContentError, NothingToTrainError, ParityError)
 """What another try would meet again."""
 
 _PASSING = (FolderInUseError, OperationalError, InterfaceError, OSError)
@@ -70,7 +72,5 @@ def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Reg
 
 
 def _config(settings: Settings, order: TrainingOrder) -> TrainConfig:
-    minutes = settings.train.budget_minutes
-    minutes = minutes if order.budget_minutes is None else order.budget_minutes
-    config = train_config(minutes, order.profile or settings.train.profile)
+    config = config_of(settings, order.budget_minutes, order.profile)
     return replace(config, steps_max=order.budget_steps)

@@ -187,7 +187,8 @@ class TrainingRow(Base):
     """A training that was asked for, and how far it is; `id` is the order of asking.
 
     `attempt` grows with every claim: who writes with an older one is refused. The lease says until
-    when the holder is believed to live. `until` is where the data end, once that is decided.
+    when the holder is believed to live. `pinned` is what the first attempt has decided for
+    all that follow.
     """
 
     __tablename__ = "trainings"
@@ -208,7 +209,7 @@ class TrainingRow(Base):
     crashes: Mapped[int]
     holder: Mapped[str] = mapped_column(String(ID_CHARACTERS_MAX))
     lease_until_ms: Mapped[int | None] = mapped_column(BigInteger)
-    until: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    pinned: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     version: Mapped[str | None] = mapped_column(String(VERSION_CHARACTERS_MAX))
     error: Mapped[str] = mapped_column(String(ERROR_CHARACTERS_MAX))

@@ -4,7 +4,6 @@ A claim is a conditional update that raises `attempt`; everything a claimant wri
 on its attempt. So who was taken for dead and comes back changes nothing any more.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from pagecast.featurestore.database import Lock, exclusive
 from pagecast.featurestore.tables import ERROR_CHARACTERS_MAX, TrainingRow
 from pagecast.featurestore.training_records import (
     Claim,
+    Pinned,
     TrainingProgress,
     TrainingState,
 )
@@ -30,8 +30,6 @@ from pagecast.featurestore.trainings import now_ms
 CRASHES_MAX = 5
 """How often a training's process may end without a word. One that has no memory would else be tried
 for ever; one whose machine is restarted every night ends in time."""
-
-NextOffsets = Mapping[tuple[str, int], int]
 
 
 class ClaimLost(RuntimeError):  # noqa: N818 - named by what is wrong, as the others are
@@ -93,20 +91,27 @@ class TrainingClaims:
         with self._engine.begin() as connection:
             self._update(connection, claim, progress=progress.to_json())
 
-    def pin(self, claim: Claim, until: NextOffsets | None) -> NextOffsets | None:
-        """Decides where the data of a training end, once: returns what was decided first.
+    def pinned(self, claim: Claim) -> Pinned | None:
+        """What an attempt before has decided. Raises ClaimLost."""
+        with self._engine.connect() as connection:
+            there = connection.execute(held(claim.id, claim.attempt)).first()
+        if there is None:
+            raise _lost(claim.id)
+        return None if there.pinned is None else Pinned.from_json(there.pinned)
+
+    def pin(self, claim: Claim, decided: Pinned) -> Pinned:
+        """Decides once what a training works with: returns what was decided first.
 
         Whoever takes it over then learns from the same. Raises ClaimLost.
         """
-        ends = None if until is None else [[*key, offset] for key, offset in sorted(until.items())]
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             there = connection.execute(held(claim.id, claim.attempt)).first()
             if there is None:
                 raise _lost(claim.id)
-            if there.until is not None:
-                return {(topic_id, partition): n for topic_id, partition, n in there.until}
-            self._update(connection, claim, until=ends)
-        return until
+            if there.pinned is not None:
+                return Pinned.from_json(there.pinned)
+            self._update(connection, claim, pinned=decided.to_json())
+        return decided
 
     def succeed(self, claim: Claim, version: str) -> None:
         """It has made a model. Raises ClaimLost."""

@@ -42,12 +42,13 @@ class TrainingOrder:
     """What is to be trained. Checked once, here. Raises OrderError that names field and remedy."""
 
     kind: TrainingKind = TrainingKind.FULL
-    """Where it starts: from nothing, or from `base_version`."""
+    """Full, from nothing; or incremental: what is new since `base_version`."""
     base_version: str = ""
-    """The model an incremental training starts from; empty is the champion."""
+    """The model an incremental training goes on from; empty is the champion."""
     hold_out: float = 0.1
-    """Share of the time, 0 to 0.9, that is kept from the training and evaluated on; 0 trains on
-    everything and leaves nothing to judge the model by."""
+    """Share of the time, 0 to 0.9, that is kept from the training and evaluated on; of an
+    incremental one, of the time since its base. 0 trains on everything and leaves nothing to judge
+    the model by."""
     until_ms: int | None = None
     """Data end before this moment, and what comes after is evaluated on; instead of `hold_out`."""
     budget_minutes: float | None = None
@@ -76,9 +77,7 @@ class TrainingOrder:
             raise OrderError("budget_steps", f"is {steps}, must be 1 to {BUDGET_STEPS_MAX}")
 
     def _check_start(self) -> None:
-        if self.kind is TrainingKind.INCREMENTAL:
-            raise OrderError("kind", "incremental trainings are not built yet: ask for a full one")
-        if self.base_version:
+        if self.base_version and self.kind is TrainingKind.FULL:
             raise OrderError("base_version", "a full training starts from nothing: leave it empty")
 
     def to_json(self) -> dict[str, Any]:

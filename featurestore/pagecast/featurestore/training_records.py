@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -73,6 +73,29 @@ class Training:
     progress: TrainingProgress | None
     version: str | None
     error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pinned:
+    """What the first attempt of a training decided, and every later one works with.
+
+    `until` is where the data end, None behind the newest event; `base_version` the model it goes
+    on from, empty for none.
+    """
+
+    until: Mapping[tuple[str, int], int] | None
+    base_version: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        until = self.until
+        ends = None if until is None else [[*key, until[key]] for key in sorted(until)]
+        return {"until": ends, "base_version": self.base_version}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        ends = told["until"]
+        until = None if ends is None else {(name, part): offset for name, part, offset in ends}
+        return cls(until=until, base_version=told["base_version"])
 
 
 @dataclass(frozen=True, kw_only=True)

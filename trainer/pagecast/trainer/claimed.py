@@ -15,8 +15,10 @@ from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.training_orders import Promoting
-from pagecast.featurestore.training_records import Claim, TrainingProgress
+from pagecast.featurestore.training_orders import Promoting, TrainingKind
+from pagecast.featurestore.training_records import Claim, Pinned, TrainingProgress
+from pagecast.trainer.base import load_base
+from pagecast.trainer.beginning import Beginning, go_on_from
 from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.processes import Processes
@@ -76,19 +78,49 @@ class ClaimedTraining:
 
     def _train(self, *, resume: bool) -> TrainOutcome:
         with TrainingFolder(self.folder, Processes()).held() as folder:
-            until = self.claims.pin(self.claim, self._until())
+            begin, until = self._pinned()
             folder.begin(lambda: until, resume=resume)
             job = TrainJob(
-                source=self.source, config=self.config, until=until, checkpoint=folder.path
+                source=self.source,
+                config=self.config,
+                until=until,
+                checkpoint=folder.path,
+                base=begin.base,
+                incremental=begin.incremental,
             )
             return train(job, Noting(self.claims, self.claim).take)
 
-    def _until(self) -> NextOffsets | None:
-        """Where the data end, if this is the first attempt. Raises NothingToTrainError."""
+    def _pinned(self) -> tuple[Beginning, NextOffsets | None]:
+        """What the first attempt decided, or what is decided now.
+
+        Raises BaseError and NothingToTrainError.
+        """
+        before = self.claims.pinned(self.claim)
+        if before is not None:
+            return self._beginning(before), before.until
+        begin = self._beginning()
+        if begin.note:
+            _log.info("training_in_full", reason=begin.note)
+        decided = Pinned(until=self._until(begin.known), base_version=begin.version)
+        return begin, self.claims.pin(self.claim, decided).until
+
+    def _beginning(self, before: Pinned | None = None) -> Beginning:
+        order, bundles = self.claim.order, self.source.paths.bundles
+        if before is not None:
+            if not before.base_version:
+                return Beginning()
+            return Beginning(base=load_base(bundles / before.base_version), incremental=True)
+        if order.kind is TrainingKind.FULL:
+            return Beginning()
+        full_every = self.config.incremental.full_every
+        return go_on_from(self.registry, bundles, order.base_version, full_every)
+
+    def _until(self, known: NextOffsets | None) -> NextOffsets | None:
+        """Where the data end; the share to hold out is of what is not known."""
         order, paths = self.claim.order, self.source.paths
         if order.until_ms is not None:
             return positions_before(paths, order.until_ms)
-        return positions_before_last(paths, order.hold_out) if order.hold_out else None
+        return positions_before_last(paths, order.hold_out, known) if order.hold_out else None
 
     def _promote(self, outcome: TrainOutcome) -> None:
         """The first model serves whatever it is worth; a later one if the gate lets it."""

@@ -8,11 +8,11 @@ import typer
 from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
 
 if TYPE_CHECKING:
-    from pagecast.cli.beginning import Beginning
     from pagecast.cli.output import Output
     from pagecast.cli.settings import Settings
     from pagecast.featurestore.model_records import ModelRecord
     from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.beginning import Beginning
     from pagecast.trainer.train import TrainOutcome
 
 

@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("crashes", sa.Integer, nullable=False),
         sa.Column("holder", sa.String(256), nullable=False),
         sa.Column("lease_until_ms", sa.BigInteger),
-        sa.Column("until", sa.JSON),
+        sa.Column("pinned", sa.JSON),
         sa.Column("progress", sa.JSON),
         sa.Column("version", sa.String(64)),
         sa.Column("error", sa.String(2048), nullable=False),

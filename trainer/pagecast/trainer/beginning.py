@@ -1,0 +1,59 @@
+"""What a training begins from: nothing, a model, or a model whose next slice it learns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pagecast.featurestore.model_records import CHAMPION, ModelUnknown
+from pagecast.featurestore.offline import NextOffsets
+from pagecast.featurestore.registry import Registry
+from pagecast.trainer.base import Base, BaseError, load_base
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """A base model or none. `note` says why it is another beginning than was asked for."""
+
+    base: Base | None = None
+    incremental: bool = False
+    note: str = ""
+
+    @property
+    def version(self) -> str:
+        """The base's; empty without one."""
+        return "" if self.base is None else self.base.version
+
+    @property
+    def known(self) -> NextOffsets | None:
+        """What the share to hold out is not taken from; None if there is nothing."""
+        return self.base.positions if self.base is not None and self.incremental else None
+
+
+def begin_from(registry: Registry, bundles: Path, name: str) -> Beginning:
+    """With the weights of a version, or of what an alias names. Raises BaseError."""
+    return Beginning(base=load_base(bundles / _version(registry, name)))
+
+
+def go_on_from(registry: Registry, bundles: Path, name: str, full_every: int) -> Beginning:
+    """With what is new since a model, the champion if `name` is empty; in full if that is due.
+
+    Raises BaseError.
+    """
+    base = load_base(bundles / _version(registry, name or CHAMPION))
+    if base.full_due(full_every):
+        return Beginning(
+            note=f"{base.incremental_runs} incremental trainings since the last full one: this one "
+            f"is full (train.incremental.full_every = {full_every})"
+        )
+    return Beginning(base=base, incremental=True)
+
+
+def _version(registry: Registry, name: str) -> str:
+    record = registry.resolve(name)
+    if record is not None:
+        return record.version
+    if name == CHAMPION:
+        raise BaseError("no model has been promoted yet: train one in full first")
+    try:
+        return registry.get(name).version
+    except ModelUnknown as error:
+        raise BaseError(str(error)) from error
