@@ -1,0 +1,28 @@
+"""What `pagecast bench serve` is told, and the ways of decoding it measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HYBRID_K = 3
+"""Entities of a row decoded one by one in hybrid decoding."""
+
+WAYS = {"exact": "exact", "hybrid": f"hybrid k={HYBRID_K}"}
+"""What each is called in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeBenchConfig:
+    """How much is measured. Raises ValueError."""
+
+    folder: Path
+    entities: int
+    prompt: int
+    """Positions: the profile, the steps and the request."""
+    rounds: int
+    seconds: float
+    clients: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
+            raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")
