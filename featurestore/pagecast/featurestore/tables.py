@@ -187,7 +187,8 @@ class TrainingRow(Base):
     """A training that was asked for, and how far it is; `id` is the order of asking.
 
     `attempt` grows with every claim: who writes with an older one is refused. The lease says until
-    when the holder is believed to live. `until` is where the data end, once that is decided.
+    when the holder is believed to live, or that nobody is to take it up before. `until` is where
+    the data end, once that is decided.
     """
 
     __tablename__ = "trainings"
