@@ -118,6 +118,14 @@ def test_what_is_given_back_waits_and_does_not_count_as_a_crash(engine: sa.Engin
     assert trainings.get("r1").crashes == 0
 
 
+def test_what_has_crashed_is_left_alone_for_a_while_and_holds_up_nobody(
+    engine: sa.Engine,
+) -> None:
+    ask(engine, "r1", "r2")
+    TrainingClaims(engine).give_back(claimed(engine), crashed="disk full", pause_ms=LONG_MS)
+    assert claimed(engine).request_id == "r2"
+
+
 def test_what_crashes_again_and_again_has_failed(engine: sa.Engine) -> None:
     trainings, claims = ask(engine, "r1"), TrainingClaims(engine)
     for _ in range(CRASHES_MAX - 1):

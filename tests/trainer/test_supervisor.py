@@ -57,7 +57,7 @@ def config(url: str, tmp_path: Path, script: str, **changes: object) -> Supervis
     def command(claim: Claim) -> list[str]:
         return [sys.executable, "-c", script, str(claim.id), str(claim.attempt)]
 
-    fields: dict[str, object] = {"turn_s": 0.05, "lease_s": 60.0, "stop_s": 2.0}
+    fields: dict[str, object] = {"turn_s": 0.05, "lease_s": 60.0, "stop_s": 2.0, "pause_s": 0.01}
     return SupervisorConfig(
         command=command,
         environment={"TEST_DATABASE": url, "PYTHONPATH": os.pathsep.join(sys.path)},

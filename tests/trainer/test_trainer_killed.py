@@ -25,7 +25,7 @@ from pagecast.v1 import training_pb2, training_pb2_grpc
 EPOCHS = 30
 """Long enough to be killed in."""
 
-SECONDS_MAX = 400.0
+SECONDS_MAX = 600.0
 
 ORDER = TrainingOrder(hold_out=0.2)
 

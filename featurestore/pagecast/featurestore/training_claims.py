@@ -125,10 +125,11 @@ class TrainingClaims:
         """It was ended because somebody asked for that. Raises ClaimLost."""
         self._ended(claim, TrainingState.CANCELLED)
 
-    def give_back(self, claim: Claim, *, crashed: str = "") -> None:
+    def give_back(self, claim: Claim, *, crashed: str = "", pause_ms: int = 0) -> None:
         """Others may go on with it; `crashed` says how it ended if nobody meant that.
 
-        One that crashed too often has failed. Raises ClaimLost.
+        Nobody takes it up before the pause is over, which doubles with every crash. One that
+        crashed too often has failed. Raises ClaimLost.
         """
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             row = connection.execute(held(claim.id, claim.attempt)).first()
@@ -146,7 +147,7 @@ class TrainingClaims:
                 state=TrainingState.WAITING,
                 crashes=crashes,
                 holder="",
-                lease_until_ms=None,
+                lease_until_ms=now_ms() + pause_ms * 2 ** max(0, crashes - 1),
                 error=crashed[:ERROR_CHARACTERS_MAX],
             )
 

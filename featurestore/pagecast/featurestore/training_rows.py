@@ -16,13 +16,16 @@ def rows_of(connection: sa.Connection, state: TrainingState) -> list[sa.Row[Any]
 
 
 def lives(row: sa.Row[Any], at_ms: int) -> bool:
+    """Whether the lease goes on; of a training that waits, its pause."""
     return row.lease_until_ms is not None and bool(row.lease_until_ms > at_ms)
 
 
 def claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
-    dead = [r for r in rows_of(connection, TrainingState.RUNNING) if not lives(r, at_ms)]
+    """What nobody runs, oldest first: dead trainers' and what waits, if its pause is over."""
+    running = rows_of(connection, TrainingState.RUNNING)
     waiting = rows_of(connection, TrainingState.WAITING)
-    return sorted([*dead, *waiting], key=lambda row: row.id)
+    free = [row for row in (*running, *waiting) if not lives(row, at_ms)]
+    return sorted(free, key=lambda row: row.id)
 
 
 def taken_row(

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from pagecast.featurestore.bundle_room import free_bundles
 from pagecast.featurestore.model_records import CHAMPION
@@ -30,8 +36,22 @@ PROGRESS_EVERY_S = 1.0
 """Seconds between two notes of how far it is: one row a second is nothing to a database, and who
 watches sees it move."""
 
+SETTLE_S_MAX = 600.0
+"""How long the database is waited for once there is a model: it need not be trained again because
+the database was away for minutes."""
+
 PROMOTED_BY = "gate"
 """Who moved the alias, where nobody was asked."""
+
+_AWAY = (OperationalError, InterfaceError)
+
+_insisting = Retrying(
+    retry=retry_if_exception_type(_AWAY),
+    wait=wait_exponential_jitter(initial=0.1, max=5.0),
+    stop=stop_after_delay(SETTLE_S_MAX),
+    reraise=True,
+)
+"""Calls again what the database did not answer; what is called may be called twice."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,11 +81,14 @@ class ClaimedTraining:
         still dying, and what `train` raises.
         """
         outcome = self._trained()
+        _insisting(self._settle, outcome)
+        return outcome.version
+
+    def _settle(self, outcome: TrainOutcome) -> None:
         self._promote(outcome)
         shutil.rmtree(self.folder, ignore_errors=True)
         free_bundles(self.registry, self.source.paths.bundles, self.bundles_kept)
         self.claims.succeed(self.claim, outcome.version)
-        return outcome.version
 
     def _trained(self) -> TrainOutcome:
         """Goes on from what an attempt before has left, unless that is of no use any more."""
@@ -156,7 +179,7 @@ class Noting:
         self._noted_s = self._clock()
         try:
             self._claims.note(self._claim, self._newest)
-        except (OperationalError, InterfaceError) as error:
+        except _AWAY as error:
             _log.warning("progress_not_noted", reason=str(error.orig))
 
 

@@ -57,6 +57,9 @@ class SupervisorConfig:
     machine is not, and little beside a training."""
     turn_s: float = 1.0
     """Seconds between two looks at the database and the children."""
+    pause_s: float = 10.0
+    """Seconds before a training that crashed is taken up again, doubling with every crash: what
+    stopped it, a full disk or a database that is away, does not pass in a moment."""
     stop_s: float = 10.0
     """Seconds a training has to end by itself before it is killed."""
 
@@ -126,7 +129,8 @@ class Supervisor:
         told = f"{_ending(code)}; read {child.log}"
         try:
             if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
-                self._claims.give_back(child.claim, crashed=told)
+                pause_ms = round(self._config.pause_s * 1000)
+                self._claims.give_back(child.claim, crashed=told, pause_ms=pause_ms)
             else:
                 self._claims.fail(child.claim, told)
         except ClaimLost:
