@@ -111,8 +111,9 @@ def test_the_database_goes_back_and_forward(paths: StatePaths) -> None:
 
 @pytest.mark.faults
 def test_a_trainer_makes_the_model_that_was_asked_for(paths: StatePaths, tmp_path: Path) -> None:
-    start = ("trainings", "start", "--request-id", "r1", "--budget-steps", "30")
-    document(pagecast(*start, "--hold-out", "0.2", "--json", cwd=tmp_path))
+    start = ("trainings", "start", "--request-id", "r1", "--hold-out", "0.2")
+    budget = ("--budget-steps", "30", "--budget-minutes", "30")
+    document(pagecast(*start, *budget, "--json", cwd=tmp_path))
     command = [sys.executable, "-m", "pagecast.cli", "trainer"]
     with subprocess.Popen(command, cwd=tmp_path, env=os.environ) as trainer:
         try:

@@ -74,18 +74,21 @@ def test_the_first_model_serves_and_the_next_is_compared_with_it(
 
 def test_an_incremental_one_goes_on_from_the_champion(engine: sa.Engine, paths: StatePaths) -> None:
     trainings, registry = Trainings(engine), Registry(engine)
-    incremental = TrainingOrder(kind=TrainingKind.INCREMENTAL, hold_out=0.5)
-    trainings.ask("r0", incremental, asked_by="rpc")
-    with pytest.raises(BaseError, match="no model has been promoted yet"):
-        run_next(engine, paths)
-    trainings.cancel("r0")
     trainings.ask("r1", ORDER, asked_by="rpc")
     first = run_next(engine, paths)
+    incremental = TrainingOrder(kind=TrainingKind.INCREMENTAL, hold_out=0.5)
     trainings.ask("r2", incremental, asked_by="rpc")
     second = registry.get(run_next(engine, paths))
     assert second.parent_version == first
     assert second.data["kind"] == "incremental"
     assert second.verdict is not None
+
+
+def test_an_incremental_one_needs_a_champion(engine: sa.Engine, paths: StatePaths) -> None:
+    order = TrainingOrder(kind=TrainingKind.INCREMENTAL)
+    Trainings(engine).ask("r1", order, asked_by="rpc")
+    with pytest.raises(BaseError, match="no model has been promoted yet: train one in full first"):
+        run_next(engine, paths)
 
 
 def test_a_model_that_was_not_judged_waits(engine: sa.Engine, paths: StatePaths) -> None:
