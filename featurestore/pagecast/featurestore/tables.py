@@ -187,8 +187,8 @@ class TrainingRow(Base):
     """A training that was asked for, and how far it is; `id` is the order of asking.
 
     `attempt` grows with every claim: who writes with an older one is refused. The lease says until
-    when the holder is believed to live, or that nobody is to take it up before. `pinned` is what the
-    first attempt has decided for all that follow.
+    when the holder is believed to live, or that nobody is to take it up before. `pinned` is what
+    the first attempt has decided for all that follow.
     """
 
     __tablename__ = "trainings"
