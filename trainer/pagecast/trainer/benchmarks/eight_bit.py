@@ -48,7 +48,10 @@ def eight_bit(
     pages: int = 100,
     told: Callable[[float], None] = lambda _: None,
 ) -> Figures:
-    """Trains and exports; NDCG@10 of both forms, and how often they choose the same on a page."""
+    """Trains and exports; NDCG@10 of both forms, and how often they choose the same on a page.
+
+    Raises ValueError if no page can be made of the catalog.
+    """
     split = plan_of(LEAVE_ONE_OUT, data).validation
     system = PagecastSystem(config, Trainings())
     system.fit(split.part, told)
@@ -59,6 +62,8 @@ def eight_bit(
         for request in split.requests[:pages]
         for same in page_choices(exact.model, rounded.model, exact.prompt(request))
     ]
+    if not equal:
+        raise ValueError("no page has a choice: the catalog has no row that can be filled")
     return {
         "ndcg_at_10_fp32": float(exact_T.mean()),
         "ndcg_at_10_int8": float(rounded_T.mean()),
@@ -83,7 +88,8 @@ def both_forms(trained: Trained, data: Interactions) -> tuple[Model, Model]:
 def page_choices(exact: Model, rounded: Model, prompt: Prompt) -> Iterator[bool]:
     """Whether 8-bit weights would make each choice of the exact page, what precedes it given."""
     facts = RequestFacts(at_ms=prompt.request.at_ms, rows=ROWS, entities_per_row=ENTITIES_PER_ROW)
-    rules = compile_rules(CompiledCatalog(exact.snapshot), facts, ())
+    everything = range(len(exact.snapshot.entities))  # a row of what is popular offers all
+    rules = compile_rules(CompiledCatalog(exact.snapshot), facts, everything)
     options = DecodeOptions(exact_entities=ENTITIES_PER_ROW)
     events = list(decode_page(exact, prompt, rules, options))
     return _same_choices(rounded, prompt, PageState(rules), events)
