@@ -1,7 +1,7 @@
 """A claimed training goes from the log to the champion, and says how far it is."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,13 @@ from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import Promoting, TrainingKind, TrainingOrder
 from pagecast.featurestore.training_records import TrainingProgress, TrainingState
 from pagecast.featurestore.trainings import Trainings
+from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.trainer import claimed, gate
 from pagecast.trainer.base import BaseError
-from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.claimed import Noting
 from pagecast.trainer.fit import FitProgress
-from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
-from pagecast.trainer.train import TrainJob, TrainProgress, fit_snapshot
+from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.train import TrainOutcome, TrainProgress
 
 EVENTS = in_time_order(walk(user) for user in range(40))
 
@@ -48,7 +48,7 @@ def _few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "PAGES", 3)
 
 
-def test_the_first_model_serves_and_the_next_is_compared_with_it(
+def test_the_first_model_serves_and_the_next_goes_on_from_it_and_is_compared_with_it(
     engine: sa.Engine, paths: StatePaths
 ) -> None:
     trainings, registry = Trainings(engine), Registry(engine)
@@ -64,24 +64,15 @@ def test_the_first_model_serves_and_the_next_is_compared_with_it(
     assert "the first model" in registry.moves(CHAMPION)[0].note
     assert not (paths.trainings / str(done.id)).exists(), "its checkpoints are gone"
 
-    trainings.ask("r2", dataclasses.replace(ORDER, promoting=Promoting.NEVER), asked_by="rpc")
-    second = run_next(engine, paths, dataclasses.replace(BRIEF, seed=1))
-    verdict = registry.get(second).verdict
-    assert verdict is not None
-    assert verdict.champion == first
-    assert registry.get(second).aliases == (CHALLENGER,), "it was not to be promoted"
-
-
-def test_an_incremental_one_goes_on_from_the_champion(engine: sa.Engine, paths: StatePaths) -> None:
-    trainings, registry = Trainings(engine), Registry(engine)
-    trainings.ask("r1", ORDER, asked_by="rpc")
-    first = run_next(engine, paths)
-    incremental = TrainingOrder(kind=TrainingKind.INCREMENTAL, hold_out=0.5)
+    incremental = TrainingOrder(
+        kind=TrainingKind.INCREMENTAL, hold_out=0.5, promoting=Promoting.NEVER
+    )
     trainings.ask("r2", incremental, asked_by="rpc")
     second = registry.get(run_next(engine, paths))
-    assert second.parent_version == first
-    assert second.data["kind"] == "incremental"
+    assert (second.parent_version, second.data["kind"]) == (first, "incremental")
     assert second.verdict is not None
+    assert second.verdict.champion == first
+    assert second.aliases == (CHALLENGER,), "it was not to be promoted"
 
 
 def test_an_incremental_one_needs_a_champion(engine: sa.Engine, paths: StatePaths) -> None:
@@ -91,61 +82,91 @@ def test_an_incremental_one_needs_a_champion(engine: sa.Engine, paths: StatePath
         run_next(engine, paths)
 
 
-def test_a_model_that_was_not_judged_waits(engine: sa.Engine, paths: StatePaths) -> None:
+def verdict(*, passed: bool) -> Verdict:
+    criterion = Criterion(name="keeps_rules", passed=passed, told="")
+    return Verdict(champion="v0", judged_at_ms=0, criteria=(criterion,))
+
+
+@pytest.mark.parametrize(
+    ("judged", "promoting", "promoted"),
+    [
+        (verdict(passed=True), Promoting.GATE, True),
+        (verdict(passed=False), Promoting.GATE, False),
+        (None, Promoting.GATE, False),
+        (verdict(passed=True), Promoting.NEVER, False),
+    ],
+)
+def test_only_what_the_gate_lets_through_becomes_the_champion(
+    engine: sa.Engine,
+    paths: StatePaths,
+    monkeypatch: pytest.MonkeyPatch,
+    judged: Verdict | None,
+    promoting: Promoting,
+    promoted: bool,
+) -> None:
     registry = Registry(engine)
-    registry.register("v0", parent_version=None, metrics={}, data={})
+    for version in ("v0", "v1"):
+        registry.register(version, parent_version=None, metrics={}, data={})
     registry.promote("v0", by="ada")
-    Trainings(engine).ask("r1", TrainingOrder(hold_out=0.0), asked_by="rpc")
-    version = run_next(engine, paths, dataclasses.replace(BRIEF, epochs=1.0))
-    assert registry.get(version).verdict is None
-    assert registry.get(version).aliases == (CHALLENGER,)
+    outcome = TrainOutcome(
+        version="v1", bundle=paths.bundles / "v1", metrics={}, quality=None, verdict=judged
+    )
+    monkeypatch.setattr(claimed, "train", lambda *_: outcome)
+    Trainings(engine).ask("r1", dataclasses.replace(ORDER, promoting=promoting), asked_by="rpc")
+    run_next(engine, paths)
+    champion = registry.resolve(CHAMPION)
+    assert champion is not None
+    assert champion.version == ("v1" if promoted else "v0")
+    assert Trainings(engine).get("r1").version == "v1"
+
+
+class StoppedError(Exception):
+    """Ends a training between two steps."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, ends: Callable[[int], bool]) -> list[int]:
+    """Ends trainings at a step; returns the steps they come through, as they do."""
+    steps: list[int] = []
+
+    def take(_: object, at: TrainProgress) -> None:
+        if at.fit is not None:
+            steps.append(at.fit.step)
+            if ends(at.fit.step):
+                raise StoppedError
+
+    monkeypatch.setattr(Noting, "take", take)
+    return steps
 
 
 def test_what_an_attempt_before_has_left_is_gone_on_with_on_the_same_data(
     engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class StoppedError(Exception):
-        pass
-
-    def stop(_: object, at: TrainProgress) -> None:
-        if at.fit is not None and at.fit.step == 3:
-            raise StoppedError
-
     Trainings(engine).ask("r1", ORDER, asked_by="rpc")
-    claims = TrainingClaims(engine)
-    dead = claims.claim("dead", 0)
+    dead = TrainingClaims(engine).claim("dead", 0)
     assert dead is not None
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(Noting, "take", stop)
+    steps = stop_at(monkeypatch, lambda step: step in (3, 5))
+    with pytest.raises(StoppedError):
         claimed_training(engine, paths, dead).run()
     later = logged([*EVENTS, *walk(77)])[len(EVENTS) :]
     OfflineLog(paths.offline).append(later)
-    steps: list[int] = []
-
-    def see(_: object, at: TrainProgress) -> None:
-        if at.fit is not None:
-            steps.append(at.fit.step)
-
-    monkeypatch.setattr(Noting, "take", see)
-    run_next(engine, paths)
-    assert steps[0] == 4
+    with pytest.raises(StoppedError):
+        run_next(engine, paths)
+    assert steps == [1, 2, 3, 4, 5]
 
 
 def test_checkpoints_of_something_else_are_not_gone_on_with(
-    engine: sa.Engine, paths: StatePaths
+    engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Trainings(engine).ask("r1", ORDER, asked_by="rpc")
-    claim = TrainingClaims(engine).claim("here", 600_000)
-    assert claim is not None
-    training = claimed_training(engine, paths, claim)
-    other = dataclasses.replace(BRIEF, epochs=1.0, seed=5)
-    until = positions_before_last(paths, 0.2)
-    folder = training.folder
-    fit_snapshot(TrainJob(source=Source(paths=paths), config=other, until=until, checkpoint=folder))
-    (folder / "until.json").write_text("null")
-    assert Checkpoints(folder).newest()
-    training.run()
-    assert Trainings(engine).get("r1").state is TrainingState.SUCCEEDED
+    dead = TrainingClaims(engine).claim("dead", 0)
+    assert dead is not None
+    steps = stop_at(monkeypatch, lambda step: step == 2)
+    other = dataclasses.replace(BRIEF, seed=5)
+    with pytest.raises(StoppedError):
+        claimed_training(engine, paths, dead, other).run()
+    with pytest.raises(StoppedError):
+        run_next(engine, paths)
+    assert steps == [1, 2, 1, 2]
 
 
 def test_without_anything_to_judge_by_it_is_refused_before_it_is_trained(
