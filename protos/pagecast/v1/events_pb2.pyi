@@ -747,6 +747,7 @@ class PageServed(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     STEPS_MAX_FIELD_NUMBER: _builtins.int
     PROMPT_CONTEXT_FIELD_NUMBER: _builtins.int
+    ROWS_BEFORE_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -793,6 +794,12 @@ class PageServed(_message.Message):
     def prompt_context(self) -> Global___PromptContext:
         """New and live entities the prompt could name: the model's. Unset for none."""
 
+    @_builtins.property
+    def rows_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedRow]:
+        """Rows that already stood on the page when this part of it was asked for, without
+        log-probabilities. `rows` follow them.
+        """
+
     def __init__(
         self,
         *,
@@ -813,10 +820,11 @@ class PageServed(_message.Message):
         profile: Global___ProfileChange | None = ...,
         steps_max: _builtins.int = ...,
         prompt_context: Global___PromptContext | None = ...,
+        rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

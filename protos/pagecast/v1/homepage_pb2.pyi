@@ -59,6 +59,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """As many rows as asked for."""
     FINISH_REASON_NOTHING_ELIGIBLE: _FinishReason.ValueType  # 2
     """No row had enough eligible entities left."""
+    FINISH_REASON_PAGE_FULL: _FinishReason.ValueType  # 5
+    """The page holds as many rows as a page can (40): it cannot be carried on."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a page ended."""
@@ -69,6 +71,8 @@ FINISH_REASON_ROWS: FinishReason.ValueType  # 1
 """As many rows as asked for."""
 FINISH_REASON_NOTHING_ELIGIBLE: FinishReason.ValueType  # 2
 """No row had enough eligible entities left."""
+FINISH_REASON_PAGE_FULL: FinishReason.ValueType  # 5
+"""The page holds as many rows as a page can (40): it cannot be carried on."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
@@ -85,6 +89,7 @@ class StreamHomepageRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     EXACT_ENTITIES_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    CONTINUATION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, at most 256 bytes."""
     rows: _builtins.int
@@ -98,6 +103,12 @@ class StreamHomepageRequest(_message.Message):
     exact_entities: _builtins.int
     """Entities of a row decoded one by one before the rest is filled from one pass; 0 means the
     server's default, a value of at least `entities_per_row` is exact.
+    """
+    continuation: _builtins.str
+    """The last `RowCompleted.continuation` that was received: carries on that page, whether its stream
+    broke or more of it is wanted. `rows` then counts further rows; 0 means those the page still
+    owes, or the server's default if it owes none. `entities_per_row` and `exact_entities` of 0 are
+    the page's; the seed is the page's whatever is said here.
     """
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
@@ -118,10 +129,11 @@ class StreamHomepageRequest(_message.Message):
         seed: _builtins.int = ...,
         exact_entities: _builtins.int = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
+        continuation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,6 +153,7 @@ class PageStarted(_message.Message):
     CATALOG_NUMBER_FIELD_NUMBER: _builtins.int
     DEGRADED_REASON_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    ROWS_BEFORE_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page; clients repeat it in `RequestContext.page_id`."""
     model_version: _builtins.str
@@ -151,6 +164,8 @@ class PageStarted(_message.Message):
     """Catalog number in force."""
     degraded_reason: _builtins.str
     """Why the page is degraded, in UPPER_SNAKE; empty if it is not."""
+    rows_before: _builtins.int
+    """Rows that already stood on the page: the position of the first row of this stream."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt."""
@@ -174,10 +189,11 @@ class PageStarted(_message.Message):
         catalog_number: _builtins.int = ...,
         degraded_reason: _builtins.str = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
+        rows_before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "newest_step_age", b"newest_step_age", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at", "rows_before", b"rows_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,6 +279,11 @@ class RowCompleted(_message.Message):
 
     ROW_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    CONTINUATION_FIELD_NUMBER: _builtins.int
+    continuation: _builtins.str
+    """Carries on the page after this row: `StreamHomepageRequest.continuation`. Opaque, at most 16384
+    bytes, good for six hours, on every replica with the same key.
+    """
     @_builtins.property
     def row(self) -> Global___RowStarted:
         """The row."""
@@ -276,10 +297,11 @@ class RowCompleted(_message.Message):
         *,
         row: Global___RowStarted | None = ...,
         entities: _abc.Iterable[Global___EntityPlaced] | None = ...,
+        continuation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation", b"continuation", "entities", b"entities", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
@@ -54,8 +55,11 @@ DEFAULT_OPTIONS = DecodeOptions()
 def begin_page(
     model: Model, rules: PageRules, options: DecodeOptions, hidden_D: FloatArray
 ) -> PageWalk:
-    """The walk of a page whose prompt has been fed; `hidden_D` is the hidden state after it."""
-    return walk_page(rules, ModelChooser(model, hidden_D, options))
+    """The walk of a page whose prompt, and what stands on it, has been fed.
+
+    `hidden_D` is the hidden state after that.
+    """
+    return walk_page(rules, ModelChooser(model, hidden_D, options, len(rules.standing)))
 
 
 def check_catalog(model: Model, rules: PageRules) -> None:
@@ -95,7 +99,8 @@ def _decode_alone(
     if cancelled():
         return
     decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
-    hidden_SD = decoder.feed(0, tokens_of(model, encode(model, prompt)))
+    prompt_TD = tokens_of(model, encode(model, prompt))
+    hidden_SD = decoder.feed(0, np.concatenate([prompt_TD, standing_tokens(model, rules.standing)]))
     walk = begin_page(model, rules, options, hidden_SD[-1])
     answer: FloatArray | None = None
     while not cancelled():
@@ -119,12 +124,14 @@ class ModelChooser:
     MovieLens 100K five times in six), that saves a run; if not, it is taken back.
     """
 
-    def __init__(self, model: Model, hidden_D: FloatArray, options: DecodeOptions) -> None:
+    def __init__(
+        self, model: Model, hidden_D: FloatArray, options: DecodeOptions, standing: int = 0
+    ) -> None:
         self.runs = 1
         self._model = model
         self._options = options
         self._exact_entities = 0
-        self._rows = 0
+        self._rows = standing
         self._hidden_D = hidden_D
         self._unfed: list[FloatArray] = []
         self._to_take_back = 0

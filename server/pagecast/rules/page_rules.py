@@ -18,6 +18,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.eligibility import eligible_entities, known_indices, offered_entities
 from pagecast.rules.facts import RequestFacts, RulesConfig
 from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.standing_row import StandingRow
 from pagecast.v1 import catalog_pb2
 
 UNPINNED = -1
@@ -37,6 +38,7 @@ class PageRules:
     `first_entities`: per row, what is placed first, in this order, where it is a candidate.
     `source_order`: per row, its candidates in the order of its source, best first; empty for rows
     without one. The grammar does not ask for this order; a page without a model follows it.
+    `standing`: rows that stand already, of the `rows_max`; the page is carried on behind them.
     """
 
     catalog: CompiledCatalog
@@ -49,6 +51,7 @@ class PageRules:
     arguments_A: Indices
     first_entities: tuple[tuple[int, ...], ...]
     source_order: tuple[tuple[int, ...], ...]
+    standing: tuple[StandingRow, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -68,6 +71,8 @@ class PageRules:
             "first_entities": self.first_entities,
             "source_order": self.source_order,
         }
+        if self.standing:
+            header["standing"] = [(row.row, row.argument, row.entities) for row in self.standing]
         digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         digest.update(np.packbits(self.candidates_SN).tobytes())
         return digest.hexdigest()
@@ -78,6 +83,7 @@ def compile_rules(
     facts: RequestFacts,
     popular: Sequence[int] | Indices,
     config: RulesConfig = DEFAULT_CONFIG,
+    standing: Sequence[StandingRow] = (),
 ) -> PageRules:
     """Compiles the rules of a request (docs/papers.md 1.8: rules vary per request and position).
 
@@ -112,6 +118,7 @@ def compile_rules(
             tuple(known_indices(snapshot, row.first_entity_ids).tolist()) for row in rows
         ),
         source_order=source_order,
+        standing=tuple(standing),
     )
 
 

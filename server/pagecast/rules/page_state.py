@@ -8,7 +8,8 @@ what may come next; whatever is chosen among it, no rule is broken:
   position and nowhere else, and where one can begin, no other may;
 - a BECAUSE row takes the newest argument no other row has taken that leaves it enough candidates;
 - a row's first entities come first; a row ends when it is full or its candidates have run out;
-- the page ends when it has its rows or no row can begin.
+- the page ends when it has its rows or no row can begin;
+- what stands already counts, whatever the rules say of it now.
 
 Letters in names: N entities, R rows, A arguments, S candidate sets as in `page_rules`, C candidates
 of the row in hand.
@@ -18,8 +19,10 @@ from enum import Enum
 
 import numpy as np
 
+from pagecast.rules.facts import ROWS_MAX
 from pagecast.rules.page_rules import UNPINNED, PageRules
 from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.standing_row import StandingRow
 from pagecast.v1 import homepage_pb2
 
 NO_ARGUMENT = -1
@@ -61,6 +64,8 @@ class PageState:
         self._unplaced_S = np.array(
             [np.count_nonzero(set_N) for set_N in rules.candidates_SN], np.int64
         )
+        for row in rules.standing:
+            self._stand(row)
         self.row_mask_R: Mask = self._rows_that_may_begin()
 
     @property
@@ -72,6 +77,8 @@ class PageState:
         """Why the page ended; UNSPECIFIED while it has not."""
         if not self.page_complete:
             return homepage_pb2.FINISH_REASON_UNSPECIFIED
+        if self.rows_ended == ROWS_MAX:
+            return homepage_pb2.FINISH_REASON_PAGE_FULL
         if self.rows_ended == self.rules.rows_max:
             return homepage_pb2.FINISH_REASON_ROWS
         return homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
@@ -135,6 +142,15 @@ class PageState:
         self.rows_cut_short += not full
         self.row_mask_R = self._rows_that_may_begin()
         return RowEnd.FULL if full else RowEnd.CANDIDATES_RAN_OUT
+
+    def _stand(self, row: StandingRow) -> None:
+        """Takes note of a row that stands already."""
+        entities = list(row.entities)
+        self._begun_R[row.row] = True
+        self._taken_A |= self.rules.arguments_A == row.argument
+        self._placed_N[entities] = True
+        self._unplaced_S -= self.rules.candidates_SN[:, entities].sum(axis=1)
+        self.rows_ended += 1
 
     def _rows_that_may_begin(self) -> Mask:
         rules, rows = self.rules, len(self._begun_R)

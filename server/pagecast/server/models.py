@@ -8,6 +8,7 @@ import structlog
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.featurestore.registry import CHAMPION, ModelRecord, Registry
+from pagecast.server.former_models import FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.serving import Servings
 
@@ -24,11 +25,17 @@ class ChampionFollower:
     """Loads, verifies, binds and warms the champion beside the model that serves, then swaps."""
 
     def __init__(
-        self, registry: Registry, bundles: Path, servings: Servings, metrics: Metrics
+        self,
+        registry: Registry,
+        bundles: Path,
+        servings: Servings,
+        former: FormerModels,
+        metrics: Metrics,
     ) -> None:
         self._registry = registry
         self._bundles = bundles
         self._servings = servings
+        self._former = former
         self._swaps = metrics.model_swaps
         self._serving_version = ""
         self._refused_version = ""
@@ -53,7 +60,10 @@ class ChampionFollower:
         bundle = load_bundle(self._bundles / champion.bundle)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
+        before = self._servings.current.model
         self._servings.take_up_bundle(bundle)
+        if before is not None:
+            self._former.keep(before)
         self._serving_version, self._refused_version = champion.version, ""
         self._swaps.labels(outcome="swapped").inc()
         _log.info("model_swapped", version=champion.version)

@@ -14,8 +14,11 @@ from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
+from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
+from pagecast.server.continuation import Continuations, check_keys
 from pagecast.server.forget import Forgetting
+from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
@@ -43,6 +46,8 @@ class Resources:
     users: Users
     registry: Registry
     servings: Servings
+    carried: CarriedServings
+    continuations: Continuations
     slots: Slots
     preparing: ThreadPoolExecutor
     decoding: DecodeLoop
@@ -67,11 +72,13 @@ class Resources:
             catalog = stack.enter_context(CatalogFollower(Catalog(engine)))
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
-            champion = ChampionFollower(registry, config.state.bundles, servings, metrics)
+            former = FormerModels(registry, config.state.bundles)
+            champion = ChampionFollower(registry, config.state.bundles, servings, former, metrics)
             champion.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
+                ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
             reporter = _reporter(config, metrics)
@@ -94,6 +101,8 @@ class Resources:
                 users=users,
                 registry=registry,
                 servings=servings,
+                carried=CarriedServings(servings, former),
+                continuations=Continuations(check_keys(config.continuation_key)),
                 slots=slots,
                 preparing=preparing,
                 decoding=decoding,

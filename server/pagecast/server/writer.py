@@ -7,7 +7,7 @@ from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowB
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.server.basis import PageBasis
 from pagecast.server.metrics import Metrics
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2
 
 Response = homepage_pb2.StreamHomepageResponse
 
@@ -16,7 +16,8 @@ class PageWriter:
     """Writes one page; `put` takes the messages.
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
-    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots.
+    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots;
+    `sign` makes a continuation of the page so far.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class PageWriter:
         put: Callable[[Response], None],
         metrics: Metrics,
         waited_ms: float,
+        sign: Callable[[continuation_pb2.Continuation], str],
     ) -> None:
         self._basis = basis
         self._snapshot = basis.snapshot
@@ -34,6 +36,10 @@ class PageWriter:
         self._sequence = 0
         self._row = homepage_pb2.RowCompleted()
         self._served_row = events_pb2.ServedRow()
+        self._sign = sign
+        self._so_far = basis.so_far()
+        self._begun_row: RowBegun
+        self._chosen: list[EntityChosen] = []
         self._row_ended_s = time.monotonic()
         self._first_row_ms: float | None = None
         self._rows: list[events_pb2.ServedRow] = []
@@ -60,6 +66,7 @@ class PageWriter:
                 self._end_page(event)
 
     def _begin_row(self, event: RowBegun) -> None:
+        self._begun_row, self._chosen = event, []
         row = self._snapshot.rows[event.row]
         argument_id, title = "", row.title
         if event.argument != NO_ARGUMENT:
@@ -81,6 +88,7 @@ class PageWriter:
             self._send(Response(row_started=begun))
 
     def _place(self, event: EntityChosen) -> None:
+        self._chosen.append(event)
         entity = self._snapshot.entities[event.entity]
         placed = self._row.entities.add(
             row_position=event.row_position,
@@ -102,6 +110,8 @@ class PageWriter:
             self._first_row_ms = self._basis.page.clock.elapsed_ms()
             self._metrics.time_to_first_row.observe(self._first_row_ms / 1000)
         self._rows.append(self._served_row)
+        self._so_far.add(self._begun_row, self._chosen)
+        self._row.continuation = self._sign(self._so_far.page)
         self._send(Response(row_completed=self._row))
 
     def _end_page(self, event: PageEnded) -> None:
