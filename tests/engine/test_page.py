@@ -34,6 +34,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import PageState, RowEnd
+from pagecast.rules.standing_row import StandingRow
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
@@ -327,3 +328,34 @@ def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
     events = decoded(model, rules, prompt_of("e1", "nobody"), random.randint(0, 5))
     checker = PageChecker(CheckedCatalog(catalog), request, popular, SMALL_LIMITS)
     assert checker.broken(placed_rows(events), ended(events).finish_reason) == []
+
+
+def standing_of(events: Sequence[PageEvent], rows: int) -> tuple[StandingRow, ...]:
+    begun = [event for event in events if isinstance(event, RowBegun)][:rows]
+    return tuple(
+        StandingRow(
+            row=row.row,
+            argument=row.argument,
+            entities=tuple(
+                event.entity
+                for event in events
+                if isinstance(event, EntityChosen) and event.row_position == row.row_position
+            ),
+        )
+        for row in begun
+    )
+
+
+@pytest.mark.parametrize("exact_entities", [0, 3, 40])
+def test_a_page_is_carried_on_behind_what_stands_as_it_would_have_gone_on(
+    model: Model, rules: PageRules, exact_entities: int
+) -> None:
+    whole = decoded(model, rules, exact_entities=exact_entities)
+    for rows in range(ended(whole).rows + 1):
+        carried = dataclasses.replace(rules, standing=standing_of(whole, rows))
+        rest = decoded(model, carried, exact_entities=exact_entities)
+        expected = placed_rows(whole)[rows:]
+        assert placed_rows(rest) == expected
+        begun = [event.row_position for event in rest if isinstance(event, RowBegun)]
+        assert begun == list(range(rows, ended(whole).rows))
+        assert carried.sha256 != rules.sha256 or rows == 0

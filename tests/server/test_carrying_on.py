@@ -77,19 +77,20 @@ async def test_a_stream_that_broke_is_resumed_with_the_rows_it_would_have_had(ho
 
 
 async def test_after_a_longer_pause_the_clock_counts(house: House) -> None:
-    match = movie("match", "Comedy")
+    match = movie("match", "Opera")
     match.availability.add(until=timestamp(START_MS + 3_600_000))
-    house.change(upsert(match))
+    opera = genre_row("Opera")
+    opera.pin = 1
+    house.change(upsert(match), upsert(opera))
     house.train_champion()
     later = timestamp(START_MS + 3_600_000)
     async with house.serve() as served:
-        first = await served.page("ada", rows=1, entities_per_row=3)
-        whole = await served.page("ada", rows=6, entities_per_row=40, continuation=last(first))
-        after = await served.page(
-            "ada", rows=6, entities_per_row=40, continuation=last(first), requested_at=later
-        )
-    assert "match" in first.entity_ids | whole.entity_ids
-    assert "match" not in after.entity_ids
+        first = await served.page("ada", rows=1, entities_per_row=1)
+        fields = {"rows": 1, "continuation": last(first)}
+        soon = await served.page("ada", **fields)
+        after = await served.page("ada", requested_at=later, **fields)
+    assert soon.shape == {"genre-opera": ["match"]}
+    assert "genre-opera" not in after.shape
     assert after.started.requested_at == later
 
 

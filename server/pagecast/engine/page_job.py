@@ -45,6 +45,7 @@ class PageJob:
     rules: PageRules
     options: DecodeOptions
     tokens_TD: FloatArray
+    request_D: FloatArray
     prefix: Prefix | None
     prefix_positions: int
     key: PrefixKey
@@ -69,15 +70,14 @@ def prepare(
     key = (user_id, model.version)
     made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
     prefix, found = prefixes.find(key, made_from)
-    prompt_TD, standing_SD = (
-        tokens_of(model, encoded, found),
-        standing_tokens(model, rules.standing),
-    )
+    prompt_TD = tokens_of(model, encoded, found)
+    standing_SD = standing_tokens(model, rules.standing, prompt_TD[-1])
     return PageJob(
         model=model,
         rules=rules,
         options=options,
         tokens_TD=np.concatenate([prompt_TD, standing_SD]),
+        request_D=prompt_TD[-1],
         prefix=prefix,
         prefix_positions=found,
         key=key,

@@ -9,18 +9,19 @@ import numpy as np
 
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.standing_row import StandingRow
 
 
-def standing_tokens(model: Model, standing: Sequence[StandingRow]) -> FloatArray:
-    """Tokens [S, D]: what the decoder was fed when it placed these rows."""
+def standing_tokens(
+    model: Model, standing: Sequence[StandingRow], request_D: FloatArray
+) -> FloatArray:
+    """Tokens [S, D]: what the decoder is fed when it places these rows itself.
+
+    `request_D` is the last token of the page's prompt.
+    """
     tokens = []
     for row in standing:
-        token_D = model.row_input_RD[row.row]
-        if row.argument != NO_ARGUMENT:
-            token_D = token_D + model.entities.input_ND[row.argument]
-        tokens.append(token_D[None])
+        tokens.append(model.row_token(row.row, row.argument, request_D)[None])
         tokens.append(model.entities.input_ND[list(row.entities)])
     if not tokens:
         return np.zeros((0, model.row_input_RD.shape[1]), np.float32)
