@@ -37,6 +37,11 @@ _SIGNATURE_BYTES = 32
 _PURPOSE = b"pagecast continuation 1\0"
 """In front of what is signed, so that a signature of the same key over something else is none."""
 
+CONTINUATION_INVALID = "CONTINUATION_INVALID"
+CONTINUATION_EXPIRED = "CONTINUATION_EXPIRED"
+CONTINUATION_OF_ANOTHER_USER = "CONTINUATION_OF_ANOTHER_USER"
+"""Why a token is refused, as clients see it."""
+
 FIELD = "continuation"
 """The field of the request that refusals name."""
 
@@ -77,12 +82,12 @@ class Continuations:
         page = continuation_pb2.Continuation.FromString(self._verified(token))
         if page.user_id != user_id:
             raise _refused(
-                "CONTINUATION_OF_ANOTHER_USER",
+                CONTINUATION_OF_ANOTHER_USER,
                 "is of another user's page: send it with the user it was given to",
             )
         if page.expires_at_ms <= self._now_ms():
             raise _refused(
-                "CONTINUATION_EXPIRED",
+                CONTINUATION_EXPIRED,
                 f"has expired, {CONTINUATION_SECONDS_MAX // 3600} hours after it was given:"
                 " ask for a new page",
             )
@@ -93,7 +98,7 @@ class Continuations:
         signature, payload = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
         if not any(hmac.compare_digest(_signature(key, payload), signature) for key in self._keys):
             raise _refused(
-                "CONTINUATION_INVALID",
+                CONTINUATION_INVALID,
                 "is not signed with this server's key: send it as it was received, and give every"
                 " replica the same PAGECAST_CONTINUATION_KEY",
             )
@@ -136,7 +141,7 @@ def _bytes(token: str) -> bytes:
 
 
 def _no_token() -> Refusal:
-    return _refused("CONTINUATION_INVALID", "is no continuation: send it as it was received")
+    return _refused(CONTINUATION_INVALID, "is no continuation: send it as it was received")
 
 
 def _refused(reason: str, description: str) -> Refusal:

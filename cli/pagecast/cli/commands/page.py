@@ -9,11 +9,21 @@ from pagecast.cli.options import AsJson, ServerAddress, StateDir
 
 def page(
     user: Annotated[str, typer.Argument(help="The user; an unknown one gets a first page.")],
-    rows: Annotated[int, typer.Option(min=1, max=40, help="Rows of the page.")] = 8,
-    entities: Annotated[int, typer.Option(min=1, max=40, help="Entities of a row.")] = 10,
+    rows: Annotated[int, typer.Option(min=0, max=40, help="Rows; 0 is the server's default.")] = 0,
+    entities: Annotated[
+        int, typer.Option(min=0, max=40, help="Entities of a row; 0 is the server's default.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random choices.")] = 0,
     device: Annotated[str, typer.Option(help="Device class, such as tv.")] = "",
     country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2, such as DE.")] = "",
+    carry_on: Annotated[
+        str,
+        typer.Option(
+            "--continue",
+            metavar="TOKEN",
+            help="Carries on a page: the `continuation` of --json. --rows are further ones.",
+        ),
+    ] = "",
     server: ServerAddress = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
@@ -35,6 +45,7 @@ def page(
         entities_per_row=entities,
         granularity=homepage_pb2.GRANULARITY_ENTITIES,
         seed=seed,
+        continuation=carry_on,
     )
     output = Output(as_json=as_json)
     view = PageView(output.console)
