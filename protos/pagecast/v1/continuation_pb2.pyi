@@ -39,6 +39,7 @@ class Continuation(_message.Message):
     ENTITIES_PER_ROW_FIELD_NUMBER: _builtins.int
     EXACT_ENTITIES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, and nobody else may carry it on."""
     page_id: _builtins.str
@@ -71,6 +72,10 @@ class Continuation(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContinuedRow]:
         """Rows so far, in order."""
 
+    @_builtins.property
+    def sampling(self) -> _events_pb2.Sampling:
+        """How tokens are drawn; unset if the best is taken."""
+
     def __init__(
         self,
         *,
@@ -88,10 +93,11 @@ class Continuation(_message.Message):
         entities_per_row: _builtins.int = ...,
         exact_entities: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
+        sampling: _events_pb2.Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -748,6 +748,10 @@ class PageServed(_message.Message):
     STEPS_MAX_FIELD_NUMBER: _builtins.int
     PROMPT_CONTEXT_FIELD_NUMBER: _builtins.int
     ROWS_BEFORE_FIELD_NUMBER: _builtins.int
+    ROWS_WANTED_FIELD_NUMBER: _builtins.int
+    ENTITIES_PER_ROW_FIELD_NUMBER: _builtins.int
+    POPULAR_ENTITIES_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -770,6 +774,10 @@ class PageServed(_message.Message):
     """Why the page is degraded; empty if it is not."""
     steps_max: _builtins.int
     """Most steps the prompt could hold: the model's."""
+    rows_wanted: _builtins.int
+    """Rows the page was asked for, those that stood already included."""
+    entities_per_row: _builtins.int
+    """Entities of a row, as asked for."""
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for, by the server's clock unless the client's was allowed."""
@@ -800,6 +808,14 @@ class PageServed(_message.Message):
         log-probabilities. `rows` follow them.
         """
 
+    @_builtins.property
+    def popular_entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Candidates of the POPULAR rows, best first, by catalog index: popularity of the past is not kept."""
+
+    @_builtins.property
+    def sampling(self) -> Global___Sampling:
+        """How tokens were drawn; unset if each was the best."""
+
     def __init__(
         self,
         *,
@@ -821,14 +837,46 @@ class PageServed(_message.Message):
         steps_max: _builtins.int = ...,
         prompt_context: Global___PromptContext | None = ...,
         rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
+        rows_wanted: _builtins.int = ...,
+        entities_per_row: _builtins.int = ...,
+        popular_entities: _abc.Iterable[_builtins.int] | None = ...,
+        sampling: Global___Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "popular_entities", b"popular_entities", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rows_wanted", b"rows_wanted", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageServed: _TypeAlias = PageServed  # noqa: Y015
+
+@_typing.final
+class Sampling(_message.Message):
+    """Draws tokens instead of taking the best. Log-probabilities are then those of the distribution that
+    was drawn from: under the mask, after temperature and `top_p`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    TOP_P_FIELD_NUMBER: _builtins.int
+    temperature: _builtins.float
+    """What logits are divided by; 0 takes the best, 1 draws from the model's own distribution."""
+    top_p: _builtins.float
+    """Draws among the likeliest tokens that have this probability together; 0 means 1, all of them."""
+    def __init__(
+        self,
+        *,
+        temperature: _builtins.float = ...,
+        top_p: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class PromptContext(_message.Message):

@@ -90,6 +90,7 @@ class StreamHomepageRequest(_message.Message):
     EXACT_ENTITIES_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
     CONTINUATION_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, at most 256 bytes."""
     rows: _builtins.int
@@ -118,6 +119,12 @@ class StreamHomepageRequest(_message.Message):
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """The moment the page is for. Refused unless the server allows the client's clock."""
 
+    @_builtins.property
+    def sampling(self) -> _events_pb2.Sampling:
+        """Draws rows and entities with `seed`; unset or a temperature of 0 takes the best of each. A page
+        that is carried on keeps its own.
+        """
+
     def __init__(
         self,
         *,
@@ -130,10 +137,11 @@ class StreamHomepageRequest(_message.Message):
         exact_entities: _builtins.int = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
         continuation: _builtins.str = ...,
+        sampling: _events_pb2.Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

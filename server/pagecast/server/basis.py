@@ -12,7 +12,7 @@ from pagecast.rules.page_rules import PageRules
 from pagecast.server.carried_on import PageSoFar, served_rows
 from pagecast.server.request import PageRequest
 from pagecast.server.users import version_message
-from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2
+from pagecast.v1 import catalog_pb2, continuation_pb2, events_pb2, homepage_pb2
 
 ARM = "champion"
 """The one arm there is while there are no experiments."""
@@ -70,8 +70,14 @@ class PageBasis:
             rows_wanted=page.rows,
             entities_per_row=page.entities_per_row,
             exact_entities=page.exact_entities,
+            sampling=page.sampling,
         )
         return PageSoFar(made_with, self.rules.standing, self.snapshot)
+
+    def _popular_entities(self) -> Sequence[int]:
+        of_rows = zip(self.snapshot.rows, self.rules.source_order, strict=True)
+        orders = (o for row, o in of_rows if row.source == catalog_pb2.ROW_SOURCE_POPULAR and o)
+        return next(orders, ())
 
     def _profile(self) -> events_pb2.ProfileChange | None:
         profile = self.prompt.profile
@@ -105,6 +111,10 @@ class PageBasis:
             steps_max=self.steps_max,
             prompt_context=self._prompt_context(),
             rows_before=served_rows(self.rules.standing, self.snapshot),
+            rows_wanted=self.page.rows,
+            entities_per_row=self.page.entities_per_row,
+            popular_entities=self._popular_entities(),
+            sampling=self.page.sampling,
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served

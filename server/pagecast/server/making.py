@@ -14,7 +14,6 @@ import grpc
 import structlog
 
 from pagecast.engine.errors import EngineError
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
@@ -26,6 +25,7 @@ from pagecast.server.errors import Refusal
 from pagecast.server.facts import facts_of
 from pagecast.server.handover import EVENTS_MAX, Handover, HandoverFull
 from pagecast.server.metrics import Metrics
+from pagecast.server.options import decode_options
 from pagecast.server.request import PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
@@ -161,7 +161,7 @@ class Making:
             stopped=lambda: self._stopped or page.clock.is_over(),
             whole_rows=not page.entity_by_entity,
         )
-        options = DecodeOptions(exact_entities=page.exact_entities, seed=page.seed)
+        options = decode_options(page.exact_entities, page.seed, page.sampling)
         prefixes = self._resources.prefixes
         return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
 

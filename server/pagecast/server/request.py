@@ -58,6 +58,7 @@ class PageRequest:
     seed: int
     entity_by_entity: bool
     carried_on: continuation_pb2.Continuation | None = None
+    sampling: events_pb2.Sampling | None = None
 
 
 def read_request(
@@ -87,9 +88,20 @@ def read_request(
         entities_per_row=request.entities_per_row or entities_per_row,
         exact_entities=request.exact_entities or exact_entities,
         seed=request.seed if carried_on is None else carried_on.seed,
+        sampling=_sampling(request if carried_on is None else carried_on),
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,
         carried_on=carried_on,
     )
+
+
+def _sampling(
+    told: homepage_pb2.StreamHomepageRequest | continuation_pb2.Continuation,
+) -> events_pb2.Sampling | None:
+    """None if each token is the best; else with every default filled in."""
+    sampling = told.sampling
+    if not sampling.temperature:
+        return None
+    return events_pb2.Sampling(temperature=sampling.temperature, top_p=sampling.top_p or 1.0)
 
 
 def _rows(
