@@ -1,5 +1,6 @@
 """The grammar (ROW ENTITY+)+: no page ever breaks a rule, for any rules and any choices."""
 
+import dataclasses
 from random import Random
 
 import numpy as np
@@ -24,6 +25,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
+from pagecast.rules.standing_row import StandingRow
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker, PlacedRow
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
@@ -237,3 +239,39 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
         page.append(PlacedRow(row, named, tuple(placed)))
     checker = PageChecker(CheckedCatalog(snapshot), request, popular, SMALL_LIMITS)
     assert checker.broken(page, state.finish_reason) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(random=SEEDS)
+def test_whatever_has_changed_nothing_that_stands_comes_again(random: Random) -> None:
+    snapshot = random_snapshot(random)
+    popular = random.sample(range(len(snapshot.entities)), len(snapshot.entities))
+
+    def walked(standing: list[StandingRow]) -> list[StandingRow]:
+        request = random_request(random)
+        request = dataclasses.replace(request, rows=request.rows + len(standing))
+        catalog = CompiledCatalog(snapshot)
+        rules = compile_rules(catalog, request, popular, SMALL_LIMITS, standing)
+        state = PageState(rules)
+        rows = []
+        assert state.rows_ended == len(standing)
+        while not state.page_complete:
+            row = random.choice(may_begin(state))
+            argument = state.begin_row(row)
+            placed = []
+            while not state.row_complete:
+                placed.append(random.choice(may_stand(state)))
+                state.place(placed[-1])
+            state.end_row()
+            rows.append(StandingRow(row=row, argument=argument, entities=tuple(placed)))
+        assert state.rows_ended == len(standing) + len(rows) <= request.rows
+        return rows
+
+    page: list[StandingRow] = []
+    for _ in range(3):
+        page += walked(page)
+    assert len({row.row for row in page}) == len(page)
+    arguments = [row.argument for row in page if row.argument != NO_ARGUMENT]
+    assert len(set(arguments)) == len(arguments)
+    entities = [entity for row in page for entity in row.entities]
+    assert len(set(entities)) == len(entities)

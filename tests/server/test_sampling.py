@@ -1,4 +1,4 @@
-"""Pages that are drawn, through real channels: reproducible, lawful, and carried on as they began."""
+"""Pages that are drawn, through real channels: reproducible, lawful, carried on as they began."""
 
 import pytest
 from grpc import StatusCode

@@ -58,8 +58,11 @@ def page(
     if bool(user) == bool(replay):
         raise InputError("name a user, or a page with --replay", "for example `pagecast page 12`")
     if replay:
+        from pagecast.cli.logs import configure_logging
         from pagecast.cli.replaying import replay_page
 
+        # Loading a bundle is logged, and stdout is for the document.
+        configure_logging(settings)
         replay_page(replay, settings, output)
         return
     request = homepage_pb2.StreamHomepageRequest(
