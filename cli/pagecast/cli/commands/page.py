@@ -62,7 +62,7 @@ def page(
         from pagecast.cli.replaying import replay_page
 
         # Loading a bundle is logged, and stdout is for the document.
-        configure_logging(settings)
+        configure_logging(settings, level="warning")
         replay_page(replay, settings, output)
         return
     request = homepage_pb2.StreamHomepageRequest(
