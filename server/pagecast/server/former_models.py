@@ -11,8 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
 from pagecast.engine.errors import BundleError
+from pagecast.engine.graph import EngineConfig
 from pagecast.engine.model import Model
 from pagecast.featurestore.registry import ModelUnknown, Registry
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -38,9 +39,12 @@ class ModelRetired(LookupError):  # noqa: N818 - named by what is wrong, as the 
 class FormerModels:
     """Safe for threads; `model` blocks while a bundle is loaded."""
 
-    def __init__(self, registry: Registry, bundles: Path) -> None:
+    def __init__(
+        self, registry: Registry, bundles: Path, engine: EngineConfig = DEFAULT_CONFIG
+    ) -> None:
         self._registry = registry
         self._bundles = bundles
+        self._engine = engine
         self._changing = threading.Lock()
         self._loading = threading.Lock()
         self._kept: OrderedDict[str, tuple[Model, float]] = OrderedDict()
@@ -88,7 +92,8 @@ class FormerModels:
         if refused_at_s is not None and time.monotonic() - refused_at_s < REFUSED_SECONDS:
             raise ModelRetired(version)
         try:
-            bundle = load_bundle(self._bundles / self._registry.get(version).bundle)
+            path = self._bundles / self._registry.get(version).bundle
+            bundle = load_bundle(path, self._engine)
             if bundle.version != version:
                 raise BundleError(f"holds version {bundle.version}")
         except (ModelUnknown, BundleError) as error:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG, load_bundle
 from pagecast.engine.errors import BundleError, EngineError
+from pagecast.engine.graph import EngineConfig
 from pagecast.featurestore.registry import CHAMPION, ModelRecord, Registry
 from pagecast.server.former_models import FormerModels
 from pagecast.server.metrics import Metrics
@@ -31,7 +32,9 @@ class ChampionFollower:
         servings: Servings,
         former: FormerModels,
         metrics: Metrics,
+        engine: EngineConfig = DEFAULT_CONFIG,
     ) -> None:
+        self._engine = engine
         self._registry = registry
         self._bundles = bundles
         self._servings = servings
@@ -57,7 +60,7 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = load_bundle(self._bundles / champion.bundle)
+        bundle = load_bundle(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model

@@ -93,7 +93,8 @@ def model(
     tables: Annotated[
         str,
         typer.Option(
-            help="Some of quality,ablations,throughput,scaling,parity,cost.", show_default="all"
+            help="Some of quality,ablations,throughput,scaling,parity,cost,int8.",
+            show_default="all",
         ),
     ] = "",
     seeds: Annotated[
