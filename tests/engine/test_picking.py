@@ -14,7 +14,6 @@ from pagecast.engine.page import DecodeOptions
 from pagecast.engine.picking import Greedy, Place, Sampler, gumbel
 
 LOGITS_V = np.log(np.array([0.5, 0.25, 0.125, 0.0625, 0.0625])).astype(np.float32)
-ALL_V = np.ones(5, bool)
 PLACE = Place(2, 3)
 
 distributions = hnp.arrays(np.float32, 12, elements=st.floats(-20, 20, width=32))
@@ -32,11 +31,15 @@ places = st.builds(Place, st.integers(0, 39), st.integers(0, 40))
 def test_what_is_drawn_is_allowed_and_says_its_probability(
     logits_V: np.ndarray, mask_V: np.ndarray, sampler: Sampler, place: Place
 ) -> None:
-    choice = sampler.pick(logits_V, mask_V, place, None)
+    choice = sampler.pick(np.where(mask_V, logits_V, -np.inf), place, None)
     assert mask_V[choice.position]
-    assert choice == sampler.pick(logits_V, mask_V, place, None)
-    assert choice.log_probability == sampler.log_probability(logits_V, mask_V, choice.position)
-    together = [sampler.log_probability(logits_V, mask_V, v) for v in range(len(mask_V))]
+    assert choice == sampler.pick(np.where(mask_V, logits_V, -np.inf), place, None)
+    assert choice.log_probability == sampler.log_probability(
+        np.where(mask_V, logits_V, -np.inf), choice.position
+    )
+    together = [
+        sampler.log_probability(np.where(mask_V, logits_V, -np.inf), v) for v in range(len(mask_V))
+    ]
     assert np.exp(together).sum() == pytest.approx(1)
     assert not np.isfinite(np.array(together)[~mask_V]).any()
 
@@ -45,16 +48,16 @@ def test_what_is_drawn_is_allowed_and_says_its_probability(
 def test_greedy_is_the_best_with_its_probability(
     logits_V: np.ndarray, mask_V: np.ndarray, place: Place
 ) -> None:
-    choice = Greedy().pick(logits_V, mask_V, place, None)
+    choice = Greedy().pick(np.where(mask_V, logits_V, -np.inf), place, None)
     assert choice == choose(logits_V, mask_V)
-    found = Greedy().log_probability(logits_V, mask_V, choice.position)
+    found = Greedy().log_probability(np.where(mask_V, logits_V, -np.inf), choice.position)
     assert found == pytest.approx(choice.log_probability, abs=1e-5)
 
 
 def drawn(sampler: Sampler, count: int = 20_000) -> np.ndarray:
     """Shares of what many places draw."""
     places = (Place(n // 41, n % 41) for n in range(count))
-    picked = Counter(sampler.pick(LOGITS_V, ALL_V, place, None).position for place in places)
+    picked = Counter(sampler.pick(LOGITS_V, place, None).position for place in places)
     return np.array([picked[v] for v in range(5)]) / count
 
 
@@ -101,16 +104,16 @@ def test_near_ties_are_those_of_the_perturbed_logits() -> None:
     noise_V = gumbel(7, PLACE, 5)
     level_V = (-noise_V).astype(np.float32)
     sampler = Sampler(seed=7, temperature=1.0)
-    assert sampler.pick(level_V, ALL_V, PLACE, None).near_tie
+    assert sampler.pick(level_V, PLACE, None).near_tie
     level_V[2] += 0.01
-    found = sampler.pick(level_V, ALL_V, PLACE, None)
+    found = sampler.pick(level_V, PLACE, None)
     assert (found.position, found.near_tie) == (2, False)
 
 
 def test_logits_that_are_no_numbers_are_the_model_s_error() -> None:
     broken_V = np.full(5, np.nan, np.float32)
     with pytest.raises(EngineError, match="nan"):
-        Sampler(seed=0, temperature=1.0).pick(broken_V, ALL_V, PLACE, None)
+        Sampler(seed=0, temperature=1.0).pick(broken_V, PLACE, None)
 
 
 @pytest.mark.parametrize("fields", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}])

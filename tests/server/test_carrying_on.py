@@ -1,5 +1,6 @@
 """Step 8 through real channels: a page goes on, on whichever replica, and repeats nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,8 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from server.factories_server import House, Page, Served, details_of, eventually
 
-from pagecast.v1 import catalog_pb2, homepage_pb2
+from pagecast.server.continuation import Continuations, IdsDigest
+from pagecast.v1 import catalog_pb2, continuation_pb2, homepage_pb2
 
 KEY = "a key that all replicas are given"
 OTHER = TinyModel(seed=1)
@@ -214,3 +216,19 @@ async def test_a_page_that_is_full_says_so(house: House) -> None:
     assert second.completed.finish_reason == homepage_pb2.FINISH_REASON_PAGE_FULL
     assert third.rows == []
     assert third.messages[-1].page_completed.finish_reason == homepage_pb2.FINISH_REASON_PAGE_FULL
+
+
+async def test_a_replica_waits_for_the_catalog_of_the_page(house: House) -> None:
+    number = house.catalog.number()
+    signed = continuation_pb2.Continuation(
+        user_id="ada", page_id="p", catalog_number=number + 1, ids_digest=IdsDigest().digest()
+    )
+    token = Continuations([KEY]).sign(signed)
+    async with house.serve(continuation_key=KEY) as served:
+        behind = await refused(served, "ada", continuation=token)
+        waiting = asyncio.create_task(served.page("ada", continuation=token))
+        await asyncio.sleep(0.1)
+        house.change(upsert(movie("new", "Drama")))
+        page = await waiting
+    assert behind == (StatusCode.UNAVAILABLE, "CATALOG_BEHIND")
+    assert (page.started.page_id, page.started.catalog_number) == ("p", number + 1)

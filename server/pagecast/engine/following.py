@@ -4,7 +4,7 @@ So one choice that comes out otherwise does not make everything behind it incomp
 was decoded in fp32 comes out as recorded; one that was served quantised may differ where the
 quantised logits put another token first.
 
-Letters in names: V what competes: rows or candidates.
+Letters in names: V what competes: rows or candidates; `masked_V` as in `picking`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from pagecast.engine.choice import Choice
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.picking import Picker, Place
-from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.predicates import Indices
 from pagecast.rules.standing_row import StandingRow
 
 
@@ -47,17 +47,15 @@ class Following:
         self._rows = rows
         self._first = first
 
-    def pick(
-        self, logits_V: FloatArray, mask_V: Mask, place: Place, tokens_V: Indices | None
-    ) -> Choice:
+    def pick(self, masked_V: FloatArray, place: Place, tokens_V: Indices | None) -> Choice:
         """Raises NotAllowedError."""
-        picked = self._picker.pick(logits_V, mask_V, place, tokens_V)
+        picked = self._picker.pick(masked_V, place, tokens_V)
         recorded = self._recorded(place)
         position = recorded if tokens_V is None else int(np.searchsorted(tokens_V, recorded))
-        competes = position < len(mask_V) and (tokens_V is None or tokens_V[position] == recorded)
-        if not (competes and mask_V[position]):
+        competes = position < len(masked_V) and (tokens_V is None or tokens_V[position] == recorded)
+        if not (competes and masked_V[position] > -np.inf):
             raise NotAllowedError(f"index {recorded} may not stand at {tuple(place)}")
-        log_probability = self._picker.log_probability(logits_V, mask_V, position)
+        log_probability = self._picker.log_probability(masked_V, position)
         self.tokens.append(
             Followed(
                 place=place,
@@ -69,8 +67,8 @@ class Following:
         )
         return Choice(position=position, log_probability=log_probability)
 
-    def log_probability(self, logits_V: FloatArray, mask_V: Mask, position: int) -> float:
-        return self._picker.log_probability(logits_V, mask_V, position)
+    def log_probability(self, masked_V: FloatArray, position: int) -> float:
+        return self._picker.log_probability(masked_V, position)
 
     def _recorded(self, place: Place) -> int:
         row = self._rows[place.row - self._first]

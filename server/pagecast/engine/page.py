@@ -195,7 +195,8 @@ class ModelChooser:
         return self._feed()
 
     def choose_row(self, mask_R: Mask) -> Choice:
-        return self._picker.pick(self._logits_R(), mask_R, Place(self._rows, 0), None)
+        masked_R = np.where(mask_R, self._logits_R(), -np.inf)
+        return self._picker.pick(masked_R, Place(self._rows, 0), None)
 
     def begin_row(self, row: int, argument: int, candidates_C: Indices) -> None:
         if self._fed_row == row and argument == NO_ARGUMENT:
@@ -223,7 +224,8 @@ class ModelChooser:
             self._logits_C = self._head.logits(self._hidden_D)
         # `begin_row` has counted the row in hand.
         place = Place(self._rows - 1, self._row_entities + 1)
-        choice = self._picker.pick(self._logits_C, mask_C, place, self._candidates_C)
+        masked_C = np.where(mask_C, self._logits_C, -np.inf)
+        choice = self._picker.pick(masked_C, place, self._candidates_C)
         entity = self._candidates_C[choice.position]
         self._unfed.append(self._model.entities.input_ND[entity])
         self._row_entities += 1

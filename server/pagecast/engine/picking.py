@@ -5,7 +5,8 @@ on nothing that was drawn before (a counter-based generator, Philox). It is adde
 (the Gumbel-max trick), so that the token drawn is the best of the perturbed ones, and what is said
 of near ties holds for it too.
 
-Letters in names: V what competes: rows or candidates.
+Letters in names: V what competes: rows or candidates. `masked_V` are logits, minus infinity where
+the rules let nothing stand.
 """
 
 import math
@@ -15,10 +16,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.engine.choice import NEAR_TIE, Choice, choose
+from pagecast.engine.choice import NEAR_TIE, Choice, best
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
-from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.predicates import Indices
 
 _STREAM = 0x5041474543415354
 """Second half of the generator's key: other uses of a seed draw other numbers."""
@@ -32,27 +33,23 @@ class Place(NamedTuple):
 
 
 class Picker(Protocol):
-    """Picks among what a mask allows, which is always something."""
+    """Picks among what the rules let stand, which is always something."""
 
-    def pick(
-        self, logits_V: FloatArray, mask_V: Mask, place: Place, tokens_V: Indices | None
-    ) -> Choice:
+    def pick(self, masked_V: FloatArray, place: Place, tokens_V: Indices | None) -> Choice:
         """`tokens_V` are the entities that compete; None if rows do. Raises EngineError."""
 
-    def log_probability(self, logits_V: FloatArray, mask_V: Mask, position: int) -> float:
+    def log_probability(self, masked_V: FloatArray, position: int) -> float:
         """Of a token, under the distribution that is picked from; minus infinity outside of it."""
 
 
 class Greedy:
     """Picks the best; of equals the first."""
 
-    def pick(
-        self, logits_V: FloatArray, mask_V: Mask, _place: Place, _tokens_V: Indices | None
-    ) -> Choice:
-        return choose(logits_V, mask_V)
+    def pick(self, masked_V: FloatArray, _place: Place, _tokens_V: Indices | None) -> Choice:
+        return best(masked_V)
 
-    def log_probability(self, logits_V: FloatArray, mask_V: Mask, position: int) -> float:
-        return float(_log_probabilities(logits_V, mask_V, 1.0)[position])
+    def log_probability(self, masked_V: FloatArray, position: int) -> float:
+        return float(_log_probabilities(masked_V, 1.0)[position])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +60,8 @@ class Sampler:
     temperature: float
     top_p: float = 1.0
 
-    def pick(
-        self, logits_V: FloatArray, mask_V: Mask, place: Place, _tokens_V: Indices | None
-    ) -> Choice:
-        log_p_V = self._distribution(logits_V, mask_V)
+    def pick(self, masked_V: FloatArray, place: Place, _tokens_V: Indices | None) -> Choice:
+        log_p_V = self._distribution(masked_V)
         perturbed_V = log_p_V + gumbel(self.seed, place, len(log_p_V))
         position = int(perturbed_V.argmax())
         # What moves a logit by NEAR_TIE moves it by this here.
@@ -77,11 +72,11 @@ class Sampler:
             near_tie=int(np.count_nonzero(perturbed_V >= lead)) > 1,
         )
 
-    def log_probability(self, logits_V: FloatArray, mask_V: Mask, position: int) -> float:
-        return float(self._distribution(logits_V, mask_V)[position])
+    def log_probability(self, masked_V: FloatArray, position: int) -> float:
+        return float(self._distribution(masked_V)[position])
 
-    def _distribution(self, logits_V: FloatArray, mask_V: Mask) -> npt.NDArray[np.float64]:
-        log_p_V = _log_probabilities(logits_V, mask_V, self.temperature)
+    def _distribution(self, masked_V: FloatArray) -> npt.NDArray[np.float64]:
+        log_p_V = _log_probabilities(masked_V, self.temperature)
         return log_p_V if self.top_p >= 1 else _nucleus(log_p_V, self.top_p)
 
 
@@ -97,14 +92,12 @@ def gumbel(seed: int, place: Place, count: int) -> npt.NDArray[np.float64]:
     return -np.log(-np.log(uniform))
 
 
-def _log_probabilities(
-    logits_V: FloatArray, mask_V: Mask, temperature: float
-) -> npt.NDArray[np.float64]:
-    scaled_V = np.where(mask_V, logits_V.astype(np.float64) / temperature, -np.inf)
-    best = scaled_V.max()
-    if not np.isfinite(best):
-        raise EngineError(f"the model's best logit is {best}")
-    scaled_V -= best
+def _log_probabilities(masked_V: FloatArray, temperature: float) -> npt.NDArray[np.float64]:
+    scaled_V = masked_V.astype(np.float64) / temperature
+    most = scaled_V.max()
+    if not np.isfinite(most):
+        raise EngineError(f"the model's best logit is {most}")
+    scaled_V -= most
     log_p_V: npt.NDArray[np.float64] = scaled_V - math.log(np.exp(scaled_V).sum())
     return log_p_V
 
