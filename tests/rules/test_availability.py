@@ -5,6 +5,7 @@ from factories import START_MS
 from rules.factories_rules import entity
 
 from pagecast.featurestore.snapshot import Window
+from pagecast.rules import bitsets
 from pagecast.rules.availability import Availability
 
 ALWAYS, GERMANY, MATCH, TV = range(4)
@@ -33,8 +34,8 @@ AVAILABILITY = Availability(
 def test_a_window_counts_in_its_country_from_its_first_to_before_its_last_instant(
     country: str, after_ms: int, expected: set[int]
 ) -> None:
-    mask_N = AVAILABILITY.here_and_now(country, START_MS + after_ms)
-    assert set(mask_N.nonzero()[0].tolist()) == expected
+    available_W = AVAILABILITY.here_and_now(country, START_MS + after_ms)
+    assert set(bitsets.members(available_W, 4).tolist()) == expected
 
 
 def test_one_of_several_windows_is_enough() -> None:
@@ -44,7 +45,10 @@ def test_one_of_several_windows_is_enough() -> None:
         Window(country="FR"),
     )
     availability = Availability([entity("e", availability=windows)])
-    open_at = [bool(availability.here_and_now("DE", START_MS + ms)[0]) for ms in (-1, 0, 9, 10)]
+    open_at = [
+        bool(bitsets.holds(availability.here_and_now("DE", START_MS + ms), 0))
+        for ms in (-1, 0, 9, 10)
+    ]
     assert open_at == [True, False, False, True]
 
 
@@ -55,4 +59,4 @@ def test_one_of_several_windows_is_enough() -> None:
 def test_an_entity_made_for_some_devices_is_placed_on_those_alone(
     device: str, expected: set[int]
 ) -> None:
-    assert set(AVAILABILITY.on(device).nonzero()[0].tolist()) == expected
+    assert set(bitsets.members(AVAILABILITY.on(device), 4).tolist()) == expected

@@ -8,12 +8,13 @@ candidates, D width.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.predicates import Indices, Mask
 
 NEAR_TIE = 1e-3
@@ -34,7 +35,23 @@ def choose(logits_V: FloatArray, mask_V: Mask) -> Choice:
 
     Raises EngineError if the best logit is no number: then the model is broken, not the page.
     """
-    masked_V = np.where(mask_V, logits_V, -np.inf)
+    return _best(np.where(mask_V, logits_V, -np.inf))
+
+
+def choose_entity(logits_C: FloatArray, mask: EntityMask) -> Choice:
+    """The best of what the mask allows; the first of equals. Writes to the logits of what it
+    closes.
+
+    What stands alone is chosen with a log-probability of 0. Raises EngineError as `choose` does.
+    """
+    mask.apply(logits_C)
+    if mask.only is None:
+        return _best(logits_C)
+    alone = _best(logits_C[mask.only : mask.only + 1])
+    return replace(alone, position=mask.only)
+
+
+def _best(masked_V: FloatArray) -> Choice:
     position = int(masked_V.argmax())
     best = masked_V[position]
     if not np.isfinite(best):
@@ -54,5 +71,6 @@ class CandidateHead:
         self._selected = None if gathers else candidates_C
 
     def logits(self, hidden_D: FloatArray) -> FloatArray:
+        """[C], the caller's to write to."""
         logits_V = self._output_VD @ hidden_D
         return logits_V if self._selected is None else logits_V[self._selected]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagecast.engine.choice import CandidateHead, Choice, choose
+from pagecast.engine.choice import CandidateHead, Choice, choose, choose_entity
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
@@ -17,6 +17,7 @@ from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.predicates import Indices, Mask
@@ -166,10 +167,10 @@ class ModelChooser:
         self._logits_C = None
         return self._feed()
 
-    def choose_entity(self, mask_C: Mask) -> Choice:
+    def choose_entity(self, mask: EntityMask) -> Choice:
         if self._logits_C is None:
             self._logits_C = self._head.logits(self._hidden_D)
-        choice = choose(self._logits_C, mask_C)
+        choice = choose_entity(self._logits_C, mask)
         entity = self._candidates_C[choice.position]
         self._unfed.append(self._model.entities.input_ND[entity])
         self._row_entities += 1

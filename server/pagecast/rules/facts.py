@@ -38,6 +38,30 @@ class RulesConfig:
                 raise ValueError(f"{name} must be at least 1, is {value}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCap:
+    """At most so many entities of a kind in a row, and on the page; None for no bound."""
+
+    kind: int
+    row_max: int | None = None
+    page_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRow:
+    """A row the caller lets stand. What is None is as the catalog or the request says.
+
+    Of the row's own candidates only `entities` may stand in it, `entities_min` to `entities_max`
+    of them; `pin` is its position on the page.
+    """
+
+    row_id: str
+    entities: tuple[str, ...] | None = None
+    entities_min: int | None = None
+    entities_max: int | None = None
+    pin: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestFacts:
     """What is known of one request, in ids; ids the catalog does not know are ignored.
@@ -45,6 +69,11 @@ class RequestFacts:
     `resume` holds the entities with a resume position, `because` the candidate arguments of
     BECAUSE rows, both newest first. `maturity_limit` is in years, None for no limit. An empty
     `country` or `device` is an unknown one: only what is allowed everywhere may be placed.
+
+    What a caller asks for narrows what the catalog allows: `asked_rows` are the rows that may
+    stand and `entities` the entities, None for all; `kind_caps` names a kind at most once;
+    `row_entities_min` stands in for the minima of `RulesConfig`. Only `watched_again` widens: then
+    what was watched may stand in any row.
     """
 
     at_ms: int
@@ -57,6 +86,11 @@ class RequestFacts:
     because: tuple[str, ...] = ()
     rows: int = 8
     entities_per_row: int = 10
+    asked_rows: tuple[AskedRow, ...] | None = None
+    entities: tuple[str, ...] | None = None
+    kind_caps: tuple[KindCap, ...] = ()
+    row_entities_min: int | None = None
+    watched_again: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= ROWS_MAX:

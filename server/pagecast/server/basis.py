@@ -9,11 +9,15 @@ from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_rules import PageRules
+from pagecast.server.asked import UnknownCandidates
 from pagecast.server.request import PageRequest
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import events_pb2, homepage_pb2, rules_pb2
 
 ARM = "champion"
 """The one arm there is while there are no experiments."""
+
+NOTHING_UNKNOWN = UnknownCandidates()
+NO_RULES = rules_pb2.RequestRules()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class PageBasis:
     rules: PageRules
     model_version: str
     degraded: tuple[str, ...] = ()
+    unknown: UnknownCandidates = NOTHING_UNKNOWN
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -45,6 +50,7 @@ class PageBasis:
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             degraded_reason=",".join(self.degraded),
+            unknown_candidates=self.unknown.rows + self.unknown.entities,
         )
         started.requested_at.FromMilliseconds(at_ms)
         if self.prompt.steps:
@@ -62,6 +68,15 @@ class PageBasis:
             return None
         return events_pb2.PromptContext(
             new_max=context.new_max, new_days=context.new_days, live_max=context.live_max
+        )
+
+    def _rules_input(self) -> rules_pb2.RulesInput:
+        page, entities = self.page, self.snapshot.entities
+        return rules_pb2.RulesInput(
+            rows=page.rows,
+            entities_per_row=page.entities_per_row,
+            asked=None if page.rules == NO_RULES else page.rules,
+            popular_entity_ids=[entities[index].entity_id for index in self.rules.popular],
         )
 
     def served(self, rows: Sequence[events_pb2.ServedRow]) -> events_pb2.PageServed:
@@ -83,6 +98,7 @@ class PageBasis:
             profile=self._profile(),
             steps_max=self.steps_max,
             prompt_context=self._prompt_context(),
+            rules_input=self._rules_input(),
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served

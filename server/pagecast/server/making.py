@@ -20,6 +20,7 @@ from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
 from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
+from pagecast.server.asked import unknown_candidates
 from pagecast.server.basis import PageBasis
 from pagecast.server.errors import Refusal
 from pagecast.server.facts import facts_of
@@ -118,6 +119,7 @@ class Making:
             rules=compile_rules(serving.catalog, facts, serving.popular),
             model_version="" if serving.model is None else serving.model.version,
             degraded=degraded,
+            unknown=unknown_candidates(page.rules, serving.snapshot),
         )
 
     def _read_user(self) -> tuple[User, tuple[str, ...]]:

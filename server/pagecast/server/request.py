@@ -2,14 +2,15 @@
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pagecast.featurestore.prompt import RequestHalf
+from pagecast.server.asked import check_lengths
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, invalid_argument
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import events_pb2, homepage_pb2, rules_pb2
 
 PAGE_TIME_MAX_S = 30.0
 """A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
@@ -53,6 +54,7 @@ class PageRequest:
     exact_entities: int
     seed: int
     entity_by_entity: bool
+    rules: rules_pb2.RequestRules = field(default_factory=rules_pb2.RequestRules)
 
 
 def read_request(
@@ -61,8 +63,11 @@ def read_request(
     clock: PageClock,
     now_ms: int,
 ) -> PageRequest:
-    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow."""
+    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow, or rows that would
+    have to be longer than they may be."""
     context = request.context
+    entities_per_row = request.entities_per_row or config.entities_default
+    check_lengths(request.rules, entities_per_row)
     return PageRequest(
         clock=clock,
         page_id=uuid.uuid4().hex,
@@ -76,10 +81,11 @@ def read_request(
         ),
         context=context,
         rows=request.rows or config.rows_default,
-        entities_per_row=request.entities_per_row or config.entities_default,
+        entities_per_row=entities_per_row,
         exact_entities=request.exact_entities or config.exact_entities_default,
         seed=request.seed,
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,
+        rules=request.rules,
     )
 
 
