@@ -22,11 +22,12 @@ import torch
 from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import ENTITIES, SMALL, entity_id, page_builder, replayed
 
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.config import ObjectiveConfig, TrainConfig
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, next_row, row_ids
 from pagecast.trainer.fit import FitResult, fit
 from pagecast.trainer.forward import embed, packed_hidden
+from pagecast.trainer.packer import pack
 from pagecast.trainer.page_config import LoggedConfig, PostTrainConfig, PresentationConfig
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps

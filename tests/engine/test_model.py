@@ -9,6 +9,7 @@ from rules.factories_rules import predicate_row, snapshot
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.model import Model
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.page_state import NO_ARGUMENT
 
 
 def test_rows_have_their_embeddings_and_unknown_ones_the_fallback(
@@ -18,6 +19,17 @@ def test_rows_have_their_embeddings_and_unknown_ones_the_fallback(
     model = Model(bundle, snapshot(catalog.entities, rows))
     np.testing.assert_array_equal(model.row_input_RD, bundle.row_input_RD[[0, 3, 0]])
     np.testing.assert_array_equal(model.row_output_RD, bundle.row_output_RD[[0, 3, 0]])
+
+
+def test_a_row_s_token_is_its_own_its_argument_s_and_its_request_s(
+    bundle: Bundle, catalog: CatalogSnapshot
+) -> None:
+    model = Model(bundle, catalog)
+    request_D = np.arange(16, dtype=np.float32)
+    plain_D = model.row_input_RD[2] + request_D
+    np.testing.assert_array_equal(model.row_token(2, NO_ARGUMENT, request_D), plain_D)
+    about_D = plain_D + model.entities.input_ND[5]
+    np.testing.assert_array_equal(model.row_token(2, 5, request_D), about_D)
 
 
 def test_a_model_for_a_newer_catalog_embeds_only_what_changed(

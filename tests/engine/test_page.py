@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from engine.factories_engine import placed_rows, prompt_of
+from engine.factories_engine import TinyModel, placed_rows, prompt_of
 from hypothesis import given, settings
 from rules.factories_rules import (
     SEEDS,
@@ -21,17 +21,19 @@ from rules.factories_rules import (
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
+from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import DecodeOptions, begin_page, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.engine.walk import Feed
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd
+from pagecast.rules.page_state import PageState, RowEnd
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
@@ -78,7 +80,9 @@ def test_events_come_in_the_order_of_the_grammar(model: Model, rules: PageRules)
     assert re.fullmatch("(bc+e)+E", "".join(letters[type(event)] for event in events))
     end = ended(events)
     assert end.rows == position + 1 == len(placed_rows(events))
-    assert end.finish_reason == homepage_pb2.FINISH_REASON_ROWS
+    all_rows = homepage_pb2.FINISH_REASON_ROWS
+    too_few = homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+    assert end.finish_reason == (all_rows if end.rows == 6 else too_few)
     cut_short = [row for row in placed_rows(events) if len(row.entities) < 10]
     assert end.rows_cut_short == len(cut_short) > 0
 
@@ -140,17 +144,35 @@ def test_exact_entities_are_decoded_one_by_one_and_the_rest_from_one_run(
     assert ended(events).runs == 1 + 2 * runs_per_row - last_entity_unfed
 
 
-def test_a_row_that_was_not_foreseen_costs_one_run_more(
+def test_a_row_that_was_not_foreseen_is_taken_back_and_costs_one_run_more(
     bundle: Bundle, catalog: CatalogSnapshot
 ) -> None:
+    """Hidden states are made up, so that rows are foreseen by chance."""
     free = snapshot(catalog.entities, catalog.rows[:3])
     rules = compile_rules(CompiledCatalog(free), facts(rows=3), ())
-    model = Model(bundle, free)
-    pages = [decoded(model, rules, prompt_of(f"e{i}"), exact_entities=0) for i in range(20)]
-    assert {ended(page).rows for page in pages} == {3}
-    runs = {ended(page).runs for page in pages}
-    assert len(runs) > 1
-    assert runs <= {1 + 3, 1 + 3 + 1, 1 + 3 + 2}
+    pages = [made_up_page(Model(bundle, free), rules, seed) for seed in range(20)]
+    assert all(end.rows == 3 and end.runs == 1 + 3 + taken_back for end, taken_back in pages)
+    # Of the last row nothing else is left to choose.
+    assert {taken_back for _, taken_back in pages} == {0, 1}
+
+
+def made_up_page(model: Model, rules: PageRules, seed: int) -> tuple[PageEnded, int]:
+    """The end of a page whose hidden states are random, and how many tokens it took back."""
+    rng = np.random.default_rng(seed)
+    options, request_D = DecodeOptions(exact_entities=0), hidden_states(rng, 1)[0]
+    walk = begin_page(model, rules, options, request_D=request_D, hidden_D=hidden_states(rng, 1)[0])
+    taken_back, item = 0, next(walk)
+    while not isinstance(item, PageEnded):
+        answer = None
+        if isinstance(item, Feed):
+            taken_back += item.take_back
+            answer = hidden_states(rng, len(item.tokens_SD))
+        item = walk.send(answer)
+    return item, taken_back
+
+
+def hidden_states(rng: np.random.Generator, tokens: int) -> FloatArray:
+    return rng.normal(size=(tokens, TinyModel().d_model)).astype(np.float32)
 
 
 def test_each_row_may_have_a_number_of_its_own(bundle: Bundle, catalog: CatalogSnapshot) -> None:
@@ -193,15 +215,14 @@ def replayed(
     masks of a state of its own, over all entities, in float64."""
     decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
     state = PageState(rules)
-    hidden_D = decoder.feed(0, tokens_of(model, encode(model, prompt)))[-1]
+    prompt_TD = tokens_of(model, encode(model, prompt))
+    hidden_D = decoder.feed(0, prompt_TD)[-1]
     for event in events:
         if isinstance(event, RowBegun):
             logits = model.row_output_RD.astype(np.float64) @ hidden_D
             yield event.log_probability, log_softmax(logits, state.row_mask_R, event.row)
             argument = state.begin_row(event.row)
-            token_D = model.row_input_RD[event.row].copy()
-            if argument != NO_ARGUMENT:
-                token_D += model.entities.input_ND[argument]
+            token_D = model.row_token(event.row, argument, prompt_TD[-1])
             hidden_D = decoder.feed(0, token_D[None])[0]
         elif isinstance(event, EntityChosen):
             if event.entity_position <= exact_entities:

@@ -5,29 +5,16 @@ import numpy as np
 import pytest
 from factories import START_MS
 from factories_featurestore import prompts
+from factories_vocabulary import VOCABULARY
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_PROFILE, SEGMENT_STEP, Vocabulary
+from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_PROFILE, SEGMENT_STEP
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
-
-VOCABULARY = Vocabulary(
-    entities=("a", "b"),
-    entity_interactions=(7, 0),
-    rows=("a", "b"),
-    genres=("Drama", "Comedy"),
-    languages=("a", "b"),
-    countries=("a", "b"),
-    devices=("a", "b"),
-    surfaces=("a", "b"),
-    origins=("DE", "FR"),
-    people=("Ada", "Grace"),
-    embeddings=(("image", 2), ("text", 3)),
-)
 
 
 def column(encoded: EncodedPrompt, field: str) -> list[int]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from factories import START_MS
+from factories_vocabulary import VOCABULARY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,20 +18,6 @@ from pagecast.featurestore.vocabulary import (
 )
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
-
-VOCABULARY = Vocabulary(
-    entities=("a", "b"),
-    entity_interactions=(7, 0),
-    rows=("a", "b"),
-    genres=("Drama", "Comedy"),
-    languages=("a", "b"),
-    countries=("a", "b"),
-    devices=("a", "b"),
-    surfaces=("a", "b"),
-    origins=("DE", "FR"),
-    people=("Ada", "Grace"),
-    embeddings=(("image", 2), ("text", 3)),
-)
 
 
 def entity(entity_id: str = "a", **fields: object) -> CatalogEntity:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from server.factories_server import House, catalog_changes
+from server.factories_server import FILMS_OF_A_ROW, House, catalog_changes
 
 # Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
 settings.register_profile("server", deadline=None, max_examples=50)
@@ -22,4 +22,11 @@ def empty_house(tmp_path: Path) -> Iterator[House]:
 def house(empty_house: House) -> House:
     """A house with a catalog, and neither users nor a model."""
     empty_house.change(*catalog_changes())
+    return empty_house
+
+
+@pytest.fixture
+def one_row_house(empty_house: House) -> House:
+    """A house whose films all fit into the first row of a long page, whatever a model's weights."""
+    empty_house.change(*catalog_changes(FILMS_OF_A_ROW, top_first=True))
     return empty_house

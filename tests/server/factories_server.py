@@ -30,18 +30,16 @@ from pagecast.v1 import catalog_pb2, events_pb2, homepage_pb2, homepage_pb2_grpc
 
 TOPIC_ID = "topic-of-tests"
 GENRES = ("Comedy", "Drama", "Western")
-FILMS = 60
+FILMS, FILMS_OF_A_ROW = 60, 30
 DAY_MS = 86_400_000
 
-SMALL = TinyModel(seed=5)
-"""With these weights the films that tests look for are on a long page; with others a few films may
-be left over, too few for a row."""
+SMALL = TinyModel()
 
 SLOW = TinyModel(d_model=256, layers=4, heads=4, head_dim=64, mlp=2048)
 """A long page takes a good part of a second on any machine: it can be caught in the act."""
 
 LONG_PAGE = {"rows": 7, "entities_per_row": 40, "exact_entities": 40}
-"""Every film of the house, each decoded by itself."""
+"""As long as a page may be, each entity decoded by itself."""
 
 Response = homepage_pb2.StreamHomepageResponse
 
@@ -173,16 +171,21 @@ class Page:
         return {entity_id for row in self.shape.values() for entity_id in row}
 
 
-def catalog_changes() -> list[catalog_pb2.CatalogChange]:
-    """Sixty films of three genres and rows of most kinds."""
+def catalog_changes(
+    films_count: int = FILMS, *, top_first: bool = False
+) -> list[catalog_pb2.CatalogChange]:
+    """Films of three genres and rows of most kinds; `top_first` pins the row of all films."""
     films = [
         movie(f"m{i}", GENRES[i % len(GENRES)], released_ms=START_MS - i * DAY_MS)
-        for i in range(FILMS)
+        for i in range(films_count)
     ]
+    top = top_row()
+    if top_first:
+        top.pin = 0
     because = source_row("because", catalog_pb2.ROW_SOURCE_BECAUSE)
     because.title = "Because you watched {entity}"
     rows = [
-        top_row(),
+        top,
         *map(genre_row, GENRES),
         source_row("popular", catalog_pb2.ROW_SOURCE_POPULAR),
         source_row("recent", catalog_pb2.ROW_SOURCE_RECENT),

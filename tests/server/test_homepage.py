@@ -128,13 +128,13 @@ async def test_step_3_the_same_inputs_give_the_same_page_and_an_event_changes_it
     assert [e for row in changed.shape.values() for e in row][: len(without_m10)] != without_m10
 
 
-async def test_step_4_what_was_watched_or_hidden_is_not_placed(house: House) -> None:
-    house.train_champion()
+async def test_step_4_what_was_watched_or_hidden_is_not_placed(one_row_house: House) -> None:
+    one_row_house.train_champion()
     hide = events_pb2.Hide(entity_id="m4")
     hiding = play("ada", "m4", START_MS - 50_000)
     hiding.hide.CopyFrom(hide)
-    house.remember("ada", play("ada", "m3", START_MS - 60_000), hiding)
-    async with house.serve() as served:
+    one_row_house.remember("ada", play("ada", "m3", START_MS - 60_000), hiding)
+    async with one_row_house.serve() as served:
         page = await served.page("ada", **LONG_PAGE)
         stranger = await served.page("nobody", **LONG_PAGE)
     assert not {"m3", "m4"} & page.entity_ids
@@ -158,12 +158,12 @@ async def test_step_4_because_rows_are_about_the_newest_film_the_user_liked(hous
     assert because.title == "Because you watched Film m7"
 
 
-async def test_step_4_an_event_is_placed_while_its_window_is_open(house: House) -> None:
+async def test_step_4_an_event_is_placed_while_its_window_is_open(one_row_house: House) -> None:
     match = movie("match", "Comedy")
     match.availability.add(until=timestamp(START_MS + 1000))
-    house.change(upsert(match))
-    house.train_champion()
-    async with house.serve() as served:
+    one_row_house.change(upsert(match))
+    one_row_house.train_champion()
+    async with one_row_house.serve() as served:
         before = await served.page("ada", **LONG_PAGE)
         after = await served.page("ada", requested_at=timestamp(START_MS + 1000), **LONG_PAGE)
     assert "match" in before.entity_ids

@@ -8,6 +8,7 @@ from trainer.factories_trainer import SMALL, read_catalog, replayed, write_state
 
 from pagecast.featurestore.fold import apply_token, begin
 from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.logged_pages import EntityOutcome
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.featurestore.tokens import token_of
@@ -20,6 +21,25 @@ from pagecast.v1 import catalog_pb2, events_pb2
 
 TOPIC = "log"
 MINUTE_MS = 60_000
+
+SEEN = EntityOutcome(
+    entity_id="e",
+    row_id="r",
+    row_position=0,
+    entity_position=0,
+    seen=True,
+    clicked=False,
+    trailer_played=False,
+    played=False,
+    watched_ms=0,
+    completed=False,
+    rating=None,
+    listed=False,
+    hidden=False,
+    purchased=False,
+    abandoned=True,
+)
+"""An entity that was seen, and of which nothing came."""
 
 Rows = Mapping[str, Sequence[str]]
 """A page: entities by row."""

@@ -18,7 +18,7 @@ from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.tokens import token_of
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.trainer.config import ModelConfig, PageConfig, TrainConfig
+from pagecast.trainer.config import ModelConfig, ObjectiveConfig, PageConfig, TrainConfig
 from pagecast.trainer.data import Dataset, fallback_row, next_row
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
@@ -43,6 +43,8 @@ SMALL = TrainConfig(
     context_rate=0.5,
     learning_rate=1e-2,
     dropout=0.0,
+    step_dropout=0.2,
+    objective=ObjectiveConfig(history=1.0, pages=0.3, rows=0.1),
     threads=1,
 )
 """Learns the pattern in seconds."""

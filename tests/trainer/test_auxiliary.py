@@ -8,9 +8,9 @@ from torch import nn
 
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.auxiliary import Labels, auxiliary_losses
-from pagecast.trainer.batch import Targets
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.heads import OutputHead
+from pagecast.trainer.targets import Targets
 
 LABELS = Labels.of(
     {

@@ -9,13 +9,15 @@ from torch.nn import functional
 from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.vocabulary import FIELDS
-from pagecast.trainer.batch import CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.forward import embed, losses, packed_hidden
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window
 
 HISTORY = (-1, 7, 8, 9)
@@ -46,7 +48,7 @@ def batch_of(page: CutPage, history: Targets | None = None) -> PackedBatch:
 
 def out(batch: PackedBatch, targets: Targets) -> dict[int, set[int]]:
     """Entities out of competition by the number of the position in `at_J`."""
-    out_JE = out_of_competition(batch, targets, batch.mask_BLL(), entities=10)
+    out_JE = out_of_competition(batch, targets, entities=10)
     return {j: set(np.flatnonzero(out_E).tolist()) for j, out_E in enumerate(out_JE) if out_E.any()}
 
 

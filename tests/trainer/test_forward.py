@@ -8,13 +8,15 @@ import torch
 from trainer.factories_trainer import SMALL, page_builder
 
 from pagecast.featurestore.encoding import encode_prompt
-from pagecast.trainer.batch import HISTORY, CutPage, Targets, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, Losses, embed, losses, packed_hidden, target_weights
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import prompt_at, windows
 
 CONFIGS = (
@@ -60,7 +62,7 @@ def decoded_alone(
     steps_BTD = model.embed_steps(entity_TD[None], torch.from_numpy(prompt.fields_TF)[None])
     hidden_BSD, keys, values = model.decoder.prefill(steps_BTD)
     hidden = [hidden_BSD[0, -1]]
-    for token_D in page_tokens(embedded, page):
+    for token_D in page_tokens(embedded, page, steps_BTD[0, -1]):
         hidden_BSD, new_keys, new_values = model.decoder.decode(token_D[None, None], keys, values)
         keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
         hidden.append(hidden_BSD[0, -1])
@@ -68,10 +70,11 @@ def decoded_alone(
     return states
 
 
-def page_tokens(embedded: Embedded, page: CutPage) -> list[torch.Tensor]:
+def page_tokens(embedded: Embedded, page: CutPage, request_D: torch.Tensor) -> list[torch.Tensor]:
+    """A row's token has the request's in it, an entity's is its own alone."""
     tokens = []
     for row in page.rows:
-        token_D = embedded.row_input_RD[row.row]
+        token_D = embedded.row_input_RD[row.row] + request_D
         if row.argument >= 0:
             token_D = token_D + embedded.entity_input_ED[row.argument]
         tokens += [token_D, *(embedded.entity_input_ED[e] for e in row.entities)]
@@ -215,6 +218,6 @@ def test_dropped_steps_are_hidden_from_all_but_themselves(dataset: Dataset) -> N
     (window,) = windows(0, dataset.users[0], range(10), dataset.catalog, dataset.vocabulary)
     batch = pack([window], [PAGES[2:]], ahead_decay=1.0)
     dropped_XD = packed_hidden(model, embedded, batch, step_dropout=1.0)
-    batch.sees_BL[:] = np.where(batch.page_BL == HISTORY, 0, batch.sees_BL * 0)
-    alone_XD = packed_hidden(model, embedded, batch)
+    blind = dataclasses.replace(batch, sees_BL=np.zeros_like(batch.sees_BL))
+    alone_XD = packed_hidden(model, embedded, blind)
     torch.testing.assert_close(dropped_XD, alone_XD, atol=1e-6, rtol=0)

@@ -18,7 +18,8 @@ from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.compression import steps_compressed
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
@@ -26,6 +27,7 @@ from pagecast.trainer.forward import Embedded, embed, losses, packed_hidden
 from pagecast.trainer.graphs import CompressedPromptGraph
 from pagecast.trainer.merger import StepMerger
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.replay import replay
 from pagecast.trainer.users import prompt_at, windows
@@ -165,8 +167,10 @@ def test_the_bundle_serves_what_was_trained(
     served = Model(load_bundle(tmp_path / manifest.version), long.catalog)
     for cut, hidden_SD in packed(model, long).items():
         prompt = prompt_at(long.users[0], cut, long.catalog)
+        tokens_UD = tokens_of(served, encode(served, prompt))
         decoder = SlotDecoder(served.bundle.decode, served.bundle.manifest.model, slots=1)
-        prompt_SD = decoder.feed(0, tokens_of(served, encode(served, prompt)))
-        row_SD = decoder.feed(0, served.row_input_RD[[1]])
+        prompt_SD = decoder.feed(0, tokens_UD)
+        row_D = served.row_token(1, NO_ARGUMENT, tokens_UD[-1])
+        row_SD = decoder.feed(0, row_D[None])
         np.testing.assert_allclose(prompt_SD[-1], hidden_SD[0].numpy(), atol=1e-4)
         np.testing.assert_allclose(row_SD[0], hidden_SD[1].numpy(), atol=1e-4)

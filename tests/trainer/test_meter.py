@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from pagecast.trainer.batch import CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.meter import LOSS_SMOOTHING, Meter, counts
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window
 
 OPENING = CutPage(

@@ -5,29 +5,13 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome
 from pagecast.trainer.reward import Outcome, RewardConfig
 
 REWARD = RewardConfig()
 
-SEEN = EntityOutcome(
-    entity_id="e",
-    row_id="r",
-    row_position=0,
-    entity_position=0,
-    seen=True,
-    clicked=False,
-    trailer_played=False,
-    played=False,
-    watched_ms=0,
-    completed=False,
-    rating=None,
-    listed=False,
-    hidden=False,
-    purchased=False,
-    abandoned=True,
-)
 
 MINUTE_MS = 60_000
 

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainer.factories_trainer import SMALL
 
-from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.batch import PackedBatch
 from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import embed, losses
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.sampling import Narrowed, narrow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.valued import ValuedPositions
 
 CATALOG = 200
@@ -42,6 +43,7 @@ def batch_of(fed: list[int], history: list[int], pages: list[int]) -> PackedBatc
         position_BL=nothing,
         page_BL=nothing,
         sees_BL=nothing,
+        request_BL=nothing,
         row_from_M=np.zeros(0, np.int64),
         row_target_M=np.zeros(0, np.int64),
         row_weight_M=np.zeros(0, np.float32),

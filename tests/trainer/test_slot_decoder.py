@@ -102,7 +102,8 @@ def test_a_page_of_the_engine_is_the_greedy_page_in_torch(
     trained, _, _ = load_model(bundle_path)
     rules = compile_rules(CompiledCatalog(catalog), RequestFacts(at_ms=0), ())
     prompt = Prompt(profile=Profile(), steps=(), request=RequestHalf(at_ms=0))
-    sequence = [tokens_of(engine, encode(engine, prompt))]
+    prompt_TD = tokens_of(engine, encode(engine, prompt))
+    sequence = [prompt_TD]
     state, choices = PageState(rules), 0
     for event in decode_page(engine, prompt, rules, DecodeOptions(exact_entities=40)):
         tokens_1SD = torch.from_numpy(np.concatenate(sequence))[None]
@@ -110,7 +111,7 @@ def test_a_page_of_the_engine_is_the_greedy_page_in_torch(
         if isinstance(event, RowBegun):
             assert_best(engine.row_output_RD @ hidden_D, state.row_mask_R, event.row)
             assert state.begin_row(event.row) == event.argument == NO_ARGUMENT
-            sequence.append(engine.row_input_RD[[event.row]])
+            sequence.append(engine.row_token(event.row, event.argument, prompt_TD[-1])[None])
         elif isinstance(event, EntityChosen):
             logits_N = engine.entities.output_ND @ hidden_D
             assert_best(logits_N, state.entity_mask_N, event.entity)

@@ -15,11 +15,12 @@ from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import Embedded, embed, packed_hidden
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.replay import replay
 from pagecast.trainer.tails import Tail, Tails
@@ -85,9 +86,8 @@ def decoded_alone(
     tokens_BTD = model.embed_steps(entity_TD[None], torch.from_numpy(encoded.fields_TF)[None])
     hidden_BD, keys, values = decoded_prompt(model, tokens_BTD)
     (row,) = page.rows
-    tokens_SD = torch.stack(
-        [embedded.row_input_RD[row.row], *(embedded.entity_input_ED[e] for e in row.entities)]
-    )
+    row_D = embedded.row_input_RD[row.row] + tokens_BTD[0, -1]
+    tokens_SD = torch.stack([row_D, *(embedded.entity_input_ED[e] for e in row.entities)])
     page_BSD = decoded_page(model, tokens_SD[None], keys, values)
     return torch.cat([hidden_BD, page_BSD[0]])
 
@@ -131,7 +131,7 @@ def test_the_request_of_the_history_is_hidden_from_a_page_that_brings_its_own(
         at = np.flatnonzero(batch.page_BL[0] == number)
         request = page.cut + 1
         assert batch.position_BL[0, at].tolist() == [request, request + 1, request + 2]
-        seen = np.flatnonzero(batch.mask_BLL()[0, at[-1]]).tolist()
+        seen = np.flatnonzero(batch.mask_BLL[0, at[-1]]).tolist()
         assert seen == [*range(request), *at.tolist()]
         assert batch.pages.at_J[number] == at[-1]
 

@@ -8,10 +8,11 @@ import torch
 from trainer.factories_trainer import SMALL, page_builder
 from trainer.test_forward import CONFIGS, PAGES, model_of
 
-from pagecast.trainer.batch import CutPage, PackedBatch, pack
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.forward import packed_hidden
+from pagecast.trainer.packer import pack
 from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.pages import Origin, PageRow
 from pagecast.trainer.post_examples import PostExamples

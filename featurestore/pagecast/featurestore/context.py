@@ -75,6 +75,11 @@ def inject(
     return Injected(new=_first(fresh, config.new_max), live=live)
 
 
+def prepare(catalog: CatalogSnapshot) -> None:
+    """Sorts what `inject` looks up: once a catalog, by whoever takes it up, not by a request."""
+    _ = catalog.releases, catalog.live_windows
+
+
 def _new(catalog: CatalogSnapshot, at_ms: int, config: ContextConfig) -> Iterator[str]:
     releases = catalog.releases
     oldest_ms = at_ms - config.new_days * DAY_MS

@@ -9,6 +9,7 @@ from pagecast.engine.bundle import Bundle
 from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.graph import FloatArray
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.page_state import NO_ARGUMENT
 
 
 class Model:
@@ -35,3 +36,13 @@ class Model:
     @property
     def version(self) -> str:
         return self.bundle.version
+
+    def row_token(self, row: int, argument: int, request_D: FloatArray) -> FloatArray:
+        """The token [D] of a row on a page: the row, its argument, and the page's request.
+
+        `request_D` is the last token of the page's prompt.
+        """
+        token_D: FloatArray = self.row_input_RD[row] + request_D
+        if argument != NO_ARGUMENT:
+            token_D = token_D + self.entities.input_ND[argument]
+        return token_D

@@ -53,10 +53,19 @@ DEFAULT_OPTIONS = DecodeOptions()
 
 
 def begin_page(
-    model: Model, rules: PageRules, options: DecodeOptions, hidden_D: FloatArray
+    model: Model,
+    rules: PageRules,
+    options: DecodeOptions,
+    *,
+    request_D: FloatArray,
+    hidden_D: FloatArray,
 ) -> PageWalk:
-    """The walk of a page whose prompt has been fed; `hidden_D` is the hidden state after it."""
-    return walk_page(rules, ModelChooser(model, hidden_D, options))
+    """The walk of a page whose prompt has been fed.
+
+    `request_D` is the prompt's last token, `hidden_D` the hidden state after it.
+    """
+    chooser = ModelChooser(model, options, request_D=request_D, hidden_D=hidden_D)
+    return walk_page(rules, chooser)
 
 
 def check_catalog(model: Model, rules: PageRules) -> None:
@@ -96,8 +105,9 @@ def _decode_alone(
     if cancelled():
         return
     decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
-    hidden_SD = decoder.feed(0, tokens_of(model, encode(model, prompt)))
-    walk = begin_page(model, rules, options, hidden_SD[-1])
+    tokens_TD = tokens_of(model, encode(model, prompt))
+    hidden_SD = decoder.feed(0, tokens_TD)
+    walk = begin_page(model, rules, options, request_D=tokens_TD[-1], hidden_D=hidden_SD[-1])
     answer: FloatArray | None = None
     while not cancelled():
         try:
@@ -120,9 +130,12 @@ class ModelChooser:
     MovieLens 100K five times in six), that saves a run; if not, it is taken back.
     """
 
-    def __init__(self, model: Model, hidden_D: FloatArray, options: DecodeOptions) -> None:
+    def __init__(
+        self, model: Model, options: DecodeOptions, *, request_D: FloatArray, hidden_D: FloatArray
+    ) -> None:
         self.runs = 1
         self._model = model
+        self._request_D = request_D
         self._options = options
         self._exact_entities = 0
         self._rows = 0
@@ -140,7 +153,8 @@ class ModelChooser:
     def before_row(self, mask_R: Mask) -> Feed | None:
         if len(self._unfed) > 1:
             self._foreseen_row = self._best_row(mask_R).position
-            self._unfed.append(self._row_token(self._foreseen_row, NO_ARGUMENT))
+            foreseen_D = self._model.row_token(self._foreseen_row, NO_ARGUMENT, self._request_D)
+            self._unfed.append(foreseen_D)
         return self._feed()
 
     def choose_row(self, mask_R: Mask) -> Choice:
@@ -152,7 +166,7 @@ class ModelChooser:
         else:
             if self._fed_row is not None:
                 self._to_take_back = 1
-            self._unfed.append(self._row_token(row, argument))
+            self._unfed.append(self._model.row_token(row, argument, self._request_D))
         self._fed_row = None
         self._exact_entities = self._options.exact_entities_of(self._rows)
         self._rows += 1
@@ -194,9 +208,3 @@ class ModelChooser:
 
     def _best_row(self, mask_R: Mask) -> Choice:
         return choose(self._model.row_output_RD @ self._hidden_D, mask_R)
-
-    def _row_token(self, row: int, argument: int) -> FloatArray:
-        token_D: FloatArray = self._model.row_input_RD[row]
-        if argument != NO_ARGUMENT:
-            token_D = token_D + self._model.entities.input_ND[argument]
-        return token_D

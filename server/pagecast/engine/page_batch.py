@@ -169,7 +169,13 @@ class PageBatch:
                 return
             self._keep_prefix(page)
             job = page.job
-            page.walk = begin_page(job.model, job.rules, job.options, hidden_SD[-1])
+            page.walk = begin_page(
+                job.model,
+                job.rules,
+                job.options,
+                request_D=job.tokens_TD[-1],
+                hidden_D=hidden_SD[-1],
+            )
             answer = None
         page.feed = None
         for item in _walk(page.walk, answer):

@@ -19,7 +19,7 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.featurestore.catalog import CatalogFollower
-from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
+from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
 from pagecast.featurestore.history import STEPS_MAX, Profile
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
@@ -142,6 +142,7 @@ class Servings:
         return self._embedded
 
     def _publish(self, serving: Serving) -> None:
+        prepare(serving.snapshot)
         self._metrics.name_model("" if serving.model is None else serving.model.version)
         self._metrics.catalog_number.set(serving.snapshot.number)
         self._current = serving

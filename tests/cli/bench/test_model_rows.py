@@ -87,10 +87,23 @@ def test_speed_is_to_be_twice_a_padded_sasrec_s(ours: float, reached: bool) -> N
 
 @pytest.mark.parametrize(("difference", "reached"), [(9e-5, True), (2e-4, False)])
 def test_the_worst_graph_counts(difference: float, reached: bool) -> None:
-    figures = {"prefill_difference_max": 1e-6, "decode_difference_max": difference}
+    figures = {"prompt_difference_max": 1e-6, "decode_difference_max": difference}
     rows = model_rows([cell("parity", "tiny", figures)], published=False)
     row = find(rows, "largest difference of the graphs, tiny", "the largest that is published")
     assert (row.ours, row.reached) == (difference, reached)
+
+
+@pytest.mark.parametrize(("seconds", "flat"), [(0.44, True), (0.5, False)])
+def test_a_step_with_drawn_entities_is_to_stay_flat(seconds: float, flat: bool) -> None:
+    def step(name: str, negatives: int, cpu_seconds: float) -> tuple[Cell, Figures]:
+        figures = {"cpu_seconds": cpu_seconds, "setup_cpu_seconds": 1.0, "peak_gigabytes": 2.0}
+        return Cell(table="cost", name=name, settings={"negatives": negatives}), figures
+
+    measured = [step("few, drawn", 8, 0.3), step("many, drawn", 8, seconds), step("few", 0, 0.9)]
+    rows = model_rows(measured, published=False)
+    assert find(rows, "CPU s of a step, many, drawn", "few, drawn").reached is flat
+    assert find(rows, "CPU s of a step, few").ours == 0.9
+    assert find(rows, "peak GB, many, drawn").ours == 2.0
 
 
 def test_the_largest_profile_says_that_it_took_a_step() -> None:

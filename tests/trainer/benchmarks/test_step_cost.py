@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from trainer.factories_trainer import SMALL
 
-from pagecast.trainer.benchmarks.step_cost import made_up, step_costs
+from pagecast.trainer.benchmarks.step_cost import evenly_played, step_costs
 
 BRIEF = dataclasses.replace(SMALL, positions_per_batch=128)
 
@@ -19,6 +19,6 @@ def test_every_size_is_trained_and_told(negatives: int) -> None:
 
 
 def test_every_entity_has_an_id_of_its_own() -> None:
-    data = made_up(100, users=3, user_steps=8, config=BRIEF)
+    data = evenly_played(100, users=3, user_steps=8, config=BRIEF)
     assert len(data.vocabulary.entity_ids) == len(data.catalog.entities) == 100
     assert [len(user.steps) for user in data.users] == [8, 8, 8]

@@ -1,30 +1,25 @@
 """Logged pages in, AUCs out; the pages are records as the log holds them."""
 
+from typing import Literal
+
 import pytest
+from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.impressions import liked_or_not, logged_impressions
+from pagecast.trainer.evaluation.impressions import logged_impressions
 from pagecast.trainer.evaluation.logged_report import evaluate_logged
+from pagecast.trainer.reward import Outcome, RewardConfig
 from pagecast.v1 import events_pb2
 
 
 def outcome(row: int, place: int, *, played: bool) -> EntityOutcome:
-    return EntityOutcome(
+    return SEEN._replace(
         entity_id=f"e{row}{place}",
         row_id=f"r{row}",
         row_position=row,
         entity_position=place,
-        seen=True,
-        clicked=False,
-        trailer_played=False,
         played=played,
-        watched_ms=0,
-        completed=False,
-        rating=None,
-        listed=False,
-        hidden=False,
-        purchased=False,
         abandoned=not played,
     )
 
@@ -74,14 +69,28 @@ def test_what_was_said_and_where_it_stood_are_told_apart() -> None:
     assert position.entity_auc < 0.5
 
 
-def test_a_row_is_as_good_as_its_best_entity() -> None:
-    rows = logged_impressions([page("u", (1, 1))]).rows
-    assert dict(zip(rows.place_X.tolist(), rows.reward_X.tolist(), strict=True)) == {0: -1, 1: 1}
+@pytest.mark.parametrize(("row", "worth"), [("max", 0.4), ("mean", 0.1), ("sum", 0.2)])
+def test_a_row_is_worth_what_the_reward_makes_of_its_entities(
+    row: Literal["sum", "mean", "max"], worth: float
+) -> None:
+    rows = logged_impressions([page("u", (1, 1))], RewardConfig(row=row)).rows
+    assert rows.place_X.tolist() == [0, 1]
+    assert rows.reward_X[1] == pytest.approx(worth)
+    assert rows.reward_X[0] < 0
 
 
-def test_the_reward_is_the_callers() -> None:
-    doubled = logged_impressions([page("u", (0, 0))], lambda seen: 2 * liked_or_not(seen))
-    assert doubled.entities.reward_X.tolist() == [2, -2, -2, -2]
+def test_outcomes_are_worth_what_the_reward_s_table_says() -> None:
+    seen = logged_impressions([page("u", (0, 0))]).entities
+    table = RewardConfig().table
+    played, left = table[Outcome.SHORT_PLAY], table[Outcome.ABANDONED]
+    assert seen.reward_X.tolist() == [played, left, left, left]
+
+
+def test_what_was_rated_badly_was_not_liked() -> None:
+    one = page("u", (0, 0))
+    badly = one.entities[0]._replace(rating=1.0)
+    seen = logged_impressions([one._replace(entities=(badly, *one.entities[1:]))]).entities
+    assert seen.reward_X[0] < 0
 
 
 def test_pages_without_a_model_said_nothing() -> None:

@@ -64,7 +64,7 @@ def test_a_fresh_request_sees_what_a_prompt_of_that_moment_holds(
         fields_BTF = torch.from_numpy(encoded.fields_TF)[None]
         tokens_BTD = trained.model.embed_steps(padded_ED[index][None], fields_BTF)
         _, keys, values = decoded_prompt(trained.model, tokens_BTD)
-        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]]
+        top_D = trained.model.row_input_RD[vocabulary.row_ids["top"]] + tokens_BTD[0, -1]
         hidden_BSD = decoded_page(trained.model, top_D[None, None], keys, values)
         expected_E = (output_ED @ hidden_BSD[0, 0]).numpy()
     (score_N,) = system.scores([request])

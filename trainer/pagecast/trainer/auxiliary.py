@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.trainer.batch import Targets
 from pagecast.trainer.heads import OutputHead
+from pagecast.trainer.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_LIVE, SEGMENT_NEW
-from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
+from pagecast.trainer.batch import NOTHING, PackedBatch
+from pagecast.trainer.targets import Targets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -21,17 +22,15 @@ Bools = npt.NDArray[np.bool_]
 _SEGMENT = FIELDS.index("segment")
 
 
-def out_of_competition(
-    batch: PackedBatch, targets: Targets, mask_BLL: Bools, entities: int
-) -> Bools:
+def out_of_competition(batch: PackedBatch, targets: Targets, entities: int) -> Bools:
     """`out_JE`: true where, at the position `targets.at_J[j]`, one of E entities does not compete.
 
-    `mask_BLL` is the batch's: what a position sees of entities, in the history and on its page, has
-    been watched or placed. Steps that a model compresses are not looked into.
+    What a position sees of entities, in the history and on its page, has been watched or placed.
+    Steps that a model compresses are not looked into.
     """
     window_J, position_J = np.divmod(targets.at_J, batch.page_BL.shape[1])
     entity_JL = _watched_or_placed(batch)[window_J]
-    of_N, at_N = np.nonzero(mask_BLL[window_J, position_J] & (entity_JL != NOTHING))
+    of_N, at_N = np.nonzero(batch.mask_BLL[window_J, position_J] & (entity_JL != NOTHING))
     out_JE = np.zeros((len(targets.at_J), entities), np.bool_)
     out_JE[of_N, entity_JL[of_N, at_N]] = True
     again_K = out_JE[targets.of_K, targets.entity_K]

@@ -113,7 +113,7 @@ class ObjectiveConfig:
 
     history: float = 1.0
     """Of the next entities after every step of a history, read from the request's position."""
-    pages: float = 0.3
+    pages: float = 0.5
     """Of the entities of pages and of openings, read from the page's positions."""
     rows: float = 0.1
     """Of the rows of pages."""
@@ -158,7 +158,7 @@ class TrainConfig:
     context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
-    epochs: float = 20.0
+    epochs: float = 30.0
     """Passes over the users' windows; the schedule's length if time allows."""
     positions_per_batch: int = 4096
     """Positions, prompts and pages together, of one step of the optimiser."""
@@ -179,9 +179,9 @@ class TrainConfig:
     """AdamW's, on matrices."""
     warm_up: float = 0.05
     """Share of the run in which the learning rate grows."""
-    dropout: float = 0.2
+    dropout: float = 0.3
     """Of positions' embeddings and of residual branches."""
-    step_dropout: float = 0.2
+    step_dropout: float = 0.3
     """Share of a history's steps that the other positions of a batch cannot see, so that no
     prediction rests on one of them. What it is worth is not shown yet (benchmarks/model.md)."""
     gradient_norm_max: float = 1.0

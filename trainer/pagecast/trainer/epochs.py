@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import JsonValue, TypeAdapter
 
 from pagecast.trainer.batch import PackedBatch
-from pagecast.trainer.examples import Examples
+from pagecast.trainer.drawing import Drawing
 
 _STATE = TypeAdapter(dict[str, JsonValue])
 
@@ -32,7 +32,7 @@ class Epochs:
     """
 
     def __init__(
-        self, examples: Examples, rng: np.random.Generator, share: slice = slice(None)
+        self, examples: Drawing, rng: np.random.Generator, share: slice = slice(None)
     ) -> None:
         self._examples, self._rng, self._share = examples, rng, share
         self._begin()

@@ -7,15 +7,17 @@ R rows of the catalog, J and M hidden positions that predict an entity or a row,
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pagecast.trainer.auxiliary import Labels, auxiliary_losses
-from pagecast.trainer.batch import PackedBatch, Targets
+from pagecast.trainer.batch import NOTHING, PackedBatch
 from pagecast.trainer.competition import out_of_competition
 from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +79,11 @@ def packed_decoded(
         tokens_BLD = _with_groups(model, embedded, tokens_BLD, batch)
     if len(batch.tail_at_X):
         tokens_BLD = _with_fields(model, tokens_BLD, batch)
+    tokens_BLD = _with_requests(tokens_BLD, batch)
     tokens_BLD = model.dropout(tokens_BLD)
-    mask_BLL = torch.from_numpy(batch.mask_BLL())
+    mask_BLL = torch.from_numpy(batch.mask_BLL)
     if step_dropout:
-        mask_BLL &= _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
+        mask_BLL = mask_BLL & _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
     hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
     return hidden_BLD.flatten(0, 1)
 
@@ -100,6 +103,15 @@ def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Te
     fields_XD = model.embed_fields(torch.from_numpy(batch.tail_fields_XF))
     tokens_XD = tokens_BLD.flatten(0, 1).index_add(0, torch.from_numpy(batch.tail_at_X), fields_XD)
     return tokens_XD.view_as(tokens_BLD)
+
+
+def _with_requests(tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
+    """Adds to each row's token on a page that of the page's request (docs/model.md)."""
+    tokens_XD, length = tokens_BLD.flatten(0, 1), tokens_BLD.shape[1]
+    row_R = np.flatnonzero(batch.row_BL != NOTHING)
+    request_R = row_R // length * length + batch.request_BL.flatten()[row_R]
+    request_RD = tokens_XD[torch.from_numpy(request_R)]
+    return tokens_XD.index_add(0, torch.from_numpy(row_R), request_RD).view_as(tokens_BLD)
 
 
 def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:
@@ -169,13 +181,11 @@ def losses(
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
-    mask_BLL = None if seen_compete else batch.mask_BLL()
 
     def entity_loss(targets: Targets) -> Tensor:
-        if mask_BLL is None:
+        if seen_compete:
             return _entity_loss(hidden_XD, embedded, targets, None)
-        entities = len(embedded.entity_output_ED)
-        out_JE = out_of_competition(batch, targets, mask_BLL, entities)
+        out_JE = out_of_competition(batch, targets, len(embedded.entity_output_ED))
         return _entity_loss(hidden_XD, embedded, targets, torch.from_numpy(out_JE))
 
     return Losses(

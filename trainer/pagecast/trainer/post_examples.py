@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from pagecast.trainer.batch import CutPage
+from pagecast.trainer.drawing import Drawing
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.imitation import as_laid_out
 from pagecast.trainer.pages import Origin
@@ -16,27 +17,28 @@ from pagecast.trainer.users import Window
 from pagecast.trainer.values import Values
 
 
-class PostExamples(Examples):
+class PostExamples(Drawing):
     """The same data as pretraining's examples, which it is made of."""
 
     def __init__(self, base: Examples) -> None:
-        self._data, self._builder, self._config = base._data, base._builder, base._config
-        self.logged = base.logged
-        self._tails, self._history = base._tails, {}
-        users = self._data.users
+        users, catalog = base.data.users, base.data.catalog
         of_users = [
             window
             for window in base.windows
             if base.logged.page_of(window) is None
             and base.logged.constructs(users[window.user].user_id)
         ]
-        self.windows = [*of_users, *self.logged.impressed]
         self._values = Values(
-            entities=len(self._data.catalog.entities),
-            rows=len(self._data.catalog.rows),
-            config=self._config.post,
+            entities=len(catalog.entities), rows=len(catalog.rows), config=base.config.post
         )
-        self.batches_per_epoch = len(self._batches(np.random.default_rng(0)))
+        super().__init__(
+            base.data,
+            base.builder,
+            base.config,
+            logged=base.logged,
+            windows=[*of_users, *base.logged.impressed],
+            history={},
+        )
 
     def _pages_of(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
         scored = self.logged.page_of(window)

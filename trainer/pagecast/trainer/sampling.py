@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.batch import NOTHING, PackedBatch, Targets
+from pagecast.trainer.batch import NOTHING, PackedBatch
+from pagecast.trainer.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)

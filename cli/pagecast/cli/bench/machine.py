@@ -11,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+BENCH_FOLDER = "bench"
+"""Inside the state directory: no benchmark touches what is yours."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:

@@ -16,7 +16,7 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.cells import Cell, DataView, Figures
 from pagecast.trainer.benchmarks.tables import TABLES, Budget, cells
 
-ALONE = ("throughput",)
+ALONE = ("throughput", "cost")
 """Tables whose figures are of speed: nothing else may run meanwhile."""
 
 

@@ -16,6 +16,9 @@ from pagecast.trainer.parity import DIFFERENCE_MAX
 REACH_OF_SASREC = 2.0
 """Tokens a CPU-second of ours by those of a padded SASRec."""
 
+FLAT_MAX = 1.5
+"""Of a step with drawn entities, by the same with ten thousand: "nearly flat"."""
+
 NDCG, HR = "ndcg_at_10", "hr_at_10"
 
 TITLES = {NDCG: "NDCG@10", HR: "HR@10"}
@@ -177,8 +180,24 @@ def _parity(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
         )
 
 
+def _cost(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
+    """Each size beside the first of the same softmax; the drawn one should stay flat."""
+    first: dict[bool, tuple[str, float]] = {}
+    for cell, figures in some:
+        seconds, drawn = _number(figures, "cpu_seconds"), bool(cell.settings["negatives"])
+        what = f"CPU s of a step, {cell.name}"
+        beside, theirs = first.setdefault(drawn, (cell.name, seconds))
+        if beside == cell.name:
+            yield Row.alone(what, seconds)
+        else:
+            reach = FLAT_MAX if drawn else None
+            yield Row.compared(what, beside, seconds, theirs, reach=reach, better=Better.LOWER)
+        yield Row.alone(f"peak GB, {cell.name}", _number(figures, "peak_gigabytes"))
+
+
 _ROWS: Mapping[str, Callable[[Sequence[tuple[Cell, Figures]]], Iterator[Row]]] = {
     "ablations": _ablations,
+    "cost": _cost,
     "parity": _parity,
     "scaling": _scaling,
     "throughput": _throughput,

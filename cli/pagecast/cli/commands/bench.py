@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Figures beside others of the same run.")
 
-BENCH_FOLDER = "bench"
-"""Inside the state directory: no benchmark touches what is yours."""
-
 EVENTS, ROUNDS, LATENCY_SECONDS = 150_000, 5, 20.0
 """Seconds of each system and turn, so that a busy machine's moods even out."""
 
@@ -53,7 +50,7 @@ def ingest(
     Streams into an environment of its own in the state directory.
     """
     from pagecast.cli.bench.ingest import IngestBenchConfig, measure_ingest
-    from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
@@ -96,7 +93,7 @@ def model(
     tables: Annotated[
         str,
         typer.Option(
-            help="Some of quality,ablations,throughput,scaling,parity.", show_default="all"
+            help="Some of quality,ablations,throughput,scaling,parity,cost.", show_default="all"
         ),
     ] = "",
     seeds: Annotated[
@@ -132,65 +129,20 @@ def model(
     Each figure is of a process of its own, with one thread on one core. In whole it takes a night;
     choose tables, or cut it and go on with `--out`.
     """
-    import os
+    from pagecast.cli.bench.model_command import ModelBench
 
-    from pagecast.cli.bench.machine import Circumstances
-    from pagecast.cli.bench.model import ModelBenchConfig, measure_model
-    from pagecast.cli.bench.model_budget import QUICK_USERS, budget_of
-    from pagecast.cli.bench.model_data import FETCHED, chosen_data
-    from pagecast.cli.bench.model_plot import scaling_svg
-    from pagecast.cli.bench.model_rows import model_rows
-    from pagecast.cli.bench.table import show_circumstances, show_rows
-    from pagecast.cli.exits import InputError
-    from pagecast.cli.logs import configure_logging
-    from pagecast.cli.output import Output
-    from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.state import StatePaths
-    from pagecast.trainer.benchmarks.tables import TABLES
-
-    settings = load_settings(state_dir=state_dir)
-    configure_logging(settings, level="error")
-    output = Output(as_json=as_json)
-    paths = StatePaths(root=settings.state_dir)
-    for option, path in (("--out", out), ("--plot", plot)):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise InputError(f"{option}: {path.parent} is no folder", "make it first")
-    try:
-        config = ModelBenchConfig(
-            paths=paths,
-            folder=settings.state_dir / BENCH_FOLDER,
-            data=chosen_data(data, paths),
-            tables=tuple(name for name in tables.split(",") if name) or tuple(TABLES),
-            budget=budget_of(seeds, minutes, quick=quick),
-            users_max=QUICK_USERS if quick else None,
-            jobs=jobs or (len(os.sched_getaffinity(0)) if quick else 1),
-            out=out,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    circumstances = Circumstances.now()
-    measured = measure_model(config, circumstances.commit, output.console)
-    published = config.data == FETCHED and not quick
-    rows = model_rows(measured.cells, published=published)
-    show_rows(output, rows)
-    if plot is not None:
-        plot.write_text(scaling_svg(measured.cells), "utf-8")
-    if quick:
-        output.say(
-            f"\nQuick: {QUICK_USERS} users, trainings of seconds, cells left out. These are not "
-            "the real figures."
-        )
-    show_circumstances(output, circumstances)
-    output.say(f"data {config.data}, split SHA-256 {measured.split_sha256}")
-    output.document(
-        {
-            **circumstances.to_dict(),
-            "quick": quick,
-            "data": config.data,
-            "split_sha256": measured.split_sha256,
-            "rows": [row.to_dict() for row in rows],
-        }
-    )
+    ModelBench(
+        quick=quick,
+        tables=tables,
+        seeds=seeds,
+        minutes=minutes,
+        data=data,
+        jobs=jobs,
+        out=out,
+        plot=plot,
+        state_dir=state_dir,
+        as_json=as_json,
+    ).run()
 
 
 SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
@@ -221,7 +173,7 @@ def serve(
 
     Makes a catalog and a model of random weights and starts a server on them.
     """
-    from pagecast.cli.bench.machine import Circumstances
+    from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances
     from pagecast.cli.bench.serve.figures import ServeBenchConfig, measure_serve
     from pagecast.cli.bench.table import show_circumstances, show_rows
     from pagecast.cli.exits import InputError

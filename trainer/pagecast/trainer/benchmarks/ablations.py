@@ -31,6 +31,8 @@ _SMALL: Mapping[str, JsonValue] = {
     "model.mlp_hidden": 768,
 }
 
+_AUXILIARY: Mapping[str, JsonValue] = {"objective.genres": 0.1, "objective.languages": 0.1}
+
 ABLATIONS = (
     Ablation(name=DEFAULT),
     # Objectives.
@@ -42,6 +44,13 @@ ABLATIONS = (
     Ablation(name="no pages, openings stay", overrides={"page_cuts_max": 0, "objective.rows": 0.0}),
     Ablation(name="no rows", overrides={"objective.rows": 0.0}),
     Ablation(name="no openings", overrides={"opening_cuts_max": 0}),
+    Ablation(name="what was seen competes", overrides={"objective.seen_compete": True}),
+    Ablation(name="genres and languages too", overrides=_AUXILIARY),
+    Ablation(
+        name="entities conditioned on them",
+        overrides={**_AUXILIARY, "model.conditioned_head": True},
+    ),
+    Ablation(name="256 drawn entities compete", overrides={"objective.negatives": 256}),
     Ablation(name="no objective on histories", overrides={"objective.history": 0.0}),
     # Against over-fitting.
     Ablation(name="no step dropout", overrides={"step_dropout": 0.0}),
@@ -56,6 +65,12 @@ ABLATIONS = (
     Ablation(name="no years and ages", view=DataView(without=("years",))),
     Ablation(name="no metadata", view=DataView(without=("metadata",))),
     Ablation(name="no times, order alone", view=DataView(without=("times",))),
+    # Prompts.
+    Ablation(
+        name="no context",
+        overrides={"context.summaries_max": 0, "context.new_max": 0, "context.live_max": 0},
+    ),
+    Ablation(name="old steps compressed, 64 kept", overrides={"model.compress_keep": 64}),
     # Histories.
     Ablation(name="histories of 32", view=DataView(steps_max=32)),
     Ablation(name="histories of 128", view=DataView(steps_max=128)),

@@ -42,7 +42,7 @@ def made_up(
         begin_ms = BEGIN_MS + int(rng.integers(200 * DAY_MS))
         gaps_ms = (rng.exponential(GAP_S, length) * 1000).astype(int) + 1
         folded.append(_user(str(user + 1), chosen, begin_ms + np.cumsum(gaps_ms), fold))
-    return interactions_of(folded, _catalog(rng, entities))
+    return interactions_of(folded, made_up_catalog(rng, entities))
 
 
 def _user(user_id: str, entity_N: Ints, at_ms_N: Ints, fold: FoldConfig) -> UserSteps:
@@ -56,7 +56,10 @@ def _user(user_id: str, entity_N: Ints, at_ms_N: Ints, fold: FoldConfig) -> User
     return replay(user_id, rows, fold=fold)
 
 
-def _catalog(rng: np.random.Generator, count: int) -> CatalogSnapshot:
+def made_up_catalog(rng: np.random.Generator, count: int) -> CatalogSnapshot:
+    """Films of one to three genres, and the row of all of them."""
+    first_E = rng.integers(len(GENRES), size=count).tolist()
+    year_E = rng.integers(1930, 1998, count).tolist()
     entities = tuple(
         CatalogEntity(
             entity_id=f"e{number}",
@@ -64,10 +67,10 @@ def _catalog(rng: np.random.Generator, count: int) -> CatalogSnapshot:
             title=f"Film {number}",
             number=1,
             changed_at_ms=BEGIN_MS,
-            genres=tuple(rng.choice(GENRES, 1 + number % 3, replace=False).tolist()),
-            attributes={"year": str(1930 + int(rng.integers(68)))},
+            genres=tuple(GENRES[(first + 5 * i) % len(GENRES)] for i in range(1 + number % 3)),
+            attributes={"year": str(year)},
         )
-        for number in range(count)
+        for number, (first, year) in enumerate(zip(first_E, year_E, strict=True))
     )
     popular = catalog_pb2.ROW_SOURCE_POPULAR
     rows = (CatalogRow(row_id=NEXT_ROW, title="Top", number=1, source=popular),)

@@ -6,6 +6,7 @@ from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.benchmarks.exported import exported
 from pagecast.trainer.benchmarks.predicted import predicted
 from pagecast.trainer.benchmarks.speed import in_rounds
+from pagecast.trainer.benchmarks.step_cost import stepped
 from pagecast.trainer.benchmarks.validated import validated
 from pagecast.trainer.benchmarks.views import viewed
 from pagecast.trainer.config import TrainConfig
@@ -35,10 +36,10 @@ def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figu
 
 _MEASURES: Mapping[str, Callable[..., Figures]] = {
     "ablations": validated,
+    "cost": stepped,
     "parity": exported,
     "quality": predicted,
     "scaling": validated,
     "throughput": in_rounds,
 }
-"""By table; the cell's other settings are the measurement's own. A table of what a step costs by
-the size of the catalog has its place here."""
+"""By table; the cell's other settings are the measurement's own."""

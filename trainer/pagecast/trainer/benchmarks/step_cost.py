@@ -4,28 +4,27 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.benchmarks.cells import Figures
+from pagecast.trainer.benchmarks.made_up import BEGIN_MS, GENRES, made_up_catalog
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import NEXT_ROW, Dataset, fallback_row, next_row
+from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.run import Run
 from pagecast.trainer.users import columns
-from pagecast.v1 import catalog_pb2
 
-GENRES = tuple(f"genre {number}" for number in range(18))
-LANGUAGES = ("de", "en", "fr", "ja")
-BEGIN_MS, MINUTE_MS = 880_000_000_000, 60_000
+MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ def step_costs(
     told = dataclasses.replace(config, objective=objective, epochs=1e6, budget_minutes=1e6)
     for entities in sizes:
         began_s = time.process_time()
-        run = _run(made_up(entities, users, user_steps, told), told)
+        run = _run(evenly_played(entities, users, user_steps, told), told)
         for _ in range(warm_steps):
             run.step()
         setup_s = time.process_time() - began_s
@@ -77,17 +76,35 @@ def step_costs(
         )
 
 
-def made_up(entities: int, users: int, user_steps: int, config: TrainConfig) -> Dataset:
+def stepped(
+    _: Interactions,
+    config: TrainConfig,
+    *,
+    entities: int,
+    negatives: int,
+    told: Callable[[float], None] = lambda _: None,
+) -> Figures:
+    """The cost at one size, in a process of its own, so that the peak of memory is its."""
+    (cost,) = step_costs([entities], negatives, config)
+    told(1.0)
+    return {
+        "cpu_seconds": cost.cpu_seconds,
+        "setup_cpu_seconds": cost.setup_cpu_seconds,
+        "peak_gigabytes": cost.peak_bytes / 1e9,
+    }
+
+
+def evenly_played(entities: int, users: int, user_steps: int, config: TrainConfig) -> Dataset:
     """Users who each played entities drawn evenly, a minute apart."""
     rng = np.random.default_rng(0)
-    catalog = _catalog(entities, rng)
+    catalog = made_up_catalog(rng, entities)
     people = tuple(_user(number, entities, user_steps, rng) for number in range(users))
     vocabulary = Vocabulary(
         entities=tuple(e.entity_id for e in catalog.entities),
         entity_interactions=(1,) * entities,
         rows=(NEXT_ROW,),
         genres=GENRES,
-        languages=LANGUAGES,
+        languages=(),
         countries=(),
         devices=("tv",),
         surfaces=(),
@@ -110,28 +127,6 @@ def _timed(run: Run) -> float:
     began_s = time.process_time()
     run.step()
     return time.process_time() - began_s
-
-
-def _catalog(entities: int, rng: np.random.Generator) -> CatalogSnapshot:
-    genre_E = rng.integers(0, len(GENRES), entities).tolist()
-    row = CatalogRow(row_id=NEXT_ROW, title="Top", number=1, source=catalog_pb2.ROW_SOURCE_POPULAR)
-    return CatalogSnapshot(
-        number=1,
-        entities=tuple(
-            CatalogEntity(
-                entity_id=f"e{number}",
-                kind=catalog_pb2.ENTITY_KIND_MOVIE,
-                title="",
-                number=1,
-                changed_at_ms=BEGIN_MS,
-                genres=(GENRES[genre],),
-                languages=(LANGUAGES[genre % len(LANGUAGES)],),
-                attributes={},
-            )
-            for number, genre in enumerate(genre_E)
-        ),
-        rows=(row,),
-    )
 
 
 def _user(number: int, entities: int, steps: int, rng: np.random.Generator) -> UserSteps:

@@ -24,8 +24,18 @@ MODEL_OPTIONS: Mapping[str, Mapping[str, JsonValue]] = {
     "wide ages": {"model.age_dim": 32},
     "rotary base 1,000": {"model.rotary_base": 1_000.0},
     "as many key/value heads": {"model.kv_heads": 2},
+    "narrow head": {"model.output_dim": 64},
+    "conditioned head": {"model.conditioned_head": True, "objective.genres": 0.1},
+    "old steps compressed": {"model.compress_keep": 64},
 }
 """Options of `ModelConfig`, each exported on top of `tiny`. A new one is a line."""
+
+CATALOGS, NEGATIVES = (10_000, 100_000, 1_000_000), 1024
+"""Entities of the catalogs of cost, and how many a sampled softmax draws."""
+
+WHOLE_MAX = 100_000
+"""Entities up to which the whole softmax is measured: of a million, the logits of one batch would
+take tens of gigabytes."""
 
 TRAINED_ONLY = "large"
 """The profile that is trained for one step and not exported: its graphs are 0.8 GB."""
@@ -144,12 +154,32 @@ def quality(budget: Budget) -> list[Cell]:
     ]
 
 
+def cost(budget: Budget) -> list[Cell]:
+    """A step by the size of the catalog; made-up data, so whatever was read is not looked at."""
+    sizes = CATALOGS[:1] if budget.quick else CATALOGS
+    told = [(entities, NEGATIVES) for entities in sizes]
+    told += [(entities, 0) for entities in sizes if entities <= WHOLE_MAX]
+    return [
+        Cell(
+            table="cost",
+            name=f"{entities:,} entities, {f'{negatives:,} drawn' if negatives else 'all'}",
+            settings={
+                "entities": entities,
+                "negatives": negatives,
+                "overrides": {"positions_per_batch": 2048},
+            },
+        )
+        for entities, negatives in told
+    ]
+
+
 TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
     "quality": quality,
     "ablations": ablations,
     "throughput": throughput,
     "scaling": scaling,
     "parity": parity,
+    "cost": cost,
 }
 """What `--tables` knows, in the order in which they are told."""
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.batch import CutPage, pack
+from pagecast.trainer.batch import CutPage
 from pagecast.trainer.data import catalog_features, next_row, row_ids
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import Request
 from pagecast.trainer.evaluation.system import Scores
 from pagecast.trainer.forward import embed, packed_hidden
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.tails import Tail, Tails

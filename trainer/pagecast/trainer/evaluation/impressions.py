@@ -5,37 +5,27 @@ Letters: X impressions, of entities or of rows.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
+from pagecast.featurestore.logged_pages import LoggedPageOutcome
 from pagecast.trainer.evaluation.auc import Floats
+from pagecast.trainer.reward import RewardConfig
 from pagecast.v1 import events_pb2
 
-Reward = Callable[[EntityOutcome], float]
-"""Above 0 if it was liked, below if not; its size is the impression's weight."""
-
-
-def liked_or_not(outcome: EntityOutcome) -> float:
-    """1 if anything positive followed, else -1: every impression weighs the same."""
-    positive = (
-        outcome.clicked,
-        outcome.trailer_played,
-        outcome.played,
-        outcome.completed,
-        outcome.purchased,
-        outcome.listed,
-        outcome.rating is not None,
-    )
-    return 1.0 if any(positive) else -1.0
+ORDINARY = RewardConfig()
+"""What outcomes are worth unless it is told."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Impressions:
-    """`said_X` is the log-probability under the mask, `place_X` the position from 0."""
+    """`said_X` is the log-probability under the mask, `place_X` the position from 0.
+
+    `reward_X` is above 0 where it was liked; its size is the impression's weight.
+    """
 
     user_X: npt.NDArray[np.int64]
     said_X: Floats
@@ -58,12 +48,11 @@ class LoggedImpressions:
 
 
 def logged_impressions(
-    pages: Iterable[LoggedPageOutcome], reward: Reward = liked_or_not
+    pages: Iterable[LoggedPageOutcome], rewards: RewardConfig = ORDINARY
 ) -> LoggedImpressions:
-    """The entities that were seen or acted upon, and the rows that hold any.
+    """The entities that were seen or acted upon, and the rows that hold any, with their rewards.
 
-    A row's reward is the best of its entities'. Pages without a model said nothing and are left
-    out.
+    Pages without a model said nothing and are left out.
     """
     users: dict[str, int] = {}
     entities, rows = list[_Row](), list[_Row]()
@@ -75,14 +64,17 @@ def logged_impressions(
         count += 1
         user = users.setdefault(page.user_id, len(users))
         served = events_pb2.PageServed.FromString(page.value)
-        best: dict[int, float] = defaultdict(lambda: -np.inf)
+        by_row: dict[int, list[float]] = defaultdict(list)
         for outcome in page.entities:
             row, place = outcome.row_position, outcome.entity_position
-            value = reward(outcome)
+            value = rewards.entity(outcome)
             said = served.rows[row].entity_log_probabilities[place]
             entities.append((user, said, float(place), value))
-            best[row] = max(best[row], value)
-        rows += [(user, served.rows[r].log_probability, float(r), v) for r, v in best.items()]
+            by_row[row].append(value)
+        rows += [
+            (user, served.rows[row].log_probability, float(row), rewards.of_row(values))
+            for row, values in by_row.items()
+        ]
     return LoggedImpressions(
         pages=count,
         users=len(users),

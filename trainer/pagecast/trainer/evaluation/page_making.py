@@ -3,12 +3,15 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.popular import popular_page
+from pagecast.featurestore.context import inject
+from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.bundle import BundleFacts, write_bundle
@@ -30,7 +33,14 @@ def bundle_pages(
         manifest = write_bundle(Path(folder), model, vocabulary, facts)
         bundle = load_bundle(Path(folder) / manifest.version)
     bound = Model(bundle, catalog)
-    yield lambda asked: decode_page(bound, asked.prompt, asked.rules)
+    yield lambda asked: decode_page(bound, told_to(bound, asked.prompt), asked.rules)
+
+
+def told_to(model: Model, prompt: Prompt) -> Prompt:
+    """The prompt with the entities that the server would have named to this model."""
+    request, config = prompt.request, model.bundle.vocabulary.context
+    injected = inject(model.snapshot, at_ms=request.at_ms, country=request.country, config=config)
+    return replace(prompt, injected=injected)
 
 
 @contextmanager

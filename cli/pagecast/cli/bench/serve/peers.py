@@ -155,7 +155,7 @@ def decode_by(
         argument = state.begin_row(row)
         assert argument == NO_ARGUMENT, "the benchmark's rows have none"
         placed.append(-1 - row)
-        logits_V = peer.step(model.row_input_RD[row])
+        logits_V = peer.step(model.row_token(row, argument, tokens_TD[-1]))
         while not state.row_complete:
             entity = choose(logits_V[:entities], state.entity_mask_N).position
             state.place(entity)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch, Targets, pack
+from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, CutPage, PackedBatch
+from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import PageRow
+from pagecast.trainer.targets import Targets
 from pagecast.trainer.users import Window
 
 
@@ -34,10 +36,15 @@ def test_a_page_stands_behind_the_history_and_counts_on_from_its_request() -> No
 
 def test_a_page_sees_the_history_up_to_its_request_and_itself() -> None:
     batch = packed(CutPage(cut=0, rows=[row(7, 3)]), CutPage(cut=2, rows=[row(8, 4)]))
-    mask_LL = batch.mask_BLL()[0]
+    mask_LL = batch.mask_BLL[0]
     assert np.flatnonzero(mask_LL[4]).tolist() == [0, 1, 2, 3, 4]
     assert np.flatnonzero(mask_LL[6]).tolist() == [0, 1, 5, 6]
     assert np.flatnonzero(mask_LL[7]).tolist() == [0, 1, 2, 3, 7]
+
+
+def test_a_page_s_tokens_belong_to_its_request() -> None:
+    batch = packed(CutPage(cut=0, rows=[row(7, 3)]), CutPage(cut=2, rows=[row(8, 4)]))
+    assert batch.request_BL[0].tolist() == [NOTHING] * 5 + [1, 1, 3, 3]
 
 
 def test_nothing_looks_at_padding() -> None:
@@ -45,7 +52,7 @@ def test_nothing_looks_at_padding() -> None:
         [window(5), window(3)], [[], [CutPage(cut=0, rows=[row(7)], opening=True)]], ahead_decay=0.5
     )
     assert batch.page_BL[1].tolist() == [HISTORY] * 3 + [PADDING] * 2 + [0]
-    mask_LL = batch.mask_BLL()[1]
+    mask_LL = batch.mask_BLL[1]
     assert np.flatnonzero(mask_LL[5]).tolist() == [0, 1, 5]
     assert np.flatnonzero(mask_LL[:, 3]).tolist() == [3]
 
