@@ -62,11 +62,11 @@ def holds(words_XW: Words, entity: int) -> Mask:
     return holds_X
 
 
-def held(words_W: Words, entities_I: Indices) -> Mask:
-    """Which of the entities [I] the set holds."""
+def held(words_XW: Words, entities_I: Indices) -> Mask:
+    """Which of the entities each set holds: [X, I], or [I] of a set alone."""
     bits_I = _ONE << (entities_I % WORD_BITS).astype(np.uint64)
-    held_I: Mask = (words_W[entities_I // WORD_BITS] & bits_I) != 0
-    return held_I
+    held_XI: Mask = (words_XW[..., entities_I // WORD_BITS] & bits_I) != 0
+    return held_XI
 
 
 def add(words_W: Words, entities_I: Indices) -> None:

@@ -53,6 +53,6 @@ def eligible_entities(catalog: CompiledCatalog, facts: RequestFacts, asked_W: Wo
 
 def known_indices(snapshot: CatalogSnapshot, entity_ids: Iterable[str]) -> Indices:
     """Indices of the ids the catalog knows, each once, in the order given."""
-    index = snapshot.entity_index
-    known = dict.fromkeys(index[entity_id] for entity_id in entity_ids if entity_id in index)
+    known = dict.fromkeys(map(snapshot.entity_index.get, entity_ids))
+    known.pop(None, None)
     return np.fromiter(known, np.int64, len(known))

@@ -65,6 +65,7 @@ class PageState:
         self._first: list[int] = []
         self._begun_R = np.zeros(len(rules.pin_R), bool)
         self._taken_A = np.zeros(len(rules.arguments_A), bool)
+        self._placed: list[list[int]] = [[] for _ in rules.groups.row_max_G]
         self._placed_W = np.zeros_like(rules.catalog.unretired_W)
         self._unplaced_RG = rules.groups.sizes(rules.candidates_RW)
         self._page_room_G = rules.groups.page_max_G.copy()
@@ -130,8 +131,7 @@ class PageState:
             raise RuleBrokenError(f"entity {entity} may not stand here in row {self.rows_ended}")
         group = self.rules.groups.of(entity)
         self.entity_mask.close(position)
-        self._unplaced_RG[:, group] -= bitsets.holds(self.rules.candidates_RW, entity)
-        bitsets.add(self._placed_W, self.candidates_C[position : position + 1])
+        self._placed[group].append(entity)
         self._page_room_G[group] -= 1
         self._row_room_G[group] -= 1
         self.row_entities += 1
@@ -145,6 +145,7 @@ class PageState:
         if not self._in_row or not self.row_complete:
             raise RuleBrokenError(f"row {self.rows_ended} is not complete")
         self._in_row = False
+        self._take_from_other_rows()
         self.rows_ended += 1
         self.rows_cut_short += self._end is not RowEnd.FULL
         self.row_mask_R = self._rows_that_may_begin(self._room_G())
@@ -168,6 +169,15 @@ class PageState:
         first = first[bitsets.held(open_W, first)]
         self._first = np.searchsorted(self.candidates_C, first).tolist()
         self._put_first_first()
+
+    def _take_from_other_rows(self) -> None:
+        """What was placed may stand in none; told once a row, because that is when it counts."""
+        for group, entities in enumerate(self._placed):
+            placed = np.array(entities, np.int64)
+            bitsets.add(self._placed_W, placed)
+            held_RI = bitsets.held(self.rules.candidates_RW, placed)
+            self._unplaced_RG[:, group] -= held_RI.sum(axis=1)
+            entities.clear()
 
     def _put_first_first(self) -> None:
         mask = self.entity_mask
