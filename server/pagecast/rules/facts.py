@@ -46,6 +46,10 @@ class KindCap:
     row_max: int | None = None
     page_max: int | None = None
 
+    def __post_init__(self) -> None:
+        if min(self.row_max or 0, self.page_max or 0) < 0:
+            raise ValueError(f"a cap must be at least 0, is {self.row_max}, {self.page_max}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRow:
@@ -60,6 +64,11 @@ class AskedRow:
     entities_min: int | None = None
     entities_max: int | None = None
     pin: int | None = None
+
+    def __post_init__(self) -> None:
+        for bound in (self.entities_min, self.entities_max):
+            if bound is not None and not 1 <= bound <= ENTITIES_PER_ROW_MAX:
+                raise ValueError(f"a row holds 1 to {ENTITIES_PER_ROW_MAX} entities, not {bound}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,3 +108,7 @@ class RequestFacts:
             raise ValueError(
                 f"entities_per_row must be 1 to {ENTITIES_PER_ROW_MAX}, is {self.entities_per_row}"
             )
+        if self.row_entities_min is not None and self.row_entities_min < 1:
+            raise ValueError(f"row_entities_min must be at least 1, is {self.row_entities_min}")
+        if len({cap.kind for cap in self.kind_caps}) < len(self.kind_caps):
+            raise ValueError("kind_caps must name a kind once")

@@ -22,6 +22,7 @@ from pagecast.cli.bench.serve.load import (
     first_row_ms,
     quantile,
 )
+from pagecast.cli.bench.serve.masks import measure_masks
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world, remember
 from pagecast.engine.bundle import load_bundle
@@ -59,8 +60,12 @@ class ServeBenchConfig:
     rounds: int
     seconds: float
     clients: Sequence[int]
+    mask_entities: Sequence[int] = ()
+    """Sizes of the catalogs whose masks are measured."""
 
     def __post_init__(self) -> None:
+        if min(self.mask_entities, default=1000) < 1000:
+            raise ValueError("masks are measured for at least 1,000 entities")
         if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
             raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")
 
@@ -73,6 +78,7 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     world = build_world(folder, config.entities, config.prompt - 2)
     say("pages one at a time")
     rows = _alone(world, config.rounds)
+    rows += measure_masks(config.mask_entities, config.rounds, say)
     say("pages through gRPC")
     return rows + asyncio.run(_served(world, config, say))
 

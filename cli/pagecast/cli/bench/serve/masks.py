@@ -21,9 +21,6 @@ from pagecast.rules import bitsets
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.eligibility import known_indices, offered_entities
 
-MASK_ENTITIES = (10_000, 100_000, 1_000_000)
-"""Sizes of the catalogs."""
-
 STEP_US = 2500
 """A decode step of one page at d 256 and 6 layers, fp32, on the machine of benchmarks/serve.md."""
 
@@ -42,12 +39,13 @@ def measure_masks(sizes: Sequence[int], rounds: int, say: Callable[[str], None])
     for entities in sizes:
         say(f"masks of {entities:,} entities")
         catalog = CompiledCatalog(mask_snapshot(entities))
-        rows += _rows(entities, _take_turns(_ways(catalog), max(rounds, 5)))
+        rows += _rows(entities, _take_turns(ways_of(catalog), max(rounds, 5)))
         rows += _applied(entities)
     return rows
 
 
-def _ways(catalog: CompiledCatalog) -> dict[str, Way]:
+def ways_of(catalog: CompiledCatalog) -> dict[str, Way]:
+    """A page's masks: ours, ours with everything a request may ask for, and arrays of bool."""
     entities = len(catalog.snapshot.entities)
     plain, full, popular = plain_request(), full_request(entities), ranking(entities)
     scores_N = np.random.default_rng(1).standard_normal(entities, np.float32)
