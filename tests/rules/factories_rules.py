@@ -109,7 +109,7 @@ def fill_row(state: PageState, row: int, entities: Sequence[int] = ()) -> list[i
         state.place(wanted)
         placed.append(wanted)
     while not state.row_complete:
-        placed.append(int(state.candidates_C[state.entity_mask.allowed()[0]]))
+        placed.append(int(state.candidates_C[state.entity_mask.mask_C][0]))
         state.place(placed[-1])
     state.end_row()
     return placed

@@ -1,5 +1,9 @@
 """A caller's own rules through a real channel: they narrow a page, and it says what they did."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 from factories import START_MS, movie, play, top_row, upsert
 from grpc import StatusCode
@@ -174,3 +178,15 @@ async def test_what_contradicts_itself_is_refused_by_field(
     assert caught.value.code() == StatusCode.INVALID_ARGUMENT
     [violation] = details_of(caught.value)["BadRequest"].field_violations  # type: ignore[attr-defined]
     assert violation.field.startswith(field)
+
+
+async def test_the_example_of_the_docs_is_a_request(house: House) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    section = document.partition("## A caller's own rules")[2]
+    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert example is not None
+    names: dict[str, Any] = {}
+    exec(example[1], names)
+    async with house.serve() as served:
+        page = await served.page("ada", rules=names["request"].rules)
+    assert page.entity_ids == {"m1", "m2", "m3"}

@@ -9,7 +9,7 @@ Letters in names: C candidates of the row.
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.predicates import Mask
 
 
 class EntityMask:
@@ -45,6 +45,11 @@ class EntityMask:
         if self._closed_C is not None:
             np.copyto(scores_C, -np.inf, where=self._closed_C)
 
-    def allowed(self) -> Indices:
-        """The positions that it allows."""
-        return np.array([p for p in range(self._candidates) if self.allows(p)], np.int64)
+    @property
+    def mask_C(self) -> Mask:
+        """What it allows, as a new bool array: for those who look at every position anyway."""
+        mask_C = np.full(self._candidates, self.only is None)
+        if self.only is not None:
+            mask_C[self.only] = True
+        mask_C[self._closed] = False
+        return mask_C if self._closed_C is None else mask_C & ~self._closed_C

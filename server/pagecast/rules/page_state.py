@@ -96,7 +96,7 @@ class PageState:
     def entity_mask_N(self) -> Mask:
         """What may be placed next, over all entities."""
         mask_N = np.zeros(len(self.rules.catalog.snapshot.entities), bool)
-        mask_N[self.candidates_C[self.entity_mask.allowed()]] = True
+        mask_N[self.candidates_C[self.entity_mask.mask_C]] = True
         return mask_N
 
     def begin_row(self, row: int) -> int:
