@@ -24,6 +24,7 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
+    DECODE_INT8_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
     TOWER_FILE,
@@ -49,6 +50,7 @@ from pagecast.featurestore.vocabulary import (
 )
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.trainer.evaluation.page_checker import PlacedRow
+from pagecast.trainer.int8 import int8_form
 
 OPSET = 20
 
@@ -148,6 +150,7 @@ def write_bundle(
     graphs = build_graphs(model, vocabulary, rng, broken_kind)
     parts = directory / "parts"
     parts.mkdir(parents=True)
+    graphs[DECODE_INT8_FILE] = int8_form(graphs[DECODE_FILE])
     for name, graph in graphs.items():
         (parts / name).write_bytes(graph)
     (parts / VOCABULARY_FILE).write_text(vocabulary.to_json())

@@ -12,6 +12,7 @@ from rules.factories_rules import entity, predicate_row, snapshot
 from safetensors.numpy import load_file, save_file
 
 from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundle_checks import INT8_ERROR_MAX, relative_error
 from pagecast.engine.bundle_files import MANIFEST_BYTES_MAX
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
@@ -20,15 +21,18 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
+    DECODE_INT8_FILE,
     MANIFEST_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
+    DecodeWeights,
     Manifest,
     ModelShape,
 )
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
 FILES = (MANIFEST_FILE, *BUNDLE_FILES)
+INT8 = EngineConfig(decode_weights=DecodeWeights.INT8)
 
 
 @pytest.fixture
@@ -185,6 +189,31 @@ def test_graphs_that_compute_otherwise_than_recorded_are_refused(copy: Path, ten
     save_file(canary, copy / CANARY_FILE)
     with pytest.raises(BundleError, match=f"{tensor} comes out otherwise"):
         load_bundle(sealed_again(copy))
+
+
+def test_only_the_form_that_is_served_is_loaded(copy: Path) -> None:
+    (copy / DECODE_INT8_FILE).write_bytes(b"no graph")
+    broken = sealed_again(copy)
+    load_bundle(broken)
+    with pytest.raises(BundleError, match=r"decode_int8.onnx: onnxruntime refuses it"):
+        load_bundle(broken, INT8)
+
+
+def test_weights_that_do_not_bear_8_bits_are_refused_and_served_exactly(copy: Path) -> None:
+    """What the rounded form gives is compared with what the exact one gave."""
+    canary = load_file(copy / CANARY_FILE)
+    canary["decode.hidden_BSD"] *= 1 + 2 * INT8_ERROR_MAX
+    save_file(canary, copy / CANARY_FILE)
+    with pytest.raises(BundleError, match=r"decode.hidden_BSD is off by 0.1.* decode_weights fp32"):
+        load_bundle(sealed_again(copy), INT8)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_an_error_that_is_no_number_is_infinite(broken: float) -> None:
+    one = np.ones(3, np.float32)
+    assert relative_error(one * broken, one) == np.inf
+    assert relative_error(one, np.zeros(3, np.float32)) > INT8_ERROR_MAX
+    assert relative_error(one * 1.5, one) == pytest.approx(0.5)
 
 
 def test_a_canary_without_a_tensor_is_refused(copy: Path) -> None:

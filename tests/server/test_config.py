@@ -24,6 +24,13 @@ def test_another_host_is_refused_unless_insecure(host: str) -> None:
     assert config(host=host, insecure=True).host == host
 
 
+def test_weights_are_of_a_form_there_is() -> None:
+    assert config().decode_weights == "fp32"
+    assert config(decode_weights="int8").decode_weights == "int8"
+    with pytest.raises(ValueError, match="decode_weights is 'int4', must be fp32 or int8"):
+        config(decode_weights="int4")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -6,11 +6,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundle_checks import INT8_ERROR_MAX
+from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
     MANIFEST_FILE,
+    DecodeWeights,
     FileDigest,
     Manifest,
     bundle_version,
@@ -34,6 +37,12 @@ def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
 def test_the_engine_loads_the_bundle(outcome: Outcome) -> None:
     """Loading checks digests, shapes and the canary."""
     assert load_bundle(outcome[0].bundle).version == outcome[0].version
+
+
+def test_the_engine_loads_it_with_8_bit_weights(outcome: Outcome) -> None:
+    """They come out otherwise than the exact ones, by less than is refused."""
+    bundle = load_bundle(outcome[0].bundle, EngineConfig(decode_weights=DecodeWeights.INT8))
+    assert 0.0 < bundle.manifest.metrics["decode_int8_error"] < INT8_ERROR_MAX
 
 
 def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None:

@@ -45,6 +45,8 @@ class ServeSettings(BaseModel):
     """Take `requested_at` from clients: for demos, simulation and tests."""
     slots_max: int = 16
     """Pages decoded at the same time, by one core together."""
+    decode_weights: Literal["fp32", "int8"] = "fp32"
+    """`int8` makes steps faster; pages may differ from those of `fp32`."""
 
 
 class IngestSettings(BaseModel):

@@ -22,7 +22,6 @@ from pagecast.engine.graph import EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
-    DECODE_FILE,
     PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
@@ -60,24 +59,30 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
-    than where it was made.
+    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX.
     """
     began_s = time.monotonic()
     manifest, files = read_bundle_files(path)
     vocabulary = _vocabulary(files[VOCABULARY_FILE])
+    decode_file = config.decode_weights.file
     graphs = {
         "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
-        "decode": Graph(DECODE_FILE, files[DECODE_FILE], config),
+        "decode": Graph(decode_file, files[decode_file], config),
     }
     rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
     check_indices(graphs, manifest.model, vocabulary)
     canary = _tensors(CANARY_FILE, files[CANARY_FILE])
-    check_canary(canary, graphs, manifest.model, vocabulary)
+    check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
     took_ms = round((time.monotonic() - began_s) * 1000)
-    _log.info("bundle_loaded", version=manifest.version, took_ms=took_ms)
+    _log.info(
+        "bundle_loaded",
+        version=manifest.version,
+        decode_weights=config.decode_weights.value,
+        took_ms=took_ms,
+    )
     return Bundle(
         manifest=manifest,
         vocabulary=vocabulary,

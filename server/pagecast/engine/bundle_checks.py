@@ -13,7 +13,13 @@ import numpy as np
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import Array, FloatArray, Graph
 from pagecast.engine.kv_slots import cache_names
-from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE, ModelShape
+from pagecast.engine.manifest import (
+    CANARY_FILE,
+    CHECKPOINT_FILE,
+    VOCABULARY_FILE,
+    DecodeWeights,
+    ModelShape,
+)
 from pagecast.engine.prompt_inputs import prompt_inputs
 from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.vocabulary import (
@@ -29,6 +35,11 @@ from pagecast.v1 import catalog_pb2
 CANARY_TOLERANCE = 1e-3
 """Largest difference, absolute and relative, from the outputs recorded in the bundle. Kernels of
 other processors differ by 1e-5; a flipped bit that matters differs by more than this."""
+
+INT8_ERROR_MAX = 0.1
+"""Largest error of 8-bit weights that are served: length of the difference by that of the recorded
+output. Random weights are off by one to three hundredths; beyond this a model does not bear 8 bits.
+How good its pages are is measured (`trainer.benchmarks.eight_bit`), not concluded from this."""
 
 Shape = Sequence[int | str | None]
 
@@ -94,8 +105,12 @@ def check_canary(
     graphs: Mapping[str, Graph],
     model: ModelShape,
     vocabulary: Vocabulary,
+    decode_weights: DecodeWeights = DecodeWeights.FP32,
 ) -> None:
-    """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs."""
+    """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs.
+
+    Those of the decode graph are of exact weights, whatever is loaded.
+    """
     for name, (inputs, outputs) in _contract(model, vocabulary).items():
         try:
             recorded = {tensor: canary[f"{name}.{tensor}"] for tensor in (*inputs, *outputs)}
@@ -108,10 +123,27 @@ def check_canary(
             where = f"{CANARY_FILE}: {name}.{tensor}"
             _check_shape(where, found[tensor].shape, shape)
             _check_shape(where, recorded[tensor].shape, found[tensor].shape)
-            if not np.allclose(
+            if name == "decode" and decode_weights is DecodeWeights.INT8:
+                _check_rounded(where, found[tensor], recorded[tensor])
+            elif not np.allclose(
                 found[tensor], recorded[tensor], rtol=CANARY_TOLERANCE, atol=CANARY_TOLERANCE
             ):
                 raise BundleError(f"{where} comes out otherwise here than where it was made")
+
+
+def relative_error(found: FloatArray, expected: FloatArray) -> float:
+    """Length of the difference by the length of what is expected; infinite if it is no number."""
+    error = float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+    return error if np.isfinite(error) else float("inf")
+
+
+def _check_rounded(where: str, found: FloatArray, recorded: Array) -> None:
+    error = relative_error(found, recorded.astype(np.float32))
+    if not error <= INT8_ERROR_MAX:
+        raise BundleError(
+            f"{where} is off by {error:.3f} with 8-bit weights, more than {INT8_ERROR_MAX}: "
+            "serve this model with decode_weights fp32"
+        )
 
 
 def _check_shape(where: str, found: Shape, expected: Shape) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from pagecast.engine.errors import BundleError, EngineError
+from pagecast.engine.manifest import DecodeWeights
 
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
@@ -25,10 +26,13 @@ LOG_ERRORS_ONLY = 3
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """Where graphs run."""
+    """Where graphs run, and in which form."""
 
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     """onnxruntime's execution providers, the preferred first; each must really be there."""
+
+    decode_weights: DecodeWeights = DecodeWeights.FP32
+    """Which form of a bundle's decode graph is loaded; the other one is not."""
 
 
 class Graph:

@@ -8,6 +8,7 @@ refused (docs/facts.md: single bit flips of a graph load without complaint and c
 import hashlib
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -18,13 +19,29 @@ VOCABULARY_FILE = "vocabulary.json"
 TOWER_FILE = "entity_tower.onnx"
 PROMPT_FILE = "prompt.onnx"
 DECODE_FILE = "decode.onnx"
+DECODE_INT8_FILE = "decode_int8.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
 
 BUNDLE_FILES = (
-    VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, CHECKPOINT_FILE, CANARY_FILE,
+    VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
+    CANARY_FILE,
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
+
+
+class DecodeWeights(StrEnum):
+    """How a decode graph keeps its weights. Inputs, outputs and caches are the same."""
+
+    FP32 = "fp32"
+    """As trained: the form that is compared with torch."""
+
+    INT8 = "int8"
+    """Rounded to 8 bits in blocks; so are the states they are multiplied with (docs/adr/0012)."""
+
+    @property
+    def file(self) -> str:
+        return DECODE_INT8_FILE if self is DecodeWeights.INT8 else DECODE_FILE
 
 
 class ManifestError(ValueError):
@@ -76,7 +93,8 @@ class Manifest(_Sealed):
 
     Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
     between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
-    that ran the whole model, and one for tokens that copied the cache at every run.
+    that ran the whole model, and one for tokens that copied the cache at every run; it had no graph
+    with 8-bit weights.
     """
 
     format: Literal[4] = 4

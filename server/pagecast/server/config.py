@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
+from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
@@ -49,6 +50,9 @@ class ServerConfig:
     prefix_cache_mb: int = PREFIX_BYTES_MAX >> 20
     """MiB of users' histories kept as keys and values; 0 keeps none."""
 
+    decode_weights: str = DecodeWeights.FP32.value
+    """`fp32`, or `int8`: faster steps, and pages that may differ (docs/serving.md)."""
+
     rows_default: int = 8
     """Rows of a page if the client does not say."""
 
@@ -66,6 +70,10 @@ class ServerConfig:
             raise ValueError(
                 f"host {self.host!r} can be reached from outside and RPCs are not authenticated: "
                 "use 127.0.0.1, or set insecure"
+            )
+        if self.decode_weights not in list(DecodeWeights):
+            raise ValueError(
+                f"decode_weights is {self.decode_weights!r}, must be {' or '.join(DecodeWeights)}"
             )
         for name, low, high in _RANGES:
             value = getattr(self, name)

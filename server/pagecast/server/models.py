@@ -5,8 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG, load_bundle
 from pagecast.engine.errors import BundleError, EngineError
+from pagecast.engine.graph import EngineConfig
 from pagecast.featurestore.registry import CHAMPION, ModelRecord, Registry
 from pagecast.server.metrics import Metrics
 from pagecast.server.serving import Servings
@@ -24,8 +25,14 @@ class ChampionFollower:
     """Loads, verifies, binds and warms the champion beside the model that serves, then swaps."""
 
     def __init__(
-        self, registry: Registry, bundles: Path, servings: Servings, metrics: Metrics
+        self,
+        registry: Registry,
+        bundles: Path,
+        servings: Servings,
+        metrics: Metrics,
+        engine: EngineConfig = DEFAULT_CONFIG,
     ) -> None:
+        self._engine = engine
         self._registry = registry
         self._bundles = bundles
         self._servings = servings
@@ -50,7 +57,7 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = load_bundle(self._bundles / champion.bundle)
+        bundle = load_bundle(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         self._servings.take_up_bundle(bundle)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from pagecast.engine.decode_loop import DecodeLoop
+from pagecast.engine.graph import EngineConfig
+from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
@@ -67,7 +69,13 @@ class Resources:
             catalog = stack.enter_context(CatalogFollower(Catalog(engine)))
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
-            champion = ChampionFollower(registry, config.state.bundles, servings, metrics)
+            champion = ChampionFollower(
+                registry,
+                config.state.bundles,
+                servings,
+                metrics,
+                EngineConfig(decode_weights=DecodeWeights(config.decode_weights)),
+            )
             champion.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),

@@ -93,6 +93,20 @@ def test_the_worst_graph_counts(difference: float, reached: bool) -> None:
     assert (row.ours, row.reached) == (difference, reached)
 
 
+def test_8_bit_weights_stand_beside_the_exact_ones_of_their_seed() -> None:
+    figures = {
+        "ndcg_at_10_int8": 0.09,
+        "ndcg_at_10_fp32": 0.1,
+        "ndcg_difference_error": 0.002,
+        "equal_choices": 0.97,
+        "choices": 1200.0,
+    }
+    rows = model_rows([cell("int8", "default", figures)], published=False)
+    assert find(rows, "validation NDCG@10, int8, seed 0", "fp32").ratio == pytest.approx(0.9)
+    equal = "share of 1,200 choices of fp32 pages that int8 makes too, seed 0"
+    assert find(rows, equal).ours == 0.97
+
+
 @pytest.mark.parametrize(("seconds", "flat"), [(0.44, True), (0.5, False)])
 def test_a_step_with_drawn_entities_is_to_stay_flat(seconds: float, flat: bool) -> None:
     def step(name: str, negatives: int, cpu_seconds: float) -> tuple[Cell, Figures]:

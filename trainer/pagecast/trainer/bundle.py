@@ -19,6 +19,7 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
+    DECODE_INT8_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
     TOWER_FILE,
@@ -32,8 +33,16 @@ from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
+from pagecast.trainer.int8 import int8_form
 from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import EXAMPLE, RandomInputs, compare, run_torch, shapes_of
+from pagecast.trainer.parity import (
+    EXAMPLE,
+    RandomInputs,
+    compare,
+    rounding_error,
+    run_torch,
+    shapes_of,
+)
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
 GRAPH_FILES = {"entity_tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": DECODE_FILE}
@@ -114,6 +123,9 @@ def _contents(
         differences[f"{spec.name}_difference_max"] = compare(spec, graph, inputs)
         files[GRAPH_FILES[spec.name]] = graph
         canary |= _canary(spec, inputs)
+        if spec.name == "decode":
+            files[DECODE_INT8_FILE] = int8_form(graph)
+            differences["decode_int8_error"] = rounding_error(spec, files[DECODE_INT8_FILE], inputs)
     files[CANARY_FILE] = save(canary)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     files[CHECKPOINT_FILE] = save(weights)

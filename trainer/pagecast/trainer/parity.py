@@ -3,7 +3,7 @@
 Letters as in `graphs`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from pagecast.engine.bundle_checks import relative_error
 from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.content import ContentVector, content_vector
 from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
@@ -129,22 +130,36 @@ class RandomInputs:
 
 def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
     """Largest absolute difference over all shapes. Raises ParityError above DIFFERENCE_MAX."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for seed, axes in enumerate(shapes_of(spec.name)):
-        arguments = inputs.draw(spec.name, axes, seed)
-        expected = run_torch(spec, arguments)
-        fed = {n: a.numpy() for n, a in zip(spec.inputs, arguments, strict=True)}
-        for name, value in zip(spec.outputs, session.run(list(spec.outputs), fed), strict=True):
-            worst = max(worst, _difference(expected[name], value))
+    worst = max(_difference(expected, value) for expected, value in _both(spec, graph, inputs))
     if not worst <= DIFFERENCE_MAX:
         raise ParityError(
             f"{spec.name}.onnx differs from torch by {worst:.2e}, more than {DIFFERENCE_MAX:.0e}: "
             "nothing was published; train with a lower learning rate or another torch version"
         )
     return worst
+
+
+def rounding_error(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
+    """Largest relative error of a form with rounded weights, over all shapes; it refuses none.
+
+    What serves it does (`bundle_checks.INT8_ERROR_MAX`).
+    """
+    return max(relative_error(value, expected) for expected, value in _both(spec, graph, inputs))
+
+
+def _both(
+    spec: GraphSpec, graph: bytes, inputs: RandomInputs
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    """Each output of torch and of a graph, at all shapes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    for seed, axes in enumerate(shapes_of(spec.name)):
+        arguments = inputs.draw(spec.name, axes, seed)
+        expected = run_torch(spec, arguments)
+        fed = {n: a.numpy() for n, a in zip(spec.inputs, arguments, strict=True)}
+        for name, value in zip(spec.outputs, session.run(list(spec.outputs), fed), strict=True):
+            yield expected[name], value
 
 
 @torch.no_grad()

@@ -195,9 +195,23 @@ def _cost(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
         yield Row.alone(f"peak GB, {cell.name}", _number(figures, "peak_gigabytes"))
 
 
+def _int8(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
+    """Each seed by itself: the two forms are of one model, so they are compared within it."""
+    for cell, figures in some:
+        of_seed = f"seed {cell.seed}"
+        ours, theirs = (_number(figures, f"ndcg_at_10_{form}") for form in ("int8", "fp32"))
+        yield _beside(f"validation NDCG@10, int8, {of_seed}", "fp32", ours, theirs)
+        error = _number(figures, "ndcg_difference_error")
+        yield Row.alone(f"standard error of the difference, {of_seed}", error)
+        choices = f"{_number(figures, 'choices'):,.0f} choices of fp32 pages"
+        equal = _number(figures, "equal_choices")
+        yield Row.alone(f"share of {choices} that int8 makes too, {of_seed}", equal)
+
+
 _ROWS: Mapping[str, Callable[[Sequence[tuple[Cell, Figures]]], Iterator[Row]]] = {
     "ablations": _ablations,
     "cost": _cost,
+    "int8": _int8,
     "parity": _parity,
     "scaling": _scaling,
     "throughput": _throughput,

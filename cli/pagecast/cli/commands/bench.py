@@ -93,7 +93,8 @@ def model(
     tables: Annotated[
         str,
         typer.Option(
-            help="Some of quality,ablations,throughput,scaling,parity,cost.", show_default="all"
+            help="Some of quality,ablations,throughput,scaling,parity,cost,int8.",
+            show_default="all",
         ),
     ] = "",
     seeds: Annotated[
@@ -178,7 +179,8 @@ def serve(
     Makes a catalog and a model of random weights and starts a server on them.
     """
     from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances
-    from pagecast.cli.bench.serve.figures import ServeBenchConfig, measure_serve
+    from pagecast.cli.bench.serve.config import ServeBenchConfig
+    from pagecast.cli.bench.serve.figures import measure_serve
     from pagecast.cli.bench.table import show_circumstances, show_rows
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging

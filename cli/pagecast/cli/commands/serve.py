@@ -29,6 +29,9 @@ def serve(
         bool | None,
         typer.Option("--allow-client-clock", help="Let clients say what time it is."),
     ] = None,
+    decode_weights: Annotated[
+        str | None, typer.Option(help="fp32, or int8 for faster steps.", show_default="fp32")
+    ] = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -50,6 +53,7 @@ def serve(
         "metrics_port": metrics_port,
         "insecure": insecure,
         "allow_client_clock": allow_client_clock,
+        "decode_weights": decode_weights,
     }
     settings = load_settings(
         state_dir=state_dir,

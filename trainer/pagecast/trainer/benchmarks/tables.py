@@ -37,6 +37,9 @@ WHOLE_MAX = 100_000
 """Entities up to which the whole softmax is measured: of a million, the logits of one batch would
 take tens of gigabytes."""
 
+QUICK_PAGES = 3
+"""Of int8, decoded exactly: for seeing whether it works."""
+
 TRAINED_ONLY = "large"
 """The profile that is trained for one step and not exported: its graphs are 0.8 GB."""
 
@@ -173,6 +176,15 @@ def cost(budget: Budget) -> list[Cell]:
     ]
 
 
+def int8(budget: Budget) -> list[Cell]:
+    """The default config with every seed: what 8-bit weights cost depends on the weights."""
+    overrides: dict[str, JsonValue] = {"budget_minutes": budget.training_minutes}
+    settings: dict[str, JsonValue] = {"overrides": overrides}
+    if budget.quick:
+        settings["pages"] = QUICK_PAGES
+    return [Cell(table="int8", name="default", settings=settings, seed=s) for s in budget.seeds]
+
+
 TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
     "quality": quality,
     "ablations": ablations,
@@ -180,6 +192,7 @@ TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
     "scaling": scaling,
     "parity": parity,
     "cost": cost,
+    "int8": int8,
 }
 """What `--tables` knows, in the order in which they are told."""
 
