@@ -305,6 +305,24 @@ def test_options_outside_their_bounds_are_refused() -> None:
         DecodeOptions(first_rows=(3, -1))
 
 
+@settings(max_examples=40, deadline=None)
+@given(random=SEEDS)
+def test_the_same_request_gives_the_same_page_whatever_was_asked_before(
+    bundle: Bundle, random: Random
+) -> None:
+    """Sets that are kept by catalog are those that would be worked out anew."""
+    catalog = random_snapshot(random)
+    request, popular = random_request(random), range(len(catalog.entities))
+    model, asked_before = Model(bundle, catalog), CompiledCatalog(catalog)
+    for _ in range(5):
+        compile_rules(asked_before, random_request(random), (), SMALL_LIMITS)
+    pages = [
+        decoded(model, compile_rules(compiled, request, popular, SMALL_LIMITS), PROMPT)
+        for compiled in (asked_before, CompiledCatalog(catalog))
+    ]
+    assert pages[0] == pages[1]
+
+
 def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(
     bundle: Bundle, catalog: CatalogSnapshot
 ) -> None:

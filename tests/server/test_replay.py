@@ -122,7 +122,8 @@ async def test_what_cannot_be_replayed_says_why(house: House, bootstrap: str) ->
     assert replays.replay(decoded.page_id)[0].differing == ()
 
     older = events_pb2.PageServed.FromString(decoded.SerializeToString())
-    older.page_id, older.rows_wanted = "older", 0
+    older.page_id = "older"
+    older.ClearField("rules_input")
     unlike = events_pb2.PageServed.FromString(decoded.SerializeToString())
     unlike.page_id, unlike.rules_sha256 = "unlike", "0" * 64
     ahead = events_pb2.PageServed.FromString(decoded.SerializeToString())

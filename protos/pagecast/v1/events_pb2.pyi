@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from pagecast.v1 import rules_pb2 as _rules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -747,10 +748,8 @@ class PageServed(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     STEPS_MAX_FIELD_NUMBER: _builtins.int
     PROMPT_CONTEXT_FIELD_NUMBER: _builtins.int
+    RULES_INPUT_FIELD_NUMBER: _builtins.int
     ROWS_BEFORE_FIELD_NUMBER: _builtins.int
-    ROWS_WANTED_FIELD_NUMBER: _builtins.int
-    ENTITIES_PER_ROW_FIELD_NUMBER: _builtins.int
-    POPULAR_ENTITIES_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
@@ -774,10 +773,6 @@ class PageServed(_message.Message):
     """Why the page is degraded; empty if it is not."""
     steps_max: _builtins.int
     """Most steps the prompt could hold: the model's."""
-    rows_wanted: _builtins.int
-    """Rows the page was asked for, those that stood already included."""
-    entities_per_row: _builtins.int
-    """Entities of a row, as asked for."""
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for, by the server's clock unless the client's was allowed."""
@@ -803,14 +798,14 @@ class PageServed(_message.Message):
         """New and live entities the prompt could name: the model's. Unset for none."""
 
     @_builtins.property
+    def rules_input(self) -> _rules_pb2.RulesInput:
+        """What the rules were compiled from, beside context, profile, history and catalog."""
+
+    @_builtins.property
     def rows_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedRow]:
         """Rows that already stood on the page when this part of it was asked for, without
         log-probabilities. `rows` follow them.
         """
-
-    @_builtins.property
-    def popular_entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Candidates of the POPULAR rows, best first, by catalog index: popularity of the past is not kept."""
 
     @_builtins.property
     def sampling(self) -> Global___Sampling:
@@ -836,15 +831,13 @@ class PageServed(_message.Message):
         profile: Global___ProfileChange | None = ...,
         steps_max: _builtins.int = ...,
         prompt_context: Global___PromptContext | None = ...,
+        rules_input: _rules_pb2.RulesInput | None = ...,
         rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
-        rows_wanted: _builtins.int = ...,
-        entities_per_row: _builtins.int = ...,
-        popular_entities: _abc.Iterable[_builtins.int] | None = ...,
         sampling: Global___Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "popular_entities", b"popular_entities", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rows_wanted", b"rows_wanted", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,5 +58,6 @@ class CandidateHead:
         self._selected = None if gathers else candidates_C
 
     def logits(self, hidden_D: FloatArray) -> FloatArray:
+        """[C], the caller's to write to."""
         logits_V = self._output_VD @ hidden_D
         return logits_V if self._selected is None else logits_V[self._selected]

@@ -93,7 +93,8 @@ class Manifest(_Sealed):
 
     Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
     between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
-    that ran the whole model, and one for tokens that copied the cache at every run.
+    that ran the whole model, and one for tokens that copied the cache at every run; it had no graph
+    with 8-bit weights.
     """
 
     format: Literal[4] = 4

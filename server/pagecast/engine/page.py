@@ -19,6 +19,7 @@ from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.predicates import Indices, Mask
@@ -219,13 +220,12 @@ class ModelChooser:
         self._logits_C = None
         return self._feed()
 
-    def choose_entity(self, mask_C: Mask) -> Choice:
+    def choose_entity(self, mask: EntityMask) -> Choice:
         if self._logits_C is None:
             self._logits_C = self._head.logits(self._hidden_D)
         # `begin_row` has counted the row in hand.
         place = Place(self._rows - 1, self._row_entities + 1)
-        masked_C = np.where(mask_C, self._logits_C, -np.inf)
-        choice = self._picker.pick(masked_C, place, self._candidates_C)
+        choice = self._picker.pick(mask.apply(self._logits_C), place, self._candidates_C)
         entity = self._candidates_C[choice.position]
         self._unfed.append(self._model.entities.input_ND[entity])
         self._row_entities += 1

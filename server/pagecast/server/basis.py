@@ -9,13 +9,17 @@ from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_rules import PageRules
+from pagecast.server.asked import UnknownCandidates
 from pagecast.server.carried_on import PageSoFar, served_rows
 from pagecast.server.request import PageRequest
 from pagecast.server.users import version_message
-from pagecast.v1 import catalog_pb2, continuation_pb2, events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
 ARM = "champion"
 """The one arm there is while there are no experiments."""
+
+NOTHING_UNKNOWN = UnknownCandidates()
+NO_RULES = rules_pb2.RequestRules()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,7 @@ class PageBasis:
     rules: PageRules
     model_version: str
     degraded: tuple[str, ...] = ()
+    unknown: UnknownCandidates = NOTHING_UNKNOWN
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -48,6 +53,7 @@ class PageBasis:
             catalog_number=self.snapshot.number,
             degraded_reason=",".join(self.degraded),
             rows_before=len(self.rules.standing),
+            unknown_candidates=self.unknown.rows + self.unknown.entities,
         )
         started.requested_at.FromMilliseconds(at_ms)
         if self.prompt.steps:
@@ -74,11 +80,6 @@ class PageBasis:
         )
         return PageSoFar(made_with, self.rules.standing, self.snapshot)
 
-    def _popular_entities(self) -> Sequence[int]:
-        of_rows = zip(self.snapshot.rows, self.rules.source_order, strict=True)
-        orders = (o for row, o in of_rows if row.source == catalog_pb2.ROW_SOURCE_POPULAR and o)
-        return next(orders, ())
-
     def _profile(self) -> events_pb2.ProfileChange | None:
         profile = self.prompt.profile
         return None if profile == Profile() else profile_change(self.page.user_id, profile)
@@ -89,6 +90,15 @@ class PageBasis:
             return None
         return events_pb2.PromptContext(
             new_max=context.new_max, new_days=context.new_days, live_max=context.live_max
+        )
+
+    def _rules_input(self) -> rules_pb2.RulesInput:
+        page, entities = self.page, self.snapshot.entities
+        return rules_pb2.RulesInput(
+            rows=page.rows,
+            entities_per_row=page.entities_per_row,
+            asked=None if page.rules == NO_RULES else page.rules,
+            popular_entity_ids=[entities[index].entity_id for index in self.rules.popular],
         )
 
     def served(self, rows: Sequence[events_pb2.ServedRow]) -> events_pb2.PageServed:
@@ -110,10 +120,8 @@ class PageBasis:
             profile=self._profile(),
             steps_max=self.steps_max,
             prompt_context=self._prompt_context(),
+            rules_input=self._rules_input(),
             rows_before=served_rows(self.rules.standing, self.snapshot),
-            rows_wanted=self.page.rows,
-            entities_per_row=self.page.entities_per_row,
-            popular_entities=self._popular_entities(),
             sampling=self.page.sampling,
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)

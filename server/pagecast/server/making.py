@@ -19,6 +19,7 @@ from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
 from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
+from pagecast.server.asked import unknown_candidates
 from pagecast.server.basis import PageBasis
 from pagecast.server.carried_on import as_of_its_moment, standing_rows
 from pagecast.server.errors import Refusal
@@ -123,6 +124,7 @@ class Making:
             rules=compile_rules(serving.catalog, facts, serving.popular, standing=standing),
             model_version="" if serving.model is None else serving.model.version,
             degraded=degraded,
+            unknown=unknown_candidates(page.rules, serving.snapshot),
         )
 
     def _read_user(self) -> tuple[User, tuple[str, ...]]:

@@ -109,7 +109,7 @@ class Replays:
             raise NotReplayable(
                 f"the page was made by popularity ({page.degraded_reason}): no model decoded it"
             )
-        if not page.rows_wanted:
+        if not page.HasField("rules_input"):
             raise NotReplayable("the page was served by a version that recorded too little")
         try:
             return load_bundle(self.bundles / version)
@@ -138,8 +138,9 @@ def _rules(
         user_id=page.user_id,
         half=request_half_of_page(page),
         context=page.context,
-        rows=page.rows_wanted,
-        entities_per_row=page.entities_per_row,
+        rows=page.rules_input.rows,
+        entities_per_row=page.rules_input.entities_per_row,
+        rules=page.rules_input.asked,
         exact_entities=page.exact_entities,
         seed=page.seed,
         entity_by_entity=False,
@@ -147,7 +148,10 @@ def _rules(
     facts = facts_of(request, history, profile_of_page(page), snapshot)
     try:
         standing = _indices(page.rows_before, snapshot)
-        popular = np.array(page.popular_entities, np.int64)
+        index = snapshot.entity_index
+        popular = np.array(
+            [index[entity_id] for entity_id in page.rules_input.popular_entity_ids], np.int64
+        )
         return compile_rules(CompiledCatalog(snapshot), facts, popular, standing=standing)
     except (KeyError, ValueError) as error:
         raise NotReplayable(f"the page is of another catalog database: {error}") from error

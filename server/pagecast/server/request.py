@@ -2,15 +2,16 @@
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pagecast.featurestore.prompt import RequestHalf
 from pagecast.rules.facts import ROWS_MAX
+from pagecast.server.asked import check_lengths
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, invalid_argument
-from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
 PAGE_TIME_MAX_S = 30.0
 """A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
@@ -57,6 +58,7 @@ class PageRequest:
     exact_entities: int
     seed: int
     entity_by_entity: bool
+    rules: rules_pb2.RequestRules = field(default_factory=rules_pb2.RequestRules)
     carried_on: continuation_pb2.Continuation | None = None
     sampling: events_pb2.Sampling | None = None
 
@@ -68,10 +70,14 @@ def read_request(
     now_ms: int,
     carried_on: continuation_pb2.Continuation | None = None,
 ) -> PageRequest:
-    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow."""
+    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow, or rows that would
+    have to be longer than they may be."""
     context, before = request.context, carried_on or continuation_pb2.Continuation()
-    entities_per_row = before.entities_per_row or config.entities_default
+    entities_per_row = (
+        request.entities_per_row or before.entities_per_row or config.entities_default
+    )
     exact_entities = before.exact_entities or config.exact_entities_default
+    check_lengths(request.rules, entities_per_row)
     return PageRequest(
         clock=clock,
         page_id=before.page_id or uuid.uuid4().hex,
@@ -85,11 +91,12 @@ def read_request(
         ),
         context=context,
         rows=_rows(request, before, config),
-        entities_per_row=request.entities_per_row or entities_per_row,
+        entities_per_row=entities_per_row,
         exact_entities=request.exact_entities or exact_entities,
         seed=request.seed if carried_on is None else carried_on.seed,
         sampling=_sampling(request if carried_on is None else carried_on),
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,
+        rules=request.rules,
         carried_on=carried_on,
     )
 

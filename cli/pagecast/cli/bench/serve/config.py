@@ -1,0 +1,32 @@
+"""What `pagecast bench serve` is told, and the ways of decoding it measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HYBRID_K = 3
+"""Entities of a row decoded one by one in hybrid decoding."""
+
+WAYS = {"exact": "exact", "hybrid": f"hybrid k={HYBRID_K}"}
+"""What each is called in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeBenchConfig:
+    """How much is measured. Raises ValueError."""
+
+    folder: Path
+    entities: int
+    prompt: int
+    """Positions: the profile, the steps and the request."""
+    rounds: int
+    seconds: float
+    clients: Sequence[int]
+    mask_entities: Sequence[int] = ()
+    """Sizes of the catalogs whose masks are measured."""
+
+    def __post_init__(self) -> None:
+        if min(self.mask_entities, default=1000) < 1000:
+            raise ValueError("masks are measured for at least 1,000 entities")
+        if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
+            raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")
