@@ -8,7 +8,7 @@ candidates, D width.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,13 +42,9 @@ def choose_entity(logits_C: FloatArray, mask: EntityMask) -> Choice:
     """The best of what the mask allows; the first of equals. Writes to the logits of what it
     closes.
 
-    What stands alone is chosen with a log-probability of 0. Raises EngineError as `choose` does.
+    Raises EngineError as `choose` does.
     """
-    mask.apply(logits_C)
-    if mask.only is None:
-        return _best(logits_C)
-    alone = _best(logits_C[mask.only : mask.only + 1])
-    return replace(alone, position=mask.only)
+    return _best(mask.apply(logits_C))
 
 
 def _best(masked_V: FloatArray) -> Choice:
