@@ -6,9 +6,7 @@ from pagecast.rules.entity_mask import EntityMask
 
 
 def scores(mask: EntityMask) -> list[float]:
-    scores_C = np.arange(4, dtype=np.float32)
-    mask.apply(scores_C)
-    return scores_C.tolist()
+    return mask.apply(np.arange(4, dtype=np.float32)).tolist()
 
 
 def test_all_are_allowed_but_the_closed() -> None:
@@ -32,5 +30,6 @@ def test_one_may_be_the_only_one_and_the_others_stay_open() -> None:
     mask = EntityMask(4)
     mask.only = 2
     assert np.flatnonzero(mask.mask_C).tolist() == [2]
+    assert scores(mask) == [-np.inf, -np.inf, 2, -np.inf]
     assert mask.is_open(1)
     assert not mask.allows(1)

@@ -69,6 +69,5 @@ class PopularChooser:
             self._scores_C = self._scores_N[candidates_C].astype(np.float64)
 
     def choose_entity(self, mask: EntityMask) -> Choice:
-        mask.apply(self._scores_C)
-        position = int(self._scores_C.argmax()) if mask.only is None else mask.only
+        position = int(mask.apply(self._scores_C).argmax())
         return Choice(position=position, log_probability=0.0)

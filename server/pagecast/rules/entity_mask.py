@@ -6,10 +6,14 @@ writing to these costs a microsecond, a mask over all of them eighty (benchmarks
 Letters in names: C candidates of the row.
 """
 
+from typing import Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from pagecast.rules.predicates import Mask
+
+Score = TypeVar("Score", bound=np.floating[Any])
 
 
 class EntityMask:
@@ -39,11 +43,19 @@ class EntityMask:
     def allows(self, position: int) -> bool:
         return self.is_open(position) and self.only in (None, position)
 
-    def apply(self, scores_C: npt.NDArray[np.floating]) -> None:
-        """Writes -inf over the scores of what is closed; `only` is not looked at."""
+    def apply(self, scores_C: npt.NDArray[Score]) -> npt.NDArray[Score]:
+        """The scores, -inf where nothing may be placed.
+
+        Writes to `scores_C` over what is closed; where there is an `only`, returns a copy.
+        """
         scores_C[self._closed] = -np.inf
         if self._closed_C is not None:
             np.copyto(scores_C, -np.inf, where=self._closed_C)
+        if self.only is None:
+            return scores_C
+        alone_C = np.full_like(scores_C, -np.inf)
+        alone_C[self.only] = scores_C[self.only]
+        return alone_C
 
     @property
     def mask_C(self) -> Mask:

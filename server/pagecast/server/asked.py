@@ -51,10 +51,10 @@ def asked_facts(rules: rules_pb2.RequestRules) -> dict[str, Any]:
 def unknown_candidates(
     rules: rules_pb2.RequestRules, catalog: CatalogSnapshot
 ) -> UnknownCandidates:
-    entity_ids = set(_entity_ids(rules))
+    known = catalog.entity_index
     return UnknownCandidates(
         rows=sum(row.row_id not in catalog.row_index for row in rules.rows.rows),
-        entities=len(entity_ids - catalog.entity_index.keys()),
+        entities=len({entity_id for entity_id in _entity_ids(rules) if entity_id not in known}),
     )
 
 

@@ -63,10 +63,9 @@ def by_bitsets(
         while not state.row_complete:
             scores_C = scores_N[state.candidates_C]
             watch.us()
-            state.entity_mask.apply(scores_C)
+            masked_C = state.entity_mask.apply(scores_C)
             cost.steps_us += watch.us()
-            only = state.entity_mask.only
-            entity = int(state.candidates_C[scores_C.argmax() if only is None else only])
+            entity = int(state.candidates_C[masked_C.argmax()])
             watch.us()
             state.place(entity)
             cost.steps_us += watch.us()
