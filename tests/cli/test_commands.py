@@ -5,8 +5,11 @@ import json
 import re
 import shlex
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.factories_cli import Up, document, pagecast, start_up
@@ -199,3 +202,32 @@ def test_doctor_names_an_altered_bundle_and_how_to_mend_it(up: Up) -> None:
     assert [finding["part"] for finding in broken] == ["model"]
     assert "decode.onnx" in broken[0]["text"]
     assert "train again" in broken[0]["remedy"]
+
+
+def test_a_page_is_carried_on_and_replayed_from_the_log(up: Up) -> None:
+    asked = ("page", "ada", "--entities", "3", "--json")
+    first = document(pagecast(*asked, "--rows", "1", cwd=up.folder))
+    more = ("--rows", "1", "--continue", first["continuation"])
+    second = document(pagecast(*asked, *more, cwd=up.folder))
+    assert (second["page_id"], second["rows_before"]) == (first["page_id"], 1)
+    assert first["rows"][0]["row_id"] != second["rows"][0]["row_id"]
+    replay = ("page", "--replay", first["page_id"], "--json")
+    until = time.monotonic() + 30
+    while len(parts := _parts(pagecast(*replay, cwd=up.folder))) < 2:
+        assert time.monotonic() < until, "the page's records are ingested"
+    for page, part in zip((first, second), parts, strict=True):
+        entities = [e["entity_id"] for e in page["rows"][0]["entities"]]
+        assert [row["entity_ids"] for row in part["rows"]] == [entities]
+        assert part["differing"] == []
+
+
+def _parts(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+    return document(done)["parts"] if done.returncode == ExitCode.OK else []
+
+
+def test_a_page_that_was_not_served_cannot_be_replayed(up: Up) -> None:
+    done = pagecast("page", "--replay", "elsewhere", cwd=up.folder)
+    assert done.returncode == ExitCode.FAILED
+    assert "no page elsewhere is in the offline log" in done.stderr
+    both = pagecast("page", "ada", "--replay", "elsewhere", cwd=up.folder)
+    assert both.returncode == ExitCode.BAD_INPUT

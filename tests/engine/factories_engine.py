@@ -5,7 +5,7 @@ given, a ReLU block, a final norm.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from pagecast.engine.manifest import (
     ModelShape,
     bundle_version,
 )
-from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
 from pagecast.featurestore.compression import STEPS_OF_A_GROUP
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action, Profile, Step
@@ -130,6 +130,8 @@ def placed_rows(events: Sequence[PageEvent]) -> list[PlacedRow]:
         elif isinstance(event, EntityChosen):
             last = page.pop()
             page.append(PlacedRow(last.row, last.argument, (*last.entities, event.entity)))
+        elif isinstance(event, RowEnded):
+            page.append(replace(page.pop(), ended=event.reason))
     return page
 
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pagecast.engine.choice import NEAR_TIE, CandidateHead, choose
+from pagecast.engine.choice import NEAR_TIE, CandidateHead, Choice, best, choose
 from pagecast.engine.errors import EngineError
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.predicates import Mask
 
 NEG = float("-inf")
@@ -75,6 +76,29 @@ def test_only_the_eligible_are_chosen(data: st.DataObject) -> None:
         np.flatnonzero(mask_V).tolist(), key=lambda position: (logits_V[position], -position)
     )
     assert choice.log_probability <= 0
+
+
+def test_of_a_row_what_is_closed_is_passed_over() -> None:
+    open_C = EntityMask(3)
+    open_C.close(1)
+    among_C = best(open_C.apply(logits(1, 9, 3)))
+    assert among_C == choose(logits(1, 9, 3), mask(1, 0, 1))
+
+
+def test_the_only_one_is_chosen_for_certain_and_closes_nothing() -> None:
+    first_C, logits_C = EntityMask(3), logits(1, 9, 3)
+    first_C.only = 0
+    assert best(first_C.apply(logits_C)) == Choice(position=0, log_probability=0.0)
+    first_C.close(0)
+    first_C.only = None
+    assert best(first_C.apply(logits_C)).position == 1
+
+
+def test_the_only_one_s_logit_must_be_a_number_too() -> None:
+    first_C = EntityMask(2)
+    first_C.only = 0
+    with pytest.raises(EngineError, match="nan"):
+        best(first_C.apply(logits(np.nan, 1)))
 
 
 @pytest.mark.parametrize("candidates", [[0], [1, 4, 5], list(range(8)), []])

@@ -34,6 +34,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import PageState, RowEnd
+from pagecast.rules.standing_row import StandingRow
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
@@ -304,6 +305,24 @@ def test_options_outside_their_bounds_are_refused() -> None:
         DecodeOptions(first_rows=(3, -1))
 
 
+@settings(max_examples=40, deadline=None)
+@given(random=SEEDS)
+def test_the_same_request_gives_the_same_page_whatever_was_asked_before(
+    bundle: Bundle, random: Random
+) -> None:
+    """Sets that are kept by catalog are those that would be worked out anew."""
+    catalog = random_snapshot(random)
+    request, popular = random_request(random), range(len(catalog.entities))
+    model, asked_before = Model(bundle, catalog), CompiledCatalog(catalog)
+    for _ in range(5):
+        compile_rules(asked_before, random_request(random), (), SMALL_LIMITS)
+    pages = [
+        decoded(model, compile_rules(compiled, request, popular, SMALL_LIMITS), PROMPT)
+        for compiled in (asked_before, CompiledCatalog(catalog))
+    ]
+    assert pages[0] == pages[1]
+
+
 def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(
     bundle: Bundle, catalog: CatalogSnapshot
 ) -> None:
@@ -327,3 +346,34 @@ def test_no_decoded_page_breaks_a_rule(bundle: Bundle, random: Random) -> None:
     events = decoded(model, rules, prompt_of("e1", "nobody"), random.randint(0, 5))
     checker = PageChecker(CheckedCatalog(catalog), request, popular, SMALL_LIMITS)
     assert checker.broken(placed_rows(events), ended(events).finish_reason) == []
+
+
+def standing_of(events: Sequence[PageEvent], rows: int) -> tuple[StandingRow, ...]:
+    begun = [event for event in events if isinstance(event, RowBegun)][:rows]
+    return tuple(
+        StandingRow(
+            row=row.row,
+            argument=row.argument,
+            entities=tuple(
+                event.entity
+                for event in events
+                if isinstance(event, EntityChosen) and event.row_position == row.row_position
+            ),
+        )
+        for row in begun
+    )
+
+
+@pytest.mark.parametrize("exact_entities", [0, 3, 40])
+def test_a_page_is_carried_on_behind_what_stands_as_it_would_have_gone_on(
+    model: Model, rules: PageRules, exact_entities: int
+) -> None:
+    whole = decoded(model, rules, exact_entities=exact_entities)
+    for rows in range(ended(whole).rows + 1):
+        carried = dataclasses.replace(rules, standing=standing_of(whole, rows))
+        rest = decoded(model, carried, exact_entities=exact_entities)
+        expected = placed_rows(whole)[rows:]
+        assert placed_rows(rest) == expected
+        begun = [event.row_position for event in rest if isinstance(event, RowBegun)]
+        assert begun == list(range(rows, ended(whole).rows))
+        assert carried.sha256 != rules.sha256 or rows == 0

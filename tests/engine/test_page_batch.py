@@ -1,6 +1,7 @@
 """Pages together are the pages alone, whoever joins, leaves, fails or waits beside them."""
 
 import dataclasses
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from engine.factories_batch import Received, batch_of, finish, job_of, rules_of
 from engine.factories_engine import placed_rows, prompt_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rules.factories_rules import SEEDS, SMALL_LIMITS, random_request, random_snapshot
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
@@ -18,6 +20,8 @@ from pagecast.engine.page_events import EntityChosen, PageEnded, RowEnded
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import CHUNK_MAX
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.page_rules import compile_rules
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,27 @@ def test_pages_together_are_the_pages_alone(model: Model, data: st.DataObject) -
         assert received.complete
         options = DecodeOptions(exact_entities=exact_entities)
         alone = list(decode_page(model, prompt, rules, options))
+        same = placed_rows(received.events) == placed_rows(alone)
+        assert same or near_ties(received.events)
+
+
+@settings(max_examples=25, deadline=None)
+@given(random=SEEDS)
+def test_pages_under_different_rules_do_not_touch_each_other(
+    bundle: Bundle, random: Random
+) -> None:
+    """A mask is the page's own, whoever steps beside it."""
+    model = Model(bundle, random_snapshot(random))
+    catalog, batch = CompiledCatalog(model.snapshot), batch_of(model)
+    pages = [
+        (compile_rules(catalog, random_request(random), (), SMALL_LIMITS), Received())
+        for _ in range(4)
+    ]
+    for rules, received in pages:
+        batch.join(job_of(model, received, rules=rules))
+    finish(batch)
+    for rules, received in pages:
+        alone = list(decode_page(model, prompt_of("e1", "e2"), rules))
         same = placed_rows(received.events) == placed_rows(alone)
         assert same or near_ties(received.events)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot, Window
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts, RulesConfig
+from pagecast.rules.facts import AskedRow, KindCap, RequestFacts, RulesConfig
 from pagecast.rules.page_state import PageState
 from pagecast.v1 import catalog_pb2
 
@@ -109,7 +109,7 @@ def fill_row(state: PageState, row: int, entities: Sequence[int] = ()) -> list[i
         state.place(wanted)
         placed.append(wanted)
     while not state.row_complete:
-        placed.append(int(state.candidates_C[state.entity_mask_C][0]))
+        placed.append(int(state.candidates_C[state.entity_mask.mask_C][0]))
         state.place(placed[-1])
     state.end_row()
     return placed
@@ -186,7 +186,33 @@ def random_request(random: Random) -> RequestFacts:
         because=tuple(ids(6)),
         rows=random.randint(1, 6),
         entities_per_row=random.randint(1, 5),
+        asked_rows=random.choice((None, None, _asked_rows(random))),
+        entities=random.choice((None, None, tuple(random.sample(_ENTITY_IDS, 40)), tuple(ids(9)))),
+        kind_caps=tuple(
+            KindCap(kind=kind, row_max=_cap(random, 3), page_max=_cap(random, 8))
+            for kind in random.sample(range(1, 5), random.choice((0, 0, 1, 2, 4)))
+        ),
+        row_entities_min=random.choice((None, None, 1, 3)),
+        watched_again=random.random() < 0.2,
     )
+
+
+def _asked_rows(random: Random) -> tuple[AskedRow, ...]:
+    row_ids = [f"r{i}" for i in range(ROWS_MAX)]
+    return tuple(
+        AskedRow(
+            row_id=row_id,
+            entities=random.choice((None, None, tuple(random.sample(_ENTITY_IDS, 20)))),
+            entities_min=random.choice((None, 1, 2)),
+            entities_max=random.choice((None, 2, 4)),
+            pin=random.choice((None, None, 0, 2)),
+        )
+        for row_id in random.sample((*row_ids, "nowhere"), random.randint(0, ROWS_MAX))
+    )
+
+
+def _cap(random: Random, most: int) -> int | None:
+    return random.choice((None, random.randint(0, most)))
 
 
 def _random_leaf(random: Random) -> catalog_pb2.Predicate:

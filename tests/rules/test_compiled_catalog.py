@@ -18,6 +18,7 @@ from rules.factories_rules import (
     source_row,
 )
 
+from pagecast.rules import bitsets
 from pagecast.rules.compiled_catalog import CompiledCatalog, changed_entities
 from pagecast.v1 import catalog_pb2
 
@@ -39,8 +40,15 @@ def test_entities_that_share_a_genre() -> None:
     catalog = compiled(
         [entity("a", "Comedy", "Drama"), entity("b", "Drama"), entity("c", "Western"), entity("d")]
     )
-    assert catalog.sharing_genre(0).tolist() == [True, True, False, False]
-    assert catalog.sharing_genre(3).tolist() == [False] * 4
+    assert bitsets.members(catalog.sharing_genre(0), 4).tolist() == [0, 1]
+    assert bitsets.members(catalog.sharing_genre(3), 4).tolist() == []
+
+
+def test_entities_by_age_and_kind() -> None:
+    catalog = compiled([entity("a", maturity=12), entity("b", kind=2), entity("c", maturity=18)])
+    assert bitsets.members(catalog.suitable(12), 3).tolist() == [0, 1]
+    assert bitsets.members(catalog.of_kind(2), 3).tolist() == [1]
+    assert bitsets.members(catalog.of_kind(4), 3).tolist() == []
 
 
 def test_releases_newest_first_and_ties_by_index() -> None:
@@ -52,9 +60,9 @@ def test_releases_newest_first_and_ties_by_index() -> None:
             entity("d", released_at_ms=START_MS),
         ]
     )
-    indices, at_ms = catalog.newest_released
+    indices, before_ms = catalog.newest_released
     assert indices.tolist() == [2, 0, 3]
-    assert at_ms.tolist() == [START_MS + 1, START_MS, START_MS]
+    assert before_ms.tolist() == [-START_MS - 1, -START_MS, -START_MS]
 
 
 def test_only_other_versions_count_as_changed() -> None:
@@ -81,7 +89,7 @@ def test_an_extended_catalog_equals_one_compiled_from_scratch(random: Random) ->
     rows = [random_row(random, r.row_id) if random.random() < 0.3 else r for r in older.rows]
     newer = snapshot([*entities, entity("new", "Comedy")], [*rows, predicate_row("new")], 2)
     extended = CompiledCatalog(newer, older=CompiledCatalog(older))
-    np.testing.assert_array_equal(extended.bitmaps_RN, CompiledCatalog(newer).bitmaps_RN)
+    np.testing.assert_array_equal(extended.words_RW, CompiledCatalog(newer).words_RW)
 
 
 def test_a_smaller_catalog_is_compiled_as_well() -> None:

@@ -5,7 +5,14 @@ from factories import START_MS
 from rules.factories_rules import compiled, entity, facts, snapshot
 
 from pagecast.featurestore.snapshot import Window
-from pagecast.rules.eligibility import eligible_entities, known_indices, offered_entities
+from pagecast.rules import bitsets
+from pagecast.rules.bitsets import Words
+from pagecast.rules.eligibility import (
+    asked_for_entities,
+    eligible_entities,
+    known_indices,
+    offered_entities,
+)
 from pagecast.rules.facts import RequestFacts
 
 CATALOG = compiled(
@@ -21,8 +28,12 @@ CATALOG = compiled(
 
 
 def offered(request: RequestFacts) -> set[str]:
-    mask_N = offered_entities(CATALOG, request)
-    return {CATALOG.snapshot.entities[i].entity_id for i in mask_N.nonzero()[0]}
+    return ids(offered_entities(CATALOG, request))
+
+
+def ids(words_W: Words) -> set[str]:
+    entities = CATALOG.snapshot.entities
+    return {entities[i].entity_id for i in bitsets.members(words_W, len(entities))}
 
 
 @pytest.mark.parametrize(
@@ -44,10 +55,27 @@ def test_what_is_offered(request_facts: RequestFacts, expected: set[str]) -> Non
 
 def test_the_watched_are_offered_but_not_eligible() -> None:
     request = facts(watched=frozenset({"adult", "nobody"}))
-    offered_N = offered_entities(CATALOG, request)
-    eligible_N = eligible_entities(CATALOG, request, offered_N)
-    assert offered_N.tolist() == [True, False, True, False, False, False]
-    assert eligible_N.tolist() == [True, False, False, False, False, False]
+    offered_W = offered_entities(CATALOG, request)
+    assert ids(eligible_entities(CATALOG, request, offered_W)) == {"plain"}
+    assert ids(offered_W) == {"plain", "adult"}
+
+
+def test_a_caller_may_let_the_watched_stand_again() -> None:
+    request = facts(watched=frozenset({"adult"}), watched_again=True)
+    offered_W = offered_entities(CATALOG, request)
+    assert ids(eligible_entities(CATALOG, request, offered_W)) == {"plain", "adult"}
+
+
+def test_a_caller_s_entities_narrow_what_is_offered_and_never_widen_it() -> None:
+    for named, expected in (
+        (None, {"plain", "adult"}),
+        (("adult", "retired", "french", "nobody"), {"adult"}),
+        ((), set()),
+    ):
+        request = facts(entities=named)
+        assert ids(asked_for_entities(CATALOG, request, offered_entities(CATALOG, request))) == (
+            expected
+        )
 
 
 def test_unknown_ids_have_no_index_and_known_ones_have_it_once() -> None:

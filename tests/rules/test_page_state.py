@@ -1,5 +1,6 @@
 """The grammar (ROW ENTITY+)+: no page ever breaks a rule, for any rules and any choices."""
 
+import dataclasses
 from random import Random
 
 import numpy as np
@@ -21,9 +22,10 @@ from rules.factories_rules import (
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
+from pagecast.rules.facts import KindCap, RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
+from pagecast.rules.standing_row import StandingRow
 from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker, PlacedRow
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
@@ -210,6 +212,67 @@ def test_rows_neither_end_nor_go_on_out_of_turn() -> None:
         state.place(6)
 
 
+SHOWS = [entity(f"s{i}", "Comedy", kind=catalog_pb2.ENTITY_KIND_SHOW) for i in range(5)]
+SHOW = catalog_pb2.ENTITY_KIND_SHOW
+"""Indices 0 to 4 are films, 5 to 9 shows."""
+
+
+def capped(rows: list[CatalogRow], *caps: KindCap, **changes: object) -> PageState:
+    return state_of(rows, COMEDIES + SHOWS, facts(kind_caps=caps, **changes))
+
+
+def test_a_row_holds_no_more_of_a_kind_than_its_cap() -> None:
+    state = capped([ALL], KindCap(kind=SHOW, row_max=1), entities_per_row=6)
+    state.begin_row(0)
+    assert len(may_stand(state)) == 10
+    state.place(7)
+    assert may_stand(state) == [0, 1, 2, 3, 4]
+    for index in range(5):
+        state.place(index)
+    assert state.end_row() is RowEnd.FULL
+
+
+def test_a_row_that_caps_hold_back_ends_early_and_says_so() -> None:
+    state = capped([ALL], KindCap(kind=SHOW, row_max=1), entities_per_row=7)
+    assert len(fill_row(state, 0)) == state.row_length == 6
+    assert state.rows_cut_short == 1
+
+
+def test_a_page_holds_no_more_of_a_kind_than_its_cap() -> None:
+    state = capped([ALL, COMEDY], KindCap(kind=SHOW, page_max=3), entities_per_row=4)
+    fill_row(state, 0, [5, 0, 6, 1])
+    state.begin_row(1)
+    assert may_stand(state) == [2, 3, 4, 7, 8, 9]
+    state.place(9)
+    assert may_stand(state) == [2, 3, 4]
+
+
+def test_a_row_begins_only_if_caps_let_it_hold_enough() -> None:
+    shows = predicate_row("shows", compare("kind", "show"))
+    state = capped([shows, ALL], KindCap(kind=SHOW, row_max=2))
+    assert may_begin(state) == [1]
+    state = capped([shows], KindCap(kind=SHOW, row_max=2))
+    assert state.finish_reason == homepage_pb2.FINISH_REASON_CAPPED
+    state = capped([shows], KindCap(kind=SHOW, row_max=3))
+    assert may_begin(state) == [0]
+
+
+def test_a_first_entity_gives_way_to_a_cap() -> None:
+    first = predicate_row("all", first_entity_ids=("s0", "s1", "c4"))
+    state = capped([first], KindCap(kind=SHOW, row_max=1), entities_per_row=3)
+    state.begin_row(0)
+    assert may_stand(state) == [5]
+    state.place(5)
+    assert may_stand(state) == [4]
+    state.place(4)
+    assert may_stand(state) == [0, 1, 2, 3]
+
+
+def test_a_cap_of_none_leaves_a_kind_out() -> None:
+    state = capped([ALL], KindCap(kind=SHOW, row_max=0), entities_per_row=8)
+    assert fill_row(state, 0) == [0, 1, 2, 3, 4]
+
+
 LOGITS = (float("-inf"), -1.0, 0.0, 0.0, 1.0, 1e30)
 
 
@@ -228,12 +291,50 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
         argument = state.begin_row(row)
         placed = []
         while not state.row_complete:
-            may = state.candidates_C[state.entity_mask_C].tolist()
-            assert may == may_stand(state)
+            may = may_stand(state)
+            scores_C = np.zeros(len(state.candidates_C))
+            allowed_C = np.isfinite(state.entity_mask.apply(scores_C))
+            assert may == state.candidates_C[allowed_C].tolist()
             placed.append(max(may, key=lambda e: logits_N[e]))
             state.place(placed[-1])
-        state.end_row()
+        end = state.end_row()
         named = None if argument == NO_ARGUMENT else argument
-        page.append(PlacedRow(row, named, tuple(placed)))
+        page.append(PlacedRow(row, named, tuple(placed), end))
     checker = PageChecker(CheckedCatalog(snapshot), request, popular, SMALL_LIMITS)
     assert checker.broken(page, state.finish_reason) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(random=SEEDS)
+def test_whatever_has_changed_nothing_that_stands_comes_again(random: Random) -> None:
+    snapshot = random_snapshot(random)
+    popular = random.sample(range(len(snapshot.entities)), len(snapshot.entities))
+
+    def walked(standing: list[StandingRow]) -> list[StandingRow]:
+        request = random_request(random)
+        request = dataclasses.replace(request, rows=request.rows + len(standing))
+        catalog = CompiledCatalog(snapshot)
+        rules = compile_rules(catalog, request, popular, SMALL_LIMITS, standing)
+        state = PageState(rules)
+        rows = []
+        assert state.rows_ended == len(standing)
+        while not state.page_complete:
+            row = random.choice(may_begin(state))
+            argument = state.begin_row(row)
+            placed = []
+            while not state.row_complete:
+                placed.append(random.choice(may_stand(state)))
+                state.place(placed[-1])
+            state.end_row()
+            rows.append(StandingRow(row=row, argument=argument, entities=tuple(placed)))
+        assert state.rows_ended == len(standing) + len(rows) <= request.rows
+        return rows
+
+    page: list[StandingRow] = []
+    for _ in range(3):
+        page += walked(page)
+    assert len({row.row for row in page}) == len(page)
+    arguments = [row.argument for row in page if row.argument != NO_ARGUMENT]
+    assert len(set(arguments)) == len(arguments)
+    entities = [entity for row in page for entity in row.entities]
+    assert len(set(entities)) == len(entities)

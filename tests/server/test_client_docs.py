@@ -80,3 +80,21 @@ def test_every_reason_is_in_the_document(pattern: str) -> None:
     reasons = set(re.findall(pattern, source, re.MULTILINE)) - {"INTERNAL"}
     assert reasons
     assert {reason for reason in reasons if f"`{reason}`" not in DOCUMENT} == set()
+
+
+async def test_the_example_that_paginates_shows_the_page_of_one_call(house: House) -> None:
+    house.train_champion()
+    port = free_port()
+    target = f"127.0.0.1:{port}"
+    async with house.serve(port=port) as served:
+        whole = await served.page("ada", rows=40, requested_at=None)
+        # One replica of two is down.
+        example = str(EXAMPLE.with_name("paginate.py"))
+        down = f"127.0.0.1:{free_port()}"
+        code, out, err = await run(
+            sys.executable, example, "ada", "--target", down, "--target", target
+        )
+    assert (code, err) == (0, "")
+    shown = re.findall(r"^(\d+)\. ", out, re.MULTILINE)
+    assert shown == [str(position + 1) for position in range(len(shown))]
+    assert len(shown) == len(whole.rows) > 3

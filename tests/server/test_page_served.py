@@ -11,8 +11,13 @@ from server.factories_server import LONG_PAGE, SLOW, House, Page, eventually
 
 from pagecast.eventlog.topics import PAGES
 from pagecast.featurestore.context import ContextConfig
+from pagecast.featurestore.history import Profile
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
-from pagecast.v1 import events_pb2
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.page_rules import compile_rules
+from pagecast.server.facts import facts_of
+from pagecast.server.request import PageClock, read_request
+from pagecast.v1 import catalog_pb2, events_pb2, homepage_pb2, rules_pb2
 
 CONTEXT = events_pb2.RequestContext(
     session_id="s9", device="tv", country="DE", language="de", surface="home"
@@ -60,6 +65,36 @@ async def test_the_record_says_what_was_delivered_and_from_what(
     assert record.prompt_context == events_pb2.PromptContext(new_max=4, new_days=14, live_max=4)
     assert record.prompt_sha256 == rebuilt.sha256()
     assert len(record.rules_sha256) == 64
+
+
+async def test_the_record_s_rules_can_be_compiled_again(house: House, bootstrap: str) -> None:
+    """After the counts, the catalog and the history have moved on."""
+    house.train_champion()
+    house.count(m4=3, m9=2, m30=1)
+    house.remember("ada", play("ada", "m3", START_MS - 60_000))
+    snapshot, history = house.catalog.snapshot(), house.store.read_history("ada")
+    rules = rules_pb2.RequestRules(
+        kind_caps=[rules_pb2.KindCap(kind=catalog_pb2.ENTITY_KIND_MOVIE, row_max=3)],
+        entities=rules_pb2.CandidateEntities(entity_ids=[f"m{i}" for i in range(0, 60, 2)]),
+    )
+    async with house.serve(bootstrap_servers=bootstrap) as served:
+        await served.page("ada", rows=3, entities_per_row=4, context=CONTEXT, rules=rules)
+    [record] = await records(bootstrap, 1)
+    assert record.rules_input.asked == rules
+    assert list(record.rules_input.popular_entity_ids) == ["m4", "m30"]
+    asked_again = homepage_pb2.StreamHomepageRequest(
+        user_id=record.user_id,
+        context=record.context,
+        rows=record.rules_input.rows,
+        entities_per_row=record.rules_input.entities_per_row,
+        requested_at=record.requested_at,
+        rules=record.rules_input.asked,
+    )
+    page = read_request(asked_again, house.config(), PageClock.start(None), now_ms=0)
+    popular = [snapshot.entity_index[e] for e in record.rules_input.popular_entity_ids]
+    facts = facts_of(page, history, Profile(), snapshot)
+    recompiled = compile_rules(CompiledCatalog(snapshot), facts, popular)
+    assert recompiled.sha256 == record.rules_sha256
 
 
 async def test_a_page_that_was_cut_is_reported_as_far_as_it_was_delivered(

@@ -15,9 +15,10 @@ from pagecast.server.errors import Refusal
 from pagecast.server.request import (
     PAGE_TIME_MAX_S,
     PageClock,
+    PageRequest,
     read_request,
 )
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2
 
 NOW_MS = factories.START_MS
 CLOCK = PageClock.start(None)
@@ -95,3 +96,22 @@ def test_any_moment_is_taken_or_refused(seconds: int, nanos: int) -> None:
         assert read_request(message, CLIENT_CLOCK, CLOCK, NOW_MS).half.at_ms >= 0
     except Refusal as refusal:
         assert [v.path for v in refusal.violations] == ["requested_at"]
+
+
+def test_a_page_that_is_carried_on_keeps_what_is_not_said() -> None:
+    rows = [continuation_pb2.ContinuedRow(row=i) for i in range(3)]
+    before = continuation_pb2.Continuation(
+        page_id="p", seed=7, rows=rows, rows_wanted=8, entities_per_row=6, exact_entities=2
+    )
+
+    def carried(**fields: object) -> PageRequest:
+        return read_request(request(seed=9, **fields), CONFIG, CLOCK, NOW_MS, before)
+
+    page = carried()
+    assert (page.page_id, page.seed) == ("p", 7)
+    assert (page.rows, page.entities_per_row, page.exact_entities) == (8, 6, 2)
+    assert carried(rows=2).rows == 5
+    assert carried(rows=40).rows == 40
+    assert carried(entities_per_row=4, exact_entities=4).entities_per_row == 4
+    before.rows_wanted = 3
+    assert carried().rows == 3 + CONFIG.rows_default

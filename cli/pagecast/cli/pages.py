@@ -38,6 +38,7 @@ class Page:
     started: homepage_pb2.PageStarted = field(default_factory=homepage_pb2.PageStarted)
     rows: list[PageRow] = field(default_factory=list)
     finish_reason: str = ""
+    continuation: str = ""
     first_row_ms: float = 0.0
     page_ms: float = 0.0
 
@@ -64,6 +65,8 @@ class Page:
             "catalog_number": started.catalog_number,
             "requested_at_ms": started.requested_at.ToMilliseconds(),
             "finish_reason": self.finish_reason,
+            "rows_before": started.rows_before,
+            "continuation": self.continuation,
             "time_to_first_row_ms": round(self.first_row_ms, 3),
             "time_to_page_ms": round(self.page_ms, 3),
             "rows": [
@@ -94,6 +97,7 @@ def gather(
         elif event == "row_completed":
             page.first_row_ms = page.first_row_ms or elapsed_ms
             page.rows.append(_row(piece.row_completed))
+            page.continuation = piece.row_completed.continuation
         elif event == "page_completed":
             page.page_ms = elapsed_ms
             name = homepage_pb2.FinishReason.Name(piece.page_completed.finish_reason)

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     """Catalog and model registry, as SQLAlchemy names it; unset means SQLite in `state_dir`."""
     online_store_url: str | None = None
     """Redis or Valkey with histories and profiles; unset means SQLite in `state_dir`."""
+    continuation_key: SecretStr | None = None
+    """Signs continuations of pages, the same on all replicas: at least 32 characters, such as
+    `openssl rand -hex 32` gives. Better in `PAGECAST_CONTINUATION_KEY` than in the file."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log line that is written."""
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from pagecast.v1 import rules_pb2 as _rules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -747,6 +748,9 @@ class PageServed(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     STEPS_MAX_FIELD_NUMBER: _builtins.int
     PROMPT_CONTEXT_FIELD_NUMBER: _builtins.int
+    RULES_INPUT_FIELD_NUMBER: _builtins.int
+    ROWS_BEFORE_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -793,6 +797,20 @@ class PageServed(_message.Message):
     def prompt_context(self) -> Global___PromptContext:
         """New and live entities the prompt could name: the model's. Unset for none."""
 
+    @_builtins.property
+    def rules_input(self) -> _rules_pb2.RulesInput:
+        """What the rules were compiled from, beside context, profile, history and catalog."""
+
+    @_builtins.property
+    def rows_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedRow]:
+        """Rows that already stood on the page when this part of it was asked for, without
+        log-probabilities. `rows` follow them.
+        """
+
+    @_builtins.property
+    def sampling(self) -> Global___Sampling:
+        """How tokens were drawn; unset if each was the best."""
+
     def __init__(
         self,
         *,
@@ -813,14 +831,45 @@ class PageServed(_message.Message):
         profile: Global___ProfileChange | None = ...,
         steps_max: _builtins.int = ...,
         prompt_context: Global___PromptContext | None = ...,
+        rules_input: _rules_pb2.RulesInput | None = ...,
+        rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
+        sampling: Global___Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rules_sha256", b"rules_sha256", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageServed: _TypeAlias = PageServed  # noqa: Y015
+
+@_typing.final
+class Sampling(_message.Message):
+    """Draws tokens instead of taking the best. Log-probabilities are then those of the distribution that
+    was drawn from: under the mask, after temperature and `top_p`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    TOP_P_FIELD_NUMBER: _builtins.int
+    temperature: _builtins.float
+    """What logits are divided by; 0 takes the best, 1 draws from the model's own distribution."""
+    top_p: _builtins.float
+    """Draws among the likeliest tokens that have this probability together; 0 means 1, all of them."""
+    def __init__(
+        self,
+        *,
+        temperature: _builtins.float = ...,
+        top_p: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class PromptContext(_message.Message):

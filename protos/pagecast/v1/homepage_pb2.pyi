@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pagecast.v1 import catalog_pb2 as _catalog_pb2
 from pagecast.v1 import events_pb2 as _events_pb2
+from pagecast.v1 import rules_pb2 as _rules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -47,6 +48,34 @@ GRANULARITY_ENTITIES: Granularity.ValueType  # 2
 """`RowStarted` and every entity as it is decoded, then the whole row."""
 Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
 
+class _RowFinishReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RowFinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowFinishReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROW_FINISH_REASON_UNSPECIFIED: _RowFinishReason.ValueType  # 0
+    """Not said."""
+    ROW_FINISH_REASON_FULL: _RowFinishReason.ValueType  # 1
+    """As many entities as asked for."""
+    ROW_FINISH_REASON_NOTHING_ELIGIBLE: _RowFinishReason.ValueType  # 2
+    """Nothing more was eligible."""
+    ROW_FINISH_REASON_CAPPED: _RowFinishReason.ValueType  # 3
+    """Caps held back what was left."""
+
+class RowFinishReason(_RowFinishReason, metaclass=_RowFinishReasonEnumTypeWrapper):
+    """Why a row ended."""
+
+ROW_FINISH_REASON_UNSPECIFIED: RowFinishReason.ValueType  # 0
+"""Not said."""
+ROW_FINISH_REASON_FULL: RowFinishReason.ValueType  # 1
+"""As many entities as asked for."""
+ROW_FINISH_REASON_NOTHING_ELIGIBLE: RowFinishReason.ValueType  # 2
+"""Nothing more was eligible."""
+ROW_FINISH_REASON_CAPPED: RowFinishReason.ValueType  # 3
+"""Caps held back what was left."""
+Global___RowFinishReason: _TypeAlias = RowFinishReason  # noqa: Y015
+
 class _FinishReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -59,6 +88,10 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """As many rows as asked for."""
     FINISH_REASON_NOTHING_ELIGIBLE: _FinishReason.ValueType  # 2
     """No row had enough eligible entities left."""
+    FINISH_REASON_CAPPED: _FinishReason.ValueType  # 3
+    """Caps left no row enough entities."""
+    FINISH_REASON_PAGE_FULL: _FinishReason.ValueType  # 4
+    """The page holds as many rows as a page can (40): it cannot be carried on."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a page ended."""
@@ -69,6 +102,10 @@ FINISH_REASON_ROWS: FinishReason.ValueType  # 1
 """As many rows as asked for."""
 FINISH_REASON_NOTHING_ELIGIBLE: FinishReason.ValueType  # 2
 """No row had enough eligible entities left."""
+FINISH_REASON_CAPPED: FinishReason.ValueType  # 3
+"""Caps left no row enough entities."""
+FINISH_REASON_PAGE_FULL: FinishReason.ValueType  # 4
+"""The page holds as many rows as a page can (40): it cannot be carried on."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
@@ -85,6 +122,9 @@ class StreamHomepageRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     EXACT_ENTITIES_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    CONTINUATION_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, at most 256 bytes."""
     rows: _builtins.int
@@ -99,6 +139,12 @@ class StreamHomepageRequest(_message.Message):
     """Entities of a row decoded one by one before the rest is filled from one pass; 0 means the
     server's default, a value of at least `entities_per_row` is exact.
     """
+    continuation: _builtins.str
+    """The last `RowCompleted.continuation` that was received: carries on that page, whether its stream
+    broke or more of it is wanted. `rows` then counts further rows; 0 means those the page still
+    owes, or the server's default if it owes none. `entities_per_row` and `exact_entities` of 0 are
+    the page's; the seed is the page's whatever is said here; `rules` are those of this request.
+    """
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
         """The request-time half: device, country, language, surface, session."""
@@ -106,6 +152,16 @@ class StreamHomepageRequest(_message.Message):
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """The moment the page is for. Refused unless the server allows the client's clock."""
+
+    @_builtins.property
+    def rules(self) -> _rules_pb2.RequestRules:
+        """What may stand on this page, of what the catalog's rules let stand."""
+
+    @_builtins.property
+    def sampling(self) -> _events_pb2.Sampling:
+        """Draws rows and entities with `seed`; unset or a temperature of 0 takes the best of each. A page
+        that is carried on keeps its own.
+        """
 
     def __init__(
         self,
@@ -118,10 +174,13 @@ class StreamHomepageRequest(_message.Message):
         seed: _builtins.int = ...,
         exact_entities: _builtins.int = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
+        rules: _rules_pb2.RequestRules | None = ...,
+        continuation: _builtins.str = ...,
+        sampling: _events_pb2.Sampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at", "rules", b"rules", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "rules", b"rules", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,6 +200,8 @@ class PageStarted(_message.Message):
     CATALOG_NUMBER_FIELD_NUMBER: _builtins.int
     DEGRADED_REASON_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    ROWS_BEFORE_FIELD_NUMBER: _builtins.int
+    UNKNOWN_CANDIDATES_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page; clients repeat it in `RequestContext.page_id`."""
     model_version: _builtins.str
@@ -151,6 +212,10 @@ class PageStarted(_message.Message):
     """Catalog number in force."""
     degraded_reason: _builtins.str
     """Why the page is degraded, in UPPER_SNAKE; empty if it is not."""
+    rows_before: _builtins.int
+    """Rows that already stood on the page: the position of the first row of this stream."""
+    unknown_candidates: _builtins.int
+    """Rows and entities named in `StreamHomepageRequest.rules` that the catalog does not know."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt."""
@@ -174,10 +239,12 @@ class PageStarted(_message.Message):
         catalog_number: _builtins.int = ...,
         degraded_reason: _builtins.str = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
+        rows_before: _builtins.int = ...,
+        unknown_candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "newest_step_age", b"newest_step_age", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at", "rows_before", b"rows_before", "unknown_candidates", b"unknown_candidates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,6 +330,14 @@ class RowCompleted(_message.Message):
 
     ROW_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
+    CONTINUATION_FIELD_NUMBER: _builtins.int
+    finish_reason: Global___RowFinishReason.ValueType
+    """Why it has no more of them."""
+    continuation: _builtins.str
+    """Carries on the page after this row: `StreamHomepageRequest.continuation`. Opaque, at most 16384
+    bytes, good for six hours, on every replica with the same key.
+    """
     @_builtins.property
     def row(self) -> Global___RowStarted:
         """The row."""
@@ -276,10 +351,12 @@ class RowCompleted(_message.Message):
         *,
         row: Global___RowStarted | None = ...,
         entities: _abc.Iterable[Global___EntityPlaced] | None = ...,
+        finish_reason: Global___RowFinishReason.ValueType = ...,
+        continuation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation", b"continuation", "entities", b"entities", "finish_reason", b"finish_reason", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,13 +34,17 @@ def choose(logits_V: FloatArray, mask_V: Mask) -> Choice:
 
     Raises EngineError if the best logit is no number: then the model is broken, not the page.
     """
-    masked_V = np.where(mask_V, logits_V, -np.inf)
+    return best(np.where(mask_V, logits_V, -np.inf))
+
+
+def best(masked_V: FloatArray) -> Choice:
+    """The same of logits that are minus infinity where the mask allows nothing."""
     position = int(masked_V.argmax())
-    best = masked_V[position]
-    if not np.isfinite(best):
-        raise EngineError(f"the model's best logit is {best}")
-    total = float(np.exp(masked_V - best).sum(dtype=np.float64))
-    near_tie = int(np.count_nonzero(masked_V >= best - NEAR_TIE)) > 1
+    most = masked_V[position]
+    if not np.isfinite(most):
+        raise EngineError(f"the model's best logit is {most}")
+    total = float(np.exp(masked_V - most).sum(dtype=np.float64))
+    near_tie = int(np.count_nonzero(masked_V >= most - NEAR_TIE)) > 1
     return Choice(position=position, log_probability=0.0 - math.log(total), near_tie=near_tie)
 
 
@@ -54,5 +58,6 @@ class CandidateHead:
         self._selected = None if gathers else candidates_C
 
     def logits(self, hidden_D: FloatArray) -> FloatArray:
+        """[C], the caller's to write to."""
         logits_V = self._output_VD @ hidden_D
         return logits_V if self._selected is None else logits_V[self._selected]

@@ -1,4 +1,4 @@
-"""Step 6 of the life of a page: a model decodes it, greedily, under the rules' masks.
+"""Step 6 of the life of a page: a model decodes it under the rules' masks.
 
 Letters in names: R rows and N entities of the snapshot, C candidates of a row, S tokens not yet
 fed, D width.
@@ -13,10 +13,13 @@ from pagecast.engine.choice import CandidateHead, Choice, choose
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
+from pagecast.engine.picking import Greedy, Picker, Place, Sampler
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.predicates import Indices, Mask
@@ -29,17 +32,30 @@ class DecodeOptions:
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
     (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
     `first_rows` says it for the first rows of a page one by one, where that should differ.
-    Greedy decoding draws nothing, so `seed` changes nothing yet.
+    At a `temperature` above 0 tokens are drawn, with `seed`, among the likeliest that have `top_p`
+    together; at 0 each is the best, and nothing is drawn.
     """
 
     exact_entities: int = 3
     first_rows: tuple[int, ...] = ()
     seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(
+                f"temperature must be at least 0, is {self.temperature}; top_p must be above 0"
+                f" and at most 1, is {self.top_p}"
+            )
         fewest = min(self.exact_entities, *self.first_rows, self.exact_entities)
         if fewest < 0:
             raise ValueError(f"exact_entities must be at least 0, is {fewest}")
+
+    def picker(self) -> Picker:
+        if not self.temperature:
+            return Greedy()
+        return Sampler(seed=self.seed, temperature=self.temperature, top_p=self.top_p)
 
     def exact_entities_of(self, row_position: int) -> int:
         """Of the row at that position on the page."""
@@ -58,12 +74,21 @@ def begin_page(
     *,
     request_D: FloatArray,
     hidden_D: FloatArray,
+    picker: Picker | None = None,
 ) -> PageWalk:
-    """The walk of a page whose prompt has been fed.
+    """The walk of a page whose prompt, and what stands on it, has been fed.
 
-    `request_D` is the prompt's last token, `hidden_D` the hidden state after it.
+    `request_D` is the prompt's last token, `hidden_D` the hidden state after all that was fed.
+    `picker` is the options' unless another is given.
     """
-    chooser = ModelChooser(model, options, request_D=request_D, hidden_D=hidden_D)
+    chooser = ModelChooser(
+        model,
+        options,
+        request_D=request_D,
+        hidden_D=hidden_D,
+        standing=len(rules.standing),
+        picker=picker or options.picker(),
+    )
     return walk_page(rules, chooser)
 
 
@@ -82,6 +107,7 @@ def decode_page(
     rules: PageRules,
     options: DecodeOptions = DEFAULT_OPTIONS,
     cancelled: Callable[[], bool] = lambda: False,
+    picker: Picker | None = None,
 ) -> Generator[PageEvent, None, None]:
     """Decodes one page alone, in the calling thread; each event comes as soon as it is decided.
 
@@ -91,7 +117,7 @@ def decode_page(
     together instead (`decode_loop`).
     """
     check_catalog(model, rules)
-    return _decode_alone(model, prompt, rules, options, cancelled)
+    return _decode_alone(model, prompt, rules, options, cancelled, picker)
 
 
 def _decode_alone(
@@ -100,13 +126,18 @@ def _decode_alone(
     rules: PageRules,
     options: DecodeOptions,
     cancelled: Callable[[], bool],
+    picker: Picker | None,
 ) -> Generator[PageEvent, None, None]:
     if cancelled():
         return
     decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
-    tokens_TD = tokens_of(model, encode(model, prompt))
-    hidden_SD = decoder.feed(0, tokens_TD)
-    walk = begin_page(model, rules, options, request_D=tokens_TD[-1], hidden_D=hidden_SD[-1])
+    prompt_TD = tokens_of(model, encode(model, prompt))
+    request_D = prompt_TD[-1]
+    standing_SD = standing_tokens(model, rules.standing, request_D)
+    hidden_SD = decoder.feed(0, np.concatenate([prompt_TD, standing_SD]))
+    walk = begin_page(
+        model, rules, options, request_D=request_D, hidden_D=hidden_SD[-1], picker=picker
+    )
     answer: FloatArray | None = None
     while not cancelled():
         try:
@@ -122,7 +153,7 @@ def _decode_alone(
 
 
 class ModelChooser:
-    """Chooses what the model finds likeliest.
+    """Chooses by what the model finds likely: the best, or what its picker draws.
 
     What was chosen is fed when the next hidden state is needed, so entities filled from one run are
     fed as one chunk. The row that will probably follow is fed with them: if it is then chosen (on
@@ -130,14 +161,22 @@ class ModelChooser:
     """
 
     def __init__(
-        self, model: Model, options: DecodeOptions, *, request_D: FloatArray, hidden_D: FloatArray
+        self,
+        model: Model,
+        options: DecodeOptions,
+        *,
+        request_D: FloatArray,
+        hidden_D: FloatArray,
+        standing: int,
+        picker: Picker,
     ) -> None:
         self.runs = 1
         self._model = model
         self._request_D = request_D
         self._options = options
         self._exact_entities = 0
-        self._rows = 0
+        self._rows = standing
+        self._picker = picker
         self._hidden_D = hidden_D
         self._unfed: list[FloatArray] = []
         self._to_take_back = 0
@@ -151,13 +190,14 @@ class ModelChooser:
 
     def before_row(self, mask_R: Mask) -> Feed | None:
         if len(self._unfed) > 1:
-            self._foreseen_row = self._best_row(mask_R).position
+            self._foreseen_row = choose(self._logits_R(), mask_R).position
             foreseen_D = self._model.row_token(self._foreseen_row, NO_ARGUMENT, self._request_D)
             self._unfed.append(foreseen_D)
         return self._feed()
 
     def choose_row(self, mask_R: Mask) -> Choice:
-        return self._best_row(mask_R)
+        masked_R = np.where(mask_R, self._logits_R(), -np.inf)
+        return self._picker.pick(masked_R, Place(self._rows, 0), None)
 
     def begin_row(self, row: int, argument: int, candidates_C: Indices) -> None:
         if self._fed_row == row and argument == NO_ARGUMENT:
@@ -180,10 +220,12 @@ class ModelChooser:
         self._logits_C = None
         return self._feed()
 
-    def choose_entity(self, mask_C: Mask) -> Choice:
+    def choose_entity(self, mask: EntityMask) -> Choice:
         if self._logits_C is None:
             self._logits_C = self._head.logits(self._hidden_D)
-        choice = choose(self._logits_C, mask_C)
+        # `begin_row` has counted the row in hand.
+        place = Place(self._rows - 1, self._row_entities + 1)
+        choice = self._picker.pick(mask.apply(self._logits_C), place, self._candidates_C)
         entity = self._candidates_C[choice.position]
         self._unfed.append(self._model.entities.input_ND[entity])
         self._row_entities += 1
@@ -205,5 +247,6 @@ class ModelChooser:
         self._to_take_back = 0
         return feed
 
-    def _best_row(self, mask_R: Mask) -> Choice:
-        return choose(self._model.row_output_RD @ self._hidden_D, mask_R)
+    def _logits_R(self) -> FloatArray:
+        logits_R: FloatArray = self._model.row_output_RD @ self._hidden_D
+        return logits_R

@@ -173,7 +173,7 @@ class PageBatch:
                 job.model,
                 job.rules,
                 job.options,
-                request_D=job.tokens_TD[-1],
+                request_D=job.request_D,
                 hidden_D=hidden_SD[-1],
             )
             answer = None

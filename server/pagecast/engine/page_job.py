@@ -1,10 +1,13 @@
 """One page to be decoded in a batch: what it is made from, and where its events go.
 
-Letters in names: T positions of the prompt that are still to be fed, D width.
+Letters in names: T positions of the prompt, and of what stands on the page, that are still to be
+fed, S those of what stands, D width.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
@@ -12,6 +15,7 @@ from pagecast.engine.page import DecodeOptions, check_catalog
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.prefix_cache import MadeFrom, Prefix, PrefixCache, PrefixKey
 from pagecast.engine.prompt_tokens import cacheable_positions, encode, old_steps, tokens_of
+from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
@@ -41,6 +45,7 @@ class PageJob:
     rules: PageRules
     options: DecodeOptions
     tokens_TD: FloatArray
+    request_D: FloatArray
     prefix: Prefix | None
     prefix_positions: int
     key: PrefixKey
@@ -65,11 +70,14 @@ def prepare(
     key = (user_id, model.version)
     made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
     prefix, found = prefixes.find(key, made_from)
+    prompt_TD = tokens_of(model, encoded, found)
+    standing_SD = standing_tokens(model, rules.standing, prompt_TD[-1])
     return PageJob(
         model=model,
         rules=rules,
         options=options,
-        tokens_TD=tokens_of(model, encoded, found),
+        tokens_TD=np.concatenate([prompt_TD, standing_SD]),
+        request_D=prompt_TD[-1],
         prefix=prefix,
         prefix_positions=found,
         key=key,

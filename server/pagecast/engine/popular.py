@@ -12,6 +12,7 @@ from pagecast.engine.choice import Choice
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.walk import Feed, PageWalk, walk_page
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask
 
@@ -65,8 +66,8 @@ class PopularChooser:
             rank = {entity: position for position, entity in enumerate(order)}
             self._scores_C = np.array([-rank[e] for e in candidates_C.tolist()], np.float64)
         else:
-            self._scores_C = self._scores_N[candidates_C]
+            self._scores_C = self._scores_N[candidates_C].astype(np.float64)
 
-    def choose_entity(self, mask_C: Mask) -> Choice:
-        position = int(np.where(mask_C, self._scores_C, -np.inf).argmax())
+    def choose_entity(self, mask: EntityMask) -> Choice:
+        position = int(mask.apply(self._scores_C).argmax())
         return Choice(position=position, log_probability=0.0)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from pagecast.engine.choice import Choice
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
+from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import PageState
 from pagecast.rules.predicates import Indices, Mask
@@ -51,7 +52,7 @@ class Chooser(Protocol):
     def before_entity(self) -> Feed | None:
         """What must be fed before the next entity can be chosen."""
 
-    def choose_entity(self, mask_C: Mask) -> Choice:
+    def choose_entity(self, mask: EntityMask) -> Choice:
         """The next entity of the row, by its position in `candidates_C`; it will be placed."""
 
     def fed(self, hidden_SD: FloatArray, /) -> None:
@@ -77,7 +78,7 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         chooser.begin_row(choice.position, argument, state.candidates_C)
         while not state.row_complete:
             yield from _feed(chooser, chooser.before_entity())
-            choice = chooser.choose_entity(state.entity_mask_C)
+            choice = chooser.choose_entity(state.entity_mask)
             near_ties += choice.near_tie
             entity = int(state.candidates_C[choice.position])
             state.place(entity)

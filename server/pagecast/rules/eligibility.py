@@ -1,6 +1,6 @@
 """Which entities may stand on a page at all, whatever the row.
 
-Letters in names: N entities of the snapshot.
+Letters in names: N entities of the snapshot, W words of 64 of them.
 """
 
 from collections.abc import Iterable
@@ -8,35 +8,51 @@ from collections.abc import Iterable
 import numpy as np
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules import bitsets
+from pagecast.rules.bitsets import Words
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
-from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.predicates import Indices
 
 
-def offered_entities(catalog: CompiledCatalog, facts: RequestFacts) -> Mask:
-    """Entities [N] offered to this person here and now, those already watched included.
+def offered_entities(catalog: CompiledCatalog, facts: RequestFacts) -> Words:
+    """Entities [W] offered to this person here and now, those already watched included.
 
     That is: not retired, available in the country at `at_ms`, made for the device, within the
     maturity limit, not hidden.
     """
-    offered_N = catalog.availability.here_and_now(facts.country, facts.at_ms)
-    offered_N &= catalog.availability.on(facts.device)
-    offered_N &= catalog.unretired_N
+    availability = catalog.availability
+    offered_W = availability.here_and_now(facts.country, facts.at_ms)
+    offered_W = offered_W & availability.on(facts.device)
+    offered_W &= catalog.unretired_W
     if facts.maturity_limit is not None:
-        offered_N &= catalog.maturity_N <= facts.maturity_limit
-    offered_N[known_indices(catalog.snapshot, facts.hidden)] = False
-    return offered_N
+        offered_W &= catalog.suitable(facts.maturity_limit)
+    bitsets.remove(offered_W, known_indices(catalog.snapshot, facts.hidden))
+    return offered_W
 
 
-def eligible_entities(catalog: CompiledCatalog, facts: RequestFacts, offered_N: Mask) -> Mask:
-    """Entities [N] that may stand in any row but CONTINUE: the offered ones not yet watched."""
-    eligible_N = offered_N.copy()
-    eligible_N[known_indices(catalog.snapshot, facts.watched)] = False
-    return eligible_N
+def asked_for_entities(catalog: CompiledCatalog, facts: RequestFacts, offered_W: Words) -> Words:
+    """Entities [W] that may stand in CONTINUE: the offered ones, or those of them the caller
+    named."""
+    if facts.entities is None:
+        return offered_W
+    named = known_indices(catalog.snapshot, facts.entities)
+    return offered_W & bitsets.of(named, len(catalog.snapshot.entities))
+
+
+def eligible_entities(catalog: CompiledCatalog, facts: RequestFacts, asked_W: Words) -> Words:
+    """Entities [W] that may stand in any row but CONTINUE: of these the ones not yet watched.
+
+    Unless the caller lets the watched stand again.
+    """
+    eligible_W = asked_W.copy()
+    if not facts.watched_again:
+        bitsets.remove(eligible_W, known_indices(catalog.snapshot, facts.watched))
+    return eligible_W
 
 
 def known_indices(snapshot: CatalogSnapshot, entity_ids: Iterable[str]) -> Indices:
     """Indices of the ids the catalog knows, each once, in the order given."""
-    index = snapshot.entity_index
-    known = dict.fromkeys(index[entity_id] for entity_id in entity_ids if entity_id in index)
+    known = dict.fromkeys(map(snapshot.entity_index.get, entity_ids))
+    known.pop(None, None)
     return np.fromiter(known, np.int64, len(known))

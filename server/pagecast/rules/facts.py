@@ -38,6 +38,39 @@ class RulesConfig:
                 raise ValueError(f"{name} must be at least 1, is {value}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCap:
+    """At most so many entities of a kind in a row, and on the page; None for no bound."""
+
+    kind: int
+    row_max: int | None = None
+    page_max: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.row_max or 0, self.page_max or 0) < 0:
+            raise ValueError(f"a cap must be at least 0, is {self.row_max}, {self.page_max}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRow:
+    """A row the caller lets stand. What is None is as the catalog or the request says.
+
+    Of the row's own candidates only `entities` may stand in it, `entities_min` to `entities_max`
+    of them; `pin` is its position on the page.
+    """
+
+    row_id: str
+    entities: tuple[str, ...] | None = None
+    entities_min: int | None = None
+    entities_max: int | None = None
+    pin: int | None = None
+
+    def __post_init__(self) -> None:
+        for bound in (self.entities_min, self.entities_max):
+            if bound is not None and not 1 <= bound <= ENTITIES_PER_ROW_MAX:
+                raise ValueError(f"a row holds 1 to {ENTITIES_PER_ROW_MAX} entities, not {bound}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestFacts:
     """What is known of one request, in ids; ids the catalog does not know are ignored.
@@ -45,6 +78,11 @@ class RequestFacts:
     `resume` holds the entities with a resume position, `because` the candidate arguments of
     BECAUSE rows, both newest first. `maturity_limit` is in years, None for no limit. An empty
     `country` or `device` is an unknown one: only what is allowed everywhere may be placed.
+
+    What a caller asks for narrows what the catalog allows: `asked_rows` are the rows that may
+    stand and `entities` the entities, None for all; `kind_caps` names a kind at most once;
+    `row_entities_min` stands in for the minima of `RulesConfig`. Only `watched_again` widens: then
+    what was watched may stand in any row.
     """
 
     at_ms: int
@@ -57,6 +95,11 @@ class RequestFacts:
     because: tuple[str, ...] = ()
     rows: int = 8
     entities_per_row: int = 10
+    asked_rows: tuple[AskedRow, ...] | None = None
+    entities: tuple[str, ...] | None = None
+    kind_caps: tuple[KindCap, ...] = ()
+    row_entities_min: int | None = None
+    watched_again: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.rows <= ROWS_MAX:
@@ -65,3 +108,7 @@ class RequestFacts:
             raise ValueError(
                 f"entities_per_row must be 1 to {ENTITIES_PER_ROW_MAX}, is {self.entities_per_row}"
             )
+        if self.row_entities_min is not None and self.row_entities_min < 1:
+            raise ValueError(f"row_entities_min must be at least 1, is {self.row_entities_min}")
+        if len({cap.kind for cap in self.kind_caps}) < len(self.kind_caps):
+            raise ValueError("kind_caps must name a kind once")

@@ -1,7 +1,7 @@
-"""Step 4 of the life of a page: the rules of one request, compiled into arrays.
+"""Step 4 of the life of a page: the rules of one request, compiled into bitsets.
 
-Letters in names: N entities and R rows of the snapshot, A arguments of BECAUSE rows, S candidate
-sets: those of the R rows, then those of the A arguments.
+Letters in names: N entities and R rows of the snapshot, W words of 64 entities, A arguments of
+BECAUSE rows.
 """
 
 import hashlib
@@ -13,11 +13,20 @@ from functools import cached_property
 import numpy as np
 
 from pagecast.featurestore.snapshot import CatalogRow
-from pagecast.rules import sources
+from pagecast.rules import bitsets, sources
+from pagecast.rules.asked_rows import AskedRows
+from pagecast.rules.bitsets import Words
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.eligibility import eligible_entities, known_indices, offered_entities
+from pagecast.rules.eligibility import (
+    asked_for_entities,
+    eligible_entities,
+    known_indices,
+    offered_entities,
+)
 from pagecast.rules.facts import RequestFacts, RulesConfig
+from pagecast.rules.kind_groups import KindGroups, group_kinds
 from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.standing_row import StandingRow
 from pagecast.v1 import catalog_pb2
 
 UNPINNED = -1
@@ -30,25 +39,38 @@ DEFAULT_CONFIG = RulesConfig()
 class PageRules:
     """What may stand where on one page. Never changes; a `PageState` walks it.
 
-    `candidates_SN`: set r holds the candidates of row r, set R + a those of a BECAUSE row whose
-    argument is entity `arguments_A[a]`; the own set of a BECAUSE row is empty.
-    `entities_min_R`: a row begins only if it can hold this many.
+    `candidates_RW`: what may stand in each row. A BECAUSE row whose argument is entity
+    `arguments_A[a]` holds what is in its own set and in `like_AW[a]`.
+    `entities_min_R`, `entities_max_R`: a row begins only if it can hold the one, and holds no more
+    than the other.
     `pin_R`: the row's position on the page, or UNPINNED.
+    `groups`: what the caps bound.
     `first_entities`: per row, what is placed first, in this order, where it is a candidate.
     `source_order`: per row, its candidates in the order of its source, best first; empty for rows
     without one. The grammar does not ask for this order; a page without a model follows it.
+    `standing`: rows that stand already, of the `rows_max`; the page is carried on behind them.
     """
 
     catalog: CompiledCatalog
     rows_max: int
-    entities_per_row: int
-    candidates_SN: Mask
+    candidates_RW: Words
+    like_AW: Words
     entities_min_R: Indices
+    entities_max_R: Indices
     pin_R: Indices
     because_R: Mask
     arguments_A: Indices
+    groups: KindGroups
     first_entities: tuple[tuple[int, ...], ...]
     source_order: tuple[tuple[int, ...], ...]
+    standing: tuple[StandingRow, ...] = ()
+
+    @property
+    def popular(self) -> tuple[int, ...]:
+        """Candidates of POPULAR rows, best first: given as `popular` they compile to the same."""
+        rows = zip(self.catalog.snapshot.rows, self.source_order, strict=True)
+        orders = (o for row, o in rows if row.source == catalog_pb2.ROW_SOURCE_POPULAR and o)
+        return next(orders, ())
 
     @cached_property
     def sha256(self) -> str:
@@ -58,18 +80,23 @@ class PageRules:
         """
         header = {
             "catalog_number": self.catalog.snapshot.number,
+            "entities": len(self.catalog.snapshot.entities),
             "rows_max": self.rows_max,
-            "entities_per_row": self.entities_per_row,
-            "candidates_shape": self.candidates_SN.shape,
             "entities_min": self.entities_min_R.tolist(),
+            "entities_max": self.entities_max_R.tolist(),
             "pins": self.pin_R.tolist(),
             "because": self.because_R.tolist(),
             "arguments": self.arguments_A.tolist(),
+            "row_caps": self.groups.row_max_G.tolist(),
+            "page_caps": self.groups.page_max_G.tolist(),
             "first_entities": self.first_entities,
             "source_order": self.source_order,
         }
+        if self.standing:
+            header["standing"] = [(row.row, row.argument, row.entities) for row in self.standing]
         digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-        digest.update(np.packbits(self.candidates_SN).tobytes())
+        for words in (self.candidates_RW, self.like_AW, self.groups.words_GW):
+            digest.update(words.tobytes())
         return digest.hexdigest()
 
 
@@ -78,6 +105,7 @@ def compile_rules(
     facts: RequestFacts,
     popular: Sequence[int] | Indices,
     config: RulesConfig = DEFAULT_CONFIG,
+    standing: Sequence[StandingRow] = (),
 ) -> PageRules:
     """Compiles the rules of a request (docs/papers.md 1.8: rules vary per request and position).
 
@@ -86,33 +114,53 @@ def compile_rules(
     """
     snapshot = catalog.snapshot
     rows = snapshot.rows
-    offered_N = offered_entities(catalog, facts)
-    eligible_N = eligible_entities(catalog, facts, offered_N)
-    source_order = _source_orders(catalog, facts, popular, config, offered_N, eligible_N)
+    asked = AskedRows(snapshot, facts)
+    offered_W = offered_entities(catalog, facts)
+    asked_W = asked_for_entities(catalog, facts, offered_W)
+    eligible_W = eligible_entities(catalog, facts, asked_W)
     because_R = _rows_of(rows, catalog_pb2.ROW_SOURCE_BECAUSE)
     about = known_indices(snapshot, facts.because if because_R.any() else ())
-    arguments_A = sources.newest(about, offered_N, config.because_arguments_max)
+    arguments_A = sources.newest(about, offered_W, config.because_arguments_max)
 
-    candidates_SN = np.zeros((len(rows) + len(arguments_A), len(snapshot.entities)), bool)
-    np.logical_and(catalog.bitmaps_RN, eligible_N, out=candidates_SN[: len(rows)])
-    for index, order in enumerate(source_order):
-        candidates_SN[index, list(order)] = True
-    for index, argument in enumerate(arguments_A.tolist(), start=len(rows)):
-        candidates_SN[index] = sources.like(catalog, argument, eligible_N)
+    candidates_RW = catalog.words_RW & eligible_W
+    candidates_RW[because_R] = eligible_W
+    source_order = _source_orders(catalog, facts, popular, config, asked_W, eligible_W)
+    for row in np.flatnonzero(_rows_of(rows, *_ORDERED)).tolist():
+        bitsets.add(candidates_RW[row], np.array(source_order[row], np.int64))
+    asked.narrow(candidates_RW)
+    like_AW = np.empty((len(arguments_A), candidates_RW.shape[1]), candidates_RW.dtype)
+    for at, argument in enumerate(arguments_A.tolist()):
+        like_AW[at] = sources.like(catalog, argument, eligible_W)
+    entities_max_R = asked.entities_max_R()
     return PageRules(
         catalog=catalog,
         rows_max=facts.rows,
-        entities_per_row=facts.entities_per_row,
-        candidates_SN=candidates_SN,
-        entities_min_R=_entities_min(rows, facts, config),
-        pin_R=np.array([UNPINNED if row.pin is None else row.pin for row in rows], np.int64),
+        candidates_RW=candidates_RW,
+        like_AW=like_AW,
+        # Rows shorter than the minimum are had by asking for them: not an empty page.
+        entities_min_R=np.minimum(
+            asked.entities_min_R(_minima(rows, facts, config)), entities_max_R
+        ),
+        entities_max_R=entities_max_R,
+        pin_R=asked.pin_R(
+            np.array([UNPINNED if row.pin is None else row.pin for row in rows], np.int64)
+        ),
         because_R=because_R,
         arguments_A=arguments_A,
+        groups=group_kinds(catalog, facts.kind_caps),
         first_entities=tuple(
             tuple(known_indices(snapshot, row.first_entity_ids).tolist()) for row in rows
         ),
         source_order=source_order,
+        standing=tuple(standing),
     )
+
+
+_ORDERED = (
+    catalog_pb2.ROW_SOURCE_POPULAR,
+    catalog_pb2.ROW_SOURCE_RECENT,
+    catalog_pb2.ROW_SOURCE_CONTINUE,
+)
 
 
 def _source_orders(
@@ -120,22 +168,22 @@ def _source_orders(
     facts: RequestFacts,
     popular: Sequence[int] | Indices,
     config: RulesConfig,
-    offered_N: Mask,
-    eligible_N: Mask,
+    asked_W: Words,
+    eligible_W: Words,
 ) -> tuple[tuple[int, ...], ...]:
-    ranking = np.asarray(popular, np.int64)
-    if ranking.size and not 0 <= ranking.min() <= ranking.max() < len(eligible_N):
-        raise ValueError(f"popular must hold entity indices from 0 to {len(eligible_N) - 1}")
+    ranking, entities = np.asarray(popular, np.int64), len(catalog.snapshot.entities)
+    if ranking.size and not 0 <= ranking.min() <= ranking.max() < entities:
+        raise ValueError(f"popular must hold entity indices from 0 to {entities - 1}")
     resume = known_indices(catalog.snapshot, facts.resume)
     orders = {
         catalog_pb2.ROW_SOURCE_POPULAR: sources.popular(
-            ranking, eligible_N, config.popular_entities_max
+            ranking, eligible_W, config.popular_entities_max
         ),
         catalog_pb2.ROW_SOURCE_RECENT: sources.recent(
-            catalog, facts.at_ms, eligible_N, config.recent_entities_max
+            catalog, facts.at_ms, eligible_W, config.recent_entities_max
         ),
         catalog_pb2.ROW_SOURCE_CONTINUE: sources.newest(
-            resume, offered_N, config.continue_entities_max
+            resume, asked_W, config.continue_entities_max
         ),
     }
     return tuple(
@@ -144,15 +192,12 @@ def _source_orders(
     )
 
 
-def _entities_min(rows: Sequence[CatalogRow], facts: RequestFacts, config: RulesConfig) -> Indices:
-    entities_min_R = np.where(
-        _rows_of(rows, catalog_pb2.ROW_SOURCE_CONTINUE),
-        config.continue_entities_min,
-        config.row_entities_min,
-    )
-    # A request for rows shorter than the minimum gets them: it does not get an empty page.
-    return np.minimum(entities_min_R, facts.entities_per_row)
+def _minima(rows: Sequence[CatalogRow], facts: RequestFacts, config: RulesConfig) -> Indices:
+    if facts.row_entities_min is not None:
+        return np.full(len(rows), facts.row_entities_min)
+    unfinished_R = _rows_of(rows, catalog_pb2.ROW_SOURCE_CONTINUE)
+    return np.where(unfinished_R, config.continue_entities_min, config.row_entities_min)
 
 
-def _rows_of(rows: Sequence[CatalogRow], source: "catalog_pb2.RowSource.ValueType") -> Mask:
-    return np.fromiter((row.source == source and not row.retired for row in rows), np.bool_)
+def _rows_of(rows: Sequence[CatalogRow], *of_sources: "catalog_pb2.RowSource.ValueType") -> Mask:
+    return np.fromiter((row.source in of_sources and not row.retired for row in rows), np.bool_)

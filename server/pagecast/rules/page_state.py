@@ -4,22 +4,29 @@ A page is a sequence of rows: begin_row, place, place..., end_row. At each posit
 what may come next; whatever is chosen among it, no rule is broken:
 
 - a row stands at most once on a page, an entity at most once, in whichever row;
-- a row begins only if enough of its candidates are still unplaced; a pinned row begins at its
-  position and nowhere else, and where one can begin, no other may;
+- a row begins only if enough of its candidates are unplaced and within the caps; a pinned row
+  begins at its position and nowhere else, and where one can begin, no other may;
 - a BECAUSE row takes the newest argument no other row has taken that leaves it enough candidates;
-- a row's first entities come first; a row ends when it is full or its candidates have run out;
-- the page ends when it has its rows or no row can begin.
+- a row's first entities come first, where no cap holds them back; a row ends when it is full or
+  nothing more may stand in it;
+- the page ends when it has its rows or no row can begin;
+- what stands already counts, whatever the rules say of it now.
 
-Letters in names: N entities, R rows, A arguments, S candidate sets as in `page_rules`, C candidates
-of the row in hand.
+Letters in names: N entities, R rows, A arguments, G groups of kinds, W words of 64 entities, C
+candidates of the row in hand.
 """
 
 from enum import Enum
 
 import numpy as np
 
+from pagecast.rules import bitsets
+from pagecast.rules.bitsets import Words
+from pagecast.rules.entity_mask import EntityMask
+from pagecast.rules.facts import ROWS_MAX
 from pagecast.rules.page_rules import UNPINNED, PageRules
 from pagecast.rules.predicates import Indices, Mask
+from pagecast.rules.standing_row import StandingRow
 from pagecast.v1 import homepage_pb2
 
 NO_ARGUMENT = -1
@@ -35,13 +42,16 @@ class RowEnd(Enum):
 
     FULL = "full"
     CANDIDATES_RAN_OUT = "candidates_ran_out"
+    CAPPED = "capped"
+    """Candidates were left, but caps hold them back."""
 
 
 class PageState:
     """One page in the making: what stands, and what may come next.
 
-    `rows_ended` rows stand, and `row_entities` entities in the row in hand. `candidates_C` are the
-    entities, in ascending order, that could stand in it when it began. `rows_cut_short` counts the
+    `rows_ended` rows stand, and `row_entities` entities in the row in hand, of which there will be
+    `row_length`. `candidates_C` are the entities, in ascending order, that could stand in it when
+    it began, and `entity_mask` says which of them may be placed next. `rows_cut_short` counts the
     rows that ended before they were full. Masks must not be written to.
     """
 
@@ -49,19 +59,23 @@ class PageState:
         self.rules = rules
         self.rows_ended = 0
         self.row_entities = 0
+        self.row_length = 0
         self.rows_cut_short = 0
         self.candidates_C: Indices = np.zeros(0, np.int64)
+        self.entity_mask = EntityMask(0)
         self._in_row = False
-        self._open_C: Mask = np.zeros(0, bool)
+        self._end = RowEnd.FULL
         self._first: list[int] = []
         self._begun_R = np.zeros(len(rules.pin_R), bool)
         self._taken_A = np.zeros(len(rules.arguments_A), bool)
-        self._placed_N = np.zeros(rules.candidates_SN.shape[1], bool)
-        # One by one: with an axis, numpy counts thirty times slower.
-        self._unplaced_S = np.array(
-            [np.count_nonzero(set_N) for set_N in rules.candidates_SN], np.int64
-        )
-        self.row_mask_R: Mask = self._rows_that_may_begin()
+        self._placed: list[list[int]] = [[] for _ in rules.groups.row_max_G]
+        self._placed_W = np.zeros_like(rules.catalog.unretired_W)
+        self._unplaced_RG = rules.groups.sizes(rules.candidates_RW)
+        self._page_room_G = rules.groups.page_max_G.copy()
+        self._row_room_G = self._page_room_G
+        for row in rules.standing:
+            self._stand(row)
+        self.row_mask_R: Mask = self._rows_that_may_begin(self._room_G())
 
     @property
     def page_complete(self) -> bool:
@@ -72,26 +86,24 @@ class PageState:
         """Why the page ended; UNSPECIFIED while it has not."""
         if not self.page_complete:
             return homepage_pb2.FINISH_REASON_UNSPECIFIED
+        if self.rows_ended == ROWS_MAX:
+            return homepage_pb2.FINISH_REASON_PAGE_FULL
         if self.rows_ended == self.rules.rows_max:
             return homepage_pb2.FINISH_REASON_ROWS
+        uncapped_G = np.full_like(self._page_room_G, len(self.rules.catalog.snapshot.entities))
+        if self._rows_that_may_begin(uncapped_G).any():
+            return homepage_pb2.FINISH_REASON_CAPPED
         return homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
 
     @property
     def row_complete(self) -> bool:
-        return self.row_entities == min(self.rules.entities_per_row, len(self.candidates_C))
-
-    @property
-    def entity_mask_C(self) -> Mask:
-        """Which candidates of the row in hand may be placed next: one, or all still unplaced."""
-        if not self._first:
-            return self._open_C
-        return np.equal(self.candidates_C, self._first[0])
+        return self.row_entities == self.row_length
 
     @property
     def entity_mask_N(self) -> Mask:
-        """The same over all entities."""
-        mask_N = np.zeros(len(self._placed_N), bool)
-        mask_N[self.candidates_C[self.entity_mask_C]] = True
+        """What may be placed next, over all entities."""
+        mask_N = np.zeros(len(self.rules.catalog.snapshot.entities), bool)
+        mask_N[self.candidates_C[self.entity_mask.mask_C]] = True
         return mask_N
 
     def begin_row(self, row: int) -> int:
@@ -101,60 +113,114 @@ class PageState:
         """
         if self._in_row or not 0 <= row < len(self.row_mask_R) or not self.row_mask_R[row]:
             raise RuleBrokenError(f"row {row} may not stand at position {self.rows_ended}")
-        argument = self._take_argument(row) if self.rules.because_R[row] else None
-        candidates = row if argument is None else len(self._begun_R) + argument
-        open_N = self.rules.candidates_SN[candidates] & ~self._placed_N
-        self.candidates_C = np.flatnonzero(open_N)
-        self._open_C = np.ones(len(self.candidates_C), bool)
-        first = [entity for entity in self.rules.first_entities[row] if open_N[entity]]
-        self._first = first[: self.rules.entities_per_row]
+        rules = self.rules
+        open_W = rules.candidates_RW[row] & ~self._placed_W
+        argument = self._newest_argument(row, self._room_G()) if rules.because_R[row] else None
+        if argument is not None:
+            self._taken_A[argument] = True
+            open_W &= rules.like_AW[argument]
+        self._open_row(row, open_W)
         self._begun_R[row] = True
         self._in_row = True
         self.row_entities = 0
-        return NO_ARGUMENT if argument is None else int(self.rules.arguments_A[argument])
+        return NO_ARGUMENT if argument is None else int(rules.arguments_A[argument])
 
     def place(self, entity: int) -> None:
         """Places an entity in the row in hand. Raises RuleBrokenError if it may not stand there."""
         position = int(np.searchsorted(self.candidates_C, entity))
         found = position < len(self.candidates_C) and self.candidates_C[position] == entity
-        if not self._in_row or self.row_complete or not found or not self.entity_mask_C[position]:
+        if (
+            not self._in_row
+            or self.row_complete
+            or not found
+            or not self.entity_mask.allows(position)
+        ):
             raise RuleBrokenError(f"entity {entity} may not stand here in row {self.rows_ended}")
-        self._open_C[position] = False
-        self._first = self._first[1:]
-        self._placed_N[entity] = True
-        self._unplaced_S -= self.rules.candidates_SN[:, entity]
+        group = self.rules.groups.of(entity)
+        self.entity_mask.close(position)
+        self._placed[group].append(entity)
+        self._page_room_G[group] -= 1
+        self._row_room_G[group] -= 1
         self.row_entities += 1
+        if self._row_room_G[group] == 0:
+            group_W = self.rules.groups.words_GW[group]
+            self.entity_mask.close_all(bitsets.held(group_W, self.candidates_C))
+        self._put_first_first()
 
     def end_row(self) -> RowEnd:
         """Ends the row in hand. Raises RuleBrokenError if it is not complete."""
         if not self._in_row or not self.row_complete:
             raise RuleBrokenError(f"row {self.rows_ended} is not complete")
-        full = self.row_entities == self.rules.entities_per_row
         self._in_row = False
+        self._take_from_other_rows()
         self.rows_ended += 1
-        self.rows_cut_short += not full
-        self.row_mask_R = self._rows_that_may_begin()
-        return RowEnd.FULL if full else RowEnd.CANDIDATES_RAN_OUT
+        self.rows_cut_short += self._end is not RowEnd.FULL
+        self.row_mask_R = self._rows_that_may_begin(self._room_G())
+        return self._end
 
-    def _rows_that_may_begin(self) -> Mask:
+    def _stand(self, row: StandingRow) -> None:
+        """Takes note of a row that stands already; caps count it, and may be broken by it."""
+        self._begun_R[row.row] = True
+        self._taken_A |= self.rules.arguments_A == row.argument
+        for entity in row.entities:
+            group = self.rules.groups.of(entity)
+            self._placed[group].append(entity)
+            self._page_room_G[group] = max(0, self._page_room_G[group] - 1)
+        self._take_from_other_rows()
+        self.rows_ended += 1
+
+    def _open_row(self, row: int, open_W: Words) -> None:
+        """Its candidates, its length, and so why it will end."""
+        rules, groups, self._row_room_G = self.rules, self.rules.groups, self._room_G()
+        sizes_G = groups.sizes(open_W[None])[0]
+        capacity = int(np.minimum(sizes_G, self._row_room_G).sum())
+        for group in np.flatnonzero(self._row_room_G == 0):
+            open_W &= ~groups.words_GW[group]
+        self.candidates_C = bitsets.members(open_W, len(rules.catalog.snapshot.entities))
+        self.row_length = min(int(rules.entities_max_R[row]), capacity)
+        self._end = RowEnd.FULL
+        if self.row_length < rules.entities_max_R[row]:
+            capped = sizes_G.sum() > capacity
+            self._end = RowEnd.CAPPED if capped else RowEnd.CANDIDATES_RAN_OUT
+        self.entity_mask = EntityMask(len(self.candidates_C))
+        first = np.array(rules.first_entities[row], np.int64)
+        first = first[bitsets.held(open_W, first)]
+        self._first = np.searchsorted(self.candidates_C, first).tolist()
+        self._put_first_first()
+
+    def _take_from_other_rows(self) -> None:
+        """What was placed may stand in none; told once a row, because that is when it counts."""
+        for group, entities in enumerate(self._placed):
+            placed = np.array(entities, np.int64)
+            bitsets.add(self._placed_W, placed)
+            held_RI = bitsets.held(self.rules.candidates_RW, placed)
+            self._unplaced_RG[:, group] -= held_RI.sum(axis=1)
+            entities.clear()
+
+    def _put_first_first(self) -> None:
+        mask = self.entity_mask
+        self._first = [position for position in self._first if mask.is_open(position)]
+        mask.only = self._first[0] if self._first else None
+
+    def _room_G(self) -> Indices:
+        """How many of each group a row could hold that begins now."""
+        return np.minimum(self.rules.groups.row_max_G, self._page_room_G)
+
+    def _rows_that_may_begin(self, room_G: Indices) -> Mask:
         rules, rows = self.rules, len(self._begun_R)
         if self.rows_ended == rules.rows_max:
             return np.zeros(rows, bool)
-        enough_R = self._unplaced_S[:rows] >= rules.entities_min_R
-        for row in np.flatnonzero(rules.because_R):
-            enough_R[row] = self._newest_argument(int(row)) is not None
-        may_R = enough_R & ~self._begun_R
+        may_R = np.minimum(self._unplaced_RG, room_G).sum(axis=1) >= rules.entities_min_R
+        may_R &= ~self._begun_R
+        for row in np.flatnonzero(may_R & rules.because_R):
+            may_R[row] = self._newest_argument(int(row), room_G) is not None
         pinned_R: Mask = may_R & (rules.pin_R == self.rows_ended)
         unpinned_R: Mask = may_R & (rules.pin_R == UNPINNED)
         return pinned_R if pinned_R.any() else unpinned_R
 
-    def _newest_argument(self, row: int) -> int | None:
-        unplaced_A = self._unplaced_S[len(self._begun_R) :]
-        free_A = ~self._taken_A & (unplaced_A >= self.rules.entities_min_R[row])
+    def _newest_argument(self, row: int, room_G: Indices) -> int | None:
+        rules = self.rules
+        unplaced_AW = rules.like_AW & rules.candidates_RW[row] & ~self._placed_W
+        capacity_A = np.minimum(rules.groups.sizes(unplaced_AW), room_G).sum(axis=1)
+        free_A = ~self._taken_A & (capacity_A >= rules.entities_min_R[row])
         return int(np.argmax(free_A)) if free_A.any() else None
-
-    def _take_argument(self, row: int) -> int | None:
-        argument = self._newest_argument(row)
-        if argument is not None:
-            self._taken_A[argument] = True
-        return argument

@@ -9,11 +9,17 @@ from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_rules import PageRules
+from pagecast.server.asked import UnknownCandidates
+from pagecast.server.carried_on import PageSoFar, served_rows
 from pagecast.server.request import PageRequest
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.server.users import version_message
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
 ARM = "champion"
 """The one arm there is while there are no experiments."""
+
+NOTHING_UNKNOWN = UnknownCandidates()
+NO_RULES = rules_pb2.RequestRules()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,7 @@ class PageBasis:
     rules: PageRules
     model_version: str
     degraded: tuple[str, ...] = ()
+    unknown: UnknownCandidates = NOTHING_UNKNOWN
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -45,12 +52,33 @@ class PageBasis:
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             degraded_reason=",".join(self.degraded),
+            rows_before=len(self.rules.standing),
+            unknown_candidates=self.unknown.rows + self.unknown.entities,
         )
         started.requested_at.FromMilliseconds(at_ms)
         if self.prompt.steps:
             age_ms = at_ms - self.prompt.steps[-1].occurred_at_ms
             started.newest_step_age.FromMilliseconds(max(0, age_ms))
         return started
+
+    def so_far(self) -> PageSoFar:
+        """What the continuation of the page holds before its next row."""
+        page = self.page
+        made_with = continuation_pb2.Continuation(
+            user_id=page.user_id,
+            page_id=page.page_id,
+            model_version=self.model_version,
+            arm=ARM,
+            catalog_number=self.snapshot.number,
+            seed=page.seed,
+            requested_at_ms=page.half.at_ms,
+            history_version=version_message(self.history),
+            rows_wanted=page.rows,
+            entities_per_row=page.entities_per_row,
+            exact_entities=page.exact_entities,
+            sampling=page.sampling,
+        )
+        return PageSoFar(made_with, self.rules.standing, self.snapshot)
 
     def _profile(self) -> events_pb2.ProfileChange | None:
         profile = self.prompt.profile
@@ -62,6 +90,15 @@ class PageBasis:
             return None
         return events_pb2.PromptContext(
             new_max=context.new_max, new_days=context.new_days, live_max=context.live_max
+        )
+
+    def _rules_input(self) -> rules_pb2.RulesInput:
+        page, entities = self.page, self.snapshot.entities
+        return rules_pb2.RulesInput(
+            rows=page.rows,
+            entities_per_row=page.entities_per_row,
+            asked=None if page.rules == NO_RULES else page.rules,
+            popular_entity_ids=[entities[index].entity_id for index in self.rules.popular],
         )
 
     def served(self, rows: Sequence[events_pb2.ServedRow]) -> events_pb2.PageServed:
@@ -83,15 +120,9 @@ class PageBasis:
             profile=self._profile(),
             steps_max=self.steps_max,
             prompt_context=self._prompt_context(),
+            rules_input=self._rules_input(),
+            rows_before=served_rows(self.rules.standing, self.snapshot),
+            sampling=self.page.sampling,
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served
-
-
-def version_message(history: History | None) -> events_pb2.HistoryVersion | None:
-    if history is None or history.version is None:
-        return None
-    version = history.version
-    return events_pb2.HistoryVersion(
-        topic_id=version.topic_id, partition=version.partition, next_offset=version.next_offset
-    )

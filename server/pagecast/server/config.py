@@ -1,12 +1,13 @@
 """What a server can be told. Checked once, here; inside it is taken for granted."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
+from pagecast.server.continuation import check_keys
 from pagecast.server.slots import SLOTS_DEFAULT, WAITING_DEFAULT
 
 
@@ -62,6 +63,11 @@ class ServerConfig:
     exact_entities_default: int = 3
     """Entities of a row decoded one by one if the client does not say."""
 
+    continuation_key: str = field(default="", repr=False)
+    """Signs continuations: the same on all replicas, at least 32 characters. Several, separated by
+    commas, are all accepted and the first signs, so that a key can be exchanged. Empty: a random
+    one, and no other process can carry on this one's pages."""
+
     grace_seconds: float = 10.0
     """Seconds a drain waits for the pages in flight."""
 
@@ -71,6 +77,7 @@ class ServerConfig:
                 f"host {self.host!r} can be reached from outside and RPCs are not authenticated: "
                 "use 127.0.0.1, or set insecure"
             )
+        check_keys(self.continuation_key)
         if self.decode_weights not in list(DecodeWeights):
             raise ValueError(
                 f"decode_weights is {self.decode_weights!r}, must be {' or '.join(DecodeWeights)}"

@@ -5,6 +5,7 @@ from itertools import islice
 from pagecast.featurestore.history import Action, History, Profile
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.facts import RequestFacts
+from pagecast.server.asked import asked_facts
 from pagecast.server.request import PageRequest
 
 BECAUSE_ARGUMENTS_MAX = 40
@@ -37,6 +38,7 @@ def facts_of(
         because=because_arguments(past, catalog),
         rows=page.rows,
         entities_per_row=page.entities_per_row,
+        **asked_facts(page.rules),
     )
 
 

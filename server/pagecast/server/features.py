@@ -10,12 +10,11 @@ import grpc
 
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.history import History, Step
-from pagecast.server.basis import version_message
 from pagecast.server.errors import Refusal
 from pagecast.server.forget import Forgetting
 from pagecast.server.publish import Requests, publish_events
 from pagecast.server.publishing import EventPublisher
-from pagecast.server.users import StoreUnavailable, Users
+from pagecast.server.users import StoreUnavailable, Users, version_message
 from pagecast.server.validation import checks_itself
 from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 

@@ -8,7 +8,7 @@
  5  a place is taken, or the page refused at once            slots
  6  rows and entities are chosen, by the model or popularity    making; engine: page_job
  7  each leaves as soon as it is chosen                         handover, writer
- 8  the same page, carried on later                             not yet
+ 8  the same page, carried on later                             continuation, carried_on
  9  what was delivered is reported                              basis, served
 
 All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
@@ -17,9 +17,11 @@ something is missing:
 
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
-- no slot in sight, no catalog, the model fails on the way: the RPC ends with a status.
+- no slot in sight, no catalog, the model fails on the way: the RPC ends with a status,
+- a page is carried on whose model or token is not good any more: likewise.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -29,14 +31,14 @@ import grpc
 
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.making import Making
+from pagecast.server.making import Making, time_exceeded
 from pagecast.server.metrics import Metrics
-from pagecast.server.request import PageClock, read_request
+from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
 from pagecast.server.slots import Place, SlotsExhausted
 from pagecast.server.writer import Response
-from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 
 class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
@@ -51,10 +53,11 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         """Raises Refusal, which the interceptor turns into a status."""
         # 1. The interceptor has validated the request; here it gets its clock and its defaults.
         clock = PageClock.start(context.time_remaining())
-        page = read_request(request, self._config, clock, now_ms=time.time_ns() // 1_000_000)
+        now_ms, carried_on = time.time_ns() // 1_000_000, self._carried_on(request)
+        page = read_request(request, self._config, clock, now_ms, carried_on)
         # 2. There is one arm, the champion. Model, catalog and popularity of this moment are those
-        #    of the whole page.
-        serving = self._serving()
+        #    of the whole page; one that is carried on keeps its model.
+        serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
         place = self._take_place()
@@ -69,12 +72,26 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         finally:
             # A client that cancelled, or a deadline, frees the slot within one decode step.
             making.close()
-            # 8. There are no continuations yet: a page is complete, or it is asked for again.
+            # 8. Nothing of the page is kept: who carries it on sends its last continuation.
             # 9. What was delivered is reported, after the page and off its path.
             self._report(making, delivered)
 
-    def _serving(self) -> Serving:
-        serving = self._resources.servings.current
+    def _carried_on(
+        self, request: homepage_pb2.StreamHomepageRequest
+    ) -> continuation_pb2.Continuation | None:
+        if not request.continuation:
+            return None
+        return self._resources.continuations.read(request.continuation, request.user_id)
+
+    async def _serving(self, page: PageRequest) -> Serving:
+        if page.carried_on is None:
+            serving = self._resources.servings.current
+        else:
+            try:
+                async with asyncio.timeout(page.clock.remaining_s()):
+                    serving = await self._resources.carried.serving_of(page.carried_on)
+            except TimeoutError as error:
+                raise time_exceeded() from error
         if not (serving.snapshot.entities and serving.snapshot.rows):
             raise Refusal(
                 code=grpc.StatusCode.UNAVAILABLE,

@@ -14,17 +14,19 @@ import grpc
 import structlog
 
 from pagecast.engine.errors import EngineError
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
 from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.page_rules import compile_rules
+from pagecast.server.asked import unknown_candidates
 from pagecast.server.basis import PageBasis
+from pagecast.server.carried_on import as_of_its_moment, standing_rows
 from pagecast.server.errors import Refusal
 from pagecast.server.facts import facts_of
 from pagecast.server.handover import EVENTS_MAX, Handover, HandoverFull
 from pagecast.server.metrics import Metrics
+from pagecast.server.options import decode_options
 from pagecast.server.request import PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
@@ -70,13 +72,13 @@ class Making:
         try:
             await self._place.turn(self._page.clock.remaining_s())
         except TimeoutError as error:
-            raise _time_exceeded() from error
+            raise time_exceeded() from error
         basis = await self._in_thread(self._prepare)
         async with aclosing(self._page_of(basis)) as messages:
             async for message in messages:
                 yield message
         if not (self._writer and self._writer.ended) and self._page.clock.is_over():
-            raise _time_exceeded()
+            raise time_exceeded()
 
     def close(self) -> None:
         """Nobody wants the page any more: its slot is free within one decode step."""
@@ -96,9 +98,10 @@ class Making:
         return self._loop.run_in_executor(self._resources.preparing, work, *arguments)
 
     def _prepare(self) -> PageBasis:
-        page, serving = self._page, self._serving
+        serving = self._serving
         # 3. One read brings history and profile; with the request they become the prompt.
         user, degraded = self._read_user()
+        page = as_of_its_moment(self._page, user.history)
         prompt = build_prompt(
             user.history,
             user.profile,
@@ -109,15 +112,19 @@ class Making:
         )
         # 4. What may stand where: for this user, here and now.
         facts = facts_of(page, user.history, user.profile, serving.snapshot)
+        # 8. What stands on a page that is carried on counts, and stays.
+        before = page.carried_on
+        standing = () if before is None else standing_rows(before, serving.snapshot)
         return PageBasis(
             page=page,
             history=user.history,
             prompt=prompt,
             steps_max=serving.steps_max,
             context=serving.context,
-            rules=compile_rules(serving.catalog, facts, serving.popular),
+            rules=compile_rules(serving.catalog, facts, serving.popular, standing=standing),
             model_version="" if serving.model is None else serving.model.version,
             degraded=degraded,
+            unknown=unknown_candidates(page.rules, serving.snapshot),
         )
 
     def _read_user(self) -> tuple[User, tuple[str, ...]]:
@@ -156,7 +163,7 @@ class Making:
             stopped=lambda: self._stopped or page.clock.is_over(),
             whole_rows=not page.entity_by_entity,
         )
-        options = DecodeOptions(exact_entities=page.exact_entities, seed=page.seed)
+        options = decode_options(page.exact_entities, page.seed, page.sampling)
         prefixes = self._resources.prefixes
         return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
 
@@ -182,7 +189,13 @@ class Making:
     ) -> AsyncIterator[Response]:
         """7. Events become messages as they come."""
         written: deque[Response] = deque()
-        self._writer = PageWriter(basis, written.append, self._metrics, self._place.waited_ms)
+        self._writer = PageWriter(
+            basis,
+            written.append,
+            self._metrics,
+            self._place.waited_ms,
+            self._resources.continuations.sign,
+        )
         async for events in portions:
             for event in events:
                 self._writer.write(event)
@@ -210,7 +223,7 @@ def _reader_too_slow() -> Refusal:
     )
 
 
-def _time_exceeded() -> Refusal:
+def time_exceeded() -> Refusal:
     return Refusal(
         code=grpc.StatusCode.DEADLINE_EXCEEDED,
         reason="PAGE_TIME_EXCEEDED",

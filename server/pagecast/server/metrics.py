@@ -47,6 +47,21 @@ class Metrics:
         self.degraded_pages = self._counter(
             "pagecast_degraded_pages", "Pages served degraded, by reason.", "reason"
         )
+        self.rows_cut_short = self._counter(
+            "pagecast_rows_cut_short",
+            "Rows that ended before they were full, by reason.",
+            "reason",
+        )
+        self.pages_cut_short = self._counter(
+            "pagecast_pages_cut_short",
+            "Pages that ended with fewer rows than asked for, by reason.",
+            "reason",
+        )
+        self.unknown_candidates = self._counter(
+            "pagecast_unknown_candidates",
+            "Rows and entities named by callers that the catalog does not know.",
+            "what",
+        )
         self.model_info = Gauge(
             "pagecast_model_info",
             "1 for the model version that decodes new pages, 0 for those before it.",

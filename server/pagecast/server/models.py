@@ -10,6 +10,7 @@ from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig
 from pagecast.featurestore.model_records import CHAMPION, ModelRecord
 from pagecast.featurestore.registry import Registry
+from pagecast.server.former_models import FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.serving import Servings
 
@@ -30,6 +31,7 @@ class ChampionFollower:
         registry: Registry,
         bundles: Path,
         servings: Servings,
+        former: FormerModels,
         metrics: Metrics,
         engine: EngineConfig = DEFAULT_CONFIG,
     ) -> None:
@@ -37,6 +39,7 @@ class ChampionFollower:
         self._registry = registry
         self._bundles = bundles
         self._servings = servings
+        self._former = former
         self._swaps = metrics.model_swaps
         self._serving_version = ""
         self._refused_version = ""
@@ -61,7 +64,10 @@ class ChampionFollower:
         bundle = load_bundle(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
+        before = self._servings.current.model
         self._servings.take_up_bundle(bundle)
+        if before is not None:
+            self._former.keep(before)
         self._serving_version, self._refused_version = champion.version, ""
         self._swaps.labels(outcome="swapped").inc()
         _log.info("model_swapped", version=champion.version)

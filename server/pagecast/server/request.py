@@ -2,14 +2,16 @@
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pagecast.featurestore.prompt import RequestHalf
+from pagecast.rules.facts import ROWS_MAX
+from pagecast.server.asked import check_lengths
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, invalid_argument
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
 PAGE_TIME_MAX_S = 30.0
 """A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
@@ -41,7 +43,10 @@ class PageClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """A request with every default filled in."""
+    """A request with every default filled in.
+
+    `rows` are those of the whole page; of one that is carried on, some stand already.
+    """
 
     clock: PageClock
     page_id: str
@@ -53,6 +58,9 @@ class PageRequest:
     exact_entities: int
     seed: int
     entity_by_entity: bool
+    rules: rules_pb2.RequestRules = field(default_factory=rules_pb2.RequestRules)
+    carried_on: continuation_pb2.Continuation | None = None
+    sampling: events_pb2.Sampling | None = None
 
 
 def read_request(
@@ -60,12 +68,19 @@ def read_request(
     config: ServerConfig,
     clock: PageClock,
     now_ms: int,
+    carried_on: continuation_pb2.Continuation | None = None,
 ) -> PageRequest:
-    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow."""
-    context = request.context
+    """Raises Refusal (INVALID_ARGUMENT) for a clock the server does not allow, or rows that would
+    have to be longer than they may be."""
+    context, before = request.context, carried_on or continuation_pb2.Continuation()
+    entities_per_row = (
+        request.entities_per_row or before.entities_per_row or config.entities_default
+    )
+    exact_entities = before.exact_entities or config.exact_entities_default
+    check_lengths(request.rules, entities_per_row)
     return PageRequest(
         clock=clock,
-        page_id=uuid.uuid4().hex,
+        page_id=before.page_id or uuid.uuid4().hex,
         user_id=request.user_id,
         half=RequestHalf(
             at_ms=_requested_at_ms(request, config, now_ms),
@@ -75,12 +90,36 @@ def read_request(
             surface=context.surface,
         ),
         context=context,
-        rows=request.rows or config.rows_default,
-        entities_per_row=request.entities_per_row or config.entities_default,
-        exact_entities=request.exact_entities or config.exact_entities_default,
-        seed=request.seed,
+        rows=_rows(request, before, config),
+        entities_per_row=entities_per_row,
+        exact_entities=request.exact_entities or exact_entities,
+        seed=request.seed if carried_on is None else carried_on.seed,
+        sampling=_sampling(request if carried_on is None else carried_on),
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,
+        rules=request.rules,
+        carried_on=carried_on,
     )
+
+
+def _sampling(
+    told: homepage_pb2.StreamHomepageRequest | continuation_pb2.Continuation,
+) -> events_pb2.Sampling | None:
+    """None if each token is the best; else with every default filled in."""
+    sampling = told.sampling
+    if not sampling.temperature:
+        return None
+    return events_pb2.Sampling(temperature=sampling.temperature, top_p=sampling.top_p or 1.0)
+
+
+def _rows(
+    request: homepage_pb2.StreamHomepageRequest,
+    before: continuation_pb2.Continuation,
+    config: ServerConfig,
+) -> int:
+    """Of the whole page: those that stand, and those asked for, or still owed."""
+    standing = len(before.rows)
+    further = request.rows or max(0, before.rows_wanted - standing) or config.rows_default
+    return min(standing + further, ROWS_MAX)
 
 
 def _requested_at_ms(

@@ -17,8 +17,11 @@ from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.trainings import Trainings
+from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
+from pagecast.server.continuation import Continuations, check_keys
 from pagecast.server.forget import Forgetting
+from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.periodic import Periodic
@@ -47,6 +50,8 @@ class Resources:
     registry: Registry
     trainings: Trainings
     servings: Servings
+    carried: CarriedServings
+    continuations: Continuations
     slots: Slots
     preparing: ThreadPoolExecutor
     decoding: DecodeLoop
@@ -71,17 +76,16 @@ class Resources:
             catalog = stack.enter_context(CatalogFollower(Catalog(engine)))
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
+            runs = EngineConfig(decode_weights=DecodeWeights(config.decode_weights))
+            former = FormerModels(registry, config.state.bundles, runs)
             champion = ChampionFollower(
-                registry,
-                config.state.bundles,
-                servings,
-                metrics,
-                EngineConfig(decode_weights=DecodeWeights(config.decode_weights)),
+                registry, config.state.bundles, servings, former, metrics, runs
             )
             champion.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
+                ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
             reporter = _reporter(config, metrics)
@@ -105,6 +109,8 @@ class Resources:
                 registry=registry,
                 trainings=Trainings(engine),
                 servings=servings,
+                carried=CarriedServings(servings, former),
+                continuations=Continuations(check_keys(config.continuation_key)),
                 slots=slots,
                 preparing=preparing,
                 decoding=decoding,

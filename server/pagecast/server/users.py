@@ -12,6 +12,7 @@ import structlog
 
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.online import OnlineFeatures
+from pagecast.v1 import events_pb2
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +37,15 @@ class User:
 
 
 STRANGER = User(history=None, profile=Profile())
+
+
+def version_message(history: History | None) -> events_pb2.HistoryVersion | None:
+    if history is None or history.version is None:
+        return None
+    version = history.version
+    return events_pb2.HistoryVersion(
+        topic_id=version.topic_id, partition=version.partition, next_offset=version.next_offset
+    )
 
 
 class Users:

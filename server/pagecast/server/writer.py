@@ -4,19 +4,26 @@ import time
 from collections.abc import Callable
 
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
-from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.rules.page_state import NO_ARGUMENT, RowEnd
 from pagecast.server.basis import PageBasis
 from pagecast.server.metrics import Metrics
-from pagecast.v1 import events_pb2, homepage_pb2
+from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2
 
 Response = homepage_pb2.StreamHomepageResponse
+
+ROW_FINISH_REASONS = {
+    RowEnd.FULL: homepage_pb2.ROW_FINISH_REASON_FULL,
+    RowEnd.CANDIDATES_RAN_OUT: homepage_pb2.ROW_FINISH_REASON_NOTHING_ELIGIBLE,
+    RowEnd.CAPPED: homepage_pb2.ROW_FINISH_REASON_CAPPED,
+}
 
 
 class PageWriter:
     """Writes one page; `put` takes the messages.
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
-    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots.
+    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots;
+    `sign` makes a continuation of the page so far.
     """
 
     def __init__(
@@ -25,6 +32,7 @@ class PageWriter:
         put: Callable[[Response], None],
         metrics: Metrics,
         waited_ms: float,
+        sign: Callable[[continuation_pb2.Continuation], str],
     ) -> None:
         self._basis = basis
         self._snapshot = basis.snapshot
@@ -34,6 +42,10 @@ class PageWriter:
         self._sequence = 0
         self._row = homepage_pb2.RowCompleted()
         self._served_row = events_pb2.ServedRow()
+        self._sign = sign
+        self._so_far = basis.so_far()
+        self._begun_row: RowBegun
+        self._chosen: list[EntityChosen] = []
         self._row_ended_s = time.monotonic()
         self._first_row_ms: float | None = None
         self._rows: list[events_pb2.ServedRow] = []
@@ -55,11 +67,12 @@ class PageWriter:
             case EntityChosen():
                 self._place(event)
             case RowEnded():
-                self._end_row()
+                self._end_row(event)
             case PageEnded():
                 self._end_page(event)
 
     def _begin_row(self, event: RowBegun) -> None:
+        self._begun_row, self._chosen = event, []
         row = self._snapshot.rows[event.row]
         argument_id, title = "", row.title
         if event.argument != NO_ARGUMENT:
@@ -81,6 +94,7 @@ class PageWriter:
             self._send(Response(row_started=begun))
 
     def _place(self, event: EntityChosen) -> None:
+        self._chosen.append(event)
         entity = self._snapshot.entities[event.entity]
         placed = self._row.entities.add(
             row_position=event.row_position,
@@ -94,7 +108,7 @@ class PageWriter:
         if self._basis.page.entity_by_entity:
             self._send(Response(entity_placed=placed))
 
-    def _end_row(self) -> None:
+    def _end_row(self, event: RowEnded) -> None:
         now_s = time.monotonic()
         row_s, self._row_ended_s = now_s - self._row_ended_s, now_s
         self._metrics.entity_decode.observe(row_s / len(self._row.entities))
@@ -102,12 +116,21 @@ class PageWriter:
             self._first_row_ms = self._basis.page.clock.elapsed_ms()
             self._metrics.time_to_first_row.observe(self._first_row_ms / 1000)
         self._rows.append(self._served_row)
+        self._row.finish_reason = ROW_FINISH_REASONS[event.reason]
+        if event.reason is not RowEnd.FULL:
+            self._metrics.rows_cut_short.labels(reason=event.reason.value).inc()
+        self._so_far.add(self._begun_row, self._chosen)
+        self._row.continuation = self._sign(self._so_far.page)
         self._send(Response(row_completed=self._row))
 
     def _end_page(self, event: PageEnded) -> None:
         page_ms = self._basis.page.clock.elapsed_ms()
         self._metrics.time_to_page.observe(page_ms / 1000)
         completed = homepage_pb2.PageCompleted(finish_reason=event.finish_reason)
+        if event.finish_reason != homepage_pb2.FINISH_REASON_ROWS:
+            reason = homepage_pb2.FinishReason.Name(event.finish_reason)
+            reason = reason.removeprefix("FINISH_REASON_").lower()
+            self._metrics.pages_cut_short.labels(reason=reason).inc()
         if self._first_row_ms is not None:
             completed.time_to_first_row.FromMicroseconds(round(self._first_row_ms * 1000))
         completed.time_to_page.FromMicroseconds(round(page_ms * 1000))
@@ -120,6 +143,9 @@ class PageWriter:
             self._put_next(Response(page_started=self._basis.started()))
             for reason in self._basis.degraded:
                 self._metrics.degraded_pages.labels(reason=reason).inc()
+            unknown = self._basis.unknown
+            self._metrics.unknown_candidates.labels(what="row").inc(unknown.rows)
+            self._metrics.unknown_candidates.labels(what="entity").inc(unknown.entities)
         self._put_next(response)
 
     def _put_next(self, response: Response) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,8 +12,11 @@ from pagecast.cli.bench.serve.alone import Timed
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.figures import ONNX, TORCH, rows_alone
 from pagecast.cli.bench.serve.load import Loaded, quantile
+from pagecast.cli.bench.serve.mask_world import mask_snapshot
+from pagecast.cli.bench.serve.masks import measure_masks, ways_of
 from pagecast.cli.bench.serve.served import rows_of_loads
 from pagecast.cli.main import app
+from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import ModelConfig
 
 
@@ -52,11 +56,27 @@ def test_a_quantile_is_one_of_the_values() -> None:
     assert quantile([7.0], 0.99) == 7.0
 
 
-@pytest.mark.parametrize("change", [{"entities": 10}, {"prompt": 2}, {"rounds": 0}])
-def test_what_measures_nothing_is_refused(tmp_path: Path, change: dict[str, int]) -> None:
-    sizes = {"entities": 1000, "prompt": 20, "rounds": 1} | change
+@pytest.mark.parametrize(
+    "change", [{"entities": 10}, {"prompt": 2}, {"rounds": 0}, {"mask_entities": (10,)}]
+)
+def test_what_measures_nothing_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    sizes: dict[str, Any] = {"entities": 1000, "prompt": 20, "rounds": 1} | change
     with pytest.raises(ValueError, match="at least"):
         ServeBenchConfig(folder=tmp_path, seconds=1.0, clients=(1,), **sizes)
+
+
+def test_masks_are_measured_for_whole_pages_beside_arrays_of_bool() -> None:
+    said: list[str] = []
+    rows = measure_masks([1000], 1, said.append)
+    assert said == ["masks of 1,000 entities"]
+    assert all(row.ours > 0 for row in rows)
+    assert rows[0].beside == "arrays of bool"
+
+
+def test_both_ways_of_masks_make_the_page_of_the_same_length() -> None:
+    catalog = CompiledCatalog(mask_snapshot(3000))
+    ours, full, bools = (way().steps for way in ways_of(catalog).values())
+    assert ours == full == bools == 20 * 11
 
 
 @pytest.mark.faults
@@ -65,6 +85,7 @@ def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
     small = ModelConfig(d_model=64, layers=2, query_heads=2, kv_heads=1, mlp_hidden=64)
     monkeypatch.setattr(world, "MODEL", small)
     sizes = ["--entities", "1000", "--rounds", "1", "--seconds", "1", "--clients", "1,2"]
+    sizes += ["--mask-entities", "1000"]
     command = ["bench", "serve", *sizes, "--json", "--state-dir", str(tmp_path)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

@@ -36,13 +36,16 @@ class Reading:
 def read_shown(source: Source, reading: Reading) -> Shown:
     """The newest pages of which something was seen, in the order in which their prompts are built.
 
+    What was carried on is left out: an example begins where a page begins.
+
     Raises ValueError for pages of another catalog database.
     """
     log = OfflineLog(source.paths.offline)
     outcomes, older = _newest(log, reading)
     if not outcomes:
         return Shown()
-    served = [_record(number, outcome) for number, outcome in enumerate(outcomes)]
+    records = [_record(number, outcome) for number, outcome in enumerate(outcomes)]
+    served = [record for record in records if not record.page.rows_before]
     engine = connect(source.database_url or source.paths.database_url)
     shown: list[ShownPage] = []
     try:

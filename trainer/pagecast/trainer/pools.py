@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.popularity import HALF_LIFE_MS
-from pagecast.rules import sources
+from pagecast.rules import bitsets, sources
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.trainer.users import UserColumns
@@ -33,8 +33,9 @@ class Pools:
     ) -> None:
         self._catalog, self._config = catalog, config
         self._sources = tuple(row.source for row in catalog.snapshot.rows)
-        self._every_N = np.ones(len(catalog.snapshot.entities), np.bool_)
-        self._moment_M, self._popular_MN = _popularity(users, len(self._every_N), config)
+        every_N = np.ones(len(catalog.snapshot.entities), np.bool_)
+        self._every_W = bitsets.pack(every_N)
+        self._moment_M, self._popular_MN = _popularity(users, len(every_N), config)
         self.continue_rows = tuple(
             r for r, s in enumerate(self._sources) if s == catalog_pb2.ROW_SOURCE_CONTINUE
         )
@@ -72,10 +73,11 @@ class Pools:
                 members_RW[row] = self._popular(at_ms)[entity_W]
             elif source == catalog_pb2.ROW_SOURCE_RECENT:
                 limit = self._config.recent_entities_max
-                recent = sources.recent(self._catalog, at_ms, self._every_N, limit)
+                recent = sources.recent(self._catalog, at_ms, self._every_W, limit)
                 members_RW[row] = np.isin(entity_W, recent)
             elif source == catalog_pb2.ROW_SOURCE_BECAUSE and argument >= 0:
-                members_RW[row] = sources.like(self._catalog, argument, self._every_N)[entity_W]
+                like_W = sources.like(self._catalog, argument, self._every_W)
+                members_RW[row] = bitsets.held(like_W, entity_W)
         return members_RW
 
     def _popular(self, at_ms: int) -> npt.NDArray[np.bool_]:

@@ -150,6 +150,7 @@ SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
 """The shape the figures are asked for at."""
 
 SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
+SERVE_MASK_ENTITIES = "10000,100000,1000000"
 """Pages of each way of decoding, and seconds of each closed loop."""
 
 
@@ -167,6 +168,9 @@ def serve(
     clients: Annotated[
         str, typer.Option(help="Clients of the closed loops, smallest first.")
     ] = SERVE_CLIENTS,
+    mask_entities: Annotated[
+        str, typer.Option(help="Entities of the catalogs whose masks are measured; empty: none.")
+    ] = SERVE_MASK_ENTITIES,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -194,6 +198,7 @@ def serve(
             rounds=rounds,
             seconds=seconds,
             clients=[int(number) for number in clients.split(",")],
+            mask_entities=[int(number) for number in mask_entities.split(",") if number],
         )
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -8,12 +8,37 @@ from pagecast.cli.options import AsJson, ServerAddress, StateDir
 
 
 def page(
-    user: Annotated[str, typer.Argument(help="The user; an unknown one gets a first page.")],
-    rows: Annotated[int, typer.Option(min=1, max=40, help="Rows of the page.")] = 8,
-    entities: Annotated[int, typer.Option(min=1, max=40, help="Entities of a row.")] = 10,
+    user: Annotated[
+        str, typer.Argument(help="The user; an unknown one gets a first page.", show_default=False)
+    ] = "",
+    rows: Annotated[int, typer.Option(min=0, max=40, help="Rows; 0 is the server's default.")] = 0,
+    entities: Annotated[
+        int, typer.Option(min=0, max=40, help="Entities of a row; 0 is the server's default.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random choices.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=10, help="Draws rows and entities; 0 takes the best.")
+    ] = 0.0,
+    top_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Draws among the likeliest with this probability.")
+    ] = 1.0,
     device: Annotated[str, typer.Option(help="Device class, such as tv.")] = "",
     country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2, such as DE.")] = "",
+    carry_on: Annotated[
+        str,
+        typer.Option(
+            "--continue",
+            metavar="TOKEN",
+            help="Carries on a page: the `continuation` of --json. --rows are further ones.",
+        ),
+    ] = "",
+    replay: Annotated[
+        str,
+        typer.Option(
+            metavar="PAGE_ID",
+            help="Decodes a logged page again from its record; needs no user and no server.",
+        ),
+    ] = "",
     server: ServerAddress = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
@@ -21,6 +46,7 @@ def page(
     """Streams a page: rows and entities are written as they are decoded."""
     from pagecast.cli.client import Client
     from pagecast.cli.discovery import server_address
+    from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
     from pagecast.cli.pages import gather
     from pagecast.cli.pageview import PageView
@@ -28,6 +54,17 @@ def page(
     from pagecast.v1 import events_pb2, homepage_pb2
 
     settings = load_settings(state_dir=state_dir, server_address=server)
+    output = Output(as_json=as_json)
+    if bool(user) == bool(replay):
+        raise InputError("name a user, or a page with --replay", "for example `pagecast page 12`")
+    if replay:
+        from pagecast.cli.logs import configure_logging
+        from pagecast.cli.replaying import replay_page
+
+        # Loading a bundle is logged, and stdout is for the document.
+        configure_logging(settings, level="warning")
+        replay_page(replay, settings, output)
+        return
     request = homepage_pb2.StreamHomepageRequest(
         user_id=user,
         context=events_pb2.RequestContext(device=device, country=country),
@@ -35,8 +72,9 @@ def page(
         entities_per_row=entities,
         granularity=homepage_pb2.GRANULARITY_ENTITIES,
         seed=seed,
+        continuation=carry_on,
+        sampling=events_pb2.Sampling(temperature=temperature, top_p=top_p),
     )
-    output = Output(as_json=as_json)
     view = PageView(output.console)
     with Client(server_address(settings)) as client:
         shown = gather(client.stream_page(request), view.show)

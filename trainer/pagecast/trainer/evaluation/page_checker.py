@@ -6,22 +6,25 @@ So it says of a page what the masks that made it cannot say of themselves.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
 from pagecast.rules.facts import RequestFacts, RulesConfig
+from pagecast.rules.page_state import RowEnd
+from pagecast.trainer.evaluation.asked_reading import AskedReading
 from pagecast.trainer.evaluation.predicate_reading import predicate_holds
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
 
 @dataclass(frozen=True)
 class PlacedRow:
-    """A row as it stands on a page: indices into the snapshot."""
+    """A row as it stands on a page: indices into the snapshot. `ended` is why it said it ended."""
 
     row: int
     argument: int | None
     entities: tuple[int, ...]
+    ended: RowEnd | None = None
 
 
 class CheckedCatalog:
@@ -63,8 +66,10 @@ class PageChecker:
     ) -> None:
         self.catalog, self.snapshot, self.facts = catalog, catalog.snapshot, facts
         self.popular, self.config = popular, config
-        offered = ((i, e) for i, e in enumerate(self.snapshot.entities) if self.offered(e))
-        self.eligible = {i for i, entity in offered if entity.entity_id not in facts.watched}
+        self.asked = AskedReading(self.snapshot, facts, config)
+        wanted = ((i, e) for i, e in enumerate(self.snapshot.entities) if self.wanted(e))
+        watched = frozenset[str]() if facts.watched_again else facts.watched
+        self.eligible = {i for i, entity in wanted if entity.entity_id not in watched}
         self._candidates: dict[tuple[int, int | None], set[int]] = {}
 
     def broken(self, page: Sequence[PlacedRow], finish_reason: int) -> list[str]:
@@ -94,6 +99,8 @@ class PageChecker:
             expected = homepage_pb2.FINISH_REASON_ROWS
         elif self.rows_that_may_begin(len(page), used_rows, used_arguments, placed):
             yield f"it ends after {len(page)} rows, though another may begin"
+        elif self.without_caps().rows_that_may_begin(len(page), used_rows, used_arguments, placed):
+            expected = homepage_pb2.FINISH_REASON_CAPPED
         if finish_reason != expected:
             yield f"it says that it ended by reason {finish_reason}, not {expected}"
 
@@ -106,12 +113,31 @@ class PageChecker:
         if not set(stands.entities) <= candidates:
             yield "an entity that may not stand in the row"
         left = candidates - placed
-        if len(stands.entities) != min(self.facts.entities_per_row, len(left)):
+        length = min(self.asked.entities_max(stands.row), self.asked.placeable(left, placed))
+        if len(stands.entities) != length:
             yield "row length"
-        known = self.indices(self.snapshot.rows[stands.row].first_entity_ids)
-        first = [index for index in known if index in left][: self.facts.entities_per_row]
+        for position, index in enumerate(stands.entities):
+            if self.asked.is_capped(index, stands.entities[:position], placed):
+                yield "more of a kind than its cap allows"
+        first = self.first_entities(stands.row, left, placed, length)
         if stands.entities[: len(first)] != tuple(first):
             yield "first entities"
+        shorter = length < self.asked.entities_max(stands.row)
+        reason = RowEnd.CANDIDATES_RAN_OUT if length == len(left) else RowEnd.CAPPED
+        if stands.ended not in (None, reason if shorter else RowEnd.FULL):
+            yield f"it says that it ended by reason {stands.ended}"
+
+    def first_entities(self, row: int, left: set[int], placed: set[int], length: int) -> list[int]:
+        """The row's first entities that can stand, each as far as caps let it follow the others."""
+        first: list[int] = []
+        for index in self.indices(self.snapshot.rows[row].first_entity_ids):
+            if index in left and not self.asked.is_capped(index, first, placed):
+                first.append(index)
+        return first[:length]
+
+    def without_caps(self) -> "PageChecker":
+        facts = replace(self.facts, kind_caps=())
+        return PageChecker(self.catalog, facts, self.popular, self.config)
 
     def rows_that_may_begin(
         self, position: int, used_rows: set[int], used_arguments: set[int], placed: set[int]
@@ -121,34 +147,35 @@ class PageChecker:
             for index, row in enumerate(self.snapshot.rows)
             if index not in used_rows
             and not row.retired
+            and self.asked.wants_row(index)
             and self.can_begin(index, used_arguments, placed)
         }
-        pinned_here = {index for index in able if self.snapshot.rows[index].pin == position}
-        return pinned_here or {i for i in able if self.snapshot.rows[i].pin is None}
+        pinned_here = {index for index in able if self.asked.pin(index) == position}
+        return pinned_here or {index for index in able if self.asked.pin(index) is None}
 
     def can_begin(self, row: int, used_arguments: set[int], placed: set[int]) -> bool:
         if self.snapshot.rows[row].source == catalog_pb2.ROW_SOURCE_BECAUSE:
             return self.argument_of(row, used_arguments, placed) is not None
-        return len(self.candidates(row, None) - placed) >= self.entities_min(row)
+        return self.enough(row, self.candidates(row, None), placed)
 
-    def entities_min(self, row: int) -> int:
-        unfinished = self.snapshot.rows[row].source == catalog_pb2.ROW_SOURCE_CONTINUE
-        least = self.config.continue_entities_min if unfinished else self.config.row_entities_min
-        return min(least, self.facts.entities_per_row)
+    def enough(self, row: int, candidates: set[int], placed: set[int]) -> bool:
+        placeable = self.asked.placeable(candidates - placed, placed)
+        return placeable >= self.asked.entities_min(row)
 
     def argument_of(self, row: int, used: set[int], placed: set[int]) -> int | None:
         if self.snapshot.rows[row].source != catalog_pb2.ROW_SOURCE_BECAUSE:
             return None
         possible = self.offered_in_order(self.facts.because)[: self.config.because_arguments_max]
         for argument in possible:
-            left = self.candidates(row, argument) - placed
-            if argument not in used and len(left) >= self.entities_min(row):
+            if argument not in used and self.enough(row, self.candidates(row, argument), placed):
                 return argument
         return None
 
     def candidates(self, row: int, argument: int | None) -> set[int]:
         if (row, argument) not in self._candidates:
-            self._candidates[row, argument] = self._found(row, argument)
+            found = self._found(row, argument)
+            wanted = {index for index in found if self.asked.wants_in_row(row, index)}
+            self._candidates[row, argument] = wanted
         return self._candidates[row, argument]
 
     def _found(self, row: int, argument: int | None) -> set[int]:
@@ -159,7 +186,8 @@ class PageChecker:
             case catalog_pb2.ROW_SOURCE_RECENT:
                 return set(self.recent())
             case catalog_pb2.ROW_SOURCE_CONTINUE:
-                unfinished = self.offered_in_order(self.facts.resume)
+                offered = self.offered_in_order(self.facts.resume)
+                unfinished = [i for i in offered if self.asked.wants(self.snapshot.entities[i])]
                 return set(unfinished[: self.config.continue_entities_max])
             case catalog_pb2.ROW_SOURCE_BECAUSE:
                 if argument is None:
@@ -182,6 +210,9 @@ class PageChecker:
     def indices(self, entity_ids: Sequence[str]) -> list[int]:
         index = self.snapshot.entity_index
         return list(dict.fromkeys(index[name] for name in entity_ids if name in index))
+
+    def wanted(self, entity: CatalogEntity) -> bool:
+        return self.offered(entity) and self.asked.wants(entity)
 
     def offered(self, entity: CatalogEntity) -> bool:
         facts = self.facts

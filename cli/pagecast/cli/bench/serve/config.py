@@ -22,7 +22,11 @@ class ServeBenchConfig:
     rounds: int
     seconds: float
     clients: Sequence[int]
+    mask_entities: Sequence[int] = ()
+    """Sizes of the catalogs whose masks are measured."""
 
     def __post_init__(self) -> None:
+        if min(self.mask_entities, default=1000) < 1000:
+            raise ValueError("masks are measured for at least 1,000 entities")
         if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
             raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")

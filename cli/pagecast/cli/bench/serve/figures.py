@@ -10,6 +10,7 @@ from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.alone import Timed, Turn, our_turn, peer_turn, take_turns
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
 from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.masks import measure_masks
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.served import served_rows
 from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
@@ -41,6 +42,7 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     world = build_world(folder, config.entities, config.prompt - 2)
     say("pages one at a time")
     rows = _alone(world, config.rounds)
+    rows += measure_masks(config.mask_entities, config.rounds, say)
     say("pages through gRPC")
     return rows + asyncio.run(served_rows(world, config, say))
 

@@ -1,0 +1,198 @@
+"""A logged page, decoded again from its record, after catalog, history and champion have moved on.
+
+Needs what the record names: the events of the user up to its history version in the offline log,
+the catalog database, and the bundle. What was rebuilt is compared with the record's digests before
+anything is decoded, so that a difference in the page is never one of its inputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.errors import BundleError
+from pagecast.engine.following import Followed, Following
+from pagecast.engine.model import Model
+from pagecast.engine.page import decode_page
+from pagecast.engine.page_events import RowEnded
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.history import History
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.point_in_time import histories_as_of
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.served_prompt import (
+    place_of_page,
+    profile_of_page,
+    prompt_of_page,
+    request_half_of_page,
+)
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.rules.standing_row import StandingRow
+from pagecast.server.facts import facts_of
+from pagecast.server.options import decode_options
+from pagecast.server.request import PageClock, PageRequest
+from pagecast.v1 import events_pb2
+
+
+class NotReplayable(Exception):  # noqa: N818 - it is an answer, not a fault
+    """The page cannot be decoded again; the message says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """One record of a page, decoded again along its choices.
+
+    `log_probability_difference_max` is the largest between what was recorded and what came out.
+    """
+
+    page: events_pb2.PageServed
+    snapshot: CatalogSnapshot
+    tokens: tuple[Followed, ...]
+    log_probability_difference_max: float
+
+    @property
+    def differing(self) -> tuple[Followed, ...]:
+        """Where another token would be picked now."""
+        return tuple(token for token in self.tokens if not token.same)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replays:
+    """Where pages, events, catalogs and bundles are; `fold` is what ingest was told."""
+
+    log: OfflineLog
+    catalog: Catalog
+    bundles: Path
+    fold: FoldConfig = DEFAULT_FOLD
+
+    def replay(self, page_id: str) -> list[Replay]:
+        """Each record of the page, in the order of its rows. Raises NotReplayable."""
+        pages = self._records(page_id)
+        if not pages:
+            raise NotReplayable(
+                f"no page {page_id} is in the offline log: it is not ingested yet, was not served"
+                " with a Kafka, or its user was erased"
+            )
+        return [self._replay(page) for page in pages]
+
+    def _records(self, page_id: str) -> list[events_pb2.PageServed]:
+        table = self.log.pages.scan(["page"], where=pc.field("page_id") == page_id)
+        # A record that was sent twice is one.
+        values = sorted(set(table["page"].to_pylist()))
+        pages = [events_pb2.PageServed.FromString(value) for value in values]
+        return sorted(pages, key=lambda page: len(page.rows_before))
+
+    def _replay(self, page: events_pb2.PageServed) -> Replay:
+        bundle, snapshot = self._bundle(page), self._snapshot(page)
+        history = self._history(page)
+        prompt = prompt_of_page(page, history, snapshot)
+        if prompt.sha256() != page.prompt_sha256:
+            raise NotReplayable(
+                "the prompt comes out otherwise than it was: events of the user are missing in the"
+                " offline log, or ingest was given another [fold]"
+            )
+        rules = _rules(page, history, snapshot)
+        if rules.sha256 != page.rules_sha256:
+            raise NotReplayable("the rules come out otherwise: they were another version's")
+        return _decoded(page, Model(bundle, snapshot), prompt, rules)
+
+    def _bundle(self, page: events_pb2.PageServed) -> Bundle:
+        version = page.model_version
+        if not version:
+            raise NotReplayable(
+                f"the page was made by popularity ({page.degraded_reason}): no model decoded it"
+            )
+        if not page.HasField("rules_input"):
+            raise NotReplayable("the page was served by a version that recorded too little")
+        try:
+            return load_bundle(self.bundles / version)
+        except BundleError as error:
+            raise NotReplayable(f"the bundle of model {version} is gone: {error}") from error
+
+    def _snapshot(self, page: events_pb2.PageServed) -> CatalogSnapshot:
+        try:
+            return self.catalog.snapshot(page.catalog_number)
+        except ValueError as error:
+            raise NotReplayable(f"the page is of another catalog database: {error}") from error
+
+    def _history(self, page: events_pb2.PageServed) -> History | None:
+        if not page.HasField("history_version"):
+            return None
+        [(_, history)] = histories_as_of(self.log, [place_of_page(page)], fold=self.fold)
+        return history
+
+
+def _rules(
+    page: events_pb2.PageServed, history: History | None, snapshot: CatalogSnapshot
+) -> PageRules:
+    request = PageRequest(
+        clock=PageClock.start(None),
+        page_id=page.page_id,
+        user_id=page.user_id,
+        half=request_half_of_page(page),
+        context=page.context,
+        rows=page.rules_input.rows,
+        entities_per_row=page.rules_input.entities_per_row,
+        rules=page.rules_input.asked,
+        exact_entities=page.exact_entities,
+        seed=page.seed,
+        entity_by_entity=False,
+    )
+    facts = facts_of(request, history, profile_of_page(page), snapshot)
+    try:
+        standing = _indices(page.rows_before, snapshot)
+        index = snapshot.entity_index
+        popular = np.array(
+            [index[entity_id] for entity_id in page.rules_input.popular_entity_ids], np.int64
+        )
+        return compile_rules(CompiledCatalog(snapshot), facts, popular, standing=standing)
+    except (KeyError, ValueError) as error:
+        raise NotReplayable(f"the page is of another catalog database: {error}") from error
+
+
+def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: PageRules) -> Replay:
+    sampling = page.sampling if page.HasField("sampling") else None
+    options = decode_options(page.exact_entities, page.seed, sampling)
+    recorded = _indices(page.rows, model.snapshot)
+    following = Following(options.picker(), recorded, first=len(rules.standing))
+    events = decode_page(model, prompt, rules, options, picker=following)
+    rows = 0
+    while rows < len(recorded):
+        rows += isinstance(next(events), RowEnded)
+    events.close()
+    return Replay(
+        page=page,
+        snapshot=model.snapshot,
+        tokens=tuple(following.tokens),
+        log_probability_difference_max=_largest_difference(page, following.tokens),
+    )
+
+
+def _indices(rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot) -> list[StandingRow]:
+    """Raises KeyError for an id the snapshot does not know."""
+    entities = snapshot.entity_index
+    return [
+        StandingRow(
+            row=snapshot.row_index[row.row_id],
+            argument=entities[argument] if (argument := row.argument_entity_id) else NO_ARGUMENT,
+            entities=tuple(entities[entity_id] for entity_id in row.entity_ids),
+        )
+        for row in rows
+    ]
+
+
+def _largest_difference(page: events_pb2.PageServed, tokens: Sequence[Followed]) -> float:
+    recorded = [
+        log_probability
+        for row in page.rows
+        for log_probability in (row.log_probability, *row.entity_log_probabilities)
+    ]
+    pairs = zip(recorded, tokens, strict=True)
+    return max((abs(was - token.log_probability) for was, token in pairs), default=0.0)
