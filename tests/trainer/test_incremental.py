@@ -21,10 +21,18 @@ from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.base import Base, BaseError, load_base
+from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.start_config import IncrementalConfig
-from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot, train
+from pagecast.trainer.train import (
+    Trained,
+    TrainJob,
+    TrainOutcome,
+    TrainProgress,
+    fit_snapshot,
+    train,
+)
 
 USERS = 12
 
@@ -128,6 +136,28 @@ def test_counts_go_on_from_the_bases(paths: StatePaths, base: Base) -> None:
 def test_twice_the_same_gives_the_same_weights(paths: StatePaths, base: Base) -> None:
     first, second = (learned(paths, base, REPLAYING).model.state_dict() for _ in range(2))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    paths: StatePaths, base: Base, tmp_path: Path
+) -> None:
+    def interrupt(at: TrainProgress) -> None:
+        if at.fit is not None and at.fit.step == 1:
+            raise KeyboardInterrupt
+
+    often = dataclasses.replace(REPLAYING, checkpoint_every_s=0.0)
+    job = TrainJob(
+        source=Source(paths=paths), config=often, base=base, incremental=True, checkpoint=tmp_path
+    )
+    with pytest.raises(KeyboardInterrupt):
+        fit_snapshot(job, interrupt)
+    resumed = fit_snapshot(job)
+    assert resumed.fit.steps > 1
+    weights = learned(paths, base, often).model.state_dict()
+    assert all(torch.equal(v, weights[n]) for n, v in resumed.model.state_dict().items())
+    other = dataclasses.replace(job, base=dataclasses.replace(base, version="another"))
+    with pytest.raises(CheckpointError, match="base was base and is another"):
+        fit_snapshot(other)
 
 
 def test_a_slice_without_events_says_so(paths: StatePaths, base: Base) -> None:
