@@ -15,10 +15,14 @@ from pagecast.eventlog.topics import PAGES
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.featurestore.tokens import token_of
 from pagecast.server.replay import NotReplayable, Replays
-from pagecast.v1 import catalog_pb2, events_pb2
+from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 CONTEXT = events_pb2.RequestContext(device="tv", country="DE", language="de", surface="home")
 SAMPLED = events_pb2.Sampling(temperature=1.5, top_p=0.9)
+NARROWED = rules_pb2.RequestRules(
+    kind_caps=[rules_pb2.KindCap(kind=catalog_pb2.ENTITY_KIND_MOVIE, row_max=4)],
+    watched=rules_pb2.WATCHED_POLICY_ALLOW,
+)
 PAGE = {"rows": 4, "entities_per_row": 6, "context": CONTEXT, "seed": 7}
 
 
@@ -82,13 +86,14 @@ async def test_pages_come_out_again_after_everything_has_moved_on(
         greedy = await served.page("ada", **PAGE)
         drawn = await served.page("ada", sampling=SAMPLED, **PAGE)
         stranger = await served.page("nobody", **PAGE)
+        narrowed = await served.page("ada", rules=NARROWED, **PAGE)
         more = await served.page("ada", continuation=greedy.rows[1].continuation)
         sent = {"outcome": "sent"}
-        await eventually(lambda: served.metric("pagecast_pages_reported_total", **sent) == 4)
-    await ingest.pages(bootstrap, 4)
+        await eventually(lambda: served.metric("pagecast_pages_reported_total", **sent) == 5)
+    await ingest.pages(bootstrap, 5)
     everything_moves_on(house, ingest)
     assert drawn.shape != greedy.shape
-    pages = {page.started.page_id: page for page in (greedy, drawn, stranger)}
+    pages = {page.started.page_id: page for page in (greedy, drawn, stranger, narrowed)}
     for page_id, page in pages.items():
         replays = ingest.replays().replay(page_id)
         replay = replays[0]
