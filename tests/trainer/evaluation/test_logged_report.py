@@ -9,7 +9,7 @@ from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.impressions import logged_impressions
 from pagecast.trainer.evaluation.logged_report import evaluate_logged
-from pagecast.trainer.reward import Outcome, RewardConfig
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.v1 import events_pb2
 
 

@@ -12,7 +12,7 @@ from pagecast.trainer.page_config import (
     PostTrainConfig,
     PresentationConfig,
 )
-from pagecast.trainer.reward import RewardConfig
+from pagecast.featurestore.reward import RewardConfig
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""

@@ -14,7 +14,7 @@ from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.logged_pages import EntityOutcome
 from pagecast.trainer.data import Dataset, fallback_row
 from pagecast.trainer.pages import NO_ARGUMENT
-from pagecast.trainer.reward import RewardConfig
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.shown import ShownPage, ShownRow
 from pagecast.trainer.users import Window, compressed
 

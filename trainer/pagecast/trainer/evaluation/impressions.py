@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pagecast.featurestore.logged_pages import LoggedPageOutcome
 from pagecast.trainer.evaluation.auc import Floats
-from pagecast.trainer.reward import RewardConfig
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.v1 import events_pb2
 
 ORDINARY = RewardConfig()
