@@ -24,6 +24,10 @@ AFTER_MINUTES = (5, 60, 6 * 60, 24 * 60, 2 * 24 * 60, 4 * 24 * 60, 7 * 24 * 60)
 """When pages are compared. GenPage saw the reaction fade within one or two days
 (docs/papers.md 1.3)."""
 
+AFTERWARDS_DAYS = 8
+"""After the last day until the last page that is compared: a session may run into the next day.
+What is of the future by then is refused as such by ingest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reaction:

@@ -19,7 +19,7 @@ def simulate(
         str,
         typer.Option(
             help="The first day, such as 2026-01-05; also part of what is repeated.",
-            show_default="the next one",
+            show_default="so that all is over",
         ),
     ] = "",
     data: Annotated[

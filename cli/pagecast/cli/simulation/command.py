@@ -28,9 +28,13 @@ from pagecast.simulator.errors import (
     PlatformUnavailable,
 )
 from pagecast.simulator.platform import LivePlatform
+from pagecast.simulator.reaction import AFTERWARDS_DAYS
 from pagecast.simulator.run import Progress, Told, simulate
 from pagecast.simulator.run_config import RunConfig
 from pagecast.simulator.world import DAY_MS
+
+MS_NS = 1_000_000
+"""Nanoseconds of a millisecond."""
 
 TOLD_SECONDS = 0.2
 """How often progress is told: a bar needs no more."""
@@ -82,7 +86,7 @@ class SimulateCommand:
                 days=self.days,
                 speed=self.speed,
                 seed=self.seed,
-                start_ms=start_of(self.start),
+                start_ms=start_of(self.start, self.days),
                 prefix=self.prefix,
                 readers=self.readers,
                 reaction_members=self.reaction_members,
@@ -92,15 +96,27 @@ class SimulateCommand:
             raise InputError(str(error), "mend the option") from error
 
 
-def start_of(day: str) -> int:
-    """The midnight that begins a day such as 2026-01-05, or the next one. Raises InputError."""
+def start_of(day: str, days: int) -> int:
+    """The midnight that begins a day such as 2026-01-05; "" is the last one that leaves time.
+
+    Raises InputError: events and pages of the future are refused, so all has to be over by now.
+    """
+    latest_ms = (time.time_ns() // MS_NS // DAY_MS - days - AFTERWARDS_DAYS) * DAY_MS
     if not day:
-        return (time.time_ns() // 1_000_000 // DAY_MS + 1) * DAY_MS
+        return latest_ms
     try:
         begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
     except ValueError as error:
         raise InputError(f"--start: {day!r} is no day", "give one such as 2026-01-05") from error
-    return int(begin.timestamp() * 1000)
+    begin_ms = int(begin.timestamp() * 1000)
+    if begin_ms > latest_ms:
+        latest = datetime.fromtimestamp(latest_ms / 1000, UTC)
+        raise InputError(
+            f"--start: {days} days from {day}, and {AFTERWARDS_DAYS} in which pages are compared, "
+            "are not over yet",
+            f"give {latest:%Y-%m-%d} or an earlier day",
+        )
+    return begin_ms
 
 
 def read_reward(path: Path | None) -> RewardConfig:
