@@ -17,7 +17,7 @@ from streaming.factories_streaming import ingesting
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.reward import RewardConfig
-from pagecast.simulator.config import AppetiteConfig, LifeConfig, SimulatorConfig
+from pagecast.simulator.config import AppetiteConfig, LaunchConfig, LifeConfig, SimulatorConfig
 from pagecast.simulator.errors import ClockRefused, PlatformUnavailable
 from pagecast.simulator.events import Visit
 from pagecast.simulator.ledger import Ledger
@@ -27,13 +27,15 @@ from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
 
 CONFIG = RunConfig(
-    members=5,
+    members=4,
     days=2,
     seed=3,
     start_ms=MIDNIGHT_MS,
     reaction_members=1,
     simulator=SimulatorConfig(
-        appetite=AppetiteConfig(nothing=1.0), life=LifeConfig(sessions_a_day=1.5, past_plays=4)
+        appetite=AppetiteConfig(nothing=1.0),
+        life=LifeConfig(sessions_a_day=1.5, past_plays=4),
+        launches=LaunchConfig(a_day=2),
     ),
 )
 
@@ -74,7 +76,7 @@ async def test_members_live_on_a_real_platform(house: House, tmp_path: Path) -> 
             await eventually(lambda: worth(known()) == pytest.approx(worth(mine)), 20)
         assert worker.error is None
     assert whole.plays > 0
-    assert whole.degraded_pages == report.late_pages == 0
+    assert whole.degraded_pages == report.late_pages == report.twins_left == 0
     assert set(report.tallies.models) == {version}
     assert sum(worth(mine).values()) == pytest.approx(whole.reward)
     assert [r.after_minutes for r in report.reactions][:2] == [5, 60]

@@ -62,6 +62,7 @@ def test_a_report_counts_what_was_published(tmp_path: Path) -> None:
     ]
     whole = report.tallies.whole()
     assert whole.plays == sum(event.HasField("play") for event in events) > 0
+    assert 0 <= whole.abandoned < whole.sessions
     assert whole.impressions == sum(
         len(row.entity_ids) for event in events for row in event.impression.rows
     )

@@ -71,14 +71,16 @@ def twin_events(life: Life) -> list[events_pb2.InteractionEvent]:
     return copies
 
 
-def reactions(world: World, platform: Platform, lives: Sequence[Life]) -> list[Reaction]:
-    """Publishes the twins, compares pages, and forgets the twins again."""
+def reactions(
+    world: World, platform: Platform, lives: Sequence[Life]
+) -> tuple[list[Reaction], int]:
+    """Publishes the twins, compares pages, forgets the twins; returns how many are left, too."""
+    if not lives:
+        return [], 0
     for life in lives:
         platform.publish(life.twin_id, twin_events(life))
     measured = [_after(world, platform, lives, minutes) for minutes in AFTER_MINUTES]
-    for life in lives:
-        platform.forget(life.twin_id)
-    return measured if lives else []
+    return measured, sum(not platform.forget(life.twin_id) for life in lives)
 
 
 def _after(world: World, platform: Platform, lives: Sequence[Life], minutes: int) -> Reaction:

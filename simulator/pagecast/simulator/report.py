@@ -20,6 +20,8 @@ class Tally:
     """Counts of some sessions."""
 
     sessions: int = 0
+    abandoned: int = 0
+    """Sessions in which nothing was chosen."""
     pages: int = 0
     degraded_pages: int = 0
     impressions: int = 0
@@ -33,6 +35,7 @@ class Tally:
 
     def add(self, record: SessionRecord) -> None:
         self.sessions += 1
+        clicks_before = self.clicks
         self.pages += len(record.pages)
         self.degraded_pages += sum(bool(page.degraded_reason) for page in record.pages)
         for event in record.events:
@@ -45,6 +48,7 @@ class Tally:
                     self.plays += 1
                 case "stop":
                     self.completed += event.stop.completed
+        self.abandoned += self.clicks == clicks_before
 
 
 @dataclass(kw_only=True)
@@ -88,7 +92,7 @@ class Tallies:
         return (at_ms - self.start_ms) // DAY_MS
 
 
-PER_SESSION = ("reward", "clicks", "plays", "completed", "impressions")
+PER_SESSION = ("reward", "clicks", "plays", "completed", "abandoned", "impressions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,8 @@ class Report:
     late_pages: int
     launched: int
     reactions: Sequence[Reaction]
+    twins_left: int
+    """Twins that could not be forgotten: users who are copies of members."""
     seconds: float
     """Of real time."""
 
@@ -137,6 +143,7 @@ class Report:
                 {"day": day, **asdict(tally)} for day, tally in sorted(self.tallies.of_day.items())
             ],
             "reactions": [asdict(reaction) for reaction in self.reactions],
+            "twins_left": self.twins_left,
             "seconds": self.seconds,
             "sessions_per_minute": self.sessions_per_minute,
         }

@@ -84,6 +84,7 @@ class _Simulation:
                 day += 1
         seconds = time.monotonic() - begin_s
         self._tallies.add_rewards(self._ledger, self._config.reward)
+        measured, twins_left = reactions(self._world, self._platform, self._lives.chosen())
         return Report(
             seed=self._config.seed,
             start_ms=self._config.start_ms,
@@ -95,7 +96,8 @@ class _Simulation:
             ended=DAYS_OVER if any(self._present()) else ALL_LEFT,
             tallies=self._tallies,
             launched=self._launched,
-            reactions=reactions(self._world, self._platform, self._lives.chosen()),
+            reactions=measured,
+            twins_left=twins_left,
             late_pages=self._platform.late_pages,
             seconds=seconds,
         )

@@ -36,6 +36,11 @@ def show(output: Output, report: Report) -> None:
                 for r in report.reactions
             ],
         )
+    if report.twins_left:
+        output.say(
+            f"[yellow]{report.twins_left} twins could not be forgotten: "
+            "`pagecast forget` the users whose ids end in -twin.[/]"
+        )
 
 
 def _cells(estimate: Estimate) -> tuple[str, str]:
