@@ -29,8 +29,8 @@ PAGE_SECONDS_MAX = 30.0
 CALL_SECONDS_MAX = 10.0
 """Deadline of the other calls: each is one read of a store."""
 
-FORGET_SECONDS_MAX = 60.0
-"""Deadline of an erasure: it waits for ingest, and rewrites files."""
+FORGET_SECONDS_MAX = 40.0
+"""Deadline of an erasure: after 30 s a server answers that it is not complete yet."""
 
 TRIES_MAX = 6
 """Times a page is asked for while the server says that it cannot at the moment."""
@@ -69,7 +69,7 @@ class Platform(Protocol):
     def knows(self, user_id: str) -> bool: ...
 
     def forget(self, user_id: str) -> bool:
-        """Erases a user; False if that did not complete in time."""
+        """Orders to erase a user; False if that was not confirmed in time. The order stands."""
         ...
 
 

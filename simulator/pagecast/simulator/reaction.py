@@ -6,6 +6,7 @@ doing. Nobody looks at these pages, and the twins are forgotten afterwards.
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pagecast.eventlog.stable_id import event_id
@@ -27,6 +28,10 @@ AFTER_MINUTES = (5, 60, 6 * 60, 24 * 60, 2 * 24 * 60, 4 * 24 * 60, 7 * 24 * 60)
 AFTERWARDS_DAYS = 8
 """After the last day until the last page that is compared: a session may run into the next day.
 What is of the future by then is refused as such by ingest."""
+
+
+FORGOTTEN_AT_ONCE = 4
+"""Orders to forget that wait at once: each waits for ingest, and a server takes only so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +79,18 @@ def twin_events(life: Life) -> list[events_pb2.InteractionEvent]:
 def reactions(
     world: World, platform: Platform, lives: Sequence[Life]
 ) -> tuple[list[Reaction], int]:
-    """Publishes the twins, compares pages, forgets the twins; returns how many are left, too."""
+    """Publishes the twins, compares pages, and orders to forget the twins.
+
+    Returns how many of these orders were not confirmed in time, too; they stand all the same.
+    """
     if not lives:
         return [], 0
     for life in lives:
         platform.publish(life.twin_id, twin_events(life))
     measured = [_after(world, platform, lives, minutes) for minutes in AFTER_MINUTES]
-    return measured, sum(not platform.forget(life.twin_id) for life in lives)
+    with ThreadPoolExecutor(FORGOTTEN_AT_ONCE) as orders:
+        confirmed = list(orders.map(platform.forget, [life.twin_id for life in lives]))
+    return measured, confirmed.count(False)
 
 
 def _after(world: World, platform: Platform, lives: Sequence[Life], minutes: int) -> Reaction:

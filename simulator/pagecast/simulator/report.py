@@ -113,8 +113,8 @@ class Report:
     late_pages: int
     launched: int
     reactions: Sequence[Reaction]
-    twins_left: int
-    """Twins that could not be forgotten: users who are copies of members."""
+    twins_unconfirmed: int
+    """Twins of whom the platform had not confirmed in time that they are forgotten."""
     seconds: float
     """Of real time."""
 
@@ -143,7 +143,7 @@ class Report:
                 {"day": day, **asdict(tally)} for day, tally in sorted(self.tallies.of_day.items())
             ],
             "reactions": [asdict(reaction) for reaction in self.reactions],
-            "twins_left": self.twins_left,
+            "twins_unconfirmed": self.twins_unconfirmed,
             "seconds": self.seconds,
             "sessions_per_minute": self.sessions_per_minute,
         }

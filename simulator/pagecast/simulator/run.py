@@ -84,7 +84,7 @@ class _Simulation:
                 day += 1
         seconds = time.monotonic() - begin_s
         self._tallies.add_rewards(self._ledger, self._config.reward)
-        measured, twins_left = reactions(self._world, self._platform, self._lives.chosen())
+        measured, twins_unconfirmed = reactions(self._world, self._platform, self._lives.chosen())
         return Report(
             seed=self._config.seed,
             start_ms=self._config.start_ms,
@@ -97,7 +97,7 @@ class _Simulation:
             tallies=self._tallies,
             launched=self._launched,
             reactions=measured,
-            twins_left=twins_left,
+            twins_unconfirmed=twins_unconfirmed,
             late_pages=self._platform.late_pages,
             seconds=seconds,
         )

@@ -40,11 +40,8 @@ def past(world: World, member: Member, before_ms: int) -> list[events_pb2.Intera
     member's own from then on: completed and known.
     """
     life, data = world.config.life, world.data
-    mine_N = (
-        np.flatnonzero(data.user_N == member.person)[-life.past_plays :]
-        if (life.past_plays)
-        else np.empty(0, np.int64)
-    )
+    all_N = np.flatnonzero(data.user_N == member.person)
+    mine_N = all_N[max(0, len(all_N) - life.past_plays) :]
     step_ms = life.past_days * DAY_MS // (len(mine_N) + 1)
     visit = Visit(user_id=member.user_id, session_id=f"{member.user_id}-past", device="")
     events = []

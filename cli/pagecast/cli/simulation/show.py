@@ -36,10 +36,10 @@ def show(output: Output, report: Report) -> None:
                 for r in report.reactions
             ],
         )
-    if report.twins_left:
+    if report.twins_unconfirmed:
         output.say(
-            f"[yellow]{report.twins_left} twins could not be forgotten: "
-            "`pagecast forget` the users whose ids end in -twin.[/]"
+            f"[yellow]{report.twins_unconfirmed} twins were not confirmed to be forgotten in time. "
+            "The orders stand; `pagecast forget` says more of the users whose ids end in -twin.[/]"
         )
 
 
