@@ -76,6 +76,19 @@ def test_a_report_counts_what_was_published(tmp_path: Path) -> None:
     assert told[-1].simulated_ms == 3 * DAY_MS
 
 
+def test_time_goes_no_faster_than_it_is_to(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, days=1, reaction_members=0, speed=4 * DAY_MS / 1000)
+    platform, report = simulated(tmp_path, config)
+    began_ms = max(
+        event.occurred_at.ToMilliseconds()
+        for events in platform.published.values()
+        for event in events
+        if event.context.session_id.endswith(("-0-0", "-0-1")) and event.HasField("impression")
+    )
+    assert report.tallies.whole().sessions > 0
+    assert report.seconds > (began_ms - MIDNIGHT_MS) / DAY_MS / 4 / 2
+
+
 def test_members_have_been_there_before_the_first_day(tmp_path: Path) -> None:
     platform, _ = simulated(tmp_path)
     past = [e for e in platform.published["sim-1-0"] if e.context.session_id.endswith("-past")]

@@ -43,7 +43,10 @@ def intent_of(world: World, member: Member, chance: Chance, at_ms: int) -> Inten
 
 
 def _wanted(world: World, member: Member, part: str) -> dict[str, float]:
-    """Weight by genre: how common it is, how much the member likes it, what the hour is for."""
+    """Weight by genre: how common it is, how much the member likes it, what the hour is for.
+
+    What the hour is for is the same for every seed.
+    """
     config, common = world.config.intent, Chance("daypart", part)
     return {
         genre: count

@@ -120,7 +120,7 @@ class LivePlatform:
             self._producer.flush()
             after = self._producer.acknowledged
         changed = [offset for at, offset in after.items() if before.get(at) != offset]
-        self._expected[user_id] = max(changed)
+        self._expected[user_id] = max(changed, default=0)
 
     def change_catalog(self, changes: Sequence[catalog_pb2.CatalogChange]) -> None:
         with self._publishing:
@@ -159,7 +159,7 @@ class LivePlatform:
     def _wait_until_known(self, user_id: str) -> None:
         wanted = self._expected.pop(user_id, 0)
         deadline = time.monotonic() + CAUGHT_UP_SECONDS_MAX
-        while self._next_offset(user_id) < wanted:
+        while wanted and self._next_offset(user_id) < wanted:
             if time.monotonic() >= deadline:
                 self.late_pages += 1
                 return
