@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "limits.md"
-FOLDERS = ("featurestore", "streaming", "trainer", "server", "cli")
+FOLDERS = ("featurestore", "streaming", "trainer", "server", "simulator", "cli")
 OPERATIONAL = ("_MAX", "_MIN", "_MS", "_S", "_SECONDS", "_BYTES", "TOGETHER", "_KIB")
 """Endings that tell an operational number from a bucket count or a mathematical constant."""
 

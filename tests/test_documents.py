@@ -13,7 +13,7 @@ from pagecast.cli.settings import SETTINGS_FILE, load_settings
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
     path.name: path
-    for folder in ("featurestore", "streaming", "trainer", "server", "cli")
+    for folder in ("featurestore", "streaming", "trainer", "server", "simulator", "cli")
     for path in (ROOT / folder / "pagecast").iterdir()
 }
 PAGES = [

@@ -110,7 +110,12 @@ class House:
         listening = await server.start()
         try:
             async with grpc.aio.insecure_channel(listening.target) as channel:
-                yield Served(server=server, channel=channel, metrics_port=listening.metrics_port)
+                yield Served(
+                    server=server,
+                    channel=channel,
+                    target=listening.target,
+                    metrics_port=listening.metrics_port,
+                )
         finally:
             await server.drain(asyncio.Event())
 
@@ -125,6 +130,8 @@ class Served:
 
     server: PagecastServer
     channel: grpc.aio.Channel
+    target: str
+    """What another channel is made with."""
     metrics_port: int
 
     def stream(

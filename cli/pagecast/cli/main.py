@@ -19,6 +19,7 @@ from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
 from pagecast.cli.commands.publish import publish
 from pagecast.cli.commands.serve import serve
+from pagecast.cli.commands.simulate import simulate
 from pagecast.cli.commands.train import train
 from pagecast.cli.commands.trainer import trainer
 from pagecast.cli.commands.up import up
@@ -42,6 +43,7 @@ app.command()(evaluate)
 app.command()(page)
 app.command()(history)
 app.command()(forget)
+app.command()(simulate)
 app.command()(ingest)
 app.command()(serve)
 app.command()(doctor)

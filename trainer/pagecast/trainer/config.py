@@ -6,13 +6,13 @@ from pydantic import JsonValue, TypeAdapter
 
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.page_config import (
     LoggedConfig,
     PagesFrom,
     PostTrainConfig,
     PresentationConfig,
 )
-from pagecast.trainer.reward import RewardConfig
 from pagecast.trainer.start_config import IncrementalConfig, StartConfig
 
 HEAD_DIM = 64

@@ -7,10 +7,10 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagecast.cli.data.ids import event_id
 from pagecast.cli.data.rows import rows
 from pagecast.cli.data.source import Film, MovieLens, Rating
 from pagecast.cli.data.titles import readable_title
+from pagecast.eventlog.stable_id import event_id
 from pagecast.v1 import catalog_pb2, events_pb2
 
 WEEK_S = 7 * 24 * 3600

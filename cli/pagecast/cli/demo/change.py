@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pagecast.cli.client import TryAgainError
-from pagecast.cli.data.ids import event_id
 from pagecast.cli.demo.difference import Difference, difference
 from pagecast.cli.demo.pages import show_page
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
 from pagecast.cli.pages import Page
 from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.stable_id import event_id
 from pagecast.eventlog.topics import INTERACTIONS
 from pagecast.v1 import events_pb2
 

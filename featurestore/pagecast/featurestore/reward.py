@@ -1,10 +1,10 @@
 """What an outcome on a page is worth: the one place that says so (docs/papers.md 1.4).
 
 The reward of an impressed entity is a number out of a table; the reward of a row is an aggregate of
-its impressed entities'. Post-training takes labels and weights from it.
+its impressed entities', that of a page their sum. Training and simulation take it from here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -97,6 +97,16 @@ class RewardConfig:
         if self.table[Outcome.ABANDONED] >= 0:
             raise ValueError("reward.table: abandoned must be below 0")
 
+    @classmethod
+    def of_table(cls, values: Mapping[str, float]) -> "RewardConfig":
+        """With a table by the names of outcomes, as in a file. Raises ValueError by name."""
+        known = {outcome.value: outcome for outcome in Outcome}
+        if unknown := [name for name in values if name not in known]:
+            raise ValueError(
+                f"reward.table: no outcome is named {', '.join(unknown)}: name {', '.join(known)}"
+            )
+        return cls(table={known[name]: float(value) for name, value in values.items()})
+
     def entity(self, outcome: EntityOutcome, *, closed: bool = True) -> float:
         """The reward of an entity that was seen or acted upon.
 
@@ -118,6 +128,10 @@ class RewardConfig:
                 return sum(entities) / len(entities)
             case "max":
                 return max(entities)
+
+    def of_page(self, entities: Iterable[EntityOutcome], *, closed: bool = True) -> float:
+        """The reward of a page: the sum of those of the entities that were seen or acted upon."""
+        return sum(self.entity(outcome, closed=closed) for outcome in entities)
 
     def _against(self, outcome: EntityOutcome) -> list[Outcome]:
         badly = outcome.rating is not None and outcome.rating < self.rating_well_min

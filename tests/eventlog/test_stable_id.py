@@ -3,7 +3,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagecast.cli.data.ids import event_id
+from pagecast.eventlog.stable_id import event_id
 
 moments = st.integers(min_value=0, max_value=(1 << 48) - 1)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome
-from pagecast.trainer.reward import Outcome, RewardConfig
+from pagecast.featurestore.reward import Outcome, RewardConfig
 
 REWARD = RewardConfig()
 
@@ -71,3 +71,18 @@ def test_a_table_in_another_order_is_refused() -> None:
 def test_a_row_is_worth_what_its_entities_are(aggregate: str, reward: float) -> None:
     config = dataclasses.replace(REWARD, row=aggregate)
     assert config.of_row([1.0, -0.2, -0.2]) == pytest.approx(reward)
+
+
+def test_a_page_is_worth_the_sum_of_what_was_seen_of_it() -> None:
+    assert REWARD.of_page([]) == 0.0
+    assert REWARD.of_page([after(200.0), SEEN, SEEN]) == pytest.approx(2.0 - 0.2 - 0.2)
+    assert REWARD.of_page([after(200.0), SEEN], closed=False) == pytest.approx(2.0)
+
+
+def test_a_table_is_read_by_the_names_of_outcomes() -> None:
+    named = {outcome.value: value for outcome, value in REWARD.table.items()}
+    assert RewardConfig.of_table({**named, "click": 0.3}).table[Outcome.CLICK] == 0.3
+    with pytest.raises(ValueError, match="no outcome is named clicks: name binge, completed"):
+        RewardConfig.of_table({**named, "clicks": 0.3})
+    with pytest.raises(ValueError, match="no value for click"):
+        RewardConfig.of_table({name: v for name, v in named.items() if name != "click"})

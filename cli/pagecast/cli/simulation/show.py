@@ -1,0 +1,57 @@
+"""A simulation's report, for people."""
+
+from pagecast.cli.output import Output
+from pagecast.simulator.interval import Estimate
+from pagecast.simulator.report import ALL_LEFT, PER_SESSION, Report
+
+MINUTES_A_DAY, MINUTES_AN_HOUR = 24 * 60, 60
+
+
+def show(output: Output, report: Report) -> None:
+    """Tables; a simulator's, and they say so."""
+    whole = report.tallies.whole()
+    output.say(
+        f"[bold]Simulator[/] (nobody is real), seed {report.seed}, "
+        f"config {report.config_sha256[:12]}, data {report.data_sha256[:12]}: {report.days} days, "
+        f"{report.members - report.members_left} of {report.members} members are still there"
+    )
+    if report.ended == ALL_LEFT:
+        output.say(f"[yellow]All members left by day {report.days}: it ended there.[/]")
+    output.say(
+        f"{whole.sessions:,} sessions, {whole.pages:,} pages ({whole.degraded_pages:,} degraded, "
+        f"{report.late_pages:,} asked for before the history had the member's events), "
+        f"{report.launched:,} premieres, {report.sessions_per_minute:,.0f} sessions a minute"
+    )
+    output.table(
+        "per session",
+        ("what", "mean", "95 % interval"),
+        [(name, *_cells(report.tallies.per_session(name))) for name in PER_SESSION],
+    )
+    if report.reactions:
+        output.table(
+            "first screens after a session, beside a twin's who had none",
+            ("after", "members", "entities changed", "interval", "played genres", "interval"),
+            [
+                (_span(r.after_minutes), str(r.members), *_cells(r.changed), *_cells(r.genre_lift))
+                for r in report.reactions
+            ],
+        )
+    if report.twins_unconfirmed:
+        output.say(
+            f"[yellow]{report.twins_unconfirmed} twins were not confirmed to be forgotten in time. "
+            "The orders stand; `pagecast forget` says more of the users whose ids end in -twin.[/]"
+        )
+
+
+def _cells(estimate: Estimate) -> tuple[str, str]:
+    if estimate.mean is None:
+        return "none", ""
+    if estimate.low is None:
+        return f"{estimate.mean:.3f}", ""
+    return f"{estimate.mean:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def _span(minutes: int) -> str:
+    if minutes >= MINUTES_A_DAY:
+        return f"{minutes // MINUTES_A_DAY} d"
+    return f"{minutes // MINUTES_AN_HOUR} h" if minutes >= MINUTES_AN_HOUR else f"{minutes} min"

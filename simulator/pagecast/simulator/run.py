@@ -1,0 +1,213 @@
+"""A simulation: members visit the platform, day by day."""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pagecast.simulator.chance import Chance
+from pagecast.simulator.data import TrainingData
+from pagecast.simulator.errors import MembersKnown
+from pagecast.simulator.launches import premieres
+from pagecast.simulator.ledger import Ledger
+from pagecast.simulator.lives import Lives
+from pagecast.simulator.member import Member, new_member
+from pagecast.simulator.platform import Platform
+from pagecast.simulator.reaction import reactions
+from pagecast.simulator.report import ALL_LEFT, DAYS_OVER, Report, Tallies
+from pagecast.simulator.run_config import RunConfig
+from pagecast.simulator.session import SessionRecord, play_session
+from pagecast.simulator.visits import Arrival, arrivals, past
+from pagecast.simulator.world import DAY_MS, World
+
+PAUSE_MS = 5 * 60 * 1000
+"""Between two sessions of a member at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a simulation is."""
+
+    simulated_ms: int
+    """Since the first day began."""
+    sessions: int
+    members: int
+    """Who have not left."""
+
+
+Told = Callable[[Progress], None]
+
+_Result = TypeVar("_Result")
+
+
+def simulate(
+    data: TrainingData,
+    config: RunConfig,
+    platform: Platform,
+    folder: Path,
+    told: Told = lambda _: None,
+) -> Report:
+    """Runs a simulation; its records are kept in `folder`.
+
+    Raises SimulationFailed and the event log's errors.
+    """
+    return _Simulation(data, config, platform, folder, told).run()
+
+
+class _Simulation:
+    def __init__(
+        self, data: TrainingData, config: RunConfig, platform: Platform, folder: Path, told: Told
+    ) -> None:
+        self._config, self._platform, self._told = config, platform, told
+        self._chance = Chance(config.seed)
+        self._world = World(data, config.simulator, self._chance)
+        self._prefix = f"{config.prefix}-{config.seed}"
+        self._members = [
+            new_member(self._world, self._chance, number, f"{self._prefix}-{number}")
+            for number in range(config.members)
+        ]
+        self._lives = Lives(config.reaction_members)
+        self._ledger = Ledger(folder)
+        self._tallies = Tallies(start_ms=config.start_ms)
+        self._sessions = self._launched = 0
+        self._failed = False
+
+    def run(self) -> Report:
+        begin_s, day = time.monotonic(), 0
+        self._refuse_known()
+        with ThreadPoolExecutor(self._config.readers) as readers:
+            self._begin(readers)
+            while day < self._config.days and any(self._present()):
+                self._day(day, readers, begin_s)
+                day += 1
+        seconds = time.monotonic() - begin_s
+        self._tallies.add_rewards(self._ledger, self._config.reward)
+        measured, twins_unconfirmed = reactions(self._world, self._platform, self._lives.chosen())
+        return Report(
+            seed=self._config.seed,
+            start_ms=self._config.start_ms,
+            config_sha256=self._config.simulator.sha256,
+            data_sha256=self._world.data.sha256,
+            members=len(self._members),
+            members_left=sum(member.left for member in self._members),
+            days=day,
+            ended=DAYS_OVER if any(self._present()) else ALL_LEFT,
+            tallies=self._tallies,
+            launched=self._launched,
+            reactions=measured,
+            twins_unconfirmed=twins_unconfirmed,
+            late_pages=self._platform.late_pages,
+            seconds=seconds,
+        )
+
+    def _refuse_known(self) -> None:
+        if self._platform.knows(first := self._members[0].user_id):
+            raise MembersKnown(
+                f"the platform knows {first} already: give another seed or prefix, "
+                "or begin with an empty platform"
+            )
+
+    def _present(self) -> Iterable[Member]:
+        return (member for member in self._members if not member.left)
+
+    def _begin(self, readers: ThreadPoolExecutor) -> None:
+        """Members have been there before."""
+
+        def publish(member: Member) -> None:
+            events = past(self._world, member, self._config.start_ms)
+            self._platform.publish(member.user_id, events)
+            self._lives.begin(member.number, events)
+
+        _all(readers.submit(publish, member) for member in self._members)
+
+    def _day(self, day: int, readers: ThreadPoolExecutor, begin_s: float) -> None:
+        day_ms = self._config.start_ms + day * DAY_MS
+        changes = premieres(self._world, self._chance, self._prefix, day, day_ms)
+        self._platform.change_catalog(changes)
+        self._launched += len(changes)
+        coming = sorted(
+            arrival
+            for member in self._present()
+            for arrival in arrivals(
+                self._world, member, self._chance.below("day", day, member.number), day_ms
+            )
+        )
+        for record in self._play(coming, day, readers, begin_s):
+            self._ledger.add(record)
+            self._tallies.add(record)
+            self._lives.add(record)
+        visited = {arrival.member for arrival in coming}
+        for member in list(self._present()):
+            chance = self._chance.below("end", day, member.number)
+            member.end_day(self._world, chance, visited=member.number in visited)
+        self._tell(day_ms + DAY_MS)
+
+    def _play(
+        self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, begin_s: float
+    ) -> list[SessionRecord]:
+        """Sessions in the order of their beginnings, a member's one after another."""
+        last: dict[int, Future[SessionRecord]] = {}
+        asked: list[Future[SessionRecord]] = []
+        for arrival in coming:
+            self._wait_for(arrival.at_ms, begin_s)
+            if self._failed:
+                break
+            before = last.get(arrival.member)
+            last[arrival.member] = readers.submit(self._session, arrival, day, before)
+            asked.append(last[arrival.member])
+        return _all(asked)
+
+    def _session(
+        self, arrival: Arrival, day: int, before: "Future[SessionRecord] | None"
+    ) -> SessionRecord:
+        try:
+            if before is not None:
+                # It was submitted earlier and is never behind this one in the queue.
+                before.result()
+            record = self._one_session(arrival, day)
+        except BaseException:
+            self._failed = True
+            raise
+        self._sessions += 1
+        self._tell(arrival.at_ms)
+        return record
+
+    def _one_session(self, arrival: Arrival, day: int) -> SessionRecord:
+        member = self._members[arrival.member]
+        return play_session(
+            self._world,
+            member,
+            f"{member.user_id}-{day}-{arrival.number}",
+            max(arrival.at_ms, member.free_at_ms + PAUSE_MS),
+            self._chance.below("session", arrival.member, day, arrival.number),
+            self._platform.page,
+            lambda events: self._platform.publish(member.user_id, events),
+        )
+
+    def _wait_for(self, at_ms: int, begin_s: float) -> None:
+        """Lets real time come as far as simulated time, if there is a speed."""
+        if self._config.speed:
+            due_s = begin_s + (at_ms - self._config.start_ms) / 1000 / self._config.speed
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _tell(self, at_ms: int) -> None:
+        self._told(
+            Progress(
+                simulated_ms=at_ms - self._config.start_ms,
+                sessions=self._sessions,
+                members=sum(1 for _ in self._present()),
+            )
+        )
+
+
+def _all(asked: "Iterable[Future[_Result]]") -> list[_Result]:
+    """Every result. After the first error the rest is not begun."""
+    futures = list(asked)
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise

@@ -1,0 +1,163 @@
+"""A simulation, day by day, against a platform that answers at once."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from simulator.factories_simulator import MIDNIGHT_MS, FixedPlatform, training_data
+
+from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.simulator.config import (
+    AppetiteConfig,
+    LaunchConfig,
+    LifeConfig,
+    SimulatorConfig,
+)
+from pagecast.simulator.errors import MembersKnown, PlatformUnavailable
+from pagecast.simulator.page import ShownPage
+from pagecast.simulator.report import ALL_LEFT, DAYS_OVER, Report
+from pagecast.simulator.run import Progress, simulate
+from pagecast.simulator.run_config import RunConfig
+from pagecast.simulator.world import DAY_MS
+
+EAGER = SimulatorConfig(appetite=AppetiteConfig(nothing=1.0), life=LifeConfig(sessions_a_day=1.5))
+
+SMALL = RunConfig(
+    members=6, days=3, seed=1, start_ms=MIDNIGHT_MS, reaction_members=2, simulator=EAGER
+)
+DATA = training_data()
+
+
+def simulated(
+    folder: Path, config: RunConfig = SMALL, platform: FixedPlatform | None = None
+) -> tuple[FixedPlatform, Report]:
+    platform = platform or FixedPlatform()
+    return platform, simulate(DATA, config, platform, folder)
+
+
+def test_the_same_seed_is_the_same_traffic_however_many_read_at_once(tmp_path: Path) -> None:
+    one, first = simulated(tmp_path / "one", dataclasses.replace(SMALL, readers=1))
+    many, second = simulated(tmp_path / "many", dataclasses.replace(SMALL, readers=5))
+    assert one.traffic() == many.traffic()
+    assert one.launched == many.launched
+    same = {k: v for k, v in first.to_dict().items() if not k.startswith("seconds")}
+    again = second.to_dict()
+    assert {k: again[k] for k in same if k != "sessions_per_minute"} == {
+        k: v for k, v in same.items() if k != "sessions_per_minute"
+    }
+    other, _ = simulated(tmp_path / "other", dataclasses.replace(SMALL, seed=2))
+    assert other.traffic() != one.traffic()
+
+
+def test_a_report_counts_what_was_published(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    platform = FixedPlatform()
+    report = simulate(DATA, SMALL, platform, tmp_path, told.append)
+    events = [
+        event
+        for user, of in platform.published.items()
+        if not user.endswith("-twin")
+        for event in of
+        if event.context.page_id
+    ]
+    whole = report.tallies.whole()
+    assert whole.plays == sum(event.HasField("play") for event in events) > 0
+    assert 0 <= whole.abandoned < whole.sessions
+    assert whole.impressions == sum(
+        len(row.entity_ids) for event in events for row in event.impression.rows
+    )
+    assert report.ended == DAYS_OVER
+    assert report.launched == len(platform.launched) == 3 * SMALL.simulator.launches.a_day
+    assert sum(tally.sessions for tally in report.tallies.of_day.values()) == whole.sessions
+    reward = report.tallies.per_session("reward")
+    assert reward.mean == pytest.approx(whole.reward / whole.sessions)
+    assert reward.low is not None and reward.low < reward.mean
+    assert told[-1].sessions == whole.sessions
+    assert told[-1].simulated_ms == 3 * DAY_MS
+
+
+def test_time_goes_no_faster_than_it_is_to(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, days=1, reaction_members=0, speed=4 * DAY_MS / 1000)
+    platform, report = simulated(tmp_path, config)
+    began_ms = max(
+        event.occurred_at.ToMilliseconds()
+        for events in platform.published.values()
+        for event in events
+        if event.context.session_id.endswith(("-0-0", "-0-1")) and event.HasField("impression")
+    )
+    assert report.tallies.whole().sessions > 0
+    assert report.seconds > (began_ms - MIDNIGHT_MS) / DAY_MS / 4 / 2
+
+
+def test_members_have_been_there_before_the_first_day(tmp_path: Path) -> None:
+    platform, _ = simulated(tmp_path)
+    past = [e for e in platform.published["sim-1-0"] if e.context.session_id.endswith("-past")]
+    assert len(past) > SMALL.simulator.life.past_plays
+    assert all(event.occurred_at.ToMilliseconds() < MIDNIGHT_MS for event in past)
+
+
+def test_a_simulation_whose_members_all_leave_ends_and_says_so(tmp_path: Path) -> None:
+    life = LifeConfig(sessions_a_day=3.0, leave=1.0, leave_content=0.0)
+    config = dataclasses.replace(SMALL, days=200, simulator=SimulatorConfig(life=life))
+    _, report = simulated(tmp_path, config)
+    assert report.ended == ALL_LEFT
+    assert report.members_left == report.members == 6
+    assert report.days < 200
+
+
+def test_a_simulation_without_a_session_has_no_figures(tmp_path: Path) -> None:
+    quiet = SimulatorConfig(
+        life=LifeConfig(sessions_a_day=0.0, past_plays=0), launches=LaunchConfig(a_day=0)
+    )
+    _, report = simulated(tmp_path, dataclasses.replace(SMALL, simulator=quiet))
+    document = report.to_dict()
+    assert document["sessions"] == document["launched"] == 0
+    assert document["per_session"]["reward"] == {"mean": None, "low": None, "high": None}
+    assert document["reactions"] == []
+
+
+def test_the_reward_is_that_of_the_table(tmp_path: Path) -> None:
+    harsh = {**RewardConfig().table, Outcome.ABANDONED: -1.0}
+    _, mild = simulated(tmp_path / "mild")
+    config = dataclasses.replace(SMALL, reward=RewardConfig(table=harsh))
+    _, hard = simulated(tmp_path / "hard", config)
+    assert hard.tallies.whole().reward < mild.tallies.whole().reward
+    assert hard.tallies.whole().plays == mild.tallies.whole().plays
+
+
+def test_twins_are_without_the_last_session_and_forgotten_in_the_end(tmp_path: Path) -> None:
+    platform, report = simulated(tmp_path)
+    twins = [user for user in platform.published if user.endswith("-twin")]
+    assert sorted(platform.forgotten) == sorted(twins)
+    assert 1 <= len(twins) <= SMALL.reaction_members
+    for twin in twins:
+        original, copied = platform.published[twin.removesuffix("-twin")], platform.published[twin]
+        assert [e.occurred_at for e in copied] == [e.occurred_at for e in original][: len(copied)]
+        assert len(copied) < len(original)
+        assert not {e.event_id for e in copied} & {e.event_id for e in original}
+    # Everybody is shown the same pages here: there is nothing to react.
+    assert all(reaction.changed.mean == 0.0 for reaction in report.reactions)
+
+
+def test_members_whom_the_platform_knows_are_refused(tmp_path: Path) -> None:
+    platform, _ = simulated(tmp_path / "first")
+    with pytest.raises(MembersKnown, match="knows sim-1-0 already: give another seed or prefix"):
+        simulated(tmp_path / "second", platform=platform)
+
+
+def test_a_platform_that_does_not_answer_ends_it(tmp_path: Path) -> None:
+    class Down(FixedPlatform):
+        def page(self, *of: object) -> ShownPage:
+            raise PlatformUnavailable("the server does not answer")
+
+    with pytest.raises(PlatformUnavailable):
+        simulated(tmp_path, platform=Down())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("members", 0), ("days", 0), ("speed", -1.0), ("start_ms", 5), ("readers", 1_000)],
+)
+def test_a_run_that_cannot_be_is_refused_by_field(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=field):
+        dataclasses.replace(SMALL, **{field: value})
