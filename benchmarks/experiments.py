@@ -3,8 +3,8 @@
     python benchmarks/experiments.py [RUNS] [--json]
 
 Made-up users, of whom all is known: the treated get a tenth more. A run is wrong if the interval
-misses the truth at any of its looks, from 200 users to 4,000. Beside it: a fixed-time 95 % interval,
-read at the same looks and at the last one alone.
+misses the truth at any of its looks, from 200 users to 4,000. Beside it: a fixed-time 95 %
+interval, read at the same looks and at the last one alone.
 """
 
 import json

@@ -29,15 +29,15 @@ def test_its_mean_under_the_planned_shares_is_one(shares: list[float], users: in
     assert mean == pytest.approx(1.0)
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_users_as_planned_raise_no_alarm_and_missing_ones_do(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def test_users_as_planned_raise_no_alarm_and_missing_ones_do() -> None:
+    rng = np.random.default_rng(3)
     planned = (0.5, 0.3, 0.2)
-    users = rng.multinomial(20_000, planned)
-    assert not sample_ratio(users.tolist(), planned).alarm
-    # A fifth of the second arm's users never gets to the log.
-    users[1] = rng.binomial(users[1], 0.8)
-    assert sample_ratio(users.tolist(), planned).alarm
+    for _ in range(100):
+        users = rng.multinomial(20_000, planned)
+        assert not sample_ratio(users.tolist(), planned).alarm
+        # A fifth of the second arm's users never gets to the log.
+        users[1] = rng.binomial(users[1], 0.8)
+        assert sample_ratio(users.tolist(), planned).alarm
 
 
 def test_a_large_mismatch_has_a_finite_evidence() -> None:
