@@ -30,6 +30,7 @@ class Lock(IntEnum):
     ERASURES = 0x7061_6765_0005
     TRIGGERS = 0x7061_6765_0006
     REPLAYS = 0x7061_6765_0007
+    EXPERIMENTS = 0x7061_6765_0008
 
 
 class DatabaseNewerError(RuntimeError):

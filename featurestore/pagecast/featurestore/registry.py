@@ -28,6 +28,9 @@ LISTED_MAX = 100
 _VERSION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """A version is also the name of the bundle's directory, so it must stay inside of it."""
 
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""As long as the table holds; it stands in an arm's name on every page."""
+
 
 class ModelUnknown(LookupError):  # noqa: N818 - named by what is wrong, as the RPCs' reasons are
     """No model of this version is registered."""
@@ -144,6 +147,21 @@ class Registry:
             predecessor = _moved(connection, promotion.predecessor_id)
             _move(connection, CHAMPION, predecessor.version, by, "rollback", keep=predecessor.id)
             return _record(connection, predecessor.version)
+
+    def point(self, alias: str, version: str, by: str) -> ModelRecord:
+        """Points an alias of somebody's own to a model: an arm of an experiment, for example.
+
+        Raises ModelUnknown, and ValueError for an alias that is none or that moves by itself.
+        """
+        if alias in (CHAMPION, CHALLENGER):
+            raise ValueError(f"alias: {alias} moves by promotion and registration: choose another")
+        if not _ALIAS.fullmatch(alias):
+            raise ValueError(f"alias: {alias!r} is not 1 to 32 small letters, digits and '-'")
+        with exclusive(self._engine, Lock.REGISTRY) as connection:
+            if not _version_exists(connection, version):
+                raise _unknown(version)
+            _move(connection, alias, version, by, "point")
+            return _record(connection, version)
 
     def moves(self, alias: str, limit: int = LISTED_MAX) -> tuple[AliasMove, ...]:
         """The history of an alias, newest first."""
