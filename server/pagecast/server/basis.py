@@ -12,9 +12,6 @@ from pagecast.rules.page_rules import PageRules
 from pagecast.server.request import PageRequest
 from pagecast.v1 import events_pb2, homepage_pb2
 
-ARM = "champion"
-"""The one arm there is while there are no experiments."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PageBasis:
@@ -27,6 +24,7 @@ class PageBasis:
     context: ContextConfig
     rules: PageRules
     model_version: str
+    arm: str
     degraded: tuple[str, ...] = ()
 
     @property
@@ -41,7 +39,7 @@ class PageBasis:
         started = homepage_pb2.PageStarted(
             page_id=self.page.page_id,
             model_version=self.model_version,
-            arm=ARM,
+            arm=self.arm,
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             degraded_reason=",".join(self.degraded),
@@ -71,7 +69,7 @@ class PageBasis:
             user_id=self.page.user_id,
             context=self.page.context,
             model_version=self.model_version,
-            arm=ARM,
+            arm=self.arm,
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             rules_sha256=self.rules.sha256,

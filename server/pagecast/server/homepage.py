@@ -2,7 +2,7 @@
 
     step                                                        file
  1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
- 2  one reference holds model, catalog and popularity           serving; champion: models
+ 2  one reference holds models, catalog and popularity          serving; models, arms
  3  one read brings history and profile: the prompt             users, making
  4  what may stand where, for this request                      facts, making
  5  a slot is taken, or the page refused at once                here
@@ -13,6 +13,7 @@
 
 Steps 3, 4 and 6 happen in the thread of the page's slot. What happens when something is missing:
 
+- no model of the user's arm: the champion's page, whose arm it stays,
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
 - no slot in sight, no catalog, the model fails on the way: the RPC ends with a status.
@@ -56,9 +57,9 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         # 1. The interceptor has validated the request; here it gets its clock and its defaults.
         clock = PageClock.start(context.time_remaining())
         page = read_request(request, self._config, clock, now_ms=time.time_ns() // 1_000_000)
-        # 2. There is one arm, the champion. Model, catalog and popularity of this moment are those
-        #    of the whole page.
-        serving = self._serving()
+        # 2. The user's arm, and model, catalog and popularity of this moment are those of the whole
+        #    page.
+        serving = self._serving().drawn_for(page.user_id)
         # 5. A slot comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
         handover: Handover[Response] = Handover(MESSAGES_MAX)

@@ -96,7 +96,8 @@ class Making:
                 context=serving.context,
                 rules=rules,
                 model_version="" if serving.model is None else serving.model.version,
-                degraded=degraded,
+                arm=serving.arm,
+                degraded=(*serving.degraded, *degraded),
             ),
             stopped,
         )

@@ -9,9 +9,11 @@ from pagecast.engine.slots import Slots
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
+from pagecast.server.arms import ARM_POLL_S, ArmFollower
 from pagecast.server.config import ServerConfig
 from pagecast.server.forget import Forgetting
 from pagecast.server.metrics import Metrics
@@ -58,8 +60,12 @@ class Resources:
             servings = Servings(catalog, Popularity(engine), metrics)
             champion = ChampionFollower(registry, config.state.bundles, servings, metrics)
             champion.check()
+            experiments = Experiments(engine)
+            arms = ArmFollower(registry, experiments, config.state.bundles, servings)
+            arms.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
+                ("arm-follower", ARM_POLL_S, arms.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
