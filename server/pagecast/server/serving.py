@@ -1,8 +1,8 @@
 """Step 2 of the life of a page: what new pages are made with, exchanged as one reference.
 
 The catalog follower, the followers of champion and arms and the popularity refresh each make a new
-`Serving` beside the old one. A page keeps the one it began with, so that model, catalog and rules always fit
-each other, and nobody waits for a change. The last page on an old one frees it.
+`Serving` beside the old one. A page keeps the one it began with, so that model, catalog and rules
+always fit each other, and nobody waits for a change. The last page on an old one frees it.
 """
 
 import threading
@@ -20,7 +20,11 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
-from pagecast.featurestore.experiments.assignment import Experiment, draw_arm
+from pagecast.featurestore.experiments.assignment import (
+    ARM_MODEL_NOT_LOADED,
+    Experiment,
+    draw_arm,
+)
 from pagecast.featurestore.history import STEPS_MAX, Profile
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
@@ -33,9 +37,6 @@ from pagecast.rules.predicates import Indices
 from pagecast.server.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
-
-ARM_MODEL_NOT_LOADED = "ARM_MODEL_NOT_LOADED"
-"""Why a page is the champion's instead of its arm's, as clients, metrics and reports see it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ import pytest
 from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.impressions import logged_impressions
 from pagecast.trainer.evaluation.logged_report import evaluate_logged
-from pagecast.trainer.reward import Outcome, RewardConfig
 from pagecast.v1 import events_pb2
 
 

@@ -6,13 +6,13 @@ from pydantic import JsonValue, TypeAdapter
 
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.page_config import (
     LoggedConfig,
     PagesFrom,
     PostTrainConfig,
     PresentationConfig,
 )
-from pagecast.trainer.reward import RewardConfig
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""

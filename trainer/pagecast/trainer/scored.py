@@ -12,9 +12,9 @@ import numpy as np
 from pagecast.featurestore.compression import steps_compressed
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.logged_pages import EntityOutcome
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.data import Dataset, fallback_row
 from pagecast.trainer.pages import NO_ARGUMENT
-from pagecast.trainer.reward import RewardConfig
 from pagecast.trainer.shown import ShownPage, ShownRow
 from pagecast.trainer.users import Window, compressed
 

@@ -14,6 +14,9 @@ SHARE_SLACK = 1e-9
 
 DAY_MS = 86_400_000
 
+ARM_MODEL_NOT_LOADED = "ARM_MODEL_NOT_LOADED"
+"""Why a page is the champion's instead of its arm's, as clients, metrics and reports see it."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.logged_pages import LoggedPageOutcome
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.evaluation.auc import Floats
-from pagecast.trainer.reward import RewardConfig
 from pagecast.v1 import events_pb2
 
 ORDINARY = RewardConfig()

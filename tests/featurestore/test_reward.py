@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from trainer.factories_logged import SEEN
 
 from pagecast.featurestore.logged_pages import EntityOutcome
-from pagecast.trainer.reward import Outcome, RewardConfig
+from pagecast.featurestore.reward import Outcome, RewardConfig
 
 REWARD = RewardConfig()
 
