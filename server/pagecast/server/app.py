@@ -13,7 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from pagecast.featurestore.offline import OfflineLog
 from pagecast.server.config import ServerConfig
+from pagecast.server.experiments import ExperimentService
 from pagecast.server.features import FeatureService
 from pagecast.server.homepage import HomepageService
 from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
@@ -21,6 +23,8 @@ from pagecast.server.metrics import Metrics
 from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
 from pagecast.v1 import (
+    experiment_pb2,
+    experiment_pb2_grpc,
     feature_pb2,
     feature_pb2_grpc,
     homepage_pb2,
@@ -68,7 +72,7 @@ _OPTIONS = (
 
 _SERVICES = tuple(
     descriptor.full_name
-    for module in (homepage_pb2, feature_pb2, model_pb2)
+    for module in (homepage_pb2, feature_pb2, model_pb2, experiment_pb2)
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
 
@@ -146,6 +150,9 @@ class PagecastServer:
             FeatureService(resources.users, resources.publisher, resources.forgetting), server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
+        experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
+            ExperimentService(resources.engine, OfflineLog(self._config.state.offline)), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)

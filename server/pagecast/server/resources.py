@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 import structlog
 
 from pagecast.engine.slots import Slots
@@ -36,6 +37,7 @@ class Resources:
 
     users: Users
     registry: Registry
+    engine: sa.Engine
     servings: Servings
     slots: Slots
     reporter: PageReporter | None
@@ -60,8 +62,7 @@ class Resources:
             servings = Servings(catalog, Popularity(engine), metrics)
             champion = ChampionFollower(registry, config.state.bundles, servings, metrics)
             champion.check()
-            experiments = Experiments(engine)
-            arms = ArmFollower(registry, experiments, config.state.bundles, servings)
+            arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings)
             arms.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
@@ -83,6 +84,7 @@ class Resources:
             return cls(
                 users=users,
                 registry=registry,
+                engine=engine,
                 servings=servings,
                 slots=slots,
                 reporter=reporter,

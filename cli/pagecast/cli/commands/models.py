@@ -110,6 +110,31 @@ def rollback(
     _print(record, as_json=as_json)
 
 
+@app.command()
+def alias(
+    name: Annotated[str, typer.Argument(help="The alias: small letters, digits and '-'.")],
+    version: Version = "challenger",
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Points an alias of your own to a model, so that an experiment's arm can name it."""
+    from pagecast.cli.database import open_database
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.registry import Registry
+
+    settings = load_settings(state_dir=state_dir, database_url=database_url)
+    with open_database(settings) as engine:
+        registry = Registry(engine)
+        found = _find(registry, version)
+        try:
+            record = registry.point(name, found.version, PROMOTED_BY)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    _print(record, as_json=as_json)
+
+
 def _find(registry: Any, name: str) -> "ModelRecord":
     """By alias or version. Raises CommandError."""
     from pagecast.cli.exits import CommandError
