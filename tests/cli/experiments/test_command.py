@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from cli.factories_cli import document, pagecast
 from featurestore.experiments.factories_experiments import clicking, registered
 from typer.testing import CliRunner
 
@@ -17,13 +16,12 @@ from pagecast.featurestore.state import StatePaths
 
 @pytest.fixture
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    """Of the working directory's state, with pages of 260 users."""
+    """Of the working directory's state; nothing was served yet."""
     paths = StatePaths(root=tmp_path / ".pagecast").create()
     engine = connect(paths.database_url)
     migrate(engine)
     made = registered(engine)
     engine.dispose()
-    clicking(260, made, 0.4).write(paths.offline)
     monkeypatch.chdir(tmp_path)
     return made
 
@@ -37,12 +35,11 @@ def run(*arguments: str) -> str:
 
 
 def test_a_report_says_the_lift_and_writes_a_page(experiment: Experiment, tmp_path: Path) -> None:
-    done = pagecast("experiments", "report", "one", "--html", "report.html", "--json", cwd=tmp_path)
-    said = document(done)
+    clicking(260, experiment, 0.4).write(StatePaths(root=tmp_path / ".pagecast").offline)
+    said = json.loads(run("experiments", "report", "one", "--html", "report.html", "--json"))
     assert {arm["alias"] for arm in said["arms"]} == {"champion", "rival"}
     clicks = next(one for one in said["metrics"] if one["metric"] == "clicks")
     assert clicks["lift"]["interval"][0] > 0
-    assert "clicks" in done.stderr
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "Experiment one" in page
     assert page.count("<svg") == 2
@@ -51,7 +48,7 @@ def test_a_report_says_the_lift_and_writes_a_page(experiment: Experiment, tmp_pa
 
 def test_experiments_are_started_listed_and_stopped(experiment: Experiment) -> None:
     alias = json.loads(run("models", "alias", "third", "v2", "--json"))
-    assert alias["aliases"] == ["rival", "third"]
+    assert alias["aliases"] == ["challenger", "rival", "third"]
     arms = ("--arm", "third=0.2", "--arm", "rival=0.3", "--outcome-hours", "2")
     started = json.loads(run("experiments", "start", "two", *arms, "--json"))
     assert started["shares"] == {"third": 0.2, "rival": 0.3}
