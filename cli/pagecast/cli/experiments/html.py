@@ -27,8 +27,9 @@ th:first-child, td:first-child { text-align: left; }
 _READING = (
     "Figures are by user, over the outcome window from the user's first page on; users whose "
     "window is not over are pending. Intervals are confidence sequences: they hold at all times "
-    "together, so this page may be read every day. One that holds zero decides nothing. Segments and metrics "
-    "below the first are many looks at chance: read them as hints. Latency is not logged."
+    "together, so this page may be read every day. One that holds zero decides nothing. Segments "
+    "and metrics below the first are many looks at chance: read them as hints. Latency is not "
+    "logged."
 )
 
 
