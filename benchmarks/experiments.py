@@ -24,7 +24,7 @@ Bools = npt.NDArray[np.bool_]
 
 SEED = 20261126
 USERS = 4_000
-LOOKS = tuple(int(n) for n in np.unique(np.geomspace(200, USERS, 60).round()))
+LOOKS = tuple(int(n) for n in np.unique(np.geomspace(200, USERS, 24).round()))
 LIFT = 0.1
 SHARES = (0.5, 0.2)
 
@@ -119,9 +119,13 @@ def _width(estimate: Estimate) -> float:
 
 def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--json"]
-    runs = int(arguments[0]) if arguments else 500
+    runs = int(arguments[0]) if arguments else 300
     began_s = time.monotonic()
-    rows = [run(world, share, runs) for world in WORLDS for share in SHARES]
+    rows = []
+    for world in WORLDS:
+        for share in SHARES:
+            rows.append(run(world, share, runs))
+            sys.stderr.write(f"{world.__name__} {share}: {time.monotonic() - began_s:.0f} s\n")
     if "--json" in sys.argv:
         print(json.dumps({"seed": SEED, "looks": len(LOOKS), "rows": rows}))
         return

@@ -25,8 +25,9 @@ ARM_POLL_S = 0.5
 model may have to be loaded first."""
 
 ARM_MODELS_MAX = 4
-"""Models loaded beside the champion, of all experiments together: each holds about twice its bundle
-and the catalog's embeddings in memory, and embeds every catalog change. Arms above it fall back."""
+"""Models loaded beside the champion, of all experiments together: each holds once to twice its
+bundle's size and the catalog's embeddings in memory, and embeds every catalog change. Arms above it
+fall back."""
 
 
 class ArmFollower:
