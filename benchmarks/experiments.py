@@ -125,16 +125,14 @@ def main() -> None:
     for world in WORLDS:
         for share in SHARES:
             rows.append(run(world, share, runs))
-            sys.stderr.write(f"{world.__name__} {share}: {time.monotonic() - began_s:.0f} s\n")
+            told = [f"{v:.3f}" if isinstance(v, float) else str(v) for v in rows[-1].values()]
+            sys.stderr.write(" | ".join(told) + "\n")
+    took_s = time.monotonic() - began_s
+    sys.stderr.write(f"{len(LOOKS)} looks from {LOOKS[0]} to {USERS} users; {took_s:.0f} s\n")
     if "--json" in sys.argv:
         print(json.dumps({"seed": SEED, "looks": len(LOOKS), "rows": rows}))
-        return
-    print(" | ".join(rows[0]))
-    for row in rows:
-        print(" | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
-    print(
-        f"{len(LOOKS)} looks from {LOOKS[0]} to {USERS} users; {time.monotonic() - began_s:.0f} s"
-    )
+    else:
+        print(" | ".join(rows[0]))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pagecast.server.experiment_messages import experiment_message, report_messa
 from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
 
 RETRY_DELAY_MS = 5_000
-"""What a refused client is told to wait: about what a report of 100,000 pages takes."""
+"""What a refused client is told to wait: a report takes seconds."""
 
 T = TypeVar("T")
 
