@@ -4,7 +4,7 @@
 
 Made-up users, of whom all is known: the treated get a tenth more. A run is wrong if the interval
 misses the truth at any of its looks, from 200 users to 4,000. Beside it: a fixed-time 95 %
-interval, read at the same looks and at the last one alone.
+interval, read at the same looks and at the last one alone. Rows go to stderr as they are known.
 """
 
 import json
@@ -125,14 +125,14 @@ def main() -> None:
     for world in WORLDS:
         for share in SHARES:
             rows.append(run(world, share, runs))
+            if len(rows) == 1:
+                sys.stderr.write(" | ".join(rows[0]) + "\n")
             told = [f"{v:.3f}" if isinstance(v, float) else str(v) for v in rows[-1].values()]
             sys.stderr.write(" | ".join(told) + "\n")
     took_s = time.monotonic() - began_s
     sys.stderr.write(f"{len(LOOKS)} looks from {LOOKS[0]} to {USERS} users; {took_s:.0f} s\n")
     if "--json" in sys.argv:
         print(json.dumps({"seed": SEED, "looks": len(LOOKS), "rows": rows}))
-    else:
-        print(" | ".join(rows[0]))
 
 
 if __name__ == "__main__":

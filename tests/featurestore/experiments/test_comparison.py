@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.experiments.comparison import Comparison, compare
 
 SEEDS = st.integers(0, 2**32 - 1)
+FEW = settings(max_examples=15)
 
 
 def world(
@@ -27,6 +28,7 @@ def width(found: Comparison) -> float:
     return interval.high - interval.low
 
 
+@FEW
 @given(SEEDS)
 def test_without_covariates_the_means_are_the_arms_means(seed: int) -> None:
     outcome_U, treated_U, _ = world(seed)
@@ -37,6 +39,7 @@ def test_without_covariates_the_means_are_the_arms_means(seed: int) -> None:
     assert (found.treated_users, found.control_users) == (treated_U.sum(), (~treated_U).sum())
 
 
+@FEW
 @given(SEEDS)
 def test_exchanging_the_arms_turns_the_difference_around(seed: int) -> None:
     outcome_U, treated_U, before_UC = world(seed)
@@ -45,6 +48,7 @@ def test_exchanging_the_arms_turns_the_difference_around(seed: int) -> None:
     assert width(one) == pytest.approx(width(other))
 
 
+@FEW
 @given(SEEDS, st.floats(0.01, 100))
 def test_the_unit_changes_the_difference_and_not_the_lift(seed: int, unit: float) -> None:
     outcome_U, treated_U, before_UC = world(seed)
@@ -68,6 +72,7 @@ def test_what_users_did_before_takes_out_variance_and_leaves_the_difference() ->
     assert width(found) < 0.6 * width(compare(outcome_U, treated_U))
 
 
+@FEW
 @given(SEEDS)
 def test_covariates_that_say_nothing_change_nothing(seed: int) -> None:
     outcome_U, treated_U, _ = world(seed)

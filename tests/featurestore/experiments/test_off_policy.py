@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from featurestore.experiments.factories_slates import Slates
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.experiments.off_policy import (
@@ -17,6 +17,7 @@ from pagecast.featurestore.experiments.off_policy import (
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
+FEW = settings(max_examples=15)
 NEAR = Slates(seed=5, distance=0.4)
 
 
@@ -33,7 +34,7 @@ def test_the_truth_is_inside_of_the_interval_as_often_as_it_says() -> None:
     truth, runs = NEAR.truth(100_000), 100
     inside = dict.fromkeys(("ips", "snips", "dr"), 0)
     for run in range(runs):
-        found = estimate_off_policy(NEAR.log(600, run))
+        found = estimate_off_policy(NEAR.log(400, run))
         assert found.warnings == ()
         for one in found.estimates:
             inside[one.estimator] += truth in one.interval
@@ -46,6 +47,7 @@ def test_a_reward_model_and_normalising_make_it_surer() -> None:
     assert width(found, "snips") < width(found, "ips")
 
 
+@FEW
 @given(SEEDS)
 def test_the_policy_itself_earns_what_it_earned(seed: int) -> None:
     pages = Slates(seed=1, distance=0.0).log(200, seed)
@@ -55,6 +57,7 @@ def test_the_policy_itself_earns_what_it_earned(seed: int) -> None:
     assert by_name(found)["snips"] == pytest.approx(pages.reward_P.mean())
 
 
+@FEW
 @given(SEEDS, st.floats(-10, 10))
 def test_a_constant_on_top_of_the_rewards_moves_snips_by_itself(seed: int, more: float) -> None:
     pages = NEAR.log(100, seed)
@@ -64,6 +67,7 @@ def test_a_constant_on_top_of_the_rewards_moves_snips_by_itself(seed: int, more:
     )
 
 
+@FEW
 @given(SEEDS)
 def test_without_a_reward_model_doubly_robust_is_ips(seed: int) -> None:
     found = by_name(estimate_off_policy(without_model(NEAR.log(100, seed))))

@@ -11,8 +11,8 @@ from pagecast.featurestore.experiments.comparison import compare
 from pagecast.featurestore.experiments.sequence import SequenceConfig, radius
 
 PEEKED = SequenceConfig(narrow_at=500, users_min=50)
-LOOKS = range(100, 1001, 30)
-RUNS = 150
+LOOKS = range(100, 1001, 60)
+RUNS = 100
 
 COUNTS = st.integers(1, 10**7)
 
