@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pagecast.cli.commands import bench, data, dlt, models, offline, trainings
+from pagecast.cli.commands import bench, data, dlt, experiments, models, offline, trainings
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.evaluate import evaluate
@@ -49,6 +49,7 @@ app.command()(serve)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(trainings.app, name="trainings")
+app.add_typer(experiments.app, name="experiments")
 app.add_typer(dlt.app, name="dlt")
 app.add_typer(data.app, name="data")
 app.add_typer(offline.app, name="offline")

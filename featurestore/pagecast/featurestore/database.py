@@ -32,6 +32,7 @@ class Lock(IntEnum):
     TRIGGERS = 0x7061_6765_0006
     REPLAYS = 0x7061_6765_0007
     TRAININGS = 0x7061_6765_0008
+    EXPERIMENTS = 0x7061_6765_0009
 
 
 class DatabaseNewerError(RuntimeError):

@@ -43,6 +43,9 @@ LISTED_MAX = 100
 _VERSION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """A version is also the name of the bundle's directory, so it must stay inside of it."""
 
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""As long as the table holds; it stands in an arm's name on every page."""
+
 
 class Registry:
     """Reads and changes the model registry of a migrated database."""
@@ -156,6 +159,21 @@ class Registry:
             why = MovedFor(by=by, reason="rollback", note=note)
             move_alias(connection, CHAMPION, predecessor.version, why, keep=predecessor.id)
             return record_of_version(connection, predecessor.version)
+
+    def point(self, alias: str, version: str, by: str) -> ModelRecord:
+        """Points an alias of somebody's own to a model: an arm of an experiment, for example.
+
+        Raises ModelUnknown, ModelFreed, and ValueError for an alias that is none or that moves by
+        itself.
+        """
+        if alias in (CHAMPION, CHALLENGER):
+            raise ValueError(f"alias: {alias} moves by promotion and registration: choose another")
+        if not _ALIAS.fullmatch(alias):
+            raise ValueError(f"alias: {alias!r} is not 1 to 32 small letters, digits and '-'")
+        with exclusive(self._engine, Lock.REGISTRY) as connection:
+            kept_model(connection, version)
+            move_alias(connection, alias, version, MovedFor(by=by, reason="point"))
+            return record_of_version(connection, version)
 
     def moves(self, alias: str, limit: int = LISTED_MAX) -> tuple[AliasMove, ...]:
         """The history of an alias, newest first."""

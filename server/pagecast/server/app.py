@@ -13,7 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from pagecast.featurestore.offline import OfflineLog
 from pagecast.server.config import ServerConfig
+from pagecast.server.experiments import ExperimentService
 from pagecast.server.features import FeatureService
 from pagecast.server.homepage import HomepageService
 from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
@@ -22,6 +24,8 @@ from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
 from pagecast.server.trainings import TrainingService
 from pagecast.v1 import (
+    experiment_pb2,
+    experiment_pb2_grpc,
     feature_pb2,
     feature_pb2_grpc,
     homepage_pb2,
@@ -71,7 +75,7 @@ _OPTIONS = (
 
 _SERVICES = tuple(
     descriptor.full_name
-    for module in (homepage_pb2, feature_pb2, model_pb2, training_pb2)
+    for module in (homepage_pb2, feature_pb2, model_pb2, training_pb2, experiment_pb2)
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
 
@@ -154,6 +158,9 @@ class PagecastServer:
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
         training_pb2_grpc.add_TrainingServiceServicer_to_server(
             TrainingService(resources.trainings), server
+        )
+        experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
+            ExperimentService(resources.engine, OfflineLog(self._config.state.offline)), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)

@@ -15,9 +15,6 @@ from pagecast.server.request import PageRequest
 from pagecast.server.users import version_message
 from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
-ARM = "champion"
-"""The one arm there is while there are no experiments."""
-
 NOTHING_UNKNOWN = UnknownCandidates()
 NO_RULES = rules_pb2.RequestRules()
 
@@ -33,6 +30,7 @@ class PageBasis:
     context: ContextConfig
     rules: PageRules
     model_version: str
+    arm: str
     degraded: tuple[str, ...] = ()
     unknown: UnknownCandidates = NOTHING_UNKNOWN
 
@@ -48,7 +46,7 @@ class PageBasis:
         started = homepage_pb2.PageStarted(
             page_id=self.page.page_id,
             model_version=self.model_version,
-            arm=ARM,
+            arm=self.arm,
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             degraded_reason=",".join(self.degraded),
@@ -68,7 +66,7 @@ class PageBasis:
             user_id=page.user_id,
             page_id=page.page_id,
             model_version=self.model_version,
-            arm=ARM,
+            arm=self.arm,
             catalog_number=self.snapshot.number,
             seed=page.seed,
             requested_at_ms=page.half.at_ms,
@@ -108,7 +106,7 @@ class PageBasis:
             user_id=self.page.user_id,
             context=self.page.context,
             model_version=self.model_version,
-            arm=ARM,
+            arm=self.arm,
             history_version=version_message(self.history),
             catalog_number=self.snapshot.number,
             rules_sha256=self.rules.sha256,

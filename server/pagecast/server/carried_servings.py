@@ -1,4 +1,4 @@
-"""What a page is carried on with: the model it was begun with, and the catalog and rules of now."""
+"""What a page is carried on with: arm and model of its beginning, catalog and rules of now."""
 
 import asyncio
 from dataclasses import replace
@@ -31,11 +31,13 @@ class CarriedServings:
 
     async def serving_of(self, page: continuation_pb2.Continuation) -> Serving:
         """Raises Refusal: PAGE_MODEL_RETIRED, CATALOG_BEHIND or REGISTRY_UNAVAILABLE."""
-        serving = await self._with_catalog(page.catalog_number)
+        current = await self._with_catalog(page.catalog_number)
+        serving = replace(current, arm=page.arm)
         if not page.model_version:
             return replace(serving, model=None)
-        if serving.model is not None and serving.model.version == page.model_version:
-            return serving
+        for model in (serving.model, *serving.arm_models.values()):
+            if model is not None and model.version == page.model_version:
+                return replace(serving, model=model)
         return await asyncio.to_thread(self._by_former, serving, page.model_version)
 
     async def _with_catalog(self, number: int) -> Serving:

@@ -2,7 +2,7 @@
 
     step                                                        file
  1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
- 2  one reference holds model, catalog and popularity           serving; champion: models
+ 2  one reference holds models, catalog and popularity          serving; models, arms
  3  one read brings history and profile: the prompt             users, making
  4  what may stand where, for this request                      facts, making
  5  a place is taken, or the page refused at once            slots
@@ -15,6 +15,7 @@ All of it happens in the event loop, but for steps 3 and 4, which take Python a 
 in a thread of their own, and the decoding, which all pages share in one. What happens when
 something is missing:
 
+- no model of the user's arm: the champion's page, whose arm it stays,
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
 - no slot in sight, no catalog, the model fails on the way: the RPC ends with a status,
@@ -55,8 +56,8 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         clock = PageClock.start(context.time_remaining())
         now_ms, carried_on = time.time_ns() // 1_000_000, self._carried_on(request)
         page = read_request(request, self._config, clock, now_ms, carried_on)
-        # 2. There is one arm, the champion. Model, catalog and popularity of this moment are those
-        #    of the whole page; one that is carried on keeps its model.
+        # 2. The user's arm, and model, catalog and popularity of this moment are those of the whole
+        #    page; one that is carried on keeps its arm and model.
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
@@ -85,7 +86,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
 
     async def _serving(self, page: PageRequest) -> Serving:
         if page.carried_on is None:
-            serving = self._resources.servings.current
+            serving = self._resources.servings.current.drawn_for(page.user_id)
         else:
             try:
                 async with asyncio.timeout(page.clock.remaining_s()):

@@ -123,7 +123,8 @@ class Making:
             context=serving.context,
             rules=compile_rules(serving.catalog, facts, serving.popular, standing=standing),
             model_version="" if serving.model is None else serving.model.version,
-            degraded=degraded,
+            arm=serving.arm,
+            degraded=(*serving.degraded, *degraded),
             unknown=unknown_candidates(page.rules, serving.snapshot),
         )
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 import structlog
 
 from pagecast.engine.decode_loop import DecodeLoop
@@ -13,10 +14,12 @@ from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.trainings import Trainings
+from pagecast.server.arms import ARM_POLL_S, ArmFollower
 from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
@@ -49,6 +52,7 @@ class Resources:
     users: Users
     registry: Registry
     trainings: Trainings
+    engine: sa.Engine
     servings: Servings
     carried: CarriedServings
     continuations: Continuations
@@ -82,8 +86,11 @@ class Resources:
                 registry, config.state.bundles, servings, former, metrics, runs
             )
             champion.check()
+            arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings, runs)
+            arms.check()
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
+                ("arm-follower", ARM_POLL_S, arms.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
@@ -108,6 +115,7 @@ class Resources:
                 users=users,
                 registry=registry,
                 trainings=Trainings(engine),
+                engine=engine,
                 servings=servings,
                 carried=CarriedServings(servings, former),
                 continuations=Continuations(check_keys(config.continuation_key)),

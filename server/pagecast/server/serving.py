@@ -1,14 +1,14 @@
 """Step 2 of the life of a page: what new pages are made with, exchanged as one reference.
 
-The catalog follower, the champion follower and the popularity refresh each make a new `Serving`
-beside the old one. A page keeps the one it began with, so that model, catalog and rules always fit
-each other, and nobody waits for a change. The last page on an old one frees it.
+The catalog follower, the followers of champion and arms and the popularity refresh each make a new
+`Serving` beside the old one. A page keeps the one it began with, so that model, catalog and rules
+always fit each other, and nobody waits for a change. The last page on an old one frees it.
 """
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import structlog
@@ -20,7 +20,13 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
+from pagecast.featurestore.experiments.assignment import (
+    ARM_MODEL_NOT_LOADED,
+    Experiment,
+    draw_arm,
+)
 from pagecast.featurestore.history import STEPS_MAX, Profile
+from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -38,13 +44,33 @@ class Serving:
     """What a page is made with. N entities of the snapshot.
 
     `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
-    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded.
+    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded. `running`
+    are the experiments, the oldest first, `arm_models` those of their arms by alias; `arm` and
+    `degraded` are a page's, once its user is known.
     """
 
     catalog: CompiledCatalog
     scores_N: FloatArray
     popular: Indices
     model: Model | None
+    running: tuple[Experiment, ...] = ()
+    arm_models: Mapping[str, Model] = field(default_factory=dict)
+    arm: str = CHAMPION
+    degraded: tuple[str, ...] = ()
+
+    def drawn_for(self, user_id: str) -> "Serving":
+        """What the user's page is made with: the model of the user's arm, if there is one."""
+        drawn = draw_arm(self.running, user_id)
+        if drawn is None:
+            return self
+        experiment, alias = drawn
+        arm = experiment.label(alias)
+        if alias == CHAMPION:
+            return replace(self, arm=arm)
+        model = self.arm_models.get(alias)
+        if model is None:
+            return replace(self, arm=arm, degraded=(ARM_MODEL_NOT_LOADED,))
+        return replace(self, arm=arm, model=model)
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -69,6 +95,7 @@ class Servings:
         self._metrics = metrics
         self._changing = threading.Lock()
         self._embedded: Model | None = None
+        self._embedded_arms: dict[str, Model] = {}
         self._scores = popularity.scores()
         with self._changing:
             catalog.add_listener(self._take_up_catalog)
@@ -93,15 +120,28 @@ class Servings:
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
-        serving = self._current
-        model = Model(bundle, serving.snapshot)
-        _warm(replace(serving, model=model), model)
+        model = self._warmed(bundle)
+        with self._changing:
+            self._embedded = self._up_to_date(model)
+            self._publish(replace(self._current, model=self._embedded))
+
+    def take_up_arm(self, alias: str, bundle: Bundle) -> None:
+        """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
+        model = self._warmed(bundle)
+        with self._changing:
+            self._embedded_arms[alias] = self._up_to_date(model)
+            arm_models = {**self._current.arm_models, alias: self._embedded_arms[alias]}
+            self._publish(replace(self._current, arm_models=arm_models))
+
+    def set_experiments(self, running: tuple[Experiment, ...], aliases: Set[str]) -> None:
+        """New pages are drawn by these; models of other arms than `aliases` are let go."""
         with self._changing:
             serving = self._current
-            if serving.snapshot is not model.snapshot:
-                model = Model(bundle, serving.snapshot, older=model)
-            self._embedded = model
-            self._publish(replace(serving, model=model))
+            kept = {a: model for a, model in serving.arm_models.items() if a in aliases}
+            if serving.running == running and len(kept) == len(serving.arm_models):
+                return
+            self._embedded_arms = {a: m for a, m in self._embedded_arms.items() if a in aliases}
+            self._publish(replace(serving, running=running, arm_models=kept))
 
     def refresh_popularity(self) -> None:
         """Raises what the database raises; then the scores stay as they were."""
@@ -125,27 +165,53 @@ class Servings:
                     scores_N=scores_N,
                     popular=popular,
                     model=self._embed(snapshot),
+                    running=older.running,
+                    arm_models=self._embed_arms(snapshot),
                 )
             )
 
+    def _warmed(self, bundle: Bundle) -> Model:
+        """A model that has decoded a page. Raises EngineError if it cannot."""
+        serving = self._current
+        model = Model(bundle, serving.snapshot)
+        _warm(replace(serving, model=model), model)
+        return model
+
+    def _up_to_date(self, model: Model) -> Model:
+        """Bound to the snapshot that serves. Raises EngineError."""
+        snapshot = self._current.snapshot
+        if model.snapshot is snapshot:
+            return model
+        return Model(model.bundle, snapshot, older=model)
+
     def _embed(self, snapshot: CatalogSnapshot) -> Model | None:
-        """None if the entity tower fails on a change: the rules must follow the catalog all the
-        same, because what was retired may not be shown. The next change is another attempt."""
-        model = self._embedded
-        if model is None:
+        if self._embedded is None:
             return None
-        try:
-            self._embedded = Model(model.bundle, snapshot, older=model)
-        except EngineError as error:
-            _log.error("catalog_not_embedded", number=snapshot.number, error=str(error))
-            return None
-        return self._embedded
+        newer = _newer(self._embedded, snapshot)
+        self._embedded = newer or self._embedded
+        return newer
+
+    def _embed_arms(self, snapshot: CatalogSnapshot) -> dict[str, Model]:
+        newer = {alias: _newer(model, snapshot) for alias, model in self._embedded_arms.items()}
+        embedded = {alias: model for alias, model in newer.items() if model is not None}
+        self._embedded_arms |= embedded
+        return embedded
 
     def _publish(self, serving: Serving) -> None:
         prepare(serving.snapshot)
         self._metrics.name_model("" if serving.model is None else serving.model.version)
         self._metrics.catalog_number.set(serving.snapshot.number)
         self._current = serving
+
+
+def _newer(model: Model, snapshot: CatalogSnapshot) -> Model | None:
+    """None if the entity tower fails on a change: the rules must follow the catalog all the same,
+    because what was retired may not be shown. The next change is another attempt."""
+    try:
+        return Model(model.bundle, snapshot, older=model)
+    except EngineError as error:
+        _log.error("catalog_not_embedded", number=snapshot.number, error=str(error))
+        return None
 
 
 def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[FloatArray, Indices]:

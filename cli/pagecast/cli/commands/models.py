@@ -126,6 +126,36 @@ def rollback(
 
 
 @app.command()
+def alias(
+    name: Annotated[str, typer.Argument(help="The alias: small letters, digits and '-'.")],
+    version: Version = "challenger",
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Points an alias of your own to a model, so that an experiment's arm can name it."""
+    from pagecast.cli.database import open_database
+    from pagecast.cli.exits import CommandError, InputError
+    from pagecast.cli.models_view import show_model
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.model_records import ModelFreed
+    from pagecast.featurestore.registry import Registry
+
+    settings = load_settings(state_dir=state_dir, database_url=database_url)
+    with open_database(settings) as engine:
+        registry = Registry(engine)
+        found = _find(registry, version)
+        try:
+            record = registry.point(name, found.version, PROMOTED_BY)
+        except ModelFreed as error:
+            raise CommandError(str(error)) from error
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    show_model(Output(as_json=as_json), record)
+
+
+@app.command()
 def prune(
     keep: Annotated[int, typer.Option(min=3, help="Newest versions that keep their bundle.")] = 5,
     state_dir: StateDir = None,

@@ -1,0 +1,84 @@
+"""`pagecast experiments`: arms of the traffic, and what they are worth (docs/experiments.md)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pagecast.cli.options import AsJson, DatabaseUrl, StateDir
+
+app = typer.Typer(
+    no_args_is_help=True, help="Experiments: models side by side, and which one is better."
+)
+
+Name = Annotated[str, typer.Argument(help="The experiment.")]
+
+
+@app.command()
+def start(
+    name: Annotated[str, typer.Argument(help="A name that was never used: small letters, digits.")],
+    arm: Annotated[
+        list[str],
+        typer.Option(help="ALIAS=SHARE of all users, at least twice: champion=0.5, rival=0.5."),
+    ],
+    control: Annotated[
+        str, typer.Option(help="The arm to compare with.", show_default="champion, or the first")
+    ] = "",
+    outcome_hours: Annotated[
+        float, typer.Option(min=0.001, max=2160, help="What counts, from a user's first page on.")
+    ] = 24.0,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Starts an experiment; servers load its models and follow within two seconds."""
+    from pagecast.cli.experiments.command import start_experiment
+
+    start_experiment(
+        name,
+        arms=arm,
+        control=control,
+        outcome_hours=outcome_hours,
+        state_dir=state_dir,
+        database_url=database_url,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def stop(
+    name: Name,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stops an experiment: its users get the champion's pages again."""
+    from pagecast.cli.experiments.command import stop_experiment
+
+    stop_experiment(name, state_dir=state_dir, database_url=database_url, as_json=as_json)
+
+
+@app.command("list")
+def list_experiments(
+    state_dir: StateDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False
+) -> None:
+    """Lists the experiments, newest first."""
+    from pagecast.cli.experiments.command import list_all
+
+    list_all(state_dir=state_dir, database_url=database_url, as_json=as_json)
+
+
+@app.command()
+def report(
+    name: Name,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report to this file, as one HTML page.")
+    ] = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compares the arms by what their users did; may be read as often as you like."""
+    from pagecast.cli.experiments.command import tell_report
+
+    tell_report(name, html=html, state_dir=state_dir, database_url=database_url, as_json=as_json)

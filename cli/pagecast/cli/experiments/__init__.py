@@ -1,0 +1,1 @@
+"""What `pagecast experiments` does; the commands' own file is their options."""

@@ -1,0 +1,64 @@
+"""What a page is like whatever comes of it: the guardrails of an experiment.
+
+Letters: N entities of the catalog, G genres, E entities of a page.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.featurestore.experiments.assignment import DAY_MS
+from pagecast.featurestore.snapshot import CatalogSnapshot
+
+QUALITIES = ("diversity", "new_entity_share")
+"""Guardrails with a value a page."""
+
+NEW_DAYS = 30
+"""Days after its release that an entity is new: a month's launches."""
+
+Indices = npt.NDArray[np.int64]
+
+
+class PageQuality:
+    """Measures pages in the light of one catalog."""
+
+    def __init__(self, snapshot: CatalogSnapshot) -> None:
+        self._index = snapshot.entity_index
+        self._released_ms_N = np.array(
+            [-np.inf if e.released_at_ms is None else e.released_at_ms for e in snapshot.entities]
+        )
+        self._genre_NG = _unit_genres(snapshot)
+        self.offered = sum(not entity.retired for entity in snapshot.entities)
+        """Entities that a page could hold."""
+
+    def entities(self, entity_ids: Sequence[str]) -> Indices:
+        """Those the catalog knows."""
+        known = [self._index[e] for e in entity_ids if e in self._index]
+        return np.array(known, np.int64)
+
+    def of(self, entity_E: Indices, at_ms: int) -> tuple[float, float]:
+        """QUALITIES of a page: the mean distance of two entities' genres (1 - cosine; 0 for fewer
+        than two entities), and the share of the entities released in the last NEW_DAYS."""
+        count = len(entity_E)
+        if not count:
+            return 0.0, 0.0
+        age_ms_E = at_ms - self._released_ms_N[entity_E]
+        new = float(np.mean((age_ms_E >= 0) & (age_ms_E <= NEW_DAYS * DAY_MS)))
+        if count < 2:
+            return 0.0, new
+        own_EG = self._genre_NG[entity_E]
+        # The sum over all pairs is the squared length of the sum, less each with itself.
+        alike = float((own_EG.sum(0) ** 2).sum() - (own_EG**2).sum())
+        return 1.0 - alike / (count * (count - 1)), new
+
+
+def _unit_genres(snapshot: CatalogSnapshot) -> npt.NDArray[np.float64]:
+    """An entity without genres is like no other."""
+    genres = sorted({genre for entity in snapshot.entities for genre in entity.genres})
+    place = {genre: number for number, genre in enumerate(genres)}
+    genre_NG = np.zeros((len(snapshot.entities), len(genres)))
+    for number, entity in enumerate(snapshot.entities):
+        genre_NG[number, [place[genre] for genre in entity.genres]] = 1.0
+    length_N1 = np.linalg.norm(genre_NG, axis=1, keepdims=True)
+    return genre_NG / np.where(length_N1 > 0, length_N1, 1.0)

@@ -1,0 +1,102 @@
+"""ExperimentService: experiments over gRPC. Servers follow them by themselves (`arms`)."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
+from pagecast.featurestore.experiments.reporting import report_experiment
+from pagecast.featurestore.experiments.store import (
+    LISTED_MAX,
+    OUTCOME_MS,
+    Experiments,
+    ExperimentUnknown,
+)
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
+from pagecast.server.experiment_messages import experiment_message, report_message
+from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
+
+RETRY_DELAY_MS = 5_000
+"""What a refused client is told to wait: a report takes seconds."""
+
+T = TypeVar("T")
+
+
+class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
+    def __init__(self, engine: sa.Engine, log: OfflineLog) -> None:
+        self._engine = engine
+        self._log = log
+        self._experiments = Experiments(engine)
+        # Each reads the whole offline log, in the process that serves pages: one at a time. Held by
+        # the thread, so that a client that gives up does not make room for a second one.
+        self._reporting = threading.Lock()
+
+    async def StartExperiment(
+        self, request: experiment_pb2.StartExperimentRequest, _context: Any
+    ) -> experiment_pb2.StartExperimentResponse:
+        arms = [Arm(alias=arm.alias, share=arm.share) for arm in request.arms]
+        told = request.HasField("outcome_window")
+        outcome_ms = request.outcome_window.ToMilliseconds() if told else OUTCOME_MS
+        started = await _answer(
+            lambda: self._experiments.start(
+                request.name, arms, control=request.control, outcome_ms=outcome_ms
+            )
+        )
+        return experiment_pb2.StartExperimentResponse(experiment=experiment_message(started))
+
+    async def StopExperiment(
+        self, request: experiment_pb2.StopExperimentRequest, _context: Any
+    ) -> experiment_pb2.StopExperimentResponse:
+        stopped = await _answer(lambda: self._experiments.stop(request.name))
+        return experiment_pb2.StopExperimentResponse(experiment=experiment_message(stopped))
+
+    async def ListExperiments(
+        self, request: experiment_pb2.ListExperimentsRequest, _context: Any
+    ) -> experiment_pb2.ListExperimentsResponse:
+        found = await _answer(lambda: self._experiments.list(request.page_size or LISTED_MAX))
+        return experiment_pb2.ListExperimentsResponse(experiments=map(experiment_message, found))
+
+    async def GetExperimentReport(
+        self, request: experiment_pb2.GetExperimentReportRequest, _context: Any
+    ) -> experiment_pb2.GetExperimentReportResponse:
+        report = await _answer(lambda: self._report(request.name))
+        return experiment_pb2.GetExperimentReportResponse(report=report)
+
+    def _report(self, name: str) -> experiment_pb2.ExperimentReport:
+        if not self._reporting.acquire(blocking=False):
+            raise Refusal(
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                reason="REPORTS_EXHAUSTED",
+                message=f"another report is being made: try again in {RETRY_DELAY_MS} ms",
+                retry_delay_ms=RETRY_DELAY_MS,
+            )
+        try:
+            return report_message(report_experiment(self._engine, self._log, name))
+        finally:
+            self._reporting.release()
+
+
+async def _answer(ask: Callable[[], T]) -> T:
+    """Asks in a thread. Raises Refusal for what it raises."""
+    try:
+        return await asyncio.to_thread(ask)
+    except ExperimentUnknown as error:
+        raise Refusal(
+            code=grpc.StatusCode.NOT_FOUND, reason="EXPERIMENT_UNKNOWN", message=str(error)
+        ) from error
+    except ExperimentInvalid as error:
+        raise invalid_argument(
+            FieldViolation(path=error.field, description=error.message)
+        ) from error
+    except SQLAlchemyError as error:
+        raise Refusal(
+            code=grpc.StatusCode.UNAVAILABLE,
+            reason="REGISTRY_UNAVAILABLE",
+            message="the model registry cannot be reached at the moment: try again",
+        ) from error

@@ -1,0 +1,82 @@
+"""`pagecast experiments` on a state directory that nothing else uses."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from featurestore.experiments.factories_experiments import clicking, registered
+from typer.testing import CliRunner
+
+from pagecast.cli.exits import CommandError, InputError
+from pagecast.cli.main import app
+from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.experiments.assignment import Experiment
+from pagecast.featurestore.state import StatePaths
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """Of the working directory's state; nothing was served yet."""
+    paths = StatePaths(root=tmp_path / ".pagecast").create()
+    engine = connect(paths.database_url)
+    migrate(engine)
+    made = registered(engine)
+    engine.dispose()
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def run(*arguments: str) -> str:
+    """Stdout of a command in this process. Raises what it raises."""
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+def test_a_report_says_the_lift_and_writes_a_page(experiment: Experiment, tmp_path: Path) -> None:
+    clicking(260, experiment, 0.4).write(StatePaths(root=tmp_path / ".pagecast").offline)
+    said = json.loads(run("experiments", "report", "one", "--html", "report.html", "--json"))
+    assert {arm["alias"] for arm in said["arms"]} == {"champion", "rival"}
+    clicks = next(one for one in said["metrics"] if one["metric"] == "clicks")
+    assert clicks["lift"]["interval"][0] > 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Experiment one" in page
+    plots = [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", page, re.S)]
+    assert [len(plot) > 2 for plot in plots] == [True, True]
+    assert "device=web" in page
+
+
+def test_experiments_are_started_listed_and_stopped(experiment: Experiment) -> None:
+    alias = json.loads(run("models", "alias", "third", "v2", "--json"))
+    assert alias["aliases"] == ["challenger", "rival", "third"]
+    arms = ("--arm", "third=0.2", "--arm", "rival=0.3", "--outcome-hours", "2")
+    started = json.loads(run("experiments", "start", "two", *arms, "--json"))
+    assert started["shares"] == {"third": 0.2, "rival": 0.3}
+    assert (started["control"], started["outcome_ms"]) == ("third", 7_200_000)
+    stopped = json.loads(run("experiments", "stop", "two", "--json"))
+    assert stopped["stopped_at_ms"] >= started["started_at_ms"]
+    listed = json.loads(run("experiments", "list", "--json"))
+    assert [one["name"] for one in listed] == ["two", "one"]
+    assert "third=0.2 rival=0.3" in run("experiments", "list")
+
+
+WRONG = {
+    ("start", "two", "--arm", "champion=0.6", "--arm", "rival=0.5"): "sum to 1.1, above 1",
+    ("start", "two", "--arm", "champion=0.6", "--arm", "nobody=0.1"): "no model has",
+    ("start", "one", "--arm", "champion=0.6", "--arm", "rival=0.1"): "'one' is taken",
+    ("start", "two", "--arm", "champion"): "--arm: 'champion' has no share",
+    ("report", "one", "--html", "nowhere/report.html"): "nowhere is no folder",
+}
+
+
+def test_wrong_input_is_named(experiment: Experiment) -> None:
+    for arguments, told in WRONG.items():
+        with pytest.raises(InputError, match=told):
+            run("experiments", *arguments)
+    with pytest.raises(InputError, match="champion moves by promotion"):
+        run("models", "alias", "champion", "v2")
+    with pytest.raises(CommandError, match="no experiment 'x'"):
+        run("experiments", "report", "x")

@@ -1,0 +1,207 @@
+"""Reports: from logged pages to lifts with intervals, guardrails and warnings."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from factories import START_MS
+from featurestore.experiments.factories_experiments import (
+    DAY_MS,
+    HOUR_MS,
+    Log,
+    clicking,
+    registered,
+)
+
+from pagecast.featurestore.experiments.assignment import Experiment
+from pagecast.featurestore.experiments.report import Compared, ExperimentReport
+from pagecast.featurestore.experiments.reporting import report_experiment
+from pagecast.featurestore.experiments.sequence import SequenceConfig
+from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
+from pagecast.featurestore.experiments.users import PAGES_OF_USER_MAX
+
+LOST = "ARM_MODEL_NOT_LOADED"
+SOON = SequenceConfig(users_min=30, narrow_at=300)
+
+
+@pytest.fixture
+def experiment(sqlite_engine: sa.Engine) -> Experiment:
+    return registered(sqlite_engine)
+
+
+def report(
+    engine: sa.Engine, log: Log, folder: Path, config: SequenceConfig = SOON
+) -> ExperimentReport:
+    return report_experiment(engine, log.write(folder), "one", config=config)
+
+
+def the(found: tuple[Compared, ...], metric: str, segment: str = "") -> Compared:
+    (one,) = (each for each in found if (each.metric, each.segment) == (metric, segment))
+    return one
+
+
+def test_a_real_lift_is_found_and_told(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    found = report(sqlite_engine, clicking(400, experiment, 0.3), tmp_path)
+    clicks = the(found.metrics, "clicks").figures
+    assert clicks.difference.decided
+    assert clicks.difference.interval is not None
+    # Three entities, each 0.3 more likely, but nothing more than surely: 0.825 clicks.
+    assert 0.825 in clicks.difference.interval
+    assert clicks.lift is not None
+    assert clicks.lift.value == pytest.approx(0.6, abs=0.3)
+    assert clicks.variance_kept < 0.95
+    reward = the(found.metrics, "page_reward").figures
+    assert reward.difference.decided
+    assert found.sample_ratio is not None
+    assert not found.sample_ratio.alarm
+    assert found.warnings == ()
+    assert {(arm.alias, arm.users, arm.pending) for arm in found.arms} == {
+        (arm, sum(experiment.draw(f"user-{n}") == arm for n in range(400)), 0)
+        for arm in ("champion", "rival")
+    }
+
+
+def test_segments_are_of_the_first_page_and_make_up_the_whole(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    found = report(sqlite_engine, clicking(120, experiment, 0.1), tmp_path)
+    users = {
+        one.segment: one.figures.control_users + one.figures.treated_users
+        for one in found.segments
+        if one.metric == "clicks"
+    }
+    assert users == {
+        "device=tv": 80,
+        "device=web": 40,
+        "country=NO": 120,
+        "known_before=yes": 120,
+    }
+    assert [step.users for step in found.path][-1] == 120
+    assert found.path[-1].difference == the(found.metrics, "page_reward").figures.difference
+    assert found.path[0].difference.interval is None
+
+
+def test_users_count_once_their_time_is_over_and_only_for_it(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for user_id, arm in (("ada", "champion"), ("bob", "rival"), ("cleo", "rival")):
+        begins_ms = START_MS + (DAY_MS if user_id == "cleo" else 0)
+        log.page(user_id, begins_ms, f"one/{arm}", clicked=["e0"])
+        log.page(user_id, begins_ms + HOUR_MS, f"one/{arm}", clicked=["e0", "e1"], completed=["e0"])
+        log.page(user_id, begins_ms + DAY_MS + 1, f"one/{arm}", clicked=["e2"])
+    found = report(sqlite_engine, log, tmp_path)
+    clicks = the(found.metrics, "clicks").figures
+    assert (clicks.control_users, clicks.treated_users) == (1, 1)
+    assert (clicks.control_mean, clicks.treated_mean) == (3.0, 3.0)
+    completed = the(found.metrics, "completed_plays").figures
+    assert completed.treated_mean == 1.0
+    assert [(arm.alias, arm.users, arm.pending) for arm in found.arms] == [
+        ("champion", 1, 0),
+        ("rival", 2, 1),
+    ]
+    assert "too few users" in found.warnings[-1]
+
+
+def test_a_flood_of_pages_by_one_user_is_capped(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for second in range(PAGES_OF_USER_MAX + 50):
+        log.page("flood", START_MS + second, "one/rival", clicked=["e0"])
+    log.page("ada", START_MS, "one/champion", clicked=["e0"])
+    log.page("ada", START_MS + 2 * DAY_MS, "champion")
+    clicks = the(report(sqlite_engine, log, tmp_path).metrics, "clicks").figures
+    assert (clicks.treated_mean, clicks.control_mean) == (PAGES_OF_USER_MAX, 1.0)
+
+
+def test_an_arm_whose_model_is_gone_is_told_and_its_pages_count(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    with sqlite_engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM aliases WHERE alias = 'rival'"))
+    log = Log()
+    log.page("ada", START_MS, "one/champion")
+    log.page("bob", START_MS, "one/rival", degraded=LOST)
+    found = report(sqlite_engine, log, tmp_path)
+    rival = found.arms[1]
+    assert (rival.alias, rival.users, rival.fell_back, rival.version_now) == ("rival", 1, 1, "")
+    assert any("alias points to no model" in warning for warning in found.warnings)
+    assert any("1 of 1 pages fell back" in warning for warning in found.warnings)
+
+
+def test_an_alias_that_was_moved_is_told(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number, version in enumerate(("v2", "v2", "v3")):
+        log.page("bob", START_MS + number, "one/rival", version=version)
+    found = report(sqlite_engine, log, tmp_path)
+    assert any("v2 (2 pages), v3 (1 pages)" in warning for warning in found.warnings)
+
+
+def test_a_guardrail_says_which_arm_has_duller_pages(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(120):
+        arm = ("champion", "rival")[number % 2]
+        entities = ("e0", "e1") if arm == "rival" else ("e0", "e2", "e3")
+        log.page(f"user-{number}", START_MS + number, f"one/{arm}", entities=entities)
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    diversity = the(found.guardrails, "diversity")
+    assert (diversity.figures.control_mean, diversity.figures.treated_mean) == (1.0, 0.0)
+    assert diversity.harmed
+    assert [(arm.coverage, arm.coverage_pages) for arm in found.arms] == [(0.75, 60), (0.5, 60)]
+    assert any("diversity of rival" in warning for warning in found.warnings)
+
+
+def test_users_who_are_missing_raise_the_alarm(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(200):
+        log.page(f"user-{number}", START_MS + number, f"one/{('champion', 'rival')[number > 50]}")
+    found = report(sqlite_engine, log, tmp_path)
+    assert found.sample_ratio is not None
+    assert found.sample_ratio.alarm
+    assert found.warnings[0].startswith("sample ratio mismatch: [51, 149]")
+
+
+def test_after_the_stop_users_whose_time_was_cut_are_left_out(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    Experiments(sqlite_engine).stop("one")
+    log = Log()
+    log.page("ada", START_MS, "one/champion")
+    log.page("bob", START_MS, "one/rival")
+    log.page("cleo", START_MS + 2 * DAY_MS, "one/rival")
+    log.page("nobody", START_MS + 9 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    assert [(arm.alias, arm.users, arm.pending) for arm in found.arms] == [
+        ("champion", 1, 0),
+        ("rival", 2, 1),
+    ]
+    assert found.as_of_ms == START_MS + 2 * DAY_MS
+
+
+def test_an_experiment_without_pages_has_a_report_that_says_so(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    found = report(sqlite_engine, Log(), tmp_path)
+    assert found.warnings == ("no page of this experiment is in the offline log yet",)
+    assert json.loads(json.dumps(found.to_json()))["sample_ratio"] is None
+    with pytest.raises(ExperimentUnknown):
+        report_experiment(sqlite_engine, Log().write(tmp_path / "other"), "two")
+
+
+def test_the_report_as_json_keeps_the_salt(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    told = json.dumps(report(sqlite_engine, clicking(80, experiment, 0.0), tmp_path).to_json())
+    assert "salt" not in told
+    assert json.loads(told)["shares"] == {"champion": 0.5, "rival": 0.5}
