@@ -29,7 +29,7 @@ demo: setup ## Real data, real broker, real model: pages change because an event
 	$(BIN)/pagecast demo
 
 test: setup ## The test suite (minutes).
-	$(BIN)/python -m pytest -n 2 -m "not faults" --dist worksteal
+	$(BIN)/python -m pytest -n 3 -m "not faults" --dist worksteal
 
 test-faults: setup ## Slow fault and chaos suites; seeds from PAGECAST_TEST_SEED.
 	$(BIN)/python -m pytest -n 2 -m faults --dist worksteal

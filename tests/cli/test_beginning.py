@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from trainer.factories_trainer import SMALL, logged, walk, write_state
 
-from pagecast.cli import beginning as module
 from pagecast.cli.beginning import beginning, config_of
 from pagecast.cli.exits import CommandError
 from pagecast.cli.settings import Settings, load_settings
@@ -14,6 +13,7 @@ from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer import beginning as module
 from pagecast.trainer.base import Base, BaseError
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.model import PageModel

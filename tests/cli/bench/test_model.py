@@ -43,6 +43,7 @@ def test_without_public_data_histories_are_made_up(tmp_path: Path) -> None:
     assert chosen_data("ml-1m", StatePaths(root=tmp_path)) == "ml-1m"
 
 
+@pytest.mark.faults
 def test_a_cut_run_goes_on_from_its_file(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     arguments = (*QUICK, "--tables", "quality", "--out", str(out))
