@@ -81,7 +81,7 @@ def test_what_is_not_there_is_told_with_the_remedy(
     with pytest.raises(CommandError, match="pagecast models list"):
         beginning(settings_of(paths), paths, "three", incremental=False)
     nobody = StatePaths(root=tmp_path / "nobody").create()
-    with pytest.raises(CommandError, match="no model has been promoted yet; train one in full"):
+    with pytest.raises(CommandError, match="no model has been promoted yet: train one in full"):
         beginning(settings_of(nobody), nobody, None, incremental=True)
 
     def damaged(_: Path) -> Base:
