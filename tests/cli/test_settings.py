@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from pagecast.cli.exits import ExitCode, InputError
-from pagecast.cli.settings import TriggersSettings, load_settings
+from pagecast.cli.settings import ServeSettings, TriggersSettings, load_settings
 from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.steps import Action
+from pagecast.server.config import ServerConfig
 from pagecast.streaming.trigger_config import TriggersConfig
 
 
@@ -146,3 +148,9 @@ def test_a_trigger_that_cannot_work_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text("[triggers]\ndrift = 2\n")
     with pytest.raises(InputError, match=r"triggers.*drift"):
         load_settings().triggers.config()
+
+
+def test_serve_has_the_servers_own_defaults(tmp_path: Path) -> None:
+    told = ServeSettings().model_dump()
+    plain = ServerConfig(state=StatePaths(root=tmp_path))
+    assert told == {name: getattr(plain, name) for name in told}

@@ -46,6 +46,10 @@ class ServeSettings(BaseModel):
     """Take `requested_at` from clients: for demos, simulation and tests."""
     slots_max: int = 16
     """Pages decoded at the same time, by one core together."""
+    waiting_max: int = 64
+    """Pages waiting for a slot before the next one is refused."""
+    prefix_cache_mb: int = 256
+    """MiB of users' histories kept as keys and values; 0 keeps none."""
     decode_weights: Literal["fp32", "int8"] = "fp32"
     """`int8` makes steps faster; pages may differ from those of `fp32`."""
 
