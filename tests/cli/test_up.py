@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import pytest
 from cli.factories_cli import pagecast, running, start_up, wait_until_gone
 
 from pagecast.cli.exits import ExitCode
@@ -23,6 +24,7 @@ def test_ctrl_c_stops_everything_and_a_second_stack_is_refused_before(tmp_path: 
     assert not up.record, "no record is left that other commands could believe"
 
 
+@pytest.mark.faults
 def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
     up = start_up(tmp_path)
     pids = up.pids()

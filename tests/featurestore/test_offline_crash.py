@@ -116,6 +116,7 @@ def of_ann_and_ben(root: Path) -> None:
         log.append_pages([page(begin, ["e1"], user_id="ben"), page(begin + 1, user_id="ann")])
 
 
+@pytest.mark.faults
 def test_an_erasure_is_done_after_a_second_try_wherever_the_first_is_killed(tmp_path: Path) -> None:
     for root in killed_everywhere(erase_ben, of_ann_and_ben, tmp_path):
         log = OfflineLog(root)

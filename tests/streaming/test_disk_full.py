@@ -55,7 +55,7 @@ def _written(descriptor: int, size: int) -> bool:
 @pytest.mark.parametrize(
     ("what", "seconds"),
     [
-        ("offline", 3.0),
+        pytest.param("offline", 3.0, marks=pytest.mark.faults),
         ("everything", 3.0),
         pytest.param("everything", 40.0, marks=pytest.mark.faults),
     ],

@@ -137,6 +137,7 @@ def test_its_blocks_run_and_do_what_it_says(
     assert stored(rebuilt, ["ada", "bob"]) == seen
 
 
+@pytest.mark.faults
 def test_its_commands_for_dead_letters_run_and_do_what_it_says(
     bootstrap: str, paths: StatePaths, tmp_path: Path
 ) -> None:

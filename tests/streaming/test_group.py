@@ -99,6 +99,7 @@ def test_members_come_go_and_die_under_load(bootstrap: str, tmp_path: Path) -> N
             assert_same(lane.stored(world.users), expected, f"seed {seed}, {lane.name}")
 
 
+@pytest.mark.faults
 def test_one_that_wakes_up_late_is_refused_and_goes_on(bootstrap: str, tmp_path: Path) -> None:
     """Halted in the middle of a batch for longer than its session: what it then writes is old."""
     world = World(seed_of_tests(), forgetting=False)
@@ -116,12 +117,13 @@ def test_one_that_wakes_up_late_is_refused_and_goes_on(bootstrap: str, tmp_path:
     assert_same(lane.stored(world.users), expected, f"seed {seed_of_tests()}")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("store", "places"),
     [
         ("sqlite", LATE_PLACES[:3]),
-        pytest.param("sqlite", LATE_PLACES[3:], marks=pytest.mark.faults),
-        pytest.param("valkey", LATE_PLACES, marks=pytest.mark.faults),
+        ("sqlite", LATE_PLACES[3:]),
+        ("valkey", LATE_PLACES),
     ],
 )
 def test_whatever_one_was_doing_when_it_fell_asleep(

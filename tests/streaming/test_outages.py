@@ -94,6 +94,7 @@ def test_a_worker_waiting_for_a_broker_still_stops(
     worker.join(5)
 
 
+@pytest.mark.faults
 def test_a_store_that_is_away_for_seconds_costs_nothing_but_the_time(
     bootstrap: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 from trainer.factories_trainer import SMALL
@@ -68,6 +69,7 @@ def test_a_projection_narrows_outputs_and_nothing_else(dataset: Dataset) -> None
     assert model.head(torch.zeros(3, SMALL.model.d_model)).shape == (3, 8)
 
 
+@pytest.mark.faults
 def test_a_bundle_with_a_narrow_conditioned_head_is_the_model_and_is_loaded(
     dataset: Dataset, tmp_path: Path
 ) -> None:

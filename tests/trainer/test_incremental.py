@@ -189,6 +189,7 @@ def test_every_seventh_training_is_full(base: Base, runs: int, due: bool) -> Non
     assert not at.full_due(0)
 
 
+@pytest.mark.faults
 def test_lineage_and_forgetting_are_in_manifest_and_registry(
     outcome: tuple[TrainOutcome, list[str], StatePaths], tmp_path: Path
 ) -> None:

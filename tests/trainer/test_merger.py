@@ -157,6 +157,7 @@ def test_a_model_that_does_not_compress_has_nothing_to_do_it_with(long: Dataset)
         model.embed_old(torch.zeros(1, 1, 4, 32), torch.zeros(1, 1, 4, 1, dtype=torch.long))
 
 
+@pytest.mark.faults
 @torch.no_grad()
 def test_the_bundle_serves_what_was_trained(
     model: PageModel, long: Dataset, tmp_path: Path

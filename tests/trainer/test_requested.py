@@ -72,6 +72,7 @@ def test_a_request_is_one_training_however_often_it_is_read(
     assert (first.asked_by, first.detail, first.order) == ("topic", "12000 events", TrainingOrder())
 
 
+@pytest.mark.faults
 def test_a_database_that_is_away_loses_no_request(
     bootstrap: str, trainings: Trainings, tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_database_that_is_away_loses_no_request(
     reader.stop()
 
 
+@pytest.mark.faults
 def test_a_broker_that_is_away_does_not_end_the_reader(trainings: Trainings) -> None:
     reader = RequestReader("127.0.0.1:1", trainings, pause_s=0.05)
     time.sleep(0.3)
