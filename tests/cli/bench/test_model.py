@@ -69,6 +69,6 @@ def test_every_table_has_rows(tmp_path: Path) -> None:
     rows = document(done)["rows"]
     for what in ("NDCG@10, leave-one-out", "validation NDCG@10, no rows", "tokens/CPU-s"):
         assert any(row["what"].startswith(what) for row in rows), what
-    for what in ("validation NDCG@10, base", "largest difference of the graphs, tiny"):
+    for what in ("validation NDCG@10, small", "largest difference of the graphs, tiny"):
         assert any(row["what"].startswith(what) for row in rows), what
     assert plot.read_text().startswith("<svg")
