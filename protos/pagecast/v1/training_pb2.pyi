@@ -64,7 +64,7 @@ class _TrainingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Training
     TRAINING_KIND_FULL: _TrainingKind.ValueType  # 1
     """From nothing, on all the data."""
     TRAINING_KIND_INCREMENTAL: _TrainingKind.ValueType  # 2
-    """From a model, on what came since. Refused as long as it is not built."""
+    """From a model, on what came since; in full where the trainer says that one is due."""
 
 class TrainingKind(_TrainingKind, metaclass=_TrainingKindEnumTypeWrapper):
     """From what a training starts."""
@@ -74,7 +74,7 @@ TRAINING_KIND_UNSPECIFIED: TrainingKind.ValueType  # 0
 TRAINING_KIND_FULL: TrainingKind.ValueType  # 1
 """From nothing, on all the data."""
 TRAINING_KIND_INCREMENTAL: TrainingKind.ValueType  # 2
-"""From a model, on what came since. Refused as long as it is not built."""
+"""From a model, on what came since; in full where the trainer says that one is due."""
 Global___TrainingKind: _TypeAlias = TrainingKind  # noqa: Y015
 
 class _TrainingPromotion:

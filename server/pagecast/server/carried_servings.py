@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from pagecast.engine.errors import EngineError
-from pagecast.server.errors import Refusal
+from pagecast.server.errors import Refusal, registry_unavailable
 from pagecast.server.former_models import FormerModels, ModelRetired
 from pagecast.server.serving import Serving, Servings
 from pagecast.v1 import continuation_pb2
@@ -54,7 +54,7 @@ class CarriedServings:
         except ModelRetired as error:
             raise _model_retired(version) from error
         except SQLAlchemyError as error:
-            raise _registry_unavailable() from error
+            raise registry_unavailable() from error
         except EngineError as error:
             _log.error("former_model_failed", version=version, error=str(error))
             return replace(serving, model=None)
@@ -75,12 +75,4 @@ def _catalog_behind() -> Refusal:
         reason="CATALOG_BEHIND",
         message="this replica has not seen the catalog of the page yet: try again",
         retry_delay_ms=round(CATALOG_SECONDS_MAX * 1000),
-    )
-
-
-def _registry_unavailable() -> Refusal:
-    return Refusal(
-        code=grpc.StatusCode.UNAVAILABLE,
-        reason="REGISTRY_UNAVAILABLE",
-        message="the model registry cannot be reached at the moment: try again",
     )

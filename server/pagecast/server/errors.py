@@ -52,6 +52,15 @@ def invalid_argument(*violations: FieldViolation) -> Refusal:
     )
 
 
+def registry_unavailable() -> Refusal:
+    """The database of models, trainings and experiments does not answer."""
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason="REGISTRY_UNAVAILABLE",
+        message="the registry cannot be reached at the moment: try again",
+    )
+
+
 def to_status(refusal: Refusal) -> grpc.Status:
     """The gRPC status, its details packed into the trailing metadata."""
     code, _ = refusal.code.value

@@ -18,7 +18,7 @@ from pagecast.featurestore.experiments.store import (
     ExperimentUnknown,
 )
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
+from pagecast.server.errors import FieldViolation, Refusal, invalid_argument, registry_unavailable
 from pagecast.server.experiment_messages import experiment_message, report_message
 from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
 
@@ -95,8 +95,4 @@ async def _answer(ask: Callable[[], T]) -> T:
             FieldViolation(path=error.field, description=error.message)
         ) from error
     except SQLAlchemyError as error:
-        raise Refusal(
-            code=grpc.StatusCode.UNAVAILABLE,
-            reason="REGISTRY_UNAVAILABLE",
-            message="the model registry cannot be reached at the moment: try again",
-        ) from error
+        raise registry_unavailable() from error

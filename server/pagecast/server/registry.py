@@ -16,7 +16,7 @@ from pagecast.featurestore.model_records import (
 )
 from pagecast.featurestore.registry import LISTED_MAX, Registry
 from pagecast.featurestore.verdicts import Verdict
-from pagecast.server.errors import Refusal
+from pagecast.server.errors import Refusal, registry_unavailable
 from pagecast.v1 import model_pb2, model_pb2_grpc
 
 MOVED_BY = "rpc"
@@ -80,11 +80,7 @@ async def _answer(ask: Callable[[], T]) -> T:
             message=str(error),
         ) from error
     except SQLAlchemyError as error:
-        raise Refusal(
-            code=grpc.StatusCode.UNAVAILABLE,
-            reason="REGISTRY_UNAVAILABLE",
-            message="the model registry cannot be reached at the moment: try again",
-        ) from error
+        raise registry_unavailable() from error
 
 
 def _model(record: ModelRecord) -> model_pb2.Model:

@@ -21,7 +21,7 @@ from pagecast.featurestore.trainings import (
     Trainings,
     TrainingUnknown,
 )
-from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
+from pagecast.server.errors import FieldViolation, Refusal, invalid_argument, registry_unavailable
 from pagecast.server.training_messages import STATES, training_message
 from pagecast.v1 import training_pb2, training_pb2_grpc
 
@@ -151,8 +151,4 @@ async def _answer(ask: Callable[[], T]) -> T:
             retry_delay_ms=QUEUE_RETRY_MS,
         ) from error
     except SQLAlchemyError as error:
-        raise Refusal(
-            code=grpc.StatusCode.UNAVAILABLE,
-            reason="REGISTRY_UNAVAILABLE",
-            message="the database of trainings cannot be reached at the moment: try again",
-        ) from error
+        raise registry_unavailable() from error
