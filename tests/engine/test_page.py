@@ -303,6 +303,8 @@ def test_options_outside_their_bounds_are_refused() -> None:
         DecodeOptions(exact_entities=-1)
     with pytest.raises(ValueError, match="exact_entities must be at least 0"):
         DecodeOptions(first_rows=(3, -1))
+    with pytest.raises(ValueError, match="shortlist must be at least 0, is -1"):
+        DecodeOptions(shortlist=-1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -330,6 +332,53 @@ def test_a_page_for_which_nothing_is_eligible_is_empty_and_says_so(
         rules = compile_rules(CompiledCatalog(nothing), facts(), ())
         (event,) = decode_page(Model(bundle, nothing), PROMPT, rules)
         assert ended([event]).finish_reason == homepage_pb2.FINISH_REASON_NOTHING_ELIGIBLE
+
+
+def shortlisted(
+    model: Model, rules: PageRules, shortlist: int, exact_entities: int
+) -> list[PageEvent]:
+    options = DecodeOptions(exact_entities=exact_entities, shortlist=shortlist)
+    return list(decode_page(model, PROMPT, rules, options))
+
+
+def test_of_a_shortlist_the_likeliest_of_the_row_compete_and_no_others(
+    model: Model, rules: PageRules
+) -> None:
+    """Rows filled from one run take the likeliest of that run, which every shortlist holds."""
+    exact = decoded(model, rules, exact_entities=0)
+    short = shortlisted(model, rules, shortlist=10, exact_entities=0)
+    assert placed_rows(short) == placed_rows(exact)
+    chances = [
+        [event.log_probability for event in events if isinstance(event, EntityChosen)]
+        for events in (short, exact)
+    ]
+    # Fewer competitors, so each is likelier; the last of ten has none left.
+    assert all(a >= b for a, b in zip(*chances, strict=True))
+    assert chances[0][9] == 0 > chances[1][9]
+
+
+def test_a_shortlist_of_everything_is_the_exact_page(model: Model, rules: PageRules) -> None:
+    assert shortlisted(model, rules, 60, 40) == decoded(model, rules, exact_entities=40)
+
+
+def test_later_entities_of_a_row_come_from_its_shortlist(model: Model, rules: PageRules) -> None:
+    likeliest = placed_rows(decoded(model, rules, exact_entities=0))[0]
+    row = placed_rows(shortlisted(model, rules, 10, 40))[0]
+    assert set(row.entities) == set(likeliest.entities)
+    exact = placed_rows(decoded(model, rules, exact_entities=40))[0]
+    assert set(row.entities) != set(exact.entities)
+
+
+@settings(max_examples=60, deadline=None)
+@given(random=SEEDS)
+def test_no_page_of_shortlists_breaks_a_rule(bundle: Bundle, random: Random) -> None:
+    catalog, request = random_snapshot(random), random_request(random)
+    popular = random.sample(range(len(catalog.entities)), random.randint(0, len(catalog.entities)))
+    model = Model(bundle, catalog)
+    rules = compile_rules(CompiledCatalog(catalog), request, popular, SMALL_LIMITS)
+    events = shortlisted(model, rules, random.randint(1, 8), random.randint(0, 5))
+    checker = PageChecker(CheckedCatalog(catalog), request, popular, SMALL_LIMITS)
+    assert checker.broken(placed_rows(events), ended(events).finish_reason) == []
 
 
 @settings(max_examples=120, deadline=None)

@@ -306,6 +306,57 @@ def test_no_page_breaks_a_rule(random: Random) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(random=SEEDS)
+def test_a_row_that_is_narrowed_keeps_its_length_and_its_rules(random: Random) -> None:
+    snapshot, request = random_snapshot(random), random_request(random)
+    state = PageState(compile_rules(CompiledCatalog(snapshot), request, (), SMALL_LIMITS))
+    page = []
+    while not state.page_complete:
+        row = random.choice(may_begin(state))
+        argument, length, could = state.begin_row(row), state.row_length, state.candidates_C
+        most = random.randint(0, len(could))
+        kept = np.array(sorted(random.sample(range(len(could)), most)), np.int64)
+        if state.narrow(kept):
+            assert set(could[kept]) <= set(state.candidates_C) <= set(could)
+        else:
+            assert state.candidates_C is could
+        assert state.row_length == length
+        placed = []
+        while not state.row_complete:
+            placed.append(random.choice(may_stand(state)))
+            state.place(placed[-1])
+        end = state.end_row()
+        named = None if argument == NO_ARGUMENT else argument
+        page.append(PlacedRow(row, named, tuple(placed), end))
+    checker = PageChecker(CheckedCatalog(snapshot), request, (), SMALL_LIMITS)
+    assert checker.broken(page, state.finish_reason) == []
+
+
+def test_a_narrowed_row_still_begins_with_what_must_come_first() -> None:
+    first = predicate_row("first", compare("genre", "Comedy"), first_entity_ids=("c4",))
+    state = state_of([first], request=facts(entities_per_row=3))
+    state.begin_row(0)
+    assert state.narrow(np.array([0, 1]))
+    assert state.candidates_C.tolist() == [0, 1, 4]
+    assert may_stand(state) == [4]
+    for index in (4, 1, 0):
+        state.place(index)
+    assert state.end_row() is RowEnd.FULL
+
+
+def test_candidates_too_few_to_fill_the_row_under_its_caps_do_not_narrow_it() -> None:
+    shows = [entity(f"s{i}", "Comedy", kind=2) for i in range(3)]
+    movies = [entity(f"m{i}", "Comedy", kind=1) for i in range(3)]
+    request = facts(entities_per_row=4, kind_caps=(KindCap(kind=1, row_max=1),))
+    state = state_of([ALL], shows + movies, request)
+    state.begin_row(0)
+    assert not state.narrow(np.array([0, 3, 4, 5]))
+    assert may_stand(state) == [0, 1, 2, 3, 4, 5]
+    assert state.narrow(np.array([0, 1, 2, 5]))
+    assert may_stand(state) == [0, 1, 2, 5]
+
+
+@settings(max_examples=200, deadline=None)
+@given(random=SEEDS)
 def test_whatever_has_changed_nothing_that_stands_comes_again(random: Random) -> None:
     snapshot = random_snapshot(random)
     popular = random.sample(range(len(snapshot.entities)), len(snapshot.entities))

@@ -108,6 +108,21 @@ async def test_pages_come_out_again_after_everything_has_moved_on(
     assert (len(carried.page.rows_before), carried.differing) == (2, ())
 
 
+async def test_pages_of_shortlists_come_out_again_on_a_server_without(
+    house: House, bootstrap: str
+) -> None:
+    house.train_champion()
+    ingest = Ingest(house)
+    async with house.serve(bootstrap_servers=bootstrap, shortlist=7) as served:
+        page = await served.page("nobody", **PAGE)
+        drawn = await served.page("nobody", sampling=SAMPLED, **PAGE)
+    assert [page.shortlist for page in await ingest.pages(bootstrap, 2)] == [7, 7]
+    for page_id in (page.started.page_id, drawn.started.page_id):
+        (replay,) = ingest.replays().replay(page_id)
+        assert replay.differing == ()
+        assert replay.log_probability_difference_max < 1e-4
+
+
 async def test_what_cannot_be_replayed_says_why(house: House, bootstrap: str) -> None:
     ingest = Ingest(house)
     ingest.events(play("ada", "m3", START_MS - 60_000))

@@ -52,6 +52,8 @@ class ServeSettings(BaseModel):
     """MiB of users' histories kept as keys and values; 0 keeps none."""
     decode_weights: Literal["fp32", "int8"] = "fp32"
     """`int8` makes steps faster; pages may differ from those of `fp32`."""
+    shortlist: int = 0
+    """Candidates of a row that compete after all have been scored once; 0: all, at every entity."""
 
 
 class IngestSettings(BaseModel):

@@ -751,6 +751,7 @@ class PageServed(_message.Message):
     RULES_INPUT_FIELD_NUMBER: _builtins.int
     ROWS_BEFORE_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    SHORTLIST_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -773,6 +774,8 @@ class PageServed(_message.Message):
     """Why the page is degraded; empty if it is not."""
     steps_max: _builtins.int
     """Most steps the prompt could hold: the model's."""
+    shortlist: _builtins.int
+    """Candidates of a row that competed after all had been scored once; 0: all did, at every entity."""
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for, by the server's clock unless the client's was allowed."""
@@ -834,10 +837,11 @@ class PageServed(_message.Message):
         rules_input: _rules_pb2.RulesInput | None = ...,
         rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
         sampling: Global___Sampling | None = ...,
+        shortlist: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,12 @@ def best(masked_V: FloatArray) -> Choice:
     return Choice(position=position, log_probability=0.0 - math.log(total), near_tie=near_tie)
 
 
+def likeliest(logits_V: FloatArray, most: int) -> Indices:
+    """Positions of the `most` highest, ascending. `most` must be fewer than there are."""
+    kept = np.argpartition(logits_V, -most)[-most:]
+    return np.sort(kept).astype(np.int64)
+
+
 class CandidateHead:
     """Logits of one row's candidates: their output embeddings, gathered once for the row."""
 

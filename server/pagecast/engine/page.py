@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagecast.engine.choice import CandidateHead, Choice, choose
+from pagecast.engine.choice import CandidateHead, Choice, choose, likeliest
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_events import PageEvent
@@ -34,6 +34,8 @@ class DecodeOptions:
     `first_rows` says it for the first rows of a page one by one, where that should differ.
     At a `temperature` above 0 tokens are drawn, with `seed`, among the likeliest that have `top_p`
     together; at 0 each is the best, and nothing is drawn.
+    With a `shortlist` above 0 a row's candidates are scored in full once, and only so many of the
+    likeliest compete in that row (docs/serving.md); at 0 all of them do, at every entity.
     """
 
     exact_entities: int = 3
@@ -41,6 +43,7 @@ class DecodeOptions:
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
+    shortlist: int = 0
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1:
@@ -48,6 +51,8 @@ class DecodeOptions:
                 f"temperature must be at least 0, is {self.temperature}; top_p must be above 0"
                 f" and at most 1, is {self.top_p}"
             )
+        if self.shortlist < 0:
+            raise ValueError(f"shortlist must be at least 0, is {self.shortlist}")
         fewest = min(self.exact_entities, *self.first_rows, self.exact_entities)
         if fewest < 0:
             raise ValueError(f"exact_entities must be at least 0, is {fewest}")
@@ -209,10 +214,17 @@ class ModelChooser:
         self._fed_row = None
         self._exact_entities = self._options.exact_entities_of(self._rows)
         self._rows += 1
-        self._candidates_C = candidates_C
-        self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
-        self._logits_C = None
+        self._compete(candidates_C)
         self._row_entities = 0
+
+    def shortlist(self) -> Indices | None:
+        most = self._options.shortlist
+        if not most or len(self._candidates_C) <= most:
+            return None
+        return likeliest(self._head.logits(self._hidden_D), most)
+
+    def narrowed(self, candidates_C: Indices) -> None:
+        self._compete(candidates_C)
 
     def before_entity(self) -> Feed | None:
         if self._row_entities > self._exact_entities:
@@ -237,6 +249,11 @@ class ModelChooser:
         if self._foreseen_row is not None:
             self._hidden_D, self._hidden_after_fed_row_D = hidden_SD[-2], hidden_SD[-1]
             self._fed_row, self._foreseen_row = self._foreseen_row, None
+
+    def _compete(self, candidates_C: Indices) -> None:
+        self._candidates_C = candidates_C
+        self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
+        self._logits_C = None
 
     def _feed(self) -> Feed | None:
         """What brings the hidden state up to date with every token of the page."""

@@ -54,6 +54,12 @@ class PopularChooser:
     def before_entity(self) -> None:
         return None
 
+    def shortlist(self) -> None:
+        return None
+
+    def narrowed(self, _candidates_C: Indices) -> None:
+        raise AssertionError("nothing was to be left out")
+
     def fed(self, _hidden_SD: FloatArray) -> None:
         raise AssertionError("nothing was to be fed")
 

@@ -49,6 +49,15 @@ class Chooser(Protocol):
     def begin_row(self, row: int, argument: int, candidates_C: Indices, /) -> None:
         """That row has begun; its entities come from `candidates_C`."""
 
+    def shortlist(self) -> Indices | None:
+        """Positions in `candidates_C`, ascending, beyond which it will not look in this row.
+
+        Asked before the row's first entity, when what was to be fed has been.
+        """
+
+    def narrowed(self, candidates_C: Indices, /) -> None:
+        """The row's entities come from these instead: the shortlist, and what the rules add."""
+
     def before_entity(self) -> Feed | None:
         """What must be fed before the next entity can be chosen."""
 
@@ -78,6 +87,8 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         chooser.begin_row(choice.position, argument, state.candidates_C)
         while not state.row_complete:
             yield from _feed(chooser, chooser.before_entity())
+            if not state.row_entities:
+                _narrow(state, chooser)
             choice = chooser.choose_entity(state.entity_mask)
             near_ties += choice.near_tie
             entity = int(state.candidates_C[choice.position])
@@ -97,6 +108,12 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         near_ties=near_ties,
         runs=chooser.runs,
     )
+
+
+def _narrow(state: PageState, chooser: Chooser) -> None:
+    kept = chooser.shortlist()
+    if kept is not None and state.narrow(kept):
+        chooser.narrowed(state.candidates_C)
 
 
 def _feed(chooser: Chooser, feed: Feed | None) -> PageWalk:

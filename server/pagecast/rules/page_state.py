@@ -125,6 +125,25 @@ class PageState:
         self.row_entities = 0
         return NO_ARGUMENT if argument is None else int(rules.arguments_A[argument])
 
+    def narrow(self, kept: Indices) -> bool:
+        """Leaves only these positions of `candidates_C`, and what must come first, to choose from.
+
+        For a row just begun, `kept` ascending. The row's length stays: what could not fill the row
+        under the caps is refused, with False, and nothing changes.
+        """
+        assert self._in_row and not self.row_entities, "a row is narrowed before its first entity"
+        first = self.candidates_C[self._first]
+        candidates_C = self.candidates_C[np.union1d(kept, self._first).astype(np.int64)]
+        words_W = bitsets.of(candidates_C, len(self.rules.catalog.snapshot.entities))
+        sizes_G = self.rules.groups.sizes(words_W[None])[0]
+        if np.minimum(sizes_G, self._row_room_G).sum() < self.row_length:
+            return False
+        self.candidates_C = candidates_C
+        self.entity_mask = EntityMask(len(candidates_C))
+        self._first = np.searchsorted(candidates_C, first).tolist()
+        self._put_first_first()
+        return True
+
     def place(self, entity: int) -> None:
         """Places an entity in the row in hand. Raises RuleBrokenError if it may not stand there."""
         position = int(np.searchsorted(self.candidates_C, entity))

@@ -112,6 +112,7 @@ class PageBasis:
             rules_sha256=self.rules.sha256,
             seed=self.page.seed,
             exact_entities=self.page.exact_entities,
+            shortlist=self.page.shortlist,
             prompt_sha256=self.prompt.sha256(),
             rows=rows,
             degraded_reason=",".join(self.degraded),

@@ -10,6 +10,9 @@ from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
 from pagecast.server.continuation import check_keys
 from pagecast.server.slots import SLOTS_DEFAULT, WAITING_DEFAULT
 
+SHORTLIST_MAX = 1_000_000
+"""Beyond as many candidates a shortlist saves nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
@@ -63,6 +66,10 @@ class ServerConfig:
     exact_entities_default: int = 3
     """Entities of a row decoded one by one if the client does not say."""
 
+    shortlist: int = 0
+    """Candidates of a row that compete after all have been scored once; 0: all do, at every entity.
+    For catalogs of hundreds of thousands (docs/serving.md); the same on all replicas."""
+
     continuation_key: str = field(default="", repr=False)
     """Signs continuations: the same on all replicas, at least 32 characters. Several, separated by
     commas, are all accepted and the first signs, so that a key can be exchanged. Empty: a random
@@ -97,6 +104,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("rows_default", 1, ROWS_MAX),
     ("entities_default", 1, ENTITIES_PER_ROW_MAX),
     ("exact_entities_default", 1, ENTITIES_PER_ROW_MAX),
+    ("shortlist", 0, SHORTLIST_MAX),
     ("grace_seconds", 0, 3600),
 )
 

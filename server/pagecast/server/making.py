@@ -164,7 +164,7 @@ class Making:
             stopped=lambda: self._stopped or page.clock.is_over(),
             whole_rows=not page.entity_by_entity,
         )
-        options = decode_options(page.exact_entities, page.seed, page.sampling)
+        options = decode_options(page.exact_entities, page.seed, page.sampling, page.shortlist)
         prefixes = self._resources.prefixes
         return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
 

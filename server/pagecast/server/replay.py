@@ -159,7 +159,7 @@ def _rules(
 
 def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: PageRules) -> Replay:
     sampling = page.sampling if page.HasField("sampling") else None
-    options = decode_options(page.exact_entities, page.seed, sampling)
+    options = decode_options(page.exact_entities, page.seed, sampling, page.shortlist)
     recorded = _indices(page.rows, model.snapshot)
     following = Following(options.picker(), recorded, first=len(rules.standing))
     events = decode_page(model, prompt, rules, options, picker=following)

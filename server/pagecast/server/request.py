@@ -58,6 +58,7 @@ class PageRequest:
     exact_entities: int
     seed: int
     entity_by_entity: bool
+    shortlist: int = 0
     rules: rules_pb2.RequestRules = field(default_factory=rules_pb2.RequestRules)
     carried_on: continuation_pb2.Continuation | None = None
     sampling: events_pb2.Sampling | None = None
@@ -93,6 +94,7 @@ def read_request(
         rows=_rows(request, before, config),
         entities_per_row=entities_per_row,
         exact_entities=request.exact_entities or exact_entities,
+        shortlist=config.shortlist,
         seed=request.seed if carried_on is None else carried_on.seed,
         sampling=_sampling(request if carried_on is None else carried_on),
         entity_by_entity=request.granularity == homepage_pb2.GRANULARITY_ENTITIES,

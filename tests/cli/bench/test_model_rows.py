@@ -9,6 +9,7 @@ from pagecast.cli.bench.model_rows import PUBLISHED, model_rows
 from pagecast.cli.bench.rows import Row
 from pagecast.trainer.benchmarks.ablations import DEFAULT
 from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.benchmarks.page_ways import EXACT, ROUNDED, WAYS
 from pagecast.trainer.benchmarks.sasrec import Loss
 from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
 
@@ -100,11 +101,17 @@ def test_8_bit_weights_stand_beside_the_exact_ones_of_their_seed() -> None:
         "ndcg_difference_error": 0.002,
         "equal_choices": 0.97,
         "choices": 1200.0,
+    } | {
+        f"{figure}, {way}": 0.5 if way == "k=1" else 1.0
+        for figure in ("same_entities", "target_worth")
+        for way in (EXACT, ROUNDED, *WAYS)
     }
-    rows = model_rows([cell("int8", "default", figures)], published=False)
+    rows = model_rows([cell("decoding", "default", figures)], published=False)
     assert find(rows, "validation NDCG@10, int8, seed 0", "fp32").ratio == pytest.approx(0.9)
     equal = "share of 1,200 choices of fp32 pages that int8 makes too, seed 0"
     assert find(rows, equal).ours == 0.97
+    assert find(rows, "share of the exact page's entities, k=1, seed 0").ours == 0.5
+    assert find(rows, "worth of the target's place, k=1, seed 0", EXACT).ratio == 0.5
 
 
 @pytest.mark.parametrize(("seconds", "flat"), [(0.44, True), (0.5, False)])

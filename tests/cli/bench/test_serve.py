@@ -57,7 +57,14 @@ def test_a_quantile_is_one_of_the_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"entities": 10}, {"prompt": 2}, {"rounds": 0}, {"mask_entities": (10,)}]
+    "change",
+    [
+        {"entities": 10},
+        {"prompt": 2},
+        {"rounds": 0},
+        {"mask_entities": (10,)},
+        {"step_entities": (10,)},
+    ],
 )
 def test_what_measures_nothing_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     sizes: dict[str, Any] = {"entities": 1000, "prompt": 20, "rounds": 1} | change
@@ -85,7 +92,7 @@ def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
     small = ModelConfig(d_model=64, layers=2, query_heads=2, kv_heads=1, mlp_hidden=64)
     monkeypatch.setattr(world, "MODEL", small)
     sizes = ["--entities", "1000", "--rounds", "1", "--seconds", "1", "--clients", "1,2"]
-    sizes += ["--mask-entities", "1000"]
+    sizes += ["--mask-entities", "1000", "--step-entities", "1000"]
     command = ["bench", "serve", *sizes, "--json", "--state-dir", str(tmp_path)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

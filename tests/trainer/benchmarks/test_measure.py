@@ -88,11 +88,16 @@ def test_graphs_are_compared_with_the_model_they_are_of() -> None:
 @pytest.mark.faults
 def test_both_forms_are_asked_for_the_same_requests_and_pages() -> None:
     settings: dict[str, JsonValue] = {"pages": 2, "overrides": SHAPE}
-    figures = measure(Cell(table="int8", name="default", settings=settings), data())
+    figures = measure(Cell(table="decoding", name="default", settings=settings), data())
     assert 0.0 <= figures["ndcg_at_10_int8"] <= 1.0
     assert abs(figures["ndcg_at_10_int8"] - figures["ndcg_at_10_fp32"]) < 0.2
     assert figures["choices"] > 20
     assert figures["equal_choices"] > 0.5
+    assert (
+        figures["same_entities, exact, fp32"] == 1.0 == figures["same_entities, shortlist of 256"]
+    )
+    assert 0.3 < figures["same_entities, k=0"] <= 1.0
+    assert figures["target_worth_error, shortlist of 256"] == 0.0
 
 
 def test_a_protocol_has_the_figures_of_evaluate() -> None:

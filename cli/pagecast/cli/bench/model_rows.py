@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.trainer.benchmarks.ablations import DEFAULT
 from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.benchmarks.page_ways import EXACT, ROUNDED, WAYS
 from pagecast.trainer.benchmarks.sasrec import Loss
 from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
 from pagecast.trainer.evaluation.pagecast_system import PAGECAST
@@ -195,7 +196,7 @@ def _cost(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
         yield Row.alone(f"peak GB, {cell.name}", _number(figures, "peak_gigabytes"))
 
 
-def _int8(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
+def _decoding(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
     """Each seed by itself: the two forms are of one model, so they are compared within it."""
     for cell, figures in some:
         of_seed = f"seed {cell.seed}"
@@ -206,12 +207,20 @@ def _int8(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
         choices = f"{_number(figures, 'choices'):,.0f} choices of fp32 pages"
         equal = _number(figures, "equal_choices")
         yield Row.alone(f"share of {choices} that int8 makes too, {of_seed}", equal)
+        for way in (ROUNDED, *WAYS):
+            yield Row.alone(
+                f"share of the exact page's entities, {way}, {of_seed}",
+                _number(figures, f"same_entities, {way}"),
+            )
+            what = f"worth of the target's place, {way}, {of_seed}"
+            ours, theirs = (_number(figures, f"target_worth, {each}") for each in (way, EXACT))
+            yield _beside(what, EXACT, ours, theirs)
 
 
 _ROWS: Mapping[str, Callable[[Sequence[tuple[Cell, Figures]]], Iterator[Row]]] = {
     "ablations": _ablations,
     "cost": _cost,
-    "int8": _int8,
+    "decoding": _decoding,
     "parity": _parity,
     "scaling": _scaling,
     "throughput": _throughput,

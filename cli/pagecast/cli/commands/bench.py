@@ -93,7 +93,7 @@ def model(
     tables: Annotated[
         str,
         typer.Option(
-            help="Some of quality,ablations,throughput,scaling,parity,cost,int8.",
+            help="Some of quality,ablations,throughput,scaling,parity,cost,decoding.",
             show_default="all",
         ),
     ] = "",
@@ -151,6 +151,7 @@ SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
 
 SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
 SERVE_MASK_ENTITIES = "10000,100000,1000000"
+SERVE_STEP_ENTITIES = "10000,100000,1000000"
 """Pages of each way of decoding, and seconds of each closed loop."""
 
 
@@ -171,6 +172,9 @@ def serve(
     mask_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs whose masks are measured; empty: none.")
     ] = SERVE_MASK_ENTITIES,
+    step_entities: Annotated[
+        str, typer.Option(help="Entities of the catalogs at which steps are measured; empty: none.")
+    ] = SERVE_STEP_ENTITIES,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -199,6 +203,7 @@ def serve(
             seconds=seconds,
             clients=[int(number) for number in clients.split(",")],
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
+            step_entities=[int(number) for number in step_entities.split(",") if number],
         )
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pagecast.trainer.benchmarks.cells import Cell, Figures
-from pagecast.trainer.benchmarks.eight_bit import eight_bit
+from pagecast.trainer.benchmarks.decoding import decoded
 from pagecast.trainer.benchmarks.exported import exported
 from pagecast.trainer.benchmarks.learning import learned
 from pagecast.trainer.benchmarks.predicted import predicted
@@ -39,7 +39,7 @@ def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figu
 _MEASURES: Mapping[str, Callable[..., Figures]] = {
     "ablations": validated,
     "cost": stepped,
-    "int8": eight_bit,
+    "decoding": decoded,
     "learn": learned,
     "parity": exported,
     "quality": predicted,

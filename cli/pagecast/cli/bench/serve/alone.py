@@ -30,10 +30,10 @@ Turn = Callable[[Timed], None]
 
 
 def our_turn(
-    model: Model, batch: PageBatch, prompt: Prompt, rules: PageRules, exact_entities: int
+    model: Model, batch: PageBatch, prompt: Prompt, rules: PageRules, options: DecodeOptions
 ) -> Turn:
     """The page as a job of a batch; nothing is kept of the history."""
-    options, prefixes = DecodeOptions(exact_entities=exact_entities), PrefixCache(0)
+    prefixes = PrefixCache(0)
 
     def turn(timed: Timed) -> None:
         events: list[PageEvent] = []

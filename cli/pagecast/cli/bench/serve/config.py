@@ -25,8 +25,13 @@ class ServeBenchConfig:
     mask_entities: Sequence[int] = ()
     """Sizes of the catalogs whose masks are measured."""
 
+    step_entities: Sequence[int] = ()
+    """Sizes of the catalogs at which decode steps are measured."""
+
     def __post_init__(self) -> None:
         if min(self.mask_entities, default=1000) < 1000:
             raise ValueError("masks are measured for at least 1,000 entities")
+        if min(self.step_entities, default=1000) < 1000:
+            raise ValueError("steps are measured at 1,000 entities at least")
         if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
             raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")

@@ -13,11 +13,13 @@ from pagecast.cli.bench.serve.load import PageShape
 from pagecast.cli.bench.serve.masks import measure_masks
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.served import served_rows
+from pagecast.cli.bench.serve.steps import measure_steps
 from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
+from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import SlotDecoder
@@ -43,6 +45,8 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     say("pages one at a time")
     rows = _alone(world, config.rounds)
     rows += measure_masks(config.mask_entities, config.rounds, say)
+    if config.step_entities:
+        rows += measure_steps(config.folder, config.step_entities, config.rounds, say)
     say("pages through gRPC")
     return rows + asyncio.run(served_rows(world, config, say))
 
@@ -69,7 +73,8 @@ def _alone(world: World, rounds: int) -> list[Row]:
         decoder = SlotDecoder(form.bundle.decode, form.bundle.manifest.model, slots=1)
         batch = PageBatch(decoder, PrefixCache(0))
         for way, exact_entities in (("exact", shape.entities_per_row), ("hybrid", HYBRID_K)):
-            turns[f"{way} {weights}"] = our_turn(form, batch, prompt, rules, exact_entities)
+            options = DecodeOptions(exact_entities=exact_entities)
+            turns[f"{way} {weights}"] = our_turn(form, batch, prompt, rules, options)
     torch_model, table = world.model(), output_table(model)
     turns[TORCH] = peer_turn(TorchEager(torch_model, table), model, prompt, rules)
     turns[ONNX] = peer_turn(PlainOnnx(torch_model, table), model, prompt, rules)

@@ -52,8 +52,8 @@ class World:
         return load_model(self.bundle)[0]
 
 
-def build_world(folder: Path, entities: int, steps: int) -> World:
-    """Everything a server needs, in a directory that must be empty."""
+def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) -> World:
+    """Everything a server needs, in a directory that must be empty; `output_dim` is of ModelConfig."""
     paths = StatePaths(root=folder).create()
     engine = connect(paths.database_url)
     try:
@@ -66,7 +66,7 @@ def build_world(folder: Path, entities: int, steps: int) -> World:
             ]
         )
         snapshot = catalog.snapshot()
-        bundle = _write_model(paths.bundles, snapshot)
+        bundle = _write_model(paths.bundles, snapshot, output_dim)
         registry = Registry(engine)
         registry.register(bundle.name, parent_version=None, metrics={}, data={})
         registry.promote(bundle.name, by="bench")
@@ -135,8 +135,9 @@ def _changes(entities: int) -> list[catalog_pb2.CatalogChange]:
     return changes
 
 
-def _write_model(bundles: Path, snapshot: CatalogSnapshot) -> Path:
+def _write_model(bundles: Path, snapshot: CatalogSnapshot, output_dim: int) -> Path:
     torch.manual_seed(0)
+    shape = dataclasses.replace(MODEL, output_dim=output_dim)
     vocabulary = Vocabulary(
         entities=tuple(e.entity_id for e in snapshot.entities),
         entity_interactions=(1,) * len(snapshot.entities),
@@ -144,6 +145,6 @@ def _write_model(bundles: Path, snapshot: CatalogSnapshot) -> Path:
         genres=tuple(f"g{i}" for i in range(GENRES)),
         devices=("tv",),
     )
-    model = PageModel(MODEL, vocabulary).eval()
-    facts = BundleFacts(data={}, metrics={}, config={"model": dataclasses.asdict(MODEL)})
+    model = PageModel(shape, vocabulary).eval()
+    facts = BundleFacts(data={}, metrics={}, config={"model": dataclasses.asdict(shape)})
     return bundles / write_bundle(bundles, model, vocabulary, facts).version

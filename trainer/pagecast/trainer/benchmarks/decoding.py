@@ -1,4 +1,4 @@
-"""What 8-bit weights cost in quality: one trained model, exported, asked in both of its forms.
+"""What cheaper decoding costs in quality: one trained model, exported, asked in both of its forms.
 
 On the validation part of leave-one-out, like `validated`: the test is never looked at.
 
@@ -26,6 +26,7 @@ from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import PageState
 from pagecast.trainer.benchmarks.cells import Figures
+from pagecast.trainer.benchmarks.page_ways import ENTITIES_PER_ROW, ROWS, page_ways
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.answering import answer
@@ -37,18 +38,16 @@ from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
 from pagecast.trainer.evaluation.training import Trainings
 from pagecast.trainer.train import Trained
 
-ROWS, ENTITIES_PER_ROW = 8, 10
-"""Of the pages: a server's defaults."""
 
-
-def eight_bit(
+def decoded(
     data: Interactions,
     config: TrainConfig,
     *,
     pages: int = 100,
     told: Callable[[float], None] = lambda _: None,
 ) -> Figures:
-    """Trains and exports; NDCG@10 of both forms, and how often they choose the same on a page.
+    """Trains and exports; NDCG@10 of both forms, how often they choose the same on a page, and what
+    becomes of whole pages that are decoded otherwise (`page_ways`).
 
     Raises ValueError if no page can be made of the catalog.
     """
@@ -70,6 +69,7 @@ def eight_bit(
         "ndcg_difference_error": float((rounded_T - exact_T).std() / np.sqrt(len(exact_T))),
         "equal_choices": float(np.mean(equal)),
         "choices": float(len(equal)),
+        **page_ways(exact.model, rounded.model, data, split.requests[:pages]),
     }
 
 
