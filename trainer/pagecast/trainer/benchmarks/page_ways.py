@@ -35,7 +35,7 @@ WAYS: Mapping[str, DecodeOptions] = {
         for most in (16, 64, 256)
     },
 }
-"""Of the exact weights. A shortlist of as many as a row has is the row of k = 0 in another order."""
+"""Of the exact weights. A shortlist as long as a row is the row of k = 0 in another order."""
 
 Page: TypeAlias = dict[int, float]
 """What the place of each entity on a page is worth (`viewport`)."""

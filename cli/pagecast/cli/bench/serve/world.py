@@ -53,7 +53,7 @@ class World:
 
 
 def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) -> World:
-    """Everything a server needs, in a directory that must be empty; `output_dim` is of ModelConfig."""
+    """Everything a server needs, in an empty directory; `output_dim` is of ModelConfig."""
     paths = StatePaths(root=folder).create()
     engine = connect(paths.database_url)
     try:
