@@ -25,7 +25,7 @@ SEEDS = [page_seed(0, number) for number in range(6)]
 
 def recomputed(policy: Policy, group: list[Rollout], temperature: float = 1.0) -> np.ndarray:
     with torch.no_grad():
-        embedded = Features.of(policy).embedded(policy)
+        embedded = Features.of(policy).embedded(policy.model)
         return log_probabilities(policy, embedded, group, temperature).numpy()
 
 
@@ -64,9 +64,7 @@ def test_it_says_the_same_of_pages_of_the_exported_model(
     policy = Policy(model=model, vocabulary=vocabulary, catalog=catalog)
     ask = ask_of(catalog)
     exported = draw_group(Model(load_bundle(bundle), catalog), ask, SEEDS)
-    np.testing.assert_allclose(
-        recomputed(policy, exported), recorded(exported), rtol=0, atol=1e-4
-    )
+    np.testing.assert_allclose(recomputed(policy, exported), recorded(exported), rtol=0, atol=1e-4)
     inside = draw_group(engine_model(policy), ask, SEEDS)
     same = [a.rows == b.rows for a, b in zip(exported, inside, strict=True)]
     assert sum(same) >= len(same) - 1, "the same seed, the same page, but for a near tie"

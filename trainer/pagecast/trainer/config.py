@@ -1,5 +1,6 @@
 """What can be chosen about a training. Every value has a unit and a reason."""
 
+import json
 from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
@@ -207,4 +208,4 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, JsonValue]:
         """As `manifest.config`."""
-        return TypeAdapter(dict[str, JsonValue]).validate_python(asdict(self))
+        return TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(asdict(self)))

@@ -24,6 +24,8 @@ class RewardModelConfig:
     principal must not decide what everybody is shown."""
     epochs: float = 8.0
     """Passes over the pages of a half."""
+    steps_max: int = 400
+    """Steps of the optimiser at most: minutes, however many pages there are."""
     pages_per_batch: int = 32
     """Pages of one step of the optimiser."""
     learning_rate: float = 3e-4
@@ -38,7 +40,14 @@ class RewardModelConfig:
     """Of initial heads, the order of pages and dropout."""
 
     def __post_init__(self) -> None:
-        for name in ("weight_max", "epochs", "pages_per_batch", "learning_rate", "hidden"):
+        for name in (
+            "weight_max",
+            "epochs",
+            "steps_max",
+            "pages_per_batch",
+            "learning_rate",
+            "hidden",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"align.reward.{name} must be above 0")
 
@@ -72,10 +81,10 @@ class AlignConfig:
     """Weight of the distance (k3) to the model that is aligned: the reward model knows nothing of
     pages that are far from those it was trained on. The papers do not publish theirs."""
     gate: bool = True
-    """With "entities": what is not relevant is worth nothing, whatever the preference model says."""
+    """With "entities": what is not relevant is worth nothing, however much it would be liked."""
     gate_lift_min: float = 0.5
-    """Tau: an entity is relevant if the model that is aligned finds it at least so many times as
-    likely, as the next one, as a draw from the catalog would be. "A small constant" in the paper."""
+    """Tau: an entity is relevant if the model that is aligned finds it more than so many times as
+    likely, as the next one, as an even draw from the catalog. The paper: "a small constant"."""
     anchor: bool = False
     """With "entities": what the member really chose is worth the best of the group."""
     nll: float = 0.0

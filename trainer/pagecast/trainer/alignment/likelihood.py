@@ -19,6 +19,7 @@ from pagecast.trainer.alignment.rollouts import Rollout, RolloutRow
 from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.data import catalog_features, next_row, row_ids
 from pagecast.trainer.forward import Embedded, embed, packed_hidden
+from pagecast.trainer.model import PageModel
 from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import NO_ARGUMENT, Origin, PageRow
 from pagecast.trainer.scored import prompt_window
@@ -39,8 +40,9 @@ class Features:
             row_ids_R=row_ids(policy.catalog, policy.vocabulary),
         )
 
-    def embedded(self, policy: Policy) -> Embedded:
-        return embed(policy.model, self.of_entities, self.row_ids_R)
+    def embedded(self, model: PageModel) -> Embedded:
+        """By the weights as they are now."""
+        return embed(model, self.of_entities, self.row_ids_R)
 
 
 def log_probabilities(
@@ -92,7 +94,7 @@ def _packed(policy: Policy, ask: Ask, pages: Sequence[Sequence[RolloutRow]]) -> 
     window = ask_window(policy, ask)
     cut = int(window.cuts_C[0])
     laid_out = [
-        CutPage(cut=cut, rows=[_page_row(row) for row in rows], origin=Origin.LOGGED)
+        CutPage(cut=cut, rows=[page_row(row) for row in rows], origin=Origin.LOGGED)
         for rows in pages
     ]
     return pack([window], [laid_out], ahead_decay=1.0)
@@ -104,7 +106,8 @@ def ask_window(policy: Policy, ask: Ask) -> Window:
     return prompt_window(ask.prompt, policy.catalog, policy.vocabulary, keep)
 
 
-def _page_row(row: RolloutRow) -> PageRow:
+def page_row(row: RolloutRow) -> PageRow:
+    """A row as a page that is packed has it."""
     return PageRow(
         row=row.row,
         argument=row.argument,

@@ -4,7 +4,8 @@ Rows are decoded entity by entity: one that is filled from one run cannot be sco
 forcing. The distribution that is drawn from is the constrained one, so each token's mask is kept
 and laid over the logits again (docs/papers.md 1.10).
 
-Letters: G pages of a group, N tokens of a page, V what competes, T positions of the prompt, D width.
+Letters: G pages of a group, N tokens of a page, V what competes, T positions of the
+prompt, D width.
 """
 
 import hashlib
