@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.trainer.alignment.credit import (
@@ -90,6 +90,7 @@ def test_k3_of_own_tokens_is_the_distance_on_average() -> None:
     assert float((p * k3(p.log(), q.log())).sum()) == pytest.approx(float(distance), rel=1e-4)
 
 
+@settings(deadline=None)  # the first backward pass of a process takes long
 @given(LOGS)
 def test_right_after_drawing_a_token_gains_its_advantage_times_its_own_gradient(
     logs: list[float],

@@ -17,6 +17,7 @@ from pagecast.trainer.alignment.likelihood import Features, log_probabilities
 from pagecast.trainer.alignment.policy import Policy, engine_model
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
 from pagecast.trainer.bundle import load_model
+from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.train import TrainOutcome
 
@@ -42,11 +43,10 @@ def recorded(group: list[Rollout]) -> np.ndarray:
     ],
     ids=["plain", "deeper", "compressing"],
 )
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_torch_gives_every_token_the_log_probability_it_was_drawn_with(
-    dataset: Dataset, model: object, temperature: float
+    dataset: Dataset, model: ModelConfig
 ) -> None:
-    policy = untrained(dataset, model)
+    policy, temperature = untrained(dataset, model), 0.7
     watched = [f"e{n}" for n in range(20)] * 10
     for ask in (ask_of(dataset.catalog), ask_of(dataset.catalog, watched, rows=5, entities=6)):
         group = draw_group(engine_model(policy), ask, SEEDS, temperature)

@@ -22,7 +22,7 @@ from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from pagecast.trainer.data import Dataset
 
 BRIEF = AlignConfig(
-    steps=12,
+    steps=8,
     prompts_per_step=2,
     group_size=6,
     kl=0.0,
@@ -86,8 +86,8 @@ def undisturbed(champion: Policy, asks: list[Ask]) -> Aligned:
 
 def test_dr_grpo_moves_the_policy_towards_what_is_rewarded(undisturbed: Aligned) -> None:
     told = undisturbed.told
-    assert [at.step for at in told] == list(range(1, 13))
-    assert mean_truth(told[-3:]) > mean_truth(told[:3]) + 0.15
+    assert [at.step for at in told] == list(range(1, 9))
+    assert mean_truth(told[-2:]) > mean_truth(told[:2]) + 0.15
     assert [at.reward for at in told] == pytest.approx([at.truth for at in told])
 
 
@@ -97,7 +97,7 @@ def test_so_do_the_rewards_of_single_entities(
 ) -> None:
     told_apart = ("credit", "by_deviation", "anchor", "gate")
     parts = {name: getattr(RECIPES[recipe], name) for name in told_apart}
-    config = dataclasses.replace(BRIEF, **parts, steps=8)
+    config = dataclasses.replace(BRIEF, **parts, steps=6)
     told = align(champion, asks, config, REWARDS, judge=comedies).told
     assert mean_truth(told[-2:]) > mean_truth(told[:2]) + 0.15
 
@@ -111,7 +111,7 @@ def test_a_closed_gate_teaches_nothing(champion: Policy, asks: list[Ask]) -> Non
 
 
 def test_kl_holds_the_policy_near_the_champion(champion: Policy, asks: list[Ask]) -> None:
-    config = dataclasses.replace(BRIEF, steps=6)
+    config = dataclasses.replace(BRIEF, steps=4)
     free = align(champion, asks, config, REWARDS)
     held = align(champion, asks, dataclasses.replace(config, kl=5.0), REWARDS)
     assert free.told[0].kl == pytest.approx(0.0, abs=1e-6), "the first pages are the champion's"
@@ -121,7 +121,7 @@ def test_kl_holds_the_policy_near_the_champion(champion: Policy, asks: list[Ask]
 def test_nll_makes_what_was_chosen_likelier(champion: Policy, asks: list[Ask]) -> None:
     chosen = [dataclasses.replace(ask, chosen={8: 0, 20: 0}) for ask in asks]
     flat = Rewards(page=lambda pages: [1.0] * len(pages))
-    config = dataclasses.replace(BRIEF, nll=1.0, steps=5)
+    config = dataclasses.replace(BRIEF, nll=1.0, steps=3)
     config = dataclasses.replace(config, format=dataclasses.replace(config.format, rows=0.0))
     told = align(champion, chosen, config, flat).told
     assert told[-1].nll < told[0].nll
@@ -135,7 +135,7 @@ class Interrupted(Exception):  # noqa: N818 - ends a run between two rounds
     pass
 
 
-@pytest.mark.parametrize("at", [1, 7])
+@pytest.mark.parametrize("at", [5])
 def test_resumed_it_ends_with_the_same_bytes(
     champion: Policy, asks: list[Ask], undisturbed: Aligned, tmp_path: Path, at: int
 ) -> None:

@@ -8,6 +8,7 @@ from pydantic import JsonValue, TypeAdapter
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.reward import RewardConfig
+from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.page_config import (
     LoggedConfig,
     PagesFrom,
@@ -159,6 +160,8 @@ class TrainConfig:
     post: PostTrainConfig = field(default_factory=PostTrainConfig)
     start: StartConfig = field(default_factory=StartConfig)
     incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
+    align: AlignConfig | None = None
+    """How a base is aligned (docs/alignment.md); None for any other training."""
     context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""

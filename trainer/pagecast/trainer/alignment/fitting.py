@@ -46,7 +46,7 @@ def fit_model(
         of_batch = loss(chosen)
         if not torch.isfinite(of_batch):
             raise RewardError(
-                f"a reward model's loss is {float(of_batch)} at step {schedule.step}: lower"
+                f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}: lower"
                 " align.reward.learning_rate"
             )
         of_batch.backward()

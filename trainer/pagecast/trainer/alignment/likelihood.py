@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout, RolloutRow
@@ -91,7 +92,7 @@ def packed_group(policy: Policy, group: Sequence[Rollout]) -> PackedBatch:
 
 
 def _packed(policy: Policy, ask: Ask, pages: Sequence[Sequence[RolloutRow]]) -> PackedBatch:
-    window = ask_window(policy, ask)
+    window = _window(policy, ask.prompt)
     cut = int(window.cuts_C[0])
     laid_out = [
         CutPage(cut=cut, rows=[page_row(row) for row in rows], origin=Origin.LOGGED)
@@ -100,10 +101,9 @@ def _packed(policy: Policy, ask: Ask, pages: Sequence[Sequence[RolloutRow]]) -> 
     return pack([window], [laid_out], ahead_decay=1.0)
 
 
-def ask_window(policy: Policy, ask: Ask) -> Window:
-    """The prompt of an ask in the model's numbers."""
+def _window(policy: Policy, prompt: Prompt) -> Window:
     keep = policy.model.config.compress_keep
-    return prompt_window(ask.prompt, policy.catalog, policy.vocabulary, keep)
+    return prompt_window(prompt, policy.catalog, policy.vocabulary, keep)
 
 
 def page_row(row: RolloutRow) -> PageRow:
@@ -136,13 +136,13 @@ def chosen_loss(policy: Policy, embedded: Embedded, ask: Ask) -> Tensor:
 
 
 @torch.no_grad()
-def relevance(policy: Policy, embedded: Embedded, ask: Ask) -> npt.NDArray[np.float64]:
+def relevance(policy: Policy, embedded: Embedded, prompt: Prompt) -> npt.NDArray[np.float64]:
     """`lift_E`: how many times likelier than an even draw each entity is, as the next one.
 
     Its distribution is that after [prompt, ROW top] with the whole catalog eligible.
     """
     opened = PageRow(row=next_row(policy.catalog), argument=NO_ARGUMENT, entities=(), weights=())
-    window = ask_window(policy, ask)
+    window = _window(policy, prompt)
     page = CutPage(cut=int(window.cuts_C[0]), rows=[opened], opening=True)
     batch = pack([window], [[page]], ahead_decay=1.0)
     hidden_XD = packed_hidden(policy.model, embedded, batch)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.fitting import fit_model
@@ -59,27 +60,31 @@ class PageRewardModel(nn.Module):
         embedded = self._features.embedded(self.model)
         decoded_XD = packed_decoded(self.model, embedded, batch)
         worth_X = self.worth(decoded_XD)[:, 0]
-        page_X = torch.from_numpy(batch.page_BL.flatten())
-        length = batch.page_BL.shape[1]
-        at_X = torch.nonzero(page_X >= 0)[:, 0]
-        summed_P = worth_X.new_zeros(len(pages))
-        return summed_P.index_add(0, at_X // length, worth_X[at_X])
+        number_BL = batch.page_BL + self._first(pages)[:, None]
+        at_X = torch.from_numpy(np.flatnonzero(batch.page_BL >= 0))
+        of_X = torch.from_numpy(number_BL.flatten())[at_X]
+        return worth_X.new_zeros(len(pages)).index_add(0, of_X, worth_X[at_X])
 
     def _packed(self, pages: Sequence["RewardedPage | Rollout"]) -> PackedBatch:
-        """Each page behind a prompt of its own."""
+        """Pages that follow each other with one prompt stand behind it together."""
+        champion, keep = self._champion, self.model.config.compress_keep
         windows, laid_out = [], []
-        for page in pages:
-            prompt = page.ask.prompt if isinstance(page, Rollout) else page.prompt
-            window = prompt_window(
-                prompt,
-                self._champion.catalog,
-                self._champion.vocabulary,
-                self.model.config.compress_keep,
-            )
-            rows = [page_row(row) for row in page.rows]
+        for prompt, together in _by_prompt(pages):
+            window = prompt_window(prompt, champion.catalog, champion.vocabulary, keep)
+            cut = int(window.cuts_C[0])
             windows.append(window)
-            laid_out.append([CutPage(cut=int(window.cuts_C[0]), rows=rows, origin=Origin.LOGGED)])
+            laid_out.append(
+                [
+                    CutPage(cut=cut, rows=[page_row(r) for r in page.rows], origin=Origin.LOGGED)
+                    for page in together
+                ]
+            )
         return pack(windows, laid_out, ahead_decay=1.0)
+
+    def _first(self, pages: Sequence["RewardedPage | Rollout"]) -> npt.NDArray[np.int64]:
+        """`first_B`: the number of the first page behind each prompt."""
+        counts = [len(together) for _, together in _by_prompt(pages)]
+        return np.cumsum([0, *counts[:-1]])
 
     @torch.no_grad()
     def predict(self, pages: Sequence["RewardedPage | Rollout"]) -> npt.NDArray[np.float64]:
@@ -94,6 +99,18 @@ class PageRewardModel(nn.Module):
             raise RewardError("the page reward model says what is no number: train it again")
         rewards: npt.NDArray[np.float64] = reward_N.double().numpy()
         return rewards
+
+
+def _by_prompt(
+    pages: Sequence["RewardedPage | Rollout"],
+) -> list[tuple[Prompt, list["RewardedPage | Rollout"]]]:
+    groups: list[tuple[Prompt, list[RewardedPage | Rollout]]] = []
+    for page in pages:
+        prompt = page.ask.prompt if isinstance(page, Rollout) else page.prompt
+        if not groups or groups[-1][0] is not prompt:
+            groups.append((prompt, []))
+        groups[-1][1].append(page)
+    return groups
 
 
 def train_page_reward(
