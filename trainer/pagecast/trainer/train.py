@@ -279,7 +279,7 @@ def export_and_register(
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}
     metrics |= _forgotten(source, trained)
-    data = _data_facts(trained, quality)
+    data = data_facts(trained, quality)
     parent = "" if trained.start is None else trained.start.base.version
     facts = BundleFacts(
         data=data, metrics=metrics, config=trained.config.to_json(), parent_version=parent
@@ -314,7 +314,7 @@ def _forgotten(source: Source, trained: Trained) -> dict[str, float]:
     return {} if told is None else told.metrics()
 
 
-def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:
+def data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:
     """What `manifest.data` and the registry tell of the training data and run."""
     return {
         **(FULL if trained.start is None else trained.start.facts()),

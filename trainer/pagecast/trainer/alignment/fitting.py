@@ -46,8 +46,8 @@ def fit_model(
         of_batch = loss(chosen)
         if not torch.isfinite(of_batch):
             raise RewardError(
-                f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}: lower"
-                " align.reward.learning_rate"
+                f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}:"
+                " lower align.reward.learning_rate"
             )
         of_batch.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
