@@ -83,6 +83,6 @@ class _Bar:
             speed = f"{at.fit.tokens_per_second:,.0f} tokens/s, padding {at.fit.padding:.0%}"
             note = f"{losses} · {speed}"
         if at.align is not None:
-            note = f"reward {at.align.reward:+.3f}, judged {at.align.truth:+.3f}"
+            note = f"reward {at.align.reward:+.3f}, judged {at.align.judged:+.3f}"
             note += f", KL {at.align.kl:.4f}"
         self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)

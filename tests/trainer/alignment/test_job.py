@@ -12,7 +12,7 @@ from trainer.alignment.test_reward_models import CONFIG
 from trainer.factories_trainer import SMALL
 
 from pagecast.trainer.alignment.config import RewardModelConfig
-from pagecast.trainer.alignment.job import align_snapshot
+from pagecast.trainer.alignment.job import REPORT_FILE, align_snapshot
 from pagecast.trainer.base import Base, BaseError
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.snapshot import Source
@@ -44,6 +44,7 @@ def test_an_aligned_model_is_the_base_s_and_tells_how_it_came_about(tmp_path: Pa
     assert trained.vocabulary is base.vocabulary
     assert trained.model is not base.model
     assert Checkpoint.from_bytes(Checkpoints(tmp_path / "kept").newest()).facts.step == 2
+    assert (tmp_path / "kept" / REPORT_FILE).read_text().count("<svg") == 2
     told = json.loads(json.dumps(data_facts(trained, None), allow_nan=False))
     TypeAdapter(dict[str, JsonValue]).validate_python(told)
     assert (told["kind"], told["incremental_runs"], told["entity_loss"]) == ("aligned", 3, None)

@@ -174,6 +174,14 @@ def test_a_reward_that_is_no_number_ends_the_run_and_the_checkpoint_stays(
     assert weights(mended.policy) == weights(undisturbed.policy)
 
 
+def test_rewards_too_large_for_numbers_end_the_run_before_the_weights_are_lost(
+    champion: Policy, asks: list[Ask]
+) -> None:
+    huge = Rewards(page=lambda pages: [1e300 * n for n in range(len(pages))])
+    with pytest.raises(RewardError, match="loss of round 0"):
+        align(champion, asks, BRIEF, huge)
+
+
 def test_a_checkpoint_of_another_run_is_refused(
     champion: Policy, asks: list[Ask], tmp_path: Path
 ) -> None:

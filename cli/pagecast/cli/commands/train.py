@@ -195,11 +195,15 @@ def _train(
 
 
 def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> None:
+    from pagecast.cli.align_view import show_alignment
     from pagecast.cli.models_view import show_verdict
 
     facts = [("version", record.version), ("aliases", " ".join(record.aliases))]
     facts += [(name, f"{value:.4f}") for name, value in sorted(outcome.metrics.items())]
     output.table("", ("", ""), facts)
+    align = record.data.get("align")
+    if align is not None:
+        show_alignment(output, align)
     verdict = outcome.verdict
     if verdict is not None:
         show_verdict(output, verdict)
@@ -209,6 +213,7 @@ def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> N
             "aliases": list(record.aliases),
             "bundle": str(outcome.bundle),
             "metrics": outcome.metrics,
+            **({} if align is None else {"align": align}),
             "verdict": None if verdict is None else verdict.to_json(),
         }
     )

@@ -20,7 +20,7 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.predicates import Indices
-from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
 from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
 
@@ -49,11 +49,11 @@ def asks_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> tuple[Ask, ...]:
-    """An ask of each logged page on which something may stand.
+    """An ask of each of the newest ASKS_MAX logged pages, if anything may stand on it now.
 
     Raises NothingToTrainError if there is none.
     """
-    asks = tuple(_asks(pages, catalog, vocabulary, config, reward))
+    asks = tuple(_asks(pages[-ASKS_MAX:], catalog, vocabulary, config, reward))
     if not asks:
         raise NothingToTrainError(
             "align: no logged page to draw again; serve pages and ingest what becomes of them"

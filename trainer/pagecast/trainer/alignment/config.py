@@ -8,6 +8,10 @@ GROUP_MAX = 64
 """Pages of one prompt: they are decoded together, and packed behind one prompt with a mask that is
 quadratic in all their tokens."""
 
+ASKS_MAX = 2000
+"""Requests that pages may be drawn for, the newest: each keeps its compiled rules, a bit an entity
+and row. A run of the default length draws 800 prompts."""
+
 PAGES_MAX = 4096
 """Pages of one step: all are in memory with the masks they were drawn under, a bit an entity and
 token."""

@@ -15,7 +15,8 @@ DEVIATION_MIN = 1e-6
 
 
 class RewardError(RuntimeError):
-    """A reward is no number: the run stops, and its newest checkpoint stays."""
+    """A reward, or the loss that it leads to, is no number: the run stops, and its newest
+    checkpoint stays."""
 
 
 def advantages(reward_G: npt.ArrayLike, *, by_deviation: bool = False) -> Floats:

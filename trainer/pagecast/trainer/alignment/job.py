@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.featurestore.offline.files import write_whole
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.on_pages import AlignedOnPages, align_on_pages
 from pagecast.trainer.alignment.policy import Policy
@@ -24,6 +25,9 @@ from pagecast.trainer.train import (
     threads,
     train,
 )
+
+REPORT_FILE = "reward-models.html"
+"""In the training's folder: figures and calibration curves of the reward models."""
 
 
 def align_job(job: TrainJob, progress: Progress = lambda _: None) -> TrainOutcome:
@@ -59,6 +63,8 @@ def align_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Traine
             checkpoint=job.checkpoint,
             budget_s=job.config.budget_minutes * 60.0,
         )
+    if job.checkpoint is not None:
+        write_whole(job.checkpoint / REPORT_FILE, _report_page(done).encode())
     return Trained(
         model=done.aligned.policy.model,
         vocabulary=base.vocabulary,
@@ -87,6 +93,15 @@ def _fit_result(done: AlignedOnPages, pages: int) -> FitResult:
         tokens_per_second=0.0,
         padding=0.0,
         pages={"from": "logged", "logged": pages},
+    )
+
+
+def _report_page(done: AlignedOnPages) -> str:
+    return (
+        '<!doctype html><meta charset="utf-8"><title>Reward models</title>'
+        "<h1>Reward models</h1><p>Of members they have not learned from. A page's reward is in "
+        "units of the reward table, a preference a share of the best outcome's.</p>"
+        f"{done.models.report.html()}"
     )
 
 

@@ -49,7 +49,8 @@ class RewardModels:
 
     def page_rewards(self, pages: Sequence[Rollout]) -> Sequence[float]:
         """A page's expected reward, in units of the table. Raises RewardError."""
-        return self.page.predict(pages).tolist()
+        rewards: list[float] = self.page.predict(pages).tolist()
+        return rewards
 
     def preferences(self, pages: Sequence[Rollout]) -> Sequence[Floats]:
         """How each entity would be liked, 0 to 1. Raises RewardError."""

@@ -6,7 +6,6 @@ what stands before a token counts for it.
 Letters: X hidden positions, P pages of a batch, D width, N pages.
 """
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +45,7 @@ class PageRewardModel(nn.Module):
         super().__init__()
         told = champion.model
         self.model = PageModel(told.config, champion.vocabulary, dropout=config.dropout)
-        self.model.load_state_dict(copy.deepcopy(told.state_dict()))
+        self.model.load_state_dict(told.state_dict())
         self.worth = nn.Linear(told.config.d_model, 1)
         nn.init.zeros_(self.worth.weight)
         nn.init.zeros_(self.worth.bias)
@@ -63,7 +62,8 @@ class PageRewardModel(nn.Module):
         number_BL = batch.page_BL + self._first(pages)[:, None]
         at_X = torch.from_numpy(np.flatnonzero(batch.page_BL >= 0))
         of_X = torch.from_numpy(number_BL.flatten())[at_X]
-        return worth_X.new_zeros(len(pages)).index_add(0, of_X, worth_X[at_X])
+        worth_P: Tensor = worth_X.new_zeros(len(pages)).index_add(0, of_X, worth_X[at_X])
+        return worth_P
 
     def _packed(self, pages: Sequence["RewardedPage | Rollout"]) -> PackedBatch:
         """Pages that follow each other with one prompt stand behind it together."""
@@ -133,7 +133,8 @@ def train_page_reward(
     def loss(chosen: npt.NDArray[np.int64]) -> Tensor:
         numbers = torch.from_numpy(chosen)
         error_P = model([pages[number] for number in chosen.tolist()]) - target_N[numbers]
-        return (error_P.square() * weight_N[numbers]).sum() / weight_N[numbers].sum()
+        error: Tensor = (error_P.square() * weight_N[numbers]).sum() / weight_N[numbers].sum()
+        return error
 
     fit_model(model, len(pages), loss, config)
     return model

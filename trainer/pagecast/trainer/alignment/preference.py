@@ -62,7 +62,8 @@ class PreferenceModel(nn.Module):
         request_BIH = self.request(steps_BTD[:, :1]).expand_as(query_BIH)
         told = torch.cat([query_BIH, answer_BIH, query_BIH * answer_BIH, request_BIH], dim=-1)
         logit_BI = self.liked(self.judgement(told))[..., 0]
-        return logit_BI[there_BI]
+        logit_N: Tensor = logit_BI[there_BI]
+        return logit_N
 
     @torch.no_grad()
     def _steps(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.likelihood import Features, log_probabilities
 from pagecast.trainer.alignment.members import member_weights
 from pagecast.trainer.alignment.objective import Group, Told, group_loss
@@ -48,14 +49,14 @@ class AlignProgress:
     """A round, and where the run is after it.
 
     Means over the round's pages, as they were drawn: `reward` by the run's own reward without form,
-    `truth` by the judge (NaN without one), `kl` nats a token, `nll` nats (0 where it is switched
+    `judged` the judge's (NaN without one), `kl` nats a token, `nll` nats (0 where it is switched
     off), `page_tokens` tokens of a page.
     """
 
     step: int
     share_done: float
     reward: float
-    truth: float
+    judged: float
     kl: float
     nll: float
     page_tokens: float
@@ -89,7 +90,7 @@ def align(
     `judge` is asked about the same pages and only reported. With a folder for checkpoints it goes
     on from the newest one there.
 
-    Raises RewardError if a reward is not finite: the newest checkpoint stays. Raises
+    Raises RewardError if a reward or a loss is not finite: the newest checkpoint stays. Raises
     CheckpointError for checkpoints of another run.
     """
     run = AlignRun(champion, asks, config, rewards, judge=judge, budget_s=budget_s)
@@ -182,6 +183,11 @@ class AlignRun:
         for group in groups:
             embedded = self._features.embedded(self.policy.model)
             loss, of_group = group_loss(self.policy, embedded, group, self._config, len(groups))
+            if not torch.isfinite(loss):
+                raise RewardError(
+                    f"the loss of round {self.schedule.step} is {float(loss.detach())}: lower"
+                    " align.learning_rate, or the size of rewards"
+                )
             loss.backward()
             told.append(of_group)
         self._optimizers.clip(GRADIENT_NORM_MAX)
@@ -197,7 +203,7 @@ class AlignRun:
             step=self.schedule.step,
             share_done=self.schedule.share,
             reward=own,
-            truth=math.nan if self._judge is None else float(np.mean(self._judge(pages))),
+            judged=math.nan if self._judge is None else float(np.mean(self._judge(pages))),
             kl=sum(one.kl for one in told) / tokens,
             nll=sum(one.nll for one in told) / len(told),
             page_tokens=tokens / len(pages),
