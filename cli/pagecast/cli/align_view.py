@@ -15,7 +15,7 @@ _FIGURES = (
     "correlation",
     "auc",
 )
-_ROUND = ("reward", "truth", "kl", "nll", "page_tokens")
+_ROUND = ("reward", "judged", "kl", "nll", "page_tokens")
 
 
 def show_alignment(output: Output, told: Mapping[str, Any]) -> None:

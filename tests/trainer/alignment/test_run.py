@@ -76,7 +76,7 @@ REWARDS = Rewards(page=comedies, preference=liked, relevance=always_relevant)
 
 
 def mean_truth(told: Sequence[AlignProgress]) -> float:
-    return float(np.mean([at.truth for at in told]))
+    return float(np.mean([at.judged for at in told]))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_dr_grpo_moves_the_policy_towards_what_is_rewarded(undisturbed: Aligned)
     told = undisturbed.told
     assert [at.step for at in told] == list(range(1, 9))
     assert mean_truth(told[-2:]) > mean_truth(told[:2]) + 0.15
-    assert [at.reward for at in told] == pytest.approx([at.truth for at in told])
+    assert [at.reward for at in told] == pytest.approx([at.judged for at in told])
 
 
 @pytest.mark.parametrize("recipe", ["grpo-sr", "grpo"])
