@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,13 +6,14 @@ from trainer.factories_checkpoint import checkpoint_of
 from trainer.factories_trainer import DAY_MS, START_MS, logged, walk, write_state
 from typer.testing import CliRunner
 
-from pagecast.cli.commands.train import Profile
+from pagecast.cli.commands.train import Align, Profile
 from pagecast.cli.exits import InputError
 from pagecast.cli.main import app
 from pagecast.cli.settings import load_settings
 from pagecast.cli.training import train_config
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.trainer import train as trainer
+from pagecast.trainer.alignment.config import RECIPES, FormatConfig
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.profiles import PROFILES
@@ -78,3 +80,34 @@ def test_resume_keeps_checkpoints_and_data_though_events_came(
     anew = job_of(monkeypatch, "--hold-out", "0.5")
     assert anew.until != first.until
     assert not Checkpoints(first.checkpoint).newest()
+
+
+def test_align_takes_its_recipe_and_what_is_set() -> None:
+    settings = load_settings(train={"align": {"steps": 3, "critical_rows": ["news"]}})
+    config = settings.train.align.config(Align.GRPO_SR.value)
+    assert config == replace(
+        RECIPES["grpo-sr"], steps=3, format=FormatConfig(critical_rows=("news",))
+    )
+    assert {recipe.value for recipe in Align} <= RECIPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--incremental",), "--align and --incremental"),
+        ((), "no model has been promoted yet"),
+    ],
+)
+def test_align_says_what_it_needs(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    write_state(tmp_path / "state", logged(walk(1)))
+    result = CliRunner().invoke(
+        app, ["train", "--align", "dr-grpo", "--state-dir", "state", *options]
+    )
+    assert told in str(result.exception)
+
+
+def test_a_value_out_of_range_is_named(tmp_path: Path) -> None:
+    Path("pagecast.toml").write_text("[train.align]\ngroup_size = 1\n")
+    result = CliRunner().invoke(app, ["train", "--align", "dr-grpo", "--state-dir", "state"])
+    assert isinstance(result.exception, InputError)
+    assert "align.group_size must be 2 to 64" in str(result.exception)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pagecast.cli.database import open_database
-from pagecast.cli.exits import CommandError
+from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.settings import Settings
 from pagecast.cli.training import train_config
 from pagecast.featurestore.registry import Registry
@@ -41,3 +41,28 @@ def config_of(
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)
     return replace(config, start=told.incremental.start(), incremental=told.incremental.config())
+
+
+def check_align(settings: Settings, recipe: str, *, incremental: bool) -> None:
+    """Raises InputError for what does not go with --align, or a value of [train.align]."""
+    if incremental:
+        raise InputError(
+            "--align and --incremental", "learn what is new first, then align what came of it"
+        )
+    try:
+        settings.train.align.config(recipe)
+    except ValueError as error:
+        raise InputError(f"[train.align]: {error}", "change it in pagecast.toml") from error
+
+
+def aligning(
+    settings: Settings, config: TrainConfig, recipe: str, begin: Beginning, processes: int
+) -> TrainConfig:
+    """The config of an alignment: its base's model, and the recipe.
+
+    Raises CommandError in a group of processes.
+    """
+    if processes > 1:
+        raise CommandError("--align is one process's", "run it without torchrun")
+    model = config.model if begin.base is None else begin.base.model.config
+    return replace(config, model=model, align=settings.train.align.config(recipe))

@@ -1,10 +1,12 @@
-"""Settings of incremental trainings."""
+"""Settings of incremental trainings, and of alignment."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from pagecast.trainer.alignment.config import AlignConfig
     from pagecast.trainer.start_config import IncrementalConfig, StartConfig
 
 
@@ -34,3 +36,44 @@ class IncrementalSettings(BaseModel):
         from pagecast.trainer.start_config import StartConfig
 
         return StartConfig(**self.model_dump(exclude_none=True, include={"new_entities"}))
+
+
+class AlignSettings(BaseModel):
+    """What `pagecast train --align` does. Defaults and reasons are those of
+    `pagecast.trainer.alignment.config`, which checks the ranges; unset is the recipe's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int | None = None
+    """Rounds of drawing pages and learning from them."""
+    prompts_per_step: int | None = None
+    """Prompts of a round."""
+    group_size: int | None = None
+    """Pages drawn of each prompt."""
+    learning_rate: float | None = None
+    """Peak."""
+    kl: float | None = None
+    """Weight of the distance to the model that is aligned."""
+    nll: float | None = None
+    """Weight of the likelihood of what was really chosen."""
+    gate_lift_min: float | None = None
+    """An entity is relevant if it is more than so many times as likely as an even draw."""
+    temperature: float | None = None
+    """Of the distribution that pages are drawn from."""
+    rows_max: int | None = None
+    """Rows of a drawn page."""
+    entities_max: int | None = None
+    """Entities of a row of it."""
+    seed: int | None = None
+    """Of prompts and pages."""
+    critical_rows: tuple[str, ...] = ()
+    """Ids of rows that must not stand low."""
+
+    def config(self, recipe: str) -> "AlignConfig":
+        """A recipe with what is set here. Raises ValueError by the name of the field."""
+        from pagecast.trainer.alignment.config import RECIPES
+
+        told = self.model_dump(exclude_none=True, exclude={"critical_rows"})
+        config = RECIPES[recipe]
+        form = replace(config.format, critical_rows=self.critical_rows)
+        return replace(config, **told, format=form)

@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from pagecast.cli.exits import InputError
-from pagecast.cli.learning_settings import IncrementalSettings
+from pagecast.cli.learning_settings import AlignSettings, IncrementalSettings
 from pagecast.featurestore.store_url import StoreUrl
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class TrainSettings(BaseModel):
     profile: Literal["tiny", "small", "base", "large"] = "tiny"
     """Size of the model (docs/training.md)."""
     incremental: IncrementalSettings = IncrementalSettings()
+    align: AlignSettings = AlignSettings()
 
 
 class TrainerSettings(BaseModel):

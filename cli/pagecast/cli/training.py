@@ -21,6 +21,8 @@ from pagecast.trainer.train import TrainProgress
 STAGES = {
     "read": "reading the feature store",
     "fit": "training",
+    "reward": "training reward models",
+    "align": "aligning",
     "evaluate": "evaluating",
     "export": "exporting",
     "judge": "judging",
@@ -80,4 +82,7 @@ class _Bar:
                 losses = f"loss of values {at.fit.value_loss:.3f}"
             speed = f"{at.fit.tokens_per_second:,.0f} tokens/s, padding {at.fit.padding:.0%}"
             note = f"{losses} · {speed}"
+        if at.align is not None:
+            note = f"reward {at.align.reward:+.3f}, judged {at.align.judged:+.3f}"
+            note += f", KL {at.align.kl:.4f}"
         self._progress.update(self._tasks[at.stage], completed=at.share_done, note=note)

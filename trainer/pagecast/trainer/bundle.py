@@ -72,24 +72,12 @@ def write_bundle(
     """
     files, differences = _contents(model.eval(), vocabulary)
     digests = {name: FileDigest.of(data) for name, data in files.items()}
-    config = model.config
     manifest = Manifest(
         version=bundle_version(digests),
         parent_version=facts.parent_version,
         created_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         files=digests,
-        model=ModelShape(
-            d_model=config.d_model,
-            output_dim=config.output_width,
-            layers=config.layers,
-            query_heads=config.query_heads,
-            kv_heads=config.kv_heads,
-            head_dim=HEAD_DIM,
-            genres=len(vocabulary.genres),
-            steps_max=STEPS_MAX,
-            positions_max=POSITIONS_MAX,
-            compress_keep=config.compress_keep,
-        ),
+        model=shape_of(model, vocabulary),
         opset=OPSET,
         data=dict(facts.data),
         metrics={**facts.metrics, **differences},
@@ -97,6 +85,23 @@ def write_bundle(
     )
     publish(bundles / manifest.version, {**files, MANIFEST_FILE: manifest.seal()})
     return manifest
+
+
+def shape_of(model: PageModel, vocabulary: Vocabulary) -> ModelShape:
+    """The sizes that the engine's buffers follow from."""
+    config = model.config
+    return ModelShape(
+        d_model=config.d_model,
+        output_dim=config.output_width,
+        layers=config.layers,
+        query_heads=config.query_heads,
+        kv_heads=config.kv_heads,
+        head_dim=HEAD_DIM,
+        genres=len(vocabulary.genres),
+        steps_max=STEPS_MAX,
+        positions_max=POSITIONS_MAX,
+        compress_keep=config.compress_keep,
+    )
 
 
 def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:

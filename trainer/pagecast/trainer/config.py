@@ -1,5 +1,6 @@
 """What can be chosen about a training. Every value has a unit and a reason."""
 
+import json
 from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
@@ -7,6 +8,7 @@ from pydantic import JsonValue, TypeAdapter
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.reward import RewardConfig
+from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.page_config import (
     LoggedConfig,
     PagesFrom,
@@ -158,6 +160,8 @@ class TrainConfig:
     post: PostTrainConfig = field(default_factory=PostTrainConfig)
     start: StartConfig = field(default_factory=StartConfig)
     incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
+    align: AlignConfig | None = None
+    """How a base is aligned (docs/alignment.md); None for any other training."""
     context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
@@ -207,4 +211,4 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, JsonValue]:
         """As `manifest.config`."""
-        return TypeAdapter(dict[str, JsonValue]).validate_python(asdict(self))
+        return TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(asdict(self)))

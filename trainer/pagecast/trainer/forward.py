@@ -68,8 +68,8 @@ def packed_decoded(
     model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
 ) -> Tensor:
     """The same before the output head: what the decoder says."""
-    entity_BLD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
-    row_BLD = _look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
+    entity_BLD = look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
+    row_BLD = look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
     fields_BTF = torch.from_numpy(batch.fields_BTF)
     steps_BTD = model.embed_steps(entity_BLD[:, :history], fields_BTF)
@@ -92,7 +92,7 @@ def _with_groups(
     model: PageModel, embedded: Embedded, tokens_BLD: Tensor, batch: PackedBatch
 ) -> Tensor:
     """Puts groups of old steps in their places."""
-    entity_GMD = _look_up(embedded.entity_input_ED, torch.from_numpy(batch.old_entity_GM))
+    entity_GMD = look_up(embedded.entity_input_ED, torch.from_numpy(batch.old_entity_GM))
     merged_GD = model.embed_old(entity_GMD, torch.from_numpy(batch.old_fields_GMF))
     tokens_XD = tokens_BLD.flatten(0, 1).index_copy(0, torch.from_numpy(batch.old_at_G), merged_GD)
     return tokens_XD.view_as(tokens_BLD)
@@ -211,7 +211,7 @@ def _entity_loss(
     return _weighted_mean(-chosen_K, torch.from_numpy(targets.weight_K))
 
 
-def _look_up(table_ED: Tensor, index_BL: Tensor) -> Tensor:
+def look_up(table_ED: Tensor, index_BL: Tensor) -> Tensor:
     """Rows of a table; zeros where the index is -1."""
     return functional.embedding(index_BL + 1, functional.pad(table_ED, (0, 0, 1, 0)))
 

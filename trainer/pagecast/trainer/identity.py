@@ -33,7 +33,7 @@ def identity_of(
     windows = examples.windows
     told = {k: v for k, v in config.to_json().items() if k not in NOT_OF_THE_RESULT}
     return {
-        **dict(_flat("config", told)),
+        **dict(flat("config", told)),
         "data.vocabulary": _digest([data.vocabulary.to_json().encode()]),
         "data.catalog": _digest(_catalog(data)),
         "data.windows": len(windows),
@@ -53,10 +53,11 @@ def differences(was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> s
     return ", ".join(told)
 
 
-def _flat(prefix: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+def flat(prefix: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """Numbers, names and lists by dotted name."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _flat(f"{prefix}.{name}", inner)
+            yield from flat(f"{prefix}.{name}", inner)
     else:
         yield prefix, value
 

@@ -12,7 +12,10 @@ import numpy as np
 from pagecast.featurestore.compression import steps_compressed
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.logged_pages import EntityOutcome
+from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.data import Dataset, fallback_row
 from pagecast.trainer.pages import NO_ARGUMENT
 from pagecast.trainer.shown import ShownPage, ShownRow
@@ -79,7 +82,7 @@ def scored_pages(
     for page in data.shown.pages:
         rows = _until_last_seen(list(_rows(data, page, config)))
         if rows:
-            window = _window(data, page, compress_keep)
+            window = prompt_window(page.prompt, data.catalog, data.vocabulary, compress_keep)
             yield ScoredPage(user_id=page.user_id, window=window, rows=tuple(rows))
 
 
@@ -140,9 +143,12 @@ def _until_last_seen(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     return [*rows[: seen[-1]], cut]
 
 
-def _window(data: Dataset, page: ShownPage, compress_keep: int) -> Window:
-    encoded = encode_prompt(page.prompt, data.vocabulary)
-    index = data.catalog.entity_index
+def prompt_window(
+    prompt: Prompt, catalog: CatalogSnapshot, vocabulary: Vocabulary, compress_keep: int
+) -> Window:
+    """A prompt as a window of one cut, the request; `compress_keep` is the model's."""
+    encoded = encode_prompt(prompt, vocabulary)
+    index = catalog.entity_index
     whole = Window(
         user=NO_USER,
         first=0,
@@ -150,5 +156,5 @@ def _window(data: Dataset, page: ShownPage, compress_keep: int) -> Window:
         fields_TF=encoded.fields_TF,
         cuts_C=np.array([len(encoded.entity_ids) - 2], np.int64),
     )
-    old = steps_compressed(len(page.prompt.steps), compress_keep)
+    old = steps_compressed(len(prompt.steps), compress_keep)
     return compressed(whole, old) if old else whole

@@ -21,6 +21,7 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.alignment.run import AlignProgress
 from pagecast.trainer.base import (
     FULL,
     Base,
@@ -61,11 +62,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainProgress:
-    """Where a training is; `fit` is set while `stage` is "fit", `metrics` once it is "judge"."""
+    """Where a training is; `fit` is set while `stage` is "fit", `align` while it is "align",
+    `metrics` once it is "judge"."""
 
     stage: str
     share_done: float
     fit: FitProgress | None = None
+    align: AlignProgress | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -92,7 +95,10 @@ class TrainJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained model that is not yet a bundle, and what it was trained on, from which base."""
+    """A trained model that is not yet a bundle, and what it was trained on, from which base.
+
+    `facts` are told of its data beside those of every training.
+    """
 
     model: PageModel
     vocabulary: Vocabulary
@@ -103,6 +109,7 @@ class Trained:
     steps: int
     fit: FitResult
     start: Start | None = None
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +124,20 @@ class TrainOutcome:
     """The gate's, which is asked if there was a slice to evaluate on."""
 
 
-def train(job: TrainJob, progress: Progress = lambda _: None) -> TrainOutcome:
+Fitting = Callable[["TrainJob", Progress], "Trained"]
+"""How a job becomes a trained model."""
+
+
+def train(
+    job: TrainJob, progress: Progress = lambda _: None, fitting: Fitting | None = None
+) -> TrainOutcome:
     """Trains, evaluates on what the log holds after `job.until`, exports, registers and judges.
 
-    Once the model is judged, the training's checkpoints are removed. Raises
-    NothingToTrainError without data, CheckpointError for checkpoints of something else,
-    ParityError if an exported graph is not the model.
+    `fitting` is `fit_snapshot` unless another is given. Once the model is judged, the training's
+    checkpoints are removed. Raises NothingToTrainError without data, CheckpointError for
+    checkpoints of something else, ParityError if an exported graph is not the model.
     """
-    trained = fit_snapshot(job, progress)
+    trained = (fitting or fit_snapshot)(job, progress)
     if job.until is None:
         outcome = export_and_register(job.source, trained, None, progress)
     else:
@@ -141,7 +154,7 @@ def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutco
     plan = slice_plan(snapshot.catalog, snapshot.users)
     with _registry(source) as registry:
         champion = Rival.of(registry.resolve(CHAMPION), source.paths.bundles)
-        with _threads(trained.config.threads):
+        with threads(trained.config.threads):
             quality = quality_on(plan, trained.model, trained.vocabulary, champion.model)
         outcome = export_and_register(source, trained, quality, progress)
         progress(TrainProgress(stage="judge", share_done=0.0, metrics=outcome.metrics))
@@ -217,7 +230,7 @@ def fit_on(
     def told(at: FitProgress) -> None:
         progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at))
 
-    with _threads(config.threads):
+    with threads(config.threads):
         result = fit(data, builder, config, told, checkpoint, start)
     return Trained(
         model=result.model,
@@ -241,7 +254,7 @@ def evaluate_next_slice(
     """
     progress(TrainProgress(stage="evaluate", share_done=0.0))
     snapshot = source.read(known=trained.positions)
-    with _threads(trained.config.threads):
+    with threads(trained.config.threads):
         return next_slice_quality(
             trained.model, trained.vocabulary, snapshot.catalog, snapshot.users
         )
@@ -252,7 +265,7 @@ def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = No
     model, vocabulary, manifest = load_model(bundle)
     positions = positions_of(manifest) if after is None else after
     snapshot = source.read(known=positions)
-    with _threads(TrainConfig().threads):
+    with threads(TrainConfig().threads):
         return next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
 
 
@@ -266,7 +279,7 @@ def export_and_register(
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}
     metrics |= _forgotten(source, trained)
-    data = _data_facts(trained, quality)
+    data = data_facts(trained, quality)
     parent = "" if trained.start is None else trained.start.base.version
     facts = BundleFacts(
         data=data, metrics=metrics, config=trained.config.to_json(), parent_version=parent
@@ -296,12 +309,12 @@ def _forgotten(source: Source, trained: Trained) -> dict[str, float]:
         return {}
     base = trained.start.base
     snapshot = source.read(until=trained.positions, known=base.positions)
-    with _threads(trained.config.threads):
+    with threads(trained.config.threads):
         told = forgetting(base, trained.model, trained.vocabulary, snapshot.catalog, snapshot.users)
     return {} if told is None else told.metrics()
 
 
-def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:
+def data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue]:
     """What `manifest.data` and the registry tell of the training data and run."""
     return {
         **(FULL if trained.start is None else trained.start.facts()),
@@ -314,12 +327,18 @@ def _data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValu
         "fit_seconds": trained.fit.seconds,
         "tokens_per_second": trained.fit.tokens_per_second,
         "padding": trained.fit.padding,
-        "entity_loss": trained.fit.entity_loss,
-        "row_loss": trained.fit.row_loss,
-        "value_loss": None if math.isnan(trained.fit.value_loss) else trained.fit.value_loss,
+        "entity_loss": _known(trained.fit.entity_loss),
+        "row_loss": _known(trained.fit.row_loss),
+        "value_loss": _known(trained.fit.value_loss),
         "pages": dict(trained.fit.pages),
         "protocol": quality.protocol if quality is not None else "",
+        **trained.facts,
     }
+
+
+def _known(loss: float) -> float | None:
+    """JSON has no NaN, which is the loss of a part that a training did not have."""
+    return None if math.isnan(loss) else loss
 
 
 @contextmanager
@@ -333,9 +352,10 @@ def _registry(source: Source) -> Iterator[Registry]:
 
 
 @contextmanager
-def _threads(threads: int) -> Iterator[None]:
+def threads(count: int) -> Iterator[None]:
+    """torch computes with so many threads until the end."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

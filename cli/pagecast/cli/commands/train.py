@@ -25,6 +25,13 @@ class Promotion(StrEnum):
     NEVER = "never"
 
 
+class Align(StrEnum):
+    """`pagecast.trainer.alignment.config.RECIPES` by name."""
+
+    DR_GRPO = "dr-grpo"
+    GRPO_SR = "grpo-sr"
+
+
 class Profile(StrEnum):
     """`pagecast.trainer.profiles` by name."""
 
@@ -74,6 +81,12 @@ def train(
             help="Learn what is new since --from (the champion) and a sample of the rest.",
         ),
     ] = False,
+    align: Annotated[
+        Align | None,
+        typer.Option(
+            help="Align --from (the champion) on logged pages instead: whole pages, or entities."
+        ),
+    ] = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -84,14 +97,16 @@ def train(
     The first model becomes the champion, and a later one if the gate lets it (docs/operations.md);
     else it waits as the challenger for `pagecast models promote`. With --incremental the share to
     hold out is of what is new. An interrupted training can be resumed; docs/training.md tells how,
-    and how several processes train together.
+    and how several processes train together. docs/alignment.md tells of --align.
     """
-    from pagecast.cli.beginning import beginning
+    from pagecast.cli.beginning import beginning, check_align
     from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.model_records import CHAMPION
     from pagecast.featurestore.state import StatePaths
+    from pagecast.trainer.alignment.credit import RewardError
     from pagecast.trainer.base import BaseError
     from pagecast.trainer.checkpoint import CheckpointError
     from pagecast.trainer.metadata import ContentError
@@ -107,15 +122,22 @@ def train(
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
+    if align is not None:
+        check_align(settings, align, incremental=incremental)
+        from_model = from_model or CHAMPION
     begin = beginning(settings, paths, from_model, incremental=incremental)
     if begin.note:
         output.say(begin.note)
     try:
-        outcome = _train(settings, paths, output, begin, hold_out=hold_out, resume=resume)
+        outcome = _train(
+            settings, paths, output, begin, hold_out=hold_out, resume=resume, recipe=align
+        )
     except FolderInUseError as error:
         raise LockedError(str(error), "wait for its end, or end it") from error
     except CheckpointError as error:
         raise CommandError(str(error), "train without --resume to begin anew") from error
+    except RewardError as error:
+        raise CommandError(str(error), "the checkpoint before it stays: --resume") from error
     except (BaseError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:
@@ -131,10 +153,12 @@ def _train(
     *,
     hold_out: float,
     resume: bool,
+    recipe: Align | None,
 ) -> "TrainOutcome | None":
     """Trains, alone or in torchrun's group; all but the group's first process return None."""
-    from pagecast.cli.beginning import config_of
+    from pagecast.cli.beginning import aligning, config_of
     from pagecast.cli.training import training_bar, training_source
+    from pagecast.trainer.alignment.job import align_job
     from pagecast.trainer.processes import process_group
     from pagecast.trainer.snapshot import positions_before_last
     from pagecast.trainer.train import TrainJob, fit_snapshot
@@ -152,9 +176,12 @@ def _train(
             lambda: positions_before_last(paths, hold_out, begin.known) if hold_out else None,
             resume=resume,
         )
+        config = config_of(settings)
+        if recipe is not None:
+            config = aligning(settings, config, recipe.value, begin, processes.count)
         job = TrainJob(
             source=source,
-            config=config_of(settings),
+            config=config,
             until=until,
             checkpoint=folder.path,
             base=begin.base,
@@ -164,15 +191,19 @@ def _train(
             fit_snapshot(job)
             return None
         with training_bar(output.console) as bar:
-            return run_training(job, bar)
+            return align_job(job, bar) if recipe is not None else run_training(job, bar)
 
 
 def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> None:
+    from pagecast.cli.align_view import show_alignment
     from pagecast.cli.models_view import show_verdict
 
     facts = [("version", record.version), ("aliases", " ".join(record.aliases))]
     facts += [(name, f"{value:.4f}") for name, value in sorted(outcome.metrics.items())]
     output.table("", ("", ""), facts)
+    align = record.data.get("align")
+    if align is not None:
+        show_alignment(output, align)
     verdict = outcome.verdict
     if verdict is not None:
         show_verdict(output, verdict)
@@ -182,6 +213,7 @@ def _tell(output: "Output", record: "ModelRecord", outcome: "TrainOutcome") -> N
             "aliases": list(record.aliases),
             "bundle": str(outcome.bundle),
             "metrics": outcome.metrics,
+            **({} if align is None else {"align": align}),
             "verdict": None if verdict is None else verdict.to_json(),
         }
     )

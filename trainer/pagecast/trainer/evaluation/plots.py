@@ -54,19 +54,21 @@ def curves(labels: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
 
 def reliability(rows: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """A line a name through points (predicted, real), and the diagonal on which they should lie."""
-    most = max(
-        (value for points in rows.values() for pair in points for value in pair), default=0.0
-    )
-    scale = HEIGHT / (most or 1.0)
+    values = [value for points in rows.values() for pair in points for value in pair]
+    least, most = min(values, default=0.0), max(values, default=0.0)
+    least = min(least, 0.0)
+    scale = HEIGHT / ((most - least) or 1.0)
     drawn = [
         f'<path d="M20 {HEIGHT}L{20 + HEIGHT} 0" stroke="currentColor" stroke-opacity="0.4" '
         'stroke-dasharray="4"/>',
-        f'<text x="20" y="{HEIGHT + 20}">0</text>',
+        f'<text x="20" y="{HEIGHT + 20}">{least:.4g}</text>',
         f'<text x="{20 + HEIGHT}" y="{HEIGHT + 20}" text-anchor="end">{most:.4f}</text>',
     ]
     for number, (name, points) in enumerate(rows.items()):
         colour = COLOURS[number % len(COLOURS)]
-        line = " ".join(f"{20 + x * scale:.1f},{HEIGHT - y * scale:.1f}" for x, y in points)
+        line = " ".join(
+            f"{20 + (x - least) * scale:.1f},{HEIGHT - (y - least) * scale:.1f}" for x, y in points
+        )
         drawn.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
             f'<text x="{HEIGHT + 40}" y="{20 + number * 20}" fill="{colour}">{escape(name)}</text>'

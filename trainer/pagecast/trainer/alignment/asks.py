@@ -1,0 +1,135 @@
+"""Requests for which pages are drawn: the prompts of logged pages, and what may stand there.
+
+The rules are compiled of what the prompt says. A server also knows what left the history's window
+(hidden and watched entities, resume positions) and the counts of that moment; here popularity is
+the training's. So a drawn page may offer what a served one would not, and never the other way
+round for what the window holds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pagecast.featurestore.history import WATCHED_ACTIONS, Action
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.facts import RequestFacts
+from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.predicates import Indices
+from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
+from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.snapshot import NothingToTrainError
+
+BECAUSE_MAX = 8
+"""Entities a BECAUSE row may stand for: more than a drawn page has rows is never used."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ask:
+    """A page that may be drawn again and again.
+
+    `chosen` are the entities, by catalog index, of the logged page of which something good came,
+    each with the row, by catalog index, where it stood.
+    """
+
+    user_id: str
+    prompt: Prompt
+    rules: PageRules
+    chosen: Mapping[int, int] = field(default_factory=dict)
+
+
+def asks_of(
+    pages: Sequence[ShownPage],
+    catalog: CompiledCatalog,
+    vocabulary: Vocabulary,
+    config: AlignConfig,
+    reward: RewardConfig,
+) -> tuple[Ask, ...]:
+    """An ask of each of the newest ASKS_MAX logged pages, if anything may stand on it now.
+
+    Raises NothingToTrainError if there is none.
+    """
+    asks = tuple(_asks(pages[-ASKS_MAX:], catalog, vocabulary, config, reward))
+    if not asks:
+        raise NothingToTrainError(
+            "align: no logged page to draw again; serve pages and ingest what becomes of them"
+        )
+    return asks
+
+
+def _asks(
+    pages: Sequence[ShownPage],
+    catalog: CompiledCatalog,
+    vocabulary: Vocabulary,
+    config: AlignConfig,
+    reward: RewardConfig,
+) -> Iterator[Ask]:
+    popular = _popular(catalog.snapshot, vocabulary)
+    for page in pages:
+        longest = max(len(row.entity_ids) for row in page.rows)
+        facts = facts_of_prompt(
+            page.prompt,
+            rows=min(len(page.rows), config.rows_max),
+            entities_per_row=min(longest, config.entities_max),
+        )
+        rules = compile_rules(catalog, facts, popular)
+        if (rules.candidates_RW != 0).any():
+            yield Ask(
+                user_id=page.user_id,
+                prompt=page.prompt,
+                rules=rules,
+                chosen=_chosen(page, catalog.snapshot, reward),
+            )
+
+
+def facts_of_prompt(prompt: Prompt, *, rows: int, entities_per_row: int) -> RequestFacts:
+    """What the rules depend on, as far as a prompt says it."""
+    watched: dict[str, None] = {}
+    hidden: set[str] = set()
+    begun: dict[str, None] = {}
+    for step in prompt.steps:
+        if step.action is Action.HIDE:
+            hidden.add(step.entity_id)
+        if step.action in WATCHED_ACTIONS:
+            watched[step.entity_id] = watched.pop(step.entity_id, None)
+        if step.action in (Action.PLAY_FEATURE, Action.PLAY_LIVE):
+            begun[step.entity_id] = begun.pop(step.entity_id, None)
+        if step.action is Action.COMPLETE:
+            begun.pop(step.entity_id, None)
+    newest = [entity for entity in reversed(watched) if entity not in hidden]
+    return RequestFacts(
+        at_ms=prompt.request.at_ms,
+        device=prompt.request.device,
+        country=prompt.request.country,
+        maturity_limit=prompt.profile.maturity_limit,
+        hidden=frozenset(hidden),
+        watched=frozenset(watched),
+        resume=tuple(reversed(begun)),
+        because=tuple(newest[:BECAUSE_MAX]),
+        rows=rows,
+        entities_per_row=entities_per_row,
+    )
+
+
+def _popular(snapshot: CatalogSnapshot, vocabulary: Vocabulary) -> Indices:
+    """Entities by the interactions of the training, most first."""
+    index = snapshot.entity_index
+    counts = zip(vocabulary.entities, vocabulary.entity_interactions, strict=True)
+    known = [(-count, index[entity]) for entity, count in counts if entity in index and count]
+    return np.array([entity for _, entity in sorted(known)], np.int64)
+
+
+def _chosen(page: ShownPage, snapshot: CatalogSnapshot, reward: RewardConfig) -> dict[int, int]:
+    chosen: dict[int, int] = {}
+    for row in page.rows:
+        for entity_id, outcome in zip(row.entity_ids, row.outcomes, strict=True):
+            entity = snapshot.entity_index.get(entity_id, -1)
+            if outcome is None or entity < 0 or row.row_id not in snapshot.row_index:
+                continue
+            if reward.entity(outcome, closed=page.closed) > 0.0:
+                chosen.setdefault(entity, snapshot.row_index[row.row_id])
+    return chosen

@@ -1,0 +1,58 @@
+"""The loop that trains a reward model: epochs of pages, AdamW, a schedule."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from pagecast.trainer.alignment.config import RewardModelConfig
+from pagecast.trainer.alignment.credit import RewardError
+from pagecast.trainer.schedule import Schedule
+
+GRADIENT_NORM_MAX = 1.0
+"""Gradients are clipped to this norm, as everywhere."""
+
+WARM_UP = 0.05
+"""Share of the steps in which the learning rate grows."""
+
+
+def fit_model(
+    model: nn.Module,
+    pages: int,
+    loss: Callable[[npt.NDArray[np.int64]], Tensor],
+    config: RewardModelConfig,
+) -> None:
+    """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number.
+
+    Raises RewardError if a loss is no number.
+    """
+    rng = np.random.default_rng(config.seed)
+    per_epoch = math.ceil(pages / config.pages_per_batch)
+    steps = min(config.steps_max, max(1, round(config.epochs * per_epoch)))
+    schedule = Schedule(steps_max=steps, budget_s=math.inf, warm_up=WARM_UP)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], weight_decay=config.weight_decay
+    )
+    model.train()
+    order = np.zeros(0, np.int64)
+    while not schedule.done:
+        if not len(order):
+            order = rng.permutation(pages)
+        chosen, order = order[: config.pages_per_batch], order[config.pages_per_batch :]
+        optimizer.zero_grad(set_to_none=True)
+        of_batch = loss(chosen)
+        if not torch.isfinite(of_batch):
+            raise RewardError(
+                f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}:"
+                " lower align.reward.learning_rate"
+            )
+        of_batch.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * schedule.rate()
+        optimizer.step()
+        schedule.step += 1
+    model.eval()

@@ -1,0 +1,114 @@
+"""Rewards that come from reward models: what an alignment learns from where nobody knows the truth.
+
+Letters: E entities of the catalog.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.trainer.alignment.asks import Ask
+from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.credit import Floats
+from pagecast.trainer.alignment.likelihood import Features, relevance
+from pagecast.trainer.alignment.logged_rewards import Halves, RewardedPage, halves_of
+from pagecast.trainer.alignment.page_reward import PageRewardModel, train_page_reward
+from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.alignment.preference import PreferenceModel, train_preference
+from pagecast.trainer.alignment.reward_report import (
+    RewardReport,
+    gate_of,
+    judge_page_model,
+    judge_preference,
+)
+from pagecast.trainer.alignment.rewards import Rewards
+from pagecast.trainer.alignment.rollouts import Rollout
+from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.snapshot import NothingToTrainError
+
+PAGES_OF_A_HALF_MIN = 20
+"""Pages that something was seen of: a model of fewer says nothing, and neither does its report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModels:
+    """Both reward models, trained on one half of the members, and judged on the other."""
+
+    page: PageRewardModel
+    preference: PreferenceModel
+    gate: "RelevanceGate"
+    report: RewardReport
+
+    def rewards(self) -> Rewards:
+        """What `run.align` learns from."""
+        return Rewards(
+            page=self.page_rewards, preference=self.preferences, relevance=self.gate.of_pages
+        )
+
+    def page_rewards(self, pages: Sequence[Rollout]) -> Sequence[float]:
+        """A page's expected reward, in units of the table. Raises RewardError."""
+        rewards: list[float] = self.page.predict(pages).tolist()
+        return rewards
+
+    def preferences(self, pages: Sequence[Rollout]) -> Sequence[Floats]:
+        """How each entity would be liked, 0 to 1. Raises RewardError."""
+        return self.preference.predict(
+            [page.ask.prompt for page in pages], [page.entities for page in pages]
+        )
+
+
+class RelevanceGate:
+    """How relevant entities are to a request: by the model that is aligned, not by what is learned
+    from rewards. So it knows what the preference model has never seen anybody see."""
+
+    def __init__(self, champion: Policy) -> None:
+        self._champion = champion
+        with torch.no_grad():
+            self._embedded = Features.of(champion).embedded(champion.model)
+
+    def lift_E(self, ask: Ask | RewardedPage) -> Floats:
+        return relevance(self._champion, self._embedded, ask.prompt)
+
+    def of_pages(self, pages: Sequence[Rollout]) -> Sequence[Floats]:
+        """Pages of one ask have one forward pass."""
+        lifts = {id(ask): self.lift_E(ask) for ask in {id(p.ask): p.ask for p in pages}.values()}
+        return [lifts[id(page.ask)][page.entities] for page in pages]
+
+
+def train_reward_models(
+    champion: Policy,
+    pages: Sequence[ShownPage],
+    config: AlignConfig,
+    table: RewardConfig,
+    *,
+    exchanged: bool = False,
+) -> RewardModels:
+    """Trains on the learning half of the members and judges on the other; `exchanged`: the other
+    way round, which makes a judge that knows nothing of what is learned from.
+
+    Raises NothingToTrainError for too few pages, RewardError for a loss that is no number.
+    """
+    halves = halves_of(pages, champion.catalog, config, table)
+    halves = halves.exchanged if exchanged else halves
+    _check_enough(halves)
+    page = train_page_reward(champion, halves.learned, config.reward)
+    preference = train_preference(champion, halves.learned, config.reward, table)
+    gate = RelevanceGate(champion)
+    report = RewardReport(
+        salt=config.reward.salt,
+        page=judge_page_model(page, halves.learned, halves.judging),
+        preference=judge_preference(preference, halves.learned, halves.judging, table),
+        gate=gate_of(map(gate.lift_E, halves.judging), halves.judging, config.gate_lift_min),
+    )
+    return RewardModels(page=page, preference=preference, gate=gate, report=report)
+
+
+def _check_enough(halves: Halves) -> None:
+    for name, pages in (("learned from", halves.learned), ("judging", halves.judging)):
+        if len(pages) < PAGES_OF_A_HALF_MIN:
+            raise NothingToTrainError(
+                f"align: {len(pages)} logged pages of the members that are {name}, at least"
+                f" {PAGES_OF_A_HALF_MIN} are needed: serve pages and ingest what becomes of them"
+            )

@@ -1,0 +1,109 @@
+"""Alignment where all that is known is logged: reward models first, then the policy.
+
+This is what a bench calls: champion and pages in, an aligned policy and its reports out. A judge
+that knows the truth may be given; it is only ever reported.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.alignment.asks import Ask, asks_of
+from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.alignment.policy import Policy, engine_model
+from pagecast.trainer.alignment.rewards import Judge
+from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
+from pagecast.trainer.alignment.run import Aligned, AlignProgress, align
+from pagecast.trainer.shown import ShownPage
+
+DEFAULT_REWARD = RewardConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedOnPages:
+    """An aligned policy, and the reward models that it was aligned by."""
+
+    aligned: Aligned
+    models: RewardModels
+
+
+def align_on_pages(
+    champion: Policy,
+    pages: Sequence[ShownPage],
+    config: AlignConfig,
+    judge: Judge | None = None,
+    *,
+    table: RewardConfig = DEFAULT_REWARD,
+    progress: Callable[[AlignProgress], None] = lambda _: None,
+    checkpoint: Path | None = None,
+    budget_s: float = math.inf,
+) -> AlignedOnPages:
+    """Trains reward models on one half of the members' pages, and the policy by them.
+
+    Pages are drawn for the requests of all members. Without a `judge`, it is a page reward model of
+    the other half of the members: it knows nothing of what the policy learns from, and neither does
+    it know the truth.
+
+    Raises NothingToTrainError, RewardError, CheckpointError.
+    """
+    models = train_reward_models(champion, pages, config, table)
+    if judge is None:
+        judge = train_reward_models(champion, pages, config, table, exchanged=True).page_rewards
+    catalog = CompiledCatalog(champion.catalog)
+    asks = asks_of(pages, catalog, champion.vocabulary, config, table)
+    aligned = align(
+        champion,
+        asks,
+        config,
+        models.rewards(),
+        judge=judge,
+        progress=progress,
+        checkpoint=checkpoint,
+        budget_s=budget_s,
+    )
+    return AlignedOnPages(aligned=aligned, models=models)
+
+
+def drawn_pages(
+    policy: Policy, asks: Sequence[Ask], *, seed: int = 0, temperature: float = 1.0
+) -> list[Rollout]:
+    """A page for each ask; policies that are compared meet the same luck with the same seed."""
+    model = engine_model(policy)
+    return [
+        draw_group(model, ask, [page_seed(seed, number)], temperature)[0]
+        for number, ask in enumerate(asks)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Means over pages: a judge's reward, and of two entities of a page how unlike they are, as
+    1 minus the cosine of their input embeddings in the champion."""
+
+    pages: int
+    reward: float
+    diversity: float
+
+
+def judgement(policy: Policy, pages: Sequence[Rollout], judge: Judge) -> Judgement:
+    """How good pages are by a judge, and how diverse by the embeddings of `policy`: give the
+    champion's for both of two policies that are compared."""
+    input_ND = engine_model(policy).entities.input_ND
+    unit_ND = input_ND / np.maximum(np.linalg.norm(input_ND, axis=1, keepdims=True), 1e-9)
+    apart = []
+    for page in pages:
+        alike_II = unit_ND[page.entities] @ unit_ND[page.entities].T
+        count = len(page.entities)
+        if count > 1:
+            apart.append(1.0 - (float(alike_II.sum()) - count) / (count * (count - 1)))
+    return Judgement(
+        pages=len(pages),
+        reward=float(np.mean(judge(pages))),
+        diversity=float(np.mean(apart)) if apart else 0.0,
+    )

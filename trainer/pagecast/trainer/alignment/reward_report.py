@@ -1,0 +1,191 @@
+"""How far reward models can be trusted: out of sample, on members they have not learned from.
+
+Letters: N pages, I entities that were seen.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.trainer.alignment.credit import Floats
+from pagecast.trainer.alignment.logged_rewards import RewardedPage
+from pagecast.trainer.alignment.page_reward import PageRewardModel
+from pagecast.trainer.alignment.preference import PreferenceModel, liking
+from pagecast.trainer.evaluation.auc import weighted_auc
+from pagecast.trainer.evaluation.calibration import Calibration, calibration
+from pagecast.trainer.evaluation.html_table import html_table
+from pagecast.trainer.evaluation.plots import reliability
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardFigures:
+    """Of one reward model on the judging half; every page weighs as its member does.
+
+    `error` is the root of the mean squared error, `error_of_mean` that of the learning half's mean,
+    said of everything: a model that is not below it has learned nothing. `explained` is 1 minus the
+    ratio of their squares, `correlation` is Pearson's; both None where all rewards are alike. `auc`
+    is of being worth more than nothing, None where nothing or everything was.
+    """
+
+    name: str
+    learned: int
+    judged: int
+    members: int
+    error: float
+    error_of_mean: float
+    explained: float | None
+    correlation: float | None
+    auc: float | None
+    calibration: Calibration | None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        told: dict[str, JsonValue] = {**asdict(self)}
+        told["calibration"] = None if self.calibration is None else self.calibration.to_json()
+        return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Of what was seen, and of what was liked among it, the share that is relevant."""
+
+    seen: float
+    liked: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardReport:
+    """Both reward models on the half that did not train them; the gate is of its entities."""
+
+    salt: str
+    page: RewardFigures
+    preference: RewardFigures
+    gate: Gate
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "salt": self.salt,
+            "page": self.page.to_json(),
+            "preference": self.preference.to_json(),
+            "gate": {"seen": self.gate.seen, "liked": self.gate.liked},
+        }
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Cells of a table, under COLUMNS."""
+        return [_cells(figures) for figures in (self.page, self.preference)]
+
+    def html(self) -> str:
+        """Table and calibration curves, as a part of a page that needs nothing from elsewhere."""
+        curves = {
+            figures.name: [(part.predicted, part.real) for part in figures.calibration.bins]
+            for figures in (self.page, self.preference)
+            if figures.calibration is not None
+        }
+        drawn = "".join(reliability({name: points}) for name, points in curves.items())
+        return html_table(COLUMNS, self.rows()) + drawn
+
+
+COLUMNS = (
+    "model", "learned", "judged", "members", "error", "of the mean", "explained", "correlation",
+    "AUC", "calibration error",
+)  # fmt: skip
+
+
+def judge_page_model(
+    model: PageRewardModel, learned: Sequence[RewardedPage], judging: Sequence[RewardedPage]
+) -> RewardFigures:
+    """Raises RewardError for a prediction that is no number."""
+    real_N = np.array([page.reward for page in judging])
+    return _figures(
+        "page reward",
+        predicted=model.predict(judging),
+        real=real_N,
+        weight=np.array([page.weight for page in judging]),
+        mean=float(model.mean),
+        counts=(len(learned), _members(judging)),
+    )
+
+
+def judge_preference(
+    model: PreferenceModel,
+    learned: Sequence[RewardedPage],
+    judging: Sequence[RewardedPage],
+    table: RewardConfig,
+) -> RewardFigures:
+    """The same of what was seen, entity by entity."""
+    said = [model.predict([page.prompt], [list(page.rewards)])[0] for page in judging]
+    known = [(liking(r, table), page.weight) for page in learned for r in page.rewards.values()]
+    liked_I, weight_I = np.array(known).T
+    return _figures(
+        "preference",
+        predicted=np.concatenate(said),
+        real=np.array([liking(r, table) for page in judging for r in page.rewards.values()]),
+        weight=np.array([page.weight for page in judging for _ in page.rewards]),
+        mean=float(np.average(liked_I, weights=weight_I)),
+        counts=(len(known), _members(judging)),
+    )
+
+
+def gate_of(lift_NE: Iterable[Floats], judging: Sequence[RewardedPage], lift_min: float) -> Gate:
+    """`lift_NE` are of all entities, for each page."""
+    open_I: list[bool] = []
+    liked_I: list[bool] = []
+    for lift_E, page in zip(lift_NE, judging, strict=True):
+        for entity, reward in page.rewards.items():
+            open_I.append(bool(lift_E[entity] > lift_min))
+            liked_I.append(reward > 0)
+    liked = np.array(open_I)[np.array(liked_I)]
+    return Gate(seen=float(np.mean(open_I)), liked=float(liked.mean()) if len(liked) else None)
+
+
+def _figures(
+    name: str,
+    *,
+    predicted: Floats,
+    real: npt.NDArray[np.floating],
+    weight: Floats,
+    mean: float,
+    counts: tuple[int, int],
+) -> RewardFigures:
+    error = float(np.average((predicted - real) ** 2, weights=weight))
+    of_mean = float(np.average((mean - real) ** 2, weights=weight))
+    varies = bool(predicted.std() > 0 and real.std() > 0)
+    auc = weighted_auc(predicted, real > 0, weight)
+    return RewardFigures(
+        name=name,
+        learned=counts[0],
+        judged=len(real),
+        members=counts[1],
+        error=error**0.5,
+        error_of_mean=of_mean**0.5,
+        explained=1.0 - error / of_mean if of_mean > 0 else None,
+        correlation=float(np.corrcoef(predicted, real)[0, 1]) if varies else None,
+        auc=None if np.isnan(auc) else auc,
+        calibration=calibration(predicted, real),
+    )
+
+
+def _members(pages: Sequence[RewardedPage]) -> int:
+    return len({page.user_id for page in pages})
+
+
+def _cells(figures: RewardFigures) -> tuple[str, ...]:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    told = figures.calibration
+    return (
+        figures.name,
+        f"{figures.learned:,}",
+        f"{figures.judged:,}",
+        f"{figures.members:,}",
+        number(figures.error),
+        number(figures.error_of_mean),
+        number(figures.explained),
+        number(figures.correlation),
+        number(figures.auc),
+        number(None if told is None else told.error),
+    )
