@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.errors import BundleError
 from pagecast.engine.following import Followed, Following
-from pagecast.engine.model import Model
-from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import RowEnded
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, load_served, whole_page
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
@@ -101,9 +99,9 @@ class Replays:
         rules = _rules(page, history, snapshot)
         if rules.sha256 != page.rules_sha256:
             raise NotReplayable("the rules come out otherwise: they were another version's")
-        return _decoded(page, Model(bundle, snapshot), prompt, rules)
+        return _decoded(page, bind(bundle, snapshot), prompt, rules)
 
-    def _bundle(self, page: events_pb2.PageServed) -> Bundle:
+    def _bundle(self, page: events_pb2.PageServed) -> ServedBundle:
         version = page.model_version
         if not version:
             raise NotReplayable(
@@ -112,7 +110,7 @@ class Replays:
         if not page.HasField("rules_input"):
             raise NotReplayable("the page was served by a version that recorded too little")
         try:
-            return load_bundle(self.bundles / version)
+            return load_served(self.bundles / version)
         except BundleError as error:
             raise NotReplayable(f"the bundle of model {version} is gone: {error}") from error
 
@@ -157,12 +155,14 @@ def _rules(
         raise NotReplayable(f"the page is of another catalog database: {error}") from error
 
 
-def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: PageRules) -> Replay:
+def _decoded(
+    page: events_pb2.PageServed, model: ServedModel, prompt: Prompt, rules: PageRules
+) -> Replay:
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling)
     recorded = _indices(page.rows, model.snapshot)
     following = Following(options.picker(), recorded, first=len(rules.standing))
-    events = decode_page(model, prompt, rules, options, picker=following)
+    events = whole_page(model, prompt, rules, options, following)
     rows = 0
     while rows < len(recorded):
         rows += isinstance(next(events), RowEnded)

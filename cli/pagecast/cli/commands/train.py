@@ -74,6 +74,13 @@ def train(
             help="Learn what is new since --from (the champion) and a sample of the rest.",
         ),
     ] = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="Train the multi-stage baseline instead, and point the alias multi-stage to it.",
+        ),
+    ] = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -86,6 +93,7 @@ def train(
     hold out is of what is new. An interrupted training can be resumed; docs/training.md tells how,
     and how several processes train together.
     """
+    from pagecast.cli.baseline import train_and_tell
     from pagecast.cli.beginning import beginning
     from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
@@ -107,6 +115,9 @@ def train(
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
+    if baseline:
+        train_and_tell(settings, paths, output, hold_out)
+        return
     begin = beginning(settings, paths, from_model, incremental=incremental)
     if begin.note:
         output.say(begin.note)
