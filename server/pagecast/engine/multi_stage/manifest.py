@@ -1,10 +1,10 @@
 """The manifest of a multi-stage baseline's bundle."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pagecast.engine.sealed import SealedManifest
 
-MULTI_STAGE = "multi-stage"
+MULTI_STAGE: Final = "multi-stage"
 """The kind, and the alias that the newest one is given."""
 
 ENTITIES_FILE = "entities.json"
