@@ -96,7 +96,7 @@ class Replays:
                 "the prompt comes out otherwise than it was: events of the user are missing in the"
                 " offline log, or ingest was given another [fold]"
             )
-        rules = _rules(page, history, snapshot)
+        rules = rules_of_page(page, history, CompiledCatalog(snapshot))
         if rules.sha256 != page.rules_sha256:
             raise NotReplayable("the rules come out otherwise: they were another version's")
         return _decoded(page, bind(bundle, snapshot), prompt, rules)
@@ -127,9 +127,14 @@ class Replays:
         return history
 
 
-def _rules(
-    page: events_pb2.PageServed, history: History | None, snapshot: CatalogSnapshot
+def rules_of_page(
+    page: events_pb2.PageServed, history: History | None, catalog: CompiledCatalog
 ) -> PageRules:
+    """The rules of a served page; history and catalog are those its record names.
+
+    Raises NotReplayable.
+    """
+    snapshot = catalog.snapshot
     request = PageRequest(
         clock=PageClock.start(None),
         page_id=page.page_id,
@@ -145,12 +150,12 @@ def _rules(
     )
     facts = facts_of(request, history, profile_of_page(page), snapshot)
     try:
-        standing = _indices(page.rows_before, snapshot)
+        standing = rows_by_index(page.rows_before, snapshot)
         index = snapshot.entity_index
         popular = np.array(
             [index[entity_id] for entity_id in page.rules_input.popular_entity_ids], np.int64
         )
-        return compile_rules(CompiledCatalog(snapshot), facts, popular, standing=standing)
+        return compile_rules(catalog, facts, popular, standing=standing)
     except (KeyError, ValueError) as error:
         raise NotReplayable(f"the page is of another catalog database: {error}") from error
 
@@ -160,7 +165,7 @@ def _decoded(
 ) -> Replay:
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling)
-    recorded = _indices(page.rows, model.snapshot)
+    recorded = rows_by_index(page.rows, model.snapshot)
     following = Following(options.picker(), recorded, first=len(rules.standing))
     events = whole_page(model, prompt, rules, options, following)
     rows = 0
@@ -175,8 +180,10 @@ def _decoded(
     )
 
 
-def _indices(rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot) -> list[StandingRow]:
-    """Raises KeyError for an id the snapshot does not know."""
+def rows_by_index(
+    rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot
+) -> list[StandingRow]:
+    """Served rows by the indices of a catalog. Raises KeyError for an id it does not know."""
     entities = snapshot.entity_index
     return [
         StandingRow(
