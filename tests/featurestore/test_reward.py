@@ -30,11 +30,20 @@ def test_more_is_worth_more() -> None:
     ]
     rewards = [REWARD.entity(outcome) for outcome in came]
     assert rewards == sorted(set(rewards), reverse=True)
-    assert min(rewards) > 0.0 > REWARD.entity(SEEN)
+    assert min(rewards) > REWARD.entity(SEEN) == REWARD.table[Outcome.IMPRESSION] == 0.0
 
 
-def test_a_page_whose_window_is_open_has_abandoned_nothing_yet() -> None:
-    assert REWARD.entity(SEEN, closed=False) == REWARD.table[Outcome.IMPRESSION] == 0.0
+def test_a_play_that_was_given_up_at_once_is_abandoned() -> None:
+    assert REWARD.entity(after(1.5)) == REWARD.table[Outcome.ABANDONED] < 0.0
+    assert REWARD.entity(after(2.5)) == REWARD.table[Outcome.SHORT_PLAY]
+    assert REWARD.entity(after(0.0)) == REWARD.table[Outcome.SHORT_PLAY], "nobody told its end"
+
+
+@pytest.mark.parametrize(
+    "kept", [{"completed": True}, {"purchased": True}, {"listed": True}, {"rating": 4.0}], ids=str
+)
+def test_what_was_kept_or_liked_is_not_abandoned(kept: dict[str, object]) -> None:
+    assert REWARD.entity(after(1.5)._replace(**kept)) > 0.0
 
 
 @pytest.mark.parametrize("said", [{"hidden": True}, {"rating": 1.0}])
@@ -75,8 +84,8 @@ def test_a_row_is_worth_what_its_entities_are(aggregate: str, reward: float) -> 
 
 def test_a_page_is_worth_the_sum_of_what_was_seen_of_it() -> None:
     assert REWARD.of_page([]) == 0.0
-    assert REWARD.of_page([after(200.0), SEEN, SEEN]) == pytest.approx(2.0 - 0.2 - 0.2)
-    assert REWARD.of_page([after(200.0), SEEN], closed=False) == pytest.approx(2.0)
+    assert REWARD.of_page([after(200.0), SEEN, SEEN]) == pytest.approx(2.0)
+    assert REWARD.of_page([after(200.0), after(1.0)]) == pytest.approx(2.0 - 0.2)
 
 
 def test_a_table_is_read_by_the_names_of_outcomes() -> None:

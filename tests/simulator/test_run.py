@@ -117,7 +117,7 @@ def test_a_simulation_without_a_session_has_no_figures(tmp_path: Path) -> None:
 
 
 def test_the_reward_is_that_of_the_table(tmp_path: Path) -> None:
-    harsh = {**RewardConfig().table, Outcome.ABANDONED: -1.0}
+    harsh = {**RewardConfig().table, Outcome.IMPRESSION: -0.1}
     _, mild = simulated(tmp_path / "mild")
     config = dataclasses.replace(SMALL, reward=RewardConfig(table=harsh))
     _, hard = simulated(tmp_path / "hard", config)

@@ -33,14 +33,19 @@ def test_a_page_ends_with_the_last_place_that_was_seen(tmp_path: Path) -> None:
     page = page_of(tmp_path, rows, "e1", "e4")
     assert [[e.entity for e in row.entities] for row in page.rows] == [[1, 2], [3, 4]]
     rewards = [[e.reward for e in row.entities] for row in page.rows]
-    assert rewards == [[-0.2, None], [None, -0.2]]
+    assert rewards == [[0.0, None], [None, 0.0]]
+    assert [[e.passed_over for e in row.entities] for row in page.rows] == [
+        [True, False],
+        [False, True],
+    ]
     assert page.positions == 6
 
 
 def test_a_row_is_worth_what_was_seen_of_it(tmp_path: Path) -> None:
     rows = {"top": ["e1", "e2"], "popular": ["e3"], "recent": ["e6"]}
     page = page_of(tmp_path, rows, "e1", "e2", "e6", clicked="e2")
-    assert [row.reward for row in page.rows] == [pytest.approx(0.0), None, -0.2]
+    assert [row.reward for row in page.rows] == [pytest.approx(0.1), None, 0.0]
+    assert [row.passed_over for row in page.rows] == [False, False, True]
     assert page.positive
 
 

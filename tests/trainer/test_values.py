@@ -1,5 +1,7 @@
 """What post-training says of the tokens of a page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +26,16 @@ def test_labels_are_signs_and_weights_sizes_of_rewards() -> None:
     first, second = NONE_DRAWN.of_logged(PAGE, UNCORRECTED, rng())
     assert first.entities == ((Value(0, 0.0, 0.2),), ())
     assert second.entities == ((Value(2, 1.0, 1.0),), ()), "0: nothing is known yet"
+
+
+def test_what_was_passed_over_is_a_negative_of_a_weight_of_its_own() -> None:
+    (row,) = page_of([(0.0, 0), (None, 0)]).rows
+    seen, unknown = row.entities
+    page = replace(PAGE, rows=(replace(row, entities=(replace(seen, passed_over=True), unknown)),))
+    config = PostTrainConfig(random_negatives=0, passed_over_weight=0.3)
+    (said,) = Values(entities=9, rows=9, config=config).of_logged(page, UNCORRECTED, rng())
+    assert said.entities == ((Value(0, 0.0, 0.3),), ())
+    assert said.row == (Value(row.row, 0.0, 0.3),)
 
 
 def test_weights_are_corrected_for_presentation() -> None:

@@ -62,8 +62,9 @@ class Registry:
         data: Mapping[str, Any],
         code_version: str = "",
         config: Mapping[str, Any] | None = None,
+        alias: str = CHALLENGER,
     ) -> ModelRecord:
-        """Records a published bundle as the challenger.
+        """Records a published bundle as the challenger, or under another alias.
 
         A version names its contents, so registering it again changes nothing, but that a bundle
         which was removed is there again. Raises ValueError for a version that is no directory name
@@ -88,7 +89,7 @@ class Registry:
                     config=dict(config or {}),
                 )
             )
-            move_alias(connection, CHALLENGER, version, MovedFor(by="trainer", reason="register"))
+            move_alias(connection, alias, version, MovedFor(by="trainer", reason="register"))
             return record_of_version(connection, version)
 
     def get(self, version: str) -> ModelRecord:

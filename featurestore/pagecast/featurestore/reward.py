@@ -30,9 +30,10 @@ class Outcome(StrEnum):
     TRAILER = "trailer"
     CLICK = "click"
     IMPRESSION = "impression"
-    """Seen, and what follows is not known yet: the page's window is still open."""
+    """Seen, and nothing followed, or nothing yet. That somebody took another of fifteen says little
+    against it, and a page is not worth less because more of it was looked at."""
     ABANDONED = "abandoned"
-    """Seen, and nothing positive followed."""
+    """Played, and given up within `abandoned_minutes`: it was not what it seemed to be."""
     RATED_BADLY = "rated_badly"
     HIDDEN = "hidden"
 
@@ -82,6 +83,9 @@ class RewardConfig:
     """From here on a play is a binge: a night's watching of one entity."""
     long_play_minutes: float = 10.0
     """From here on a play is a long one (docs/papers.md 1.4)."""
+    abandoned_minutes: float = 2.0
+    """Up to here a play that ended and was not completed is an abandoned one: less than an opening.
+    Nothing watched at all is a play of which nobody told the end, and a short one."""
     rating_well_min: float = 3.0
     """Points of 5 from which on a rating is a good one."""
     row: Literal["sum", "mean", "max"] = "mean"
@@ -107,17 +111,16 @@ class RewardConfig:
             )
         return cls(table={known[name]: float(value) for name, value in values.items()})
 
-    def entity(self, outcome: EntityOutcome, *, closed: bool = True) -> float:
+    def entity(self, outcome: EntityOutcome) -> float:
         """The reward of an entity that was seen or acted upon.
 
-        What a user said against it decides; else the best that came of it does. `closed` False:
-        the page's window is still open, so nothing is abandoned yet.
+        What a user said against it decides; else the best that came of it does.
         """
         against = [self.table[o] for o in self._against(outcome)]
         if against:
             return min(against)
         best = [self.table[o] for o in self._in_favour(outcome)]
-        return max(best, default=self.table[Outcome.ABANDONED if closed else Outcome.IMPRESSION])
+        return max(best, default=self.table[Outcome.IMPRESSION])
 
     def of_row(self, entities: Sequence[float]) -> float:
         """The reward of a row, from those of its impressed entities; there is at least one."""
@@ -129,14 +132,24 @@ class RewardConfig:
             case "max":
                 return max(entities)
 
-    def of_page(self, entities: Iterable[EntityOutcome], *, closed: bool = True) -> float:
+    def of_page(self, entities: Iterable[EntityOutcome]) -> float:
         """The reward of a page: the sum of those of the entities that were seen or acted upon."""
-        return sum(self.entity(outcome, closed=closed) for outcome in entities)
+        return sum(self.entity(outcome) for outcome in entities)
 
     def _against(self, outcome: EntityOutcome) -> list[Outcome]:
         badly = outcome.rating is not None and outcome.rating < self.rating_well_min
-        said = {Outcome.HIDDEN: outcome.hidden, Outcome.RATED_BADLY: badly}
+        said = {
+            Outcome.HIDDEN: outcome.hidden,
+            Outcome.RATED_BADLY: badly,
+            Outcome.ABANDONED: self._given_up(outcome),
+        }
         return [name for name, true in said.items() if true]
+
+    def _given_up(self, outcome: EntityOutcome) -> bool:
+        """A play that ended at once, of something that was neither kept for later nor liked."""
+        wanted = outcome.completed or outcome.purchased or outcome.listed or outcome.rating
+        brief = 0 < outcome.watched_ms / 60_000 <= self.abandoned_minutes
+        return brief and not wanted
 
     def _in_favour(self, outcome: EntityOutcome) -> list[Outcome]:
         minutes = outcome.watched_ms / 60_000

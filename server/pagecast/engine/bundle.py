@@ -27,6 +27,7 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
 
 DEFAULT_CONFIG = EngineConfig()
@@ -52,6 +53,16 @@ class Bundle:
     @property
     def version(self) -> str:
         return self.manifest.version
+
+    @property
+    def steps_max(self) -> int:
+        """Steps of a prompt: what the model was trained on."""
+        return self.manifest.model.steps_max
+
+    @property
+    def context(self) -> ContextConfig:
+        """What stands between history and request: what the model was trained on."""
+        return self.vocabulary.context
 
 
 def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:

@@ -4,7 +4,10 @@ Single bit flips of a graph load without complaint and change its outputs (docs/
 nothing is parsed before its digest is known to be right.
 """
 
+import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import TypeVar
 
 from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import (
@@ -15,6 +18,10 @@ from pagecast.engine.manifest import (
     ManifestError,
     bundle_version,
 )
+from pagecast.engine.sealed import SealedManifest
+
+GENERATIVE = "generative"
+"""The kind of a bundle whose manifest names none."""
 
 MANIFEST_BYTES_MAX = 1 << 20
 """A manifest is a few kilobytes; a larger file is not one, and is not read."""
@@ -23,20 +30,49 @@ FILE_BYTES_MAX = 2 << 30
 """protobuf holds no larger graph; a larger file is not read into memory."""
 
 
+AnyManifest = TypeVar("AnyManifest", bound=SealedManifest)
+
+
+def kind_of(path: Path) -> str:
+    """The kind that the manifest of the bundle in `path` names; GENERATIVE if it names none.
+
+    Nothing is verified. Raises BundleError if the manifest cannot be read.
+    """
+    data = _read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX)
+    try:
+        contents = json.loads(data)
+    except (ValueError, RecursionError):
+        return GENERATIVE  # Who loads it says what is wrong with it.
+    kind = contents.get("kind") if isinstance(contents, dict) else None
+    return kind if isinstance(kind, str) else GENERATIVE
+
+
 def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest of the generative model in the directory `path`, and its files by name.
+
+    Raises BundleError with the file and the reason.
+    """
+    if (kind := kind_of(path)) != GENERATIVE:
+        raise BundleError(f"{MANIFEST_FILE}: a {kind} bundle has no generative model in it")
+    return read_files(path, Manifest, BUNDLE_FILES)
+
+
+def read_files(
+    path: Path, manifest_type: type[AnyManifest], names: Collection[str]
+) -> tuple[AnyManifest, dict[str, bytes]]:
     """The manifest of the bundle in the directory `path`, and the contents of its files by name.
 
     Raises BundleError with the file and the reason.
     """
     try:
-        manifest = Manifest.unseal(_read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX))
+        manifest = manifest_type.unseal(_read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX))
     except ManifestError as error:
         raise BundleError(f"{MANIFEST_FILE}: {error}") from error
-    if manifest.files.keys() != set(BUNDLE_FILES):
-        raise BundleError(f"{MANIFEST_FILE}: `files` must be {', '.join(sorted(BUNDLE_FILES))}")
+    if manifest.files.keys() != set(names):
+        raise BundleError(f"{MANIFEST_FILE}: `files` must be {', '.join(sorted(names))}")
     if manifest.version != bundle_version(manifest.files):
         raise BundleError(f"{MANIFEST_FILE}: `version` is not that of its files")
-    return manifest, {name: _verified(path / name, manifest.files[name]) for name in BUNDLE_FILES}
+    return manifest, {name: _verified(path / name, manifest.files[name]) for name in names}
 
 
 def _verified(file: Path, expected: FileDigest) -> bytes:

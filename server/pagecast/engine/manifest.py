@@ -6,12 +6,15 @@ refused (docs/facts.md: single bit flips of a graph load without complaint and c
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field
+
+from pagecast.engine.sealed import FileDigest as FileDigest
+from pagecast.engine.sealed import ManifestError as ManifestError
+from pagecast.engine.sealed import Sealed, SealedManifest
 
 MANIFEST_FILE = "manifest.json"
 
@@ -44,26 +47,7 @@ class DecodeWeights(StrEnum):
         return DECODE_INT8_FILE if self is DecodeWeights.INT8 else DECODE_FILE
 
 
-class ManifestError(ValueError):
-    """The bytes are not a sealed manifest of a format this engine reads."""
-
-
-class _Sealed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class FileDigest(_Sealed):
-    """A file's contents: digest in lower-case hexadecimal, size in bytes."""
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0, alias="bytes")
-
-    @classmethod
-    def of(cls, data: bytes) -> "FileDigest":
-        return cls.model_validate({"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
-
-
-class ModelShape(_Sealed):
+class ModelShape(Sealed):
     """Sizes of the model: the engine's buffers and checks follow from them.
 
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
@@ -88,7 +72,7 @@ class ModelShape(_Sealed):
         return self.compress_keep > 0
 
 
-class Manifest(_Sealed):
+class Manifest(SealedManifest):
     """What a bundle holds. `version` is the content address of `files` (`bundle_version`).
 
     Format 1 knew neither people, countries of origin nor content embeddings, format 2 no context
@@ -97,52 +81,14 @@ class Manifest(_Sealed):
     with 8-bit weights.
     """
 
+    older_formats: ClassVar[tuple[int, ...]] = (1, 2, 3)
+
     format: Literal[4] = 4
-    version: str = Field(pattern="^[0-9a-f]{16}$")
-    parent_version: str = ""
-    created_at: str
-    files: dict[str, FileDigest]
     model: ModelShape
     opset: int
-    data: dict[str, JsonValue] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    config: dict[str, JsonValue] = Field(default_factory=dict)
-
-    def seal(self) -> bytes:
-        """The bytes of `manifest.json`. Raises ValueError for a number JSON cannot hold."""
-        contents = self.model_dump(mode="json", by_alias=True)
-        digest = hashlib.sha256(_canonical(contents)).hexdigest()
-        return _canonical(contents | {"sha256": digest})
-
-    @classmethod
-    def unseal(cls, data: bytes) -> Self:
-        """Reads `manifest.json`. Raises ManifestError with the field or the reason."""
-        try:
-            contents = json.loads(data)
-            if not isinstance(contents, dict) or contents.pop("sha256", None) is None:
-                raise ManifestError("no `sha256`: write the manifest with `Manifest.seal`")
-            if (of := contents.get("format")) in (1, 2, 3):
-                raise ManifestError(f"`format`: {of} is of an older version: train a new model")
-            manifest = cls.model_validate_json(json.dumps(contents))
-            if manifest.seal() != data:
-                raise ManifestError("its contents do not match its `sha256`")
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ManifestError(f"`{field}`: {first['msg']}") from error
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, ManifestError):
-                raise
-            raise ManifestError(f"not JSON: {error}") from error
-        return manifest
 
 
 def bundle_version(files: Mapping[str, FileDigest]) -> str:
     """First 16 hexadecimal digits of SHA-256 over the sorted lines `name sha256`."""
     lines = "".join(f"{name} {files[name].sha256}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def _canonical(contents: Mapping[str, JsonValue]) -> bytes:
-    text = json.dumps(contents, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.engine.choice import Choice
-from pagecast.engine.graph import FloatArray
 from pagecast.engine.page_events import PageEvent
-from pagecast.engine.walk import Feed, PageWalk, walk_page
+from pagecast.engine.walk import Feed, FedNothing, PageWalk, walk_page
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask
@@ -38,30 +37,13 @@ def _events(walk: PageWalk) -> Generator[PageEvent, None, None]:
         yield event
 
 
-class PopularChooser:
-    """Chooses by rank; there is nothing to feed."""
-
-    runs = 0
+class PopularChooser(FedNothing):
+    """Chooses by rank."""
 
     def __init__(self, rules: PageRules, scores_N: npt.NDArray[np.floating]) -> None:
         self._rules = rules
         self._scores_N = scores_N
         self._scores_C: npt.NDArray[np.floating]
-
-    def before_row(self, _mask_R: Mask) -> None:
-        return None
-
-    def before_entity(self) -> None:
-        return None
-
-    def shortlist(self) -> None:
-        return None
-
-    def narrowed(self, _candidates_C: Indices) -> None:
-        raise AssertionError("nothing was to be left out")
-
-    def fed(self, _hidden_SD: FloatArray) -> None:
-        raise AssertionError("nothing was to be fed")
 
     def choose_row(self, mask_R: Mask) -> Choice:
         return Choice(position=int(mask_R.argmax()), log_probability=0.0)

@@ -68,6 +68,27 @@ class Chooser(Protocol):
         """What was to be fed has been."""
 
 
+class FedNothing:
+    """What choosers without a decoder share: there is nothing to feed, and all candidates compete."""
+
+    runs = 0
+
+    def before_row(self, _mask_R: Mask) -> None:
+        return None
+
+    def before_entity(self) -> None:
+        return None
+
+    def shortlist(self) -> None:
+        return None
+
+    def narrowed(self, _candidates_C: Indices) -> None:
+        raise AssertionError("nothing was to be left out")
+
+    def fed(self, _hidden_SD: FloatArray) -> None:
+        raise AssertionError("nothing was to be fed")
+
+
 def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
     """Makes a page, event by event."""
     state = PageState(rules)

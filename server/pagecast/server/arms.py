@@ -10,9 +10,10 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig
+from pagecast.engine.served_model import ServedBundle, load_served
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.model_records import CHAMPION, ModelRecord
@@ -48,7 +49,7 @@ class ArmFollower:
         self._bundles = bundles
         self._servings = servings
         self._engine = engine
-        self._taken: dict[str, Bundle] = {}
+        self._taken: dict[str, ServedBundle] = {}
         self._refused: dict[tuple[str, str], float] = {}
 
     def check(self) -> None:
@@ -87,12 +88,12 @@ class ArmFollower:
         self._taken[alias] = bundle
         _log.info("arm_taken_up", arm=alias, version=record.version)
 
-    def _bundle(self, record: ModelRecord) -> Bundle:
+    def _bundle(self, record: ModelRecord) -> ServedBundle:
         """The one that another arm has loaded, if one has."""
         for bundle in self._taken.values():
             if bundle.version == record.version:
                 return bundle
-        bundle = load_bundle(self._bundles / record.bundle, self._engine)
+        bundle = load_served(self._bundles / record.bundle, self._engine)
         if bundle.version != record.version:
             raise BundleError(f"{record.bundle}: holds version {bundle.version}")
         return bundle

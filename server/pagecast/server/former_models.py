@@ -11,10 +11,10 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
-from pagecast.engine.model import Model
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, load_served
 from pagecast.featurestore.model_records import ModelUnknown
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -48,13 +48,13 @@ class FormerModels:
         self._engine = engine
         self._changing = threading.Lock()
         self._loading = threading.Lock()
-        self._kept: OrderedDict[str, tuple[Model, float]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[ServedModel, float]] = OrderedDict()
         self._refused_at_s: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, model: Model) -> None:
+    def keep(self, model: ServedModel) -> None:
         """Keeps a model; the one unasked for longest makes room."""
         with self._changing:
             self._kept[model.version] = model, time.monotonic()
@@ -69,7 +69,7 @@ class FormerModels:
             for version in [v for v, (_, used_s) in self._kept.items() if used_s <= until_s]:
                 del self._kept[version]
 
-    def model(self, version: str, snapshot: CatalogSnapshot) -> Model:
+    def model(self, version: str, snapshot: CatalogSnapshot) -> ServedModel:
         """The model of a version, bound to the snapshot.
 
         Raises ModelRetired, EngineError if it cannot embed the catalog, and what the registry's
@@ -81,20 +81,20 @@ class FormerModels:
         self.keep(model)
         return model
 
-    def _bound(self, version: str, snapshot: CatalogSnapshot) -> Model:
+    def _bound(self, version: str, snapshot: CatalogSnapshot) -> ServedModel:
         with self._changing:
             kept, _ = self._kept.get(version, (None, 0.0))
         if kept is None:
-            return Model(self._load(version), snapshot)
-        return kept if kept.snapshot is snapshot else Model(kept.bundle, snapshot, older=kept)
+            return bind(self._load(version), snapshot)
+        return kept if kept.snapshot is snapshot else bind(kept.bundle, snapshot, older=kept)
 
-    def _load(self, version: str) -> Bundle:
+    def _load(self, version: str) -> ServedBundle:
         refused_at_s = self._refused_at_s.get(version)
         if refused_at_s is not None and time.monotonic() - refused_at_s < REFUSED_SECONDS:
             raise ModelRetired(version)
         try:
             path = self._bundles / self._registry.get(version).bundle
-            bundle = load_bundle(path, self._engine)
+            bundle = load_served(path, self._engine)
             if bundle.version != version:
                 raise BundleError(f"holds version {bundle.version}")
         except (ModelUnknown, BundleError) as error:

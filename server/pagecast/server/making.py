@@ -14,6 +14,9 @@ import grpc
 import structlog
 
 from pagecast.engine.errors import EngineError
+from pagecast.engine.model import Model
+from pagecast.engine.multi_stage.model import MultiStageModel
+from pagecast.engine.multi_stage.page import multi_stage_page
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
@@ -138,13 +141,17 @@ class Making:
 
     async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
         """6. By the model; by popularity if there is none, or if it fails before the page began."""
-        if self._serving.model is None:
+        model = self._serving.model
+        if model is None:
             async for message in self._popular(basis.without_model(MODEL_NOT_LOADED)):
                 yield message
             return
         try:
-            job = await self._in_thread(self._job_of, basis)
-            async for message in self._written(basis, self._decoded(job)):
+            if isinstance(model, MultiStageModel):
+                portions = _at_once(await self._in_thread(self._multi_stage, model, basis))
+            else:
+                portions = self._decoded(await self._in_thread(self._job_of, model, basis))
+            async for message in self._written(basis, portions):
                 yield message
         except HandoverFull as error:
             raise _reader_too_slow() from error
@@ -155,9 +162,14 @@ class Making:
             async for message in self._popular(basis.without_model(MODEL_FAILED)):
                 yield message
 
-    def _job_of(self, basis: PageBasis) -> PageJob:
-        page, model = self._page, self._serving.model
-        assert model is not None
+    def _multi_stage(self, model: MultiStageModel, basis: PageBasis) -> list[PageEvent]:
+        """The baseline takes milliseconds for a whole page and no slot of the decode loop."""
+        page = self._page
+        options = decode_options(page.exact_entities, page.seed, page.sampling)
+        return list(multi_stage_page(model, basis.prompt, basis.rules, options))
+
+    def _job_of(self, model: Model, basis: PageBasis) -> PageJob:
+        page = self._page
         sink = PageSink(
             put=self._handover.put,
             end=self._end,

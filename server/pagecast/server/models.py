@@ -5,9 +5,10 @@ from pathlib import Path
 
 import structlog
 
-from pagecast.engine.bundle import DEFAULT_CONFIG, load_bundle
+from pagecast.engine.bundle import DEFAULT_CONFIG
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig
+from pagecast.engine.served_model import load_served
 from pagecast.featurestore.model_records import CHAMPION, ModelRecord
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FormerModels
@@ -61,7 +62,7 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = load_bundle(self._bundles / champion.bundle, self._engine)
+        bundle = load_served(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model

@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.errors import BundleError
 from pagecast.engine.following import Followed, Following
-from pagecast.engine.model import Model
-from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import RowEnded
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, load_served, whole_page
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
@@ -98,12 +96,12 @@ class Replays:
                 "the prompt comes out otherwise than it was: events of the user are missing in the"
                 " offline log, or ingest was given another [fold]"
             )
-        rules = _rules(page, history, snapshot)
+        rules = rules_of_page(page, history, CompiledCatalog(snapshot))
         if rules.sha256 != page.rules_sha256:
             raise NotReplayable("the rules come out otherwise: they were another version's")
-        return _decoded(page, Model(bundle, snapshot), prompt, rules)
+        return _decoded(page, bind(bundle, snapshot), prompt, rules)
 
-    def _bundle(self, page: events_pb2.PageServed) -> Bundle:
+    def _bundle(self, page: events_pb2.PageServed) -> ServedBundle:
         version = page.model_version
         if not version:
             raise NotReplayable(
@@ -112,7 +110,7 @@ class Replays:
         if not page.HasField("rules_input"):
             raise NotReplayable("the page was served by a version that recorded too little")
         try:
-            return load_bundle(self.bundles / version)
+            return load_served(self.bundles / version)
         except BundleError as error:
             raise NotReplayable(f"the bundle of model {version} is gone: {error}") from error
 
@@ -129,9 +127,14 @@ class Replays:
         return history
 
 
-def _rules(
-    page: events_pb2.PageServed, history: History | None, snapshot: CatalogSnapshot
+def rules_of_page(
+    page: events_pb2.PageServed, history: History | None, catalog: CompiledCatalog
 ) -> PageRules:
+    """The rules of a served page; history and catalog are those its record names.
+
+    Raises NotReplayable.
+    """
+    snapshot = catalog.snapshot
     request = PageRequest(
         clock=PageClock.start(None),
         page_id=page.page_id,
@@ -147,22 +150,24 @@ def _rules(
     )
     facts = facts_of(request, history, profile_of_page(page), snapshot)
     try:
-        standing = _indices(page.rows_before, snapshot)
+        standing = rows_by_index(page.rows_before, snapshot)
         index = snapshot.entity_index
         popular = np.array(
             [index[entity_id] for entity_id in page.rules_input.popular_entity_ids], np.int64
         )
-        return compile_rules(CompiledCatalog(snapshot), facts, popular, standing=standing)
+        return compile_rules(catalog, facts, popular, standing=standing)
     except (KeyError, ValueError) as error:
         raise NotReplayable(f"the page is of another catalog database: {error}") from error
 
 
-def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: PageRules) -> Replay:
+def _decoded(
+    page: events_pb2.PageServed, model: ServedModel, prompt: Prompt, rules: PageRules
+) -> Replay:
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling, page.shortlist)
-    recorded = _indices(page.rows, model.snapshot)
+    recorded = rows_by_index(page.rows, model.snapshot)
     following = Following(options.picker(), recorded, first=len(rules.standing))
-    events = decode_page(model, prompt, rules, options, picker=following)
+    events = whole_page(model, prompt, rules, options, following)
     rows = 0
     while rows < len(recorded):
         rows += isinstance(next(events), RowEnded)
@@ -175,8 +180,10 @@ def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: P
     )
 
 
-def _indices(rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot) -> list[StandingRow]:
-    """Raises KeyError for an id the snapshot does not know."""
+def rows_by_index(
+    rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot
+) -> list[StandingRow]:
+    """Served rows by the indices of a catalog. Raises KeyError for an id it does not know."""
     entities = snapshot.entity_index
     return [
         StandingRow(

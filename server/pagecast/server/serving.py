@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import structlog
 
-from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.model import Model
-from pagecast.engine.page import decode_page
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
 from pagecast.featurestore.experiments.assignment import (
@@ -52,9 +50,9 @@ class Serving:
     catalog: CompiledCatalog
     scores_N: FloatArray
     popular: Indices
-    model: Model | None
+    model: ServedModel | None
     running: tuple[Experiment, ...] = ()
-    arm_models: Mapping[str, Model] = field(default_factory=dict)
+    arm_models: Mapping[str, ServedModel] = field(default_factory=dict)
     arm: str = CHAMPION
     degraded: tuple[str, ...] = ()
 
@@ -79,12 +77,12 @@ class Serving:
     @property
     def steps_max(self) -> int:
         """Steps of a prompt: what the model was trained on."""
-        return STEPS_MAX if self.model is None else self.model.bundle.manifest.model.steps_max
+        return STEPS_MAX if self.model is None else self.model.bundle.steps_max
 
     @property
     def context(self) -> ContextConfig:
         """What stands between history and request: what the model was trained on."""
-        return NO_CONTEXT if self.model is None else self.model.bundle.vocabulary.context
+        return NO_CONTEXT if self.model is None else self.model.bundle.context
 
 
 class Servings:
@@ -94,8 +92,8 @@ class Servings:
         self._popularity = popularity
         self._metrics = metrics
         self._changing = threading.Lock()
-        self._embedded: Model | None = None
-        self._embedded_arms: dict[str, Model] = {}
+        self._embedded: ServedModel | None = None
+        self._embedded_arms: dict[str, ServedModel] = {}
         self._scores = popularity.scores()
         with self._changing:
             catalog.add_listener(self._take_up_catalog)
@@ -115,7 +113,7 @@ class Servings:
         """Read once a page."""
         return self._current
 
-    def take_up_bundle(self, bundle: Bundle) -> None:
+    def take_up_bundle(self, bundle: ServedBundle) -> None:
         """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
@@ -125,7 +123,7 @@ class Servings:
             self._embedded = self._up_to_date(model)
             self._publish(replace(self._current, model=self._embedded))
 
-    def take_up_arm(self, alias: str, bundle: Bundle) -> None:
+    def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
         """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
         model = self._warmed(bundle)
         with self._changing:
@@ -170,28 +168,28 @@ class Servings:
                 )
             )
 
-    def _warmed(self, bundle: Bundle) -> Model:
+    def _warmed(self, bundle: ServedBundle) -> ServedModel:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
-        model = Model(bundle, serving.snapshot)
+        model = bind(bundle, serving.snapshot)
         _warm(replace(serving, model=model), model)
         return model
 
-    def _up_to_date(self, model: Model) -> Model:
+    def _up_to_date(self, model: ServedModel) -> ServedModel:
         """Bound to the snapshot that serves. Raises EngineError."""
         snapshot = self._current.snapshot
         if model.snapshot is snapshot:
             return model
-        return Model(model.bundle, snapshot, older=model)
+        return bind(model.bundle, snapshot, older=model)
 
-    def _embed(self, snapshot: CatalogSnapshot) -> Model | None:
+    def _embed(self, snapshot: CatalogSnapshot) -> ServedModel | None:
         if self._embedded is None:
             return None
         newer = _newer(self._embedded, snapshot)
         self._embedded = newer or self._embedded
         return newer
 
-    def _embed_arms(self, snapshot: CatalogSnapshot) -> dict[str, Model]:
+    def _embed_arms(self, snapshot: CatalogSnapshot) -> dict[str, ServedModel]:
         newer = {alias: _newer(model, snapshot) for alias, model in self._embedded_arms.items()}
         embedded = {alias: model for alias, model in newer.items() if model is not None}
         self._embedded_arms |= embedded
@@ -204,11 +202,11 @@ class Servings:
         self._current = serving
 
 
-def _newer(model: Model, snapshot: CatalogSnapshot) -> Model | None:
+def _newer(model: ServedModel, snapshot: CatalogSnapshot) -> ServedModel | None:
     """None if the entity tower fails on a change: the rules must follow the catalog all the same,
     because what was retired may not be shown. The next change is another attempt."""
     try:
-        return Model(model.bundle, snapshot, older=model)
+        return bind(model.bundle, snapshot, older=model)
     except EngineError as error:
         _log.error("catalog_not_embedded", number=snapshot.number, error=str(error))
         return None
@@ -223,7 +221,7 @@ def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[Fl
     return scores_N, popular
 
 
-def _warm(serving: Serving, model: Model) -> None:
+def _warm(serving: Serving, model: ServedModel) -> None:
     """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
     now_ms = time.time_ns() // 1_000_000
     rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
@@ -234,5 +232,5 @@ def _warm(serving: Serving, model: Model) -> None:
         catalog=serving.snapshot,
         context=serving.context,
     )
-    for _ in decode_page(model, prompt, rules):
+    for _ in whole_page(model, prompt, rules):
         pass

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from featurestore.experiments.factories_slates import Slates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pagecast.cli.bench.align.slates import Slates
 from pagecast.featurestore.experiments.off_policy import (
     DrawnPages,
     NothingDrawn,

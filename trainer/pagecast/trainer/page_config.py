@@ -52,9 +52,15 @@ class PostTrainConfig:
     noise alone. How many the paper draws is not published."""
     random_negative_weight: float = 0.1
     """Weight of one of them; an entity's own is the size of its reward."""
+    passed_over_weight: float = 0.2
+    """Weight, as a negative, of what was seen and nothing followed: its reward is 0, and yet the
+    page would be better with something else there. A fifth of a long play: one of fifteen is
+    chosen."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.share < 1.0:
             raise ValueError("post.share must be at least 0 and below 1: it goes on from a model")
         if self.random_negatives < 0 or self.random_negative_weight < 0:
             raise ValueError("post.random_negatives and their weight must not be negative")
+        if self.passed_over_weight < 0:
+            raise ValueError("post.passed_over_weight must not be negative")

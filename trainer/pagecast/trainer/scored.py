@@ -37,6 +37,8 @@ class ScoredEntity:
     place: int
     reward: float | None
     strength: int
+    passed_over: bool = False
+    """Seen, and nothing followed while the page's window was open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,12 @@ class ScoredRow:
     place: int
     entities: tuple[ScoredEntity, ...]
     reward: float | None
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether all that was seen of it was passed over."""
+        seen = [entity for entity in self.entities if entity.reward is not None]
+        return bool(seen) and all(entity.passed_over for entity in seen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +118,13 @@ def _entities(
         if entity < 0 or entity in placed:
             continue
         placed.add(entity)
-        reward = None if outcome is None else config.entity(outcome, closed=closed)
+        reward = None if outcome is None else config.entity(outcome)
         yield ScoredEntity(
             entity=entity,
             place=place,
             reward=reward,
             strength=_strength(outcome) if outcome is not None and (reward or 0.0) > 0.0 else 0,
+            passed_over=closed and outcome is not None and outcome.abandoned and reward == 0.0,
         )
 
 

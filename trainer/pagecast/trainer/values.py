@@ -1,7 +1,8 @@
 """What post-training says of the tokens of a page: worth showing or not, and how sure to be of it.
 
 For each impressed row and entity with reward r the label is 1 if r > 0, else 0, and the weight is
-the size of r (docs/papers.md 1.5). Beside every such target stand tokens drawn at random, as
+the size of r (docs/papers.md 1.5); of what was passed over, whose reward is 0, a weight of its own.
+Beside every such target stand tokens drawn at random, as
 negatives: rarely shown ones are drawn far more often than they are targets, which keeps what is
 known of them by a few clicks from being surfaced.
 """
@@ -35,11 +36,11 @@ class Values:
         return tuple(
             RowValues(
                 row=self._with_negatives(
-                    _row_value(row, presentation), self.rows, rows_on_page, rng
+                    self._row_value(row, presentation), self.rows, rows_on_page, rng
                 ),
                 entities=tuple(
                     self._with_negatives(value, self.entities, on_page, rng)
-                    for value in _entity_values(row, presentation)
+                    for value in self._entity_values(row, presentation)
                 ),
             )
             for row in page.rows
@@ -63,6 +64,18 @@ class Values:
             for row in rows
         )
 
+    def _row_value(self, row: ScoredRow, presentation: Presentation) -> Value | None:
+        weight = self._weight(row.reward, passed_over=row.passed_over)
+        return _valued(row.row, row.reward, weight * presentation.row_weight(row.place))
+
+    def _entity_values(self, row: ScoredRow, presentation: Presentation) -> Iterator[Value | None]:
+        for e in row.entities:
+            weight = self._weight(e.reward, passed_over=e.passed_over)
+            yield _valued(e.entity, e.reward, weight * presentation.weight(row.place, e.place))
+
+    def _weight(self, reward: float | None, *, passed_over: bool) -> float:
+        return self.config.passed_over_weight if passed_over else abs(reward or 0.0)
+
     def _with_negatives(
         self, value: Value | None, tokens: int, on_page: set[int], rng: np.random.Generator
     ) -> tuple[Value, ...]:
@@ -74,19 +87,9 @@ class Values:
         return (value, *(Value(token, 0.0, weight) for token in drawn if token not in on_page))
 
 
-def _valued(token: int, reward: float | None, correction: float) -> Value | None:
-    if not reward:
-        return None
-    return Value(token, float(reward > 0.0), abs(reward) * correction)
-
-
-def _row_value(row: ScoredRow, presentation: Presentation) -> Value | None:
-    return _valued(row.row, row.reward, presentation.row_weight(row.place))
-
-
-def _entity_values(row: ScoredRow, presentation: Presentation) -> Iterator[Value | None]:
-    for e in row.entities:
-        yield _valued(e.entity, e.reward, presentation.weight(row.place, e.place))
+def _valued(token: int, reward: float | None, weight: float) -> Value | None:
+    """None where there is nothing to learn: what was not seen, or is too new to tell."""
+    return Value(token, float((reward or 0.0) > 0.0), weight) if weight else None
 
 
 def _mean_value(row: PageRow) -> Value | None:

@@ -24,6 +24,13 @@ def demo(
         float | None,
         typer.Option(min=0.01, help="The training loop stops here.", show_default="the trainer's"),
     ] = None,
+    with_simulator: Annotated[
+        bool,
+        typer.Option(
+            "--with-simulator",
+            help="Then simulated members visit, and an experiment's lift builds up; two minutes.",
+        ),
+    ] = False,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     online_store_url: OnlineStoreUrl = None,
@@ -31,6 +38,7 @@ def demo(
 ) -> None:
     """Real data, a real broker, a real model: pages change because an event arrived."""
     from pagecast.cli.demo.run import DemoConfig, run_demo
+    from pagecast.cli.demo.simulated import run_simulated
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
@@ -59,8 +67,10 @@ def demo(
         fresh=True,
     )
     with LocalStack(config=stack_config) as stack:
-        report = run_demo(stack, config, output.console)
-        output.document(report.to_dict())
+        document = run_demo(stack, config, output.console).to_dict()
+        if with_simulator:
+            document["simulated"] = run_simulated(stack, config.data_folder, output.console)
+        output.document(document)
         if keep:
             _tell_how_to_talk(output, stack.record.server_address, stack_config.paths.root)
             while True:

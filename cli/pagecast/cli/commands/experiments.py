@@ -69,6 +69,40 @@ def list_experiments(
 
 
 @app.command()
+def estimate(
+    name: Name,
+    drawn_by: Annotated[str, typer.Option(help="The arm whose drawn pages are read.")],
+    target: Annotated[
+        str, typer.Option(help="The alias or version of the model that is asked about.")
+    ],
+    temperature: Annotated[
+        float, typer.Option(help="At which the target would draw; above 0.")
+    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="The nucleus it would draw from.")] = 1.0,
+    pages_max: Annotated[int, typer.Option(min=1, help="The newest pages that are read.")] = 1000,
+    dreams: Annotated[
+        int, typer.Option(min=0, help="Pages of the target a logged one, for DR; 0: DR is IPS.")
+    ] = 1,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a model would have earned, from the logged pages of an arm that drew at random."""
+    from pagecast.cli.experiments.estimating import Asked, tell_estimate
+
+    asked = Asked(
+        name=name,
+        drawn_by=drawn_by,
+        target=target,
+        temperature=temperature,
+        top_p=top_p,
+        pages_max=pages_max,
+        dreams=dreams,
+    )
+    tell_estimate(asked, state_dir=state_dir, database_url=database_url, as_json=as_json)
+
+
+@app.command()
 def report(
     name: Name,
     html: Annotated[

@@ -87,6 +87,13 @@ def train(
             help="Align --from (the champion) on logged pages instead: whole pages, or entities."
         ),
     ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="Train the multi-stage baseline instead, and point the alias multi-stage to it.",
+        ),
+    ] = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -99,6 +106,7 @@ def train(
     hold out is of what is new. An interrupted training can be resumed; docs/training.md tells how,
     and how several processes train together. docs/alignment.md tells of --align.
     """
+    from pagecast.cli.baseline import train_and_tell
     from pagecast.cli.beginning import beginning, check_align
     from pagecast.cli.exits import CommandError, LockedError
     from pagecast.cli.logs import configure_logging
@@ -122,6 +130,9 @@ def train(
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
+    if baseline:
+        train_and_tell(settings, paths, output, hold_out)
+        return
     if align is not None:
         check_align(settings, align, incremental=incremental)
         from_model = from_model or CHAMPION

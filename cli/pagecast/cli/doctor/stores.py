@@ -56,12 +56,12 @@ def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
     if champion is None:
         return note("model", "no champion yet: pages are by popularity", "run `pagecast train`")
     try:
-        from pagecast.engine.bundle import load_bundle
         from pagecast.engine.errors import BundleError
+        from pagecast.engine.served_model import load_served
     except ImportError:
         return note("model", "it cannot be looked at", "pip install 'pagecast[cpu]'")
     try:
-        load_bundle(StatePaths(root=settings.state_dir).bundles / champion.bundle)
+        load_served(StatePaths(root=settings.state_dir).bundles / champion.bundle)
     except BundleError as error:
         return broken(
             "model",

@@ -34,7 +34,7 @@ def start_experiment(
 ) -> None:
     """Raises InputError that names what is wrong with it."""
     parsed = [_arm(text) for text in arms]
-    with _opened(state_dir, database_url) as (engine, _):
+    with opened(state_dir, database_url) as (engine, _):
         started = Experiments(engine).start(
             name, parsed, control=control, outcome_ms=round(outcome_hours * HOUR_MS)
         )
@@ -47,7 +47,7 @@ def stop_experiment(
     name: str, *, state_dir: Path | None, database_url: str | None, as_json: bool
 ) -> None:
     """Raises CommandError if there is none."""
-    with _opened(state_dir, database_url) as (engine, _):
+    with opened(state_dir, database_url) as (engine, _):
         stopped = Experiments(engine).stop(name)
     output = Output(as_json=as_json)
     show_experiments(output, [stopped])
@@ -55,7 +55,7 @@ def stop_experiment(
 
 
 def list_all(*, state_dir: Path | None, database_url: str | None, as_json: bool) -> None:
-    with _opened(state_dir, database_url) as (engine, _):
+    with opened(state_dir, database_url) as (engine, _):
         found = Experiments(engine).list()
     output = Output(as_json=as_json)
     show_experiments(output, found)
@@ -77,7 +77,7 @@ def tell_report(
         raise InputError(f"--html: {html.parent} is no folder", "make it first")
     output = Output(as_json=as_json)
     reading = output.console.status("joining pages")
-    with _opened(state_dir, database_url) as (engine, paths), reading:
+    with opened(state_dir, database_url) as (engine, paths), reading:
         report = report_experiment(engine, OfflineLog(paths.offline), name)
     show_report(output, report)
     if html is not None:
@@ -87,7 +87,7 @@ def tell_report(
 
 
 @contextmanager
-def _opened(
+def opened(
     state_dir: Path | None, database_url: str | None
 ) -> Iterator[tuple[sa.Engine, StatePaths]]:
     settings = load_settings(state_dir=state_dir, database_url=database_url)

@@ -26,6 +26,20 @@ prequential validation of MovieLens 100K."""
 Matrix = npt.NDArray[np.float64]
 
 
+def count_together(
+    user_X: npt.NDArray[np.int64], column_X: npt.NDArray[np.int64], columns: int
+) -> Matrix:
+    """How many users chose both of two columns [C, C]; interactions are ordered by user."""
+    together_CC = np.zeros((columns, columns))
+    users = int(user_X.max(initial=-1)) + 1
+    for begin in range(0, users, USERS_TOGETHER):
+        own = slice(*np.searchsorted(user_X, [begin, begin + USERS_TOGETHER]).tolist())
+        chose_UC = np.zeros((USERS_TOGETHER, columns))
+        chose_UC[user_X[own] - begin, column_X[own]] = 1.0
+        together_CC += chose_UC.T @ chose_UC
+    return together_CC
+
+
 class CoOccurrence:
     """`together_CC` of a fit part, its diagonal the users of each entity; made once for a part."""
 
@@ -47,21 +61,12 @@ class CoOccurrence:
         self.entities = len(data.entities)
         self._column_N = np.full(self.entities, -1, np.int64)
         self._column_N[self.entity_C] = np.arange(len(self.entity_C))
-        self.together_CC = self._count(data.user_X[fit_X], self._column_N[data.entity_X[fit_X]])
+        self.together_CC = count_together(
+            data.user_X[fit_X], self._column_N[data.entity_X[fit_X]], len(self.entity_C)
+        )
         self._popularity.fit(part, lambda _: None)
         self._part = part
         return True
-
-    def _count(self, user_X: npt.NDArray[np.int64], column_X: npt.NDArray[np.int64]) -> Matrix:
-        together_CC = np.zeros((len(self.entity_C), len(self.entity_C)))
-        users = int(user_X.max(initial=-1)) + 1
-        for begin in range(0, users, USERS_TOGETHER):
-            # Interactions are ordered by user.
-            own = slice(*np.searchsorted(user_X, [begin, begin + USERS_TOGETHER]).tolist())
-            chose_UC = np.zeros((USERS_TOGETHER, len(self.entity_C)))
-            chose_UC[user_X[own] - begin, column_X[own]] = 1.0
-            together_CC += chose_UC.T @ chose_UC
-        return together_CC
 
     def history_columns(self, request: Request) -> npt.NDArray[np.int64]:
         """`column_H` of a request's history; -1 for what the fit part has not met."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pagecast.featurestore.logged_pages import LoggedPageOutcome
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.evaluation.auc import Floats
+from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.v1 import events_pb2
 
 ORDINARY = RewardConfig()
@@ -24,7 +25,8 @@ ORDINARY = RewardConfig()
 class Impressions:
     """`said_X` is the log-probability under the mask, `place_X` the position from 0.
 
-    `reward_X` is above 0 where it was liked; its size is the impression's weight.
+    `reward_X` is above 0 where it was liked; its size is the impression's weight, or what
+    post-training gives to what was passed over, of which the reward is 0.
     """
 
     user_X: npt.NDArray[np.int64]
@@ -34,6 +36,11 @@ class Impressions:
 
     def __len__(self) -> int:
         return len(self.said_X)
+
+    @property
+    def weight_X(self) -> Floats:
+        passed_over = PostTrainConfig().passed_over_weight
+        return np.where(self.reward_X == 0, passed_over, np.abs(self.reward_X))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

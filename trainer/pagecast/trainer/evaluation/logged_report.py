@@ -111,7 +111,7 @@ def _system(
 
 
 def _auc(impressions: Impressions, score_X: Floats) -> tuple[float, Interval]:
-    positive_X, weight_X = impressions.reward_X > 0, np.abs(impressions.reward_X)
+    positive_X, weight_X = impressions.reward_X > 0, impressions.weight_X
     auc = weighted_auc(score_X, positive_X, weight_X)
     return auc, auc_interval(score_X, positive_X, weight_X, impressions.user_X)
 

@@ -3,11 +3,15 @@
 Letters: X kinds of request, E entities, P pages, K places.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from pagecast.featurestore.experiments.off_policy import DrawnPages
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 REQUESTS, ENTITIES, PLACES = 20, 12, 3
 ATTENTION_K = np.array([1.0, 0.7, 0.5])
@@ -26,6 +30,9 @@ class Slates:
 
     seed: int
     distance: float
+    logits_XE: Floats = field(init=False)
+    target_XE: Floats = field(init=False)
+    liked_XE: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
@@ -63,22 +70,25 @@ class Slates:
             expected_P=np.mean(dreams, axis=0),
         )
 
-    def _liked(self, request_P: np.ndarray, page_PK: np.ndarray) -> np.ndarray:
-        return self.liked_XE[request_P[:, None], page_PK]
+    def _liked(self, request_P: Ints, page_PK: Ints) -> Floats:
+        liked_PK: Floats = self.liked_XE[request_P[:, None], page_PK]
+        return liked_PK
 
-    def _chance(self, request_P: np.ndarray, page_PK: np.ndarray) -> np.ndarray:
-        return (self._liked(request_P, page_PK) * ATTENTION_K).sum(1)
+    def _chance(self, request_P: Ints, page_PK: Ints) -> Floats:
+        chance_P: Floats = (self._liked(request_P, page_PK) * ATTENTION_K).sum(1)
+        return chance_P
 
-    def _said(self, request_P: np.ndarray, page_PK: np.ndarray) -> np.ndarray:
-        return (0.5 * self._liked(request_P, page_PK) + 0.1).sum(1)
+    def _said(self, request_P: Ints, page_PK: Ints) -> Floats:
+        said_P: Floats = (0.5 * self._liked(request_P, page_PK) + 0.1).sum(1)
+        return said_P
 
 
-def _draw(rng: np.random.Generator, logits_PE: np.ndarray) -> np.ndarray:
+def _draw(rng: np.random.Generator, logits_PE: Floats) -> Ints:
     """One entity after the other, each once: the largest of the logits with Gumbel noise."""
     return np.argsort(-(logits_PE + rng.gumbel(size=logits_PE.shape)), axis=1)[:, :PLACES]
 
 
-def _log_probability(logits_PE: np.ndarray, page_PK: np.ndarray) -> np.ndarray:
+def _log_probability(logits_PE: Floats, page_PK: Ints) -> Floats:
     left_PE, total_P = np.exp(logits_PE), np.zeros(len(logits_PE))
     pages = np.arange(len(logits_PE))
     for place in range(PLACES):

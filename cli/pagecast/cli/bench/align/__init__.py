@@ -1,0 +1,1 @@
+"""`pagecast bench align`: who makes the better pages, by simulated members and known truths."""

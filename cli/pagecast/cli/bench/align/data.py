@@ -1,0 +1,90 @@
+"""What contenders are trained on and members are made of: the same people's past."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from pagecast.cli.bench.model_data import MADE_UP
+from pagecast.cli.evaluation.data import open_data
+from pagecast.cli.exits import InputError
+from pagecast.cli.simulation.data import POINTS_MAX, VALUE_PLAYED
+from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.popularity import decay
+from pagecast.featurestore.state import StatePaths
+from pagecast.simulator.data import DataTooSmall, TrainingData
+from pagecast.simulator.world import DAY_MS
+from pagecast.trainer.benchmarks.made_up import made_up
+from pagecast.trainer.benchmarks.views import some_users
+from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+from pagecast.trainer.snapshot import Snapshot
+
+MADE_UP_USERS, MADE_UP_ENTITIES = 60, 200
+"""Where nothing was fetched: to see whether the bench works."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArenaData:
+    """`snapshot` is what a training reads; `people` is what the simulator draws members from.
+
+    `counts` are popularity scores as of `start_ms`, the first midnight after the last event.
+    """
+
+    snapshot: Snapshot
+    people: TrainingData
+    counts: Mapping[str, float]
+    start_ms: int
+
+
+def arena_data(name: str, paths: StatePaths, users_max: int | None, console: Console) -> ArenaData:
+    """Raises InputError."""
+    if name == MADE_UP:
+        data = made_up(DEFAULT_FOLD, users=MADE_UP_USERS, entities=MADE_UP_ENTITIES)
+    else:
+        opened = open_data(name, paths, DEFAULT_FOLD, console).interchange
+        data = interactions_of(opened.users, opened.catalog)
+    return of_interactions(data if users_max is None else some_users(data, users_max))
+
+
+def of_interactions(data: Interactions) -> ArenaData:
+    """Raises InputError if the data cannot make members."""
+    start_ms = (int(data.at_ms_X.max()) // DAY_MS + 1) * DAY_MS
+    try:
+        people = _people(data)
+    except DataTooSmall as error:
+        raise InputError(f"--data: {error}", "give more of it, or ml-100k") from error
+    return ArenaData(
+        snapshot=Snapshot(catalog=data.catalog, users=data.users, positions={}),
+        people=people,
+        counts=_counts(data, start_ms),
+        start_ms=start_ms,
+    )
+
+
+def _people(data: Interactions) -> TrainingData:
+    """Each pair once, as it was first; a rating's value is its share of five."""
+    rows: dict[tuple[int, int], float] = {}
+    for user, entity, step in zip(
+        data.user_X.tolist(), data.entity_X.tolist(), data.step_X.tolist(), strict=True
+    ):
+        points = data.users[user].steps[step].rating
+        value = VALUE_PLAYED if points is None else max(0.5, points) / POINTS_MAX
+        if entity < len(data.catalog.entities):
+            rows.setdefault((user, entity), value)
+    pairs = np.array(list(rows), np.int64).reshape(-1, 2)
+    return TrainingData(
+        entity_ids=tuple(e.entity_id for e in data.catalog.entities),
+        genres=tuple(e.genres for e in data.catalog.entities),
+        user_N=pairs[:, 0],
+        entity_N=pairs[:, 1],
+        value_N=np.array(list(rows.values()), np.float64),
+    )
+
+
+def _counts(data: Interactions, as_of_ms: int) -> dict[str, float]:
+    counts: dict[str, float] = {}
+    for entity, at_ms in zip(data.entity_X.tolist(), data.at_ms_X.tolist(), strict=True):
+        name = data.entities[entity]
+        counts[name] = counts.get(name, 0.0) + decay(as_of_ms - at_ms)
+    return counts

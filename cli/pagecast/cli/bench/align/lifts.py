@@ -1,0 +1,83 @@
+"""A contender beside another, by the same members with the same luck.
+
+Letters: M members, of all seeds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pagecast.simulator.interval import Estimate, Z
+from pagecast.trainer.benchmarks.cells import Figures
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """Per session; `difference` and `lift` with 95 % intervals over members, paired."""
+
+    metric: str
+    contender: str
+    beside: str
+    members: int
+    ours: float
+    theirs: float
+    difference: Estimate
+    lift: Estimate
+    """The difference as a share of `theirs`; nothing if that is not above 0."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def lift(
+    metric: str, names: tuple[str, str], ours: Sequence[Figures], theirs: Sequence[Figures]
+) -> Lift:
+    """Of two contenders' cells, seed by seed. Each metric is a ratio of sums over members.
+
+    The interval is that of the ratios' linearisation, in which a member counts once: what pairing
+    takes out of it is what both contenders' pages have in common.
+    """
+    mean, rest_M = _ratio(metric, ours)
+    other, other_rest_M = _ratio(metric, theirs)
+    difference = mean - other
+    share_rest_M = (rest_M - (mean / other) * other_rest_M) / other if other > 0 else None
+    return Lift(
+        metric=metric,
+        contender=names[0],
+        beside=names[1],
+        members=len(rest_M),
+        ours=mean,
+        theirs=other,
+        difference=_estimate(difference, rest_M - other_rest_M),
+        lift=(
+            Estimate(mean=None, low=None, high=None)
+            if share_rest_M is None
+            else _estimate(difference / other, share_rest_M)
+        ),
+    )
+
+
+def _ratio(metric: str, cells: Sequence[Figures]) -> tuple[float, Floats]:
+    """Per session, and how much each member moves it."""
+    total_M, sessions_M = _column(metric, cells), _column("sessions", cells)
+    sessions = max(float(sessions_M.sum()), 1.0)
+    mean = float(total_M.sum()) / sessions
+    return mean, (total_M - mean * sessions_M) / (sessions / len(total_M))
+
+
+def _column(name: str, cells: Sequence[Figures]) -> Floats:
+    return np.concatenate([np.asarray(cell[name], np.float64).reshape(-1) for cell in cells])
+
+
+def _estimate(mean: float, rest_M: Floats) -> Estimate:
+    members = len(rest_M)
+    if members < 2:
+        return Estimate(mean=mean, low=None, high=None)
+    half = Z * float(rest_M.std(ddof=1)) / math.sqrt(members)
+    return Estimate(mean=mean, low=mean - half, high=mean + half)

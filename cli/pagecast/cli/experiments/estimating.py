@@ -1,0 +1,124 @@
+"""`pagecast experiments estimate`: off-policy estimates from the pages of an arm that drew."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pagecast.cli.exits import CommandError, InputError
+from pagecast.cli.experiments.command import opened
+from pagecast.cli.output import Output
+from pagecast.engine.errors import BundleError
+from pagecast.engine.served_model import ServedBundle, load_served
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.experiments.off_policy import (
+    NothingDrawn,
+    OffPolicyReport,
+    estimate_off_policy,
+)
+from pagecast.featurestore.experiments.store import Experiments
+from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.model_records import ModelUnknown
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
+from pagecast.server.replay import NotReplayable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The command's options."""
+
+    name: str
+    drawn_by: str
+    target: str
+    temperature: float
+    top_p: float
+    pages_max: int
+    dreams: int
+
+
+def tell_estimate(
+    asked: Asked, *, state_dir: Path | None, database_url: str | None, as_json: bool
+) -> None:
+    """Raises InputError for options that make no sense, CommandError where nothing can be said."""
+    output = Output(as_json=as_json)
+    with opened(state_dir, database_url) as (engine, paths):
+        label = _label(engine, asked)
+        version, bundle = _bundle(engine, paths, asked.target)
+        log = OfflineLog(paths.offline)
+        pages = [page for page in logged_pages(log) if page.arm == label][-asked.pages_max :]
+        try:
+            report = _report(LogOfPages(log=log, catalog=Catalog(engine)), pages, bundle, asked)
+        except (NothingDrawn, NotReplayable) as error:
+            raise CommandError(f"arm {asked.drawn_by}: {error}") from error
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
+    _show(output, report)
+    output.document(
+        {
+            "experiment": asked.name,
+            "drawn_by": asked.drawn_by,
+            "target": asked.target,
+            "target_version": version,
+            "temperature": asked.temperature,
+            "top_p": asked.top_p,
+            "pages": report.pages,
+            "effective": report.effective,
+            "estimates": [
+                {"estimator": one.estimator, "value": one.value, **asdict(one.interval)}
+                for one in report.estimates
+            ],
+            "warnings": list(report.warnings),
+        }
+    )
+
+
+def _label(engine: sa.Engine, asked: Asked) -> str:
+    experiment = Experiments(engine).get(asked.name)
+    aliases = [arm.alias for arm in experiment.arms]
+    if asked.drawn_by not in aliases:
+        raise InputError(
+            f"--drawn-by: {asked.drawn_by!r} is no arm of {asked.name}",
+            f"name {' or '.join(aliases)}",
+        )
+    return experiment.label(asked.drawn_by)
+
+
+def _bundle(engine: sa.Engine, paths: StatePaths, target: str) -> tuple[str, ServedBundle]:
+    registry = Registry(engine)
+    try:
+        record = registry.resolve(target) or registry.get(target)
+        return record.version, load_served(paths.bundles / record.bundle)
+    except ModelUnknown as error:
+        raise InputError(f"--target: no model or alias is called {target!r}") from error
+    except BundleError as error:
+        raise CommandError(f"the bundle of {target} cannot be loaded: {error}") from error
+
+
+def _report(
+    source: LogOfPages, pages: list[LoggedPageOutcome], bundle: ServedBundle, asked: Asked
+) -> OffPolicyReport:
+    target = Target(
+        bundle=bundle, temperature=asked.temperature, top_p=asked.top_p, dreams=asked.dreams
+    )
+    return estimate_off_policy(drawn_pages(source, pages, target))
+
+
+def _show(output: Output, report: OffPolicyReport) -> None:
+    output.table(
+        "Page reward of the target, a page",
+        ("estimator", "value", "95 % interval"),
+        [
+            (
+                one.estimator,
+                f"{one.value:.3f}",
+                f"{one.interval.low:.3f} to {one.interval.high:.3f}",
+            )
+            for one in report.estimates
+        ],
+    )
+    output.say(f"{report.pages} drawn pages are worth {report.effective:.1f} of the target's own")
+    for warning in report.warnings:
+        output.say(f"warning: {warning}")

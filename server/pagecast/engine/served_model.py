@@ -1,0 +1,55 @@
+"""What a server can serve by alias: a generative model, or the multi-stage baseline."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeAlias
+
+from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
+from pagecast.engine.bundle_files import kind_of
+from pagecast.engine.graph import EngineConfig
+from pagecast.engine.model import Model
+from pagecast.engine.multi_stage.bundle import MultiStageBundle, load_multi_stage
+from pagecast.engine.multi_stage.manifest import MULTI_STAGE
+from pagecast.engine.multi_stage.model import MultiStageModel
+from pagecast.engine.multi_stage.page import multi_stage_page
+from pagecast.engine.page import DEFAULT_OPTIONS, DecodeOptions, decode_page
+from pagecast.engine.page_events import PageEvent
+from pagecast.engine.picking import Picker
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.page_rules import PageRules
+
+ServedBundle: TypeAlias = Bundle | MultiStageBundle
+ServedModel: TypeAlias = Model | MultiStageModel
+
+
+def load_served(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> ServedBundle:
+    """Loads the bundle in the directory `path`, of whichever kind. Raises BundleError."""
+    if kind_of(path) == MULTI_STAGE:
+        return load_multi_stage(path)
+    return load_bundle(path, config)
+
+
+def bind(
+    bundle: ServedBundle, snapshot: CatalogSnapshot, older: ServedModel | None = None
+) -> ServedModel:
+    """The bundle for a catalog; of an `older` one of the same bundle, only changes are embedded.
+
+    Raises EngineError.
+    """
+    if isinstance(bundle, MultiStageBundle):
+        return MultiStageModel(bundle, snapshot)
+    return Model(bundle, snapshot, older=older if isinstance(older, Model) else None)
+
+
+def whole_page(
+    model: ServedModel,
+    prompt: Prompt,
+    rules: PageRules,
+    options: DecodeOptions = DEFAULT_OPTIONS,
+    picker: Picker | None = None,
+) -> Generator[PageEvent, None, None]:
+    """One page, made in the calling thread. Raises as `decode_page` does."""
+    if isinstance(model, MultiStageModel):
+        return multi_stage_page(model, prompt, rules, options, picker)
+    return decode_page(model, prompt, rules, options, picker=picker)

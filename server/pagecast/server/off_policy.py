@@ -1,0 +1,227 @@
+"""Logged pages of an arm that drew, seen by another policy: what the estimators take.
+
+Each page is rebuilt from its record, as a replay does, and followed under the target: so its
+probability there is of the same rules and the same request. Letters: P pages.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+from pagecast.engine.following import Following
+from pagecast.engine.page import DecodeOptions
+from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.experiments.off_policy import DrawnPages, NothingDrawn
+from pagecast.featurestore.experiments.page_worth import PageWorth, Rows
+from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.history import History
+from pagecast.featurestore.logged_pages import LoggedPageOutcome
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.point_in_time import histories_as_of
+from pagecast.featurestore.prompt import Prompt, build_prompt
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.served_prompt import (
+    place_of_page,
+    profile_of_page,
+    request_half_of_page,
+)
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.page_rules import PageRules
+from pagecast.server.replay import NotReplayable, rows_by_index, rules_of_page
+from pagecast.v1 import events_pb2
+
+CATALOGS_HELD_MAX = 4
+"""Catalogs of past numbers, each with the target bound to it, held at once."""
+
+ORDINARY_REWARDS = RewardConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The policy that is asked about: a model that draws at a temperature above 0.
+
+    `dreams` are pages of its own that the reward model is asked about, for each logged one.
+    """
+
+    bundle: ServedBundle
+    temperature: float = 1.0
+    top_p: float = 1.0
+    dreams: int = 1
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(
+                "temperature: must be above 0: of a target that takes the best token every page "
+                "but one has probability 0, and no logged page is like it"
+            )
+
+    def options(self, page: events_pb2.PageServed, seed: int) -> DecodeOptions:
+        return DecodeOptions(
+            exact_entities=page.exact_entities,
+            seed=seed,
+            temperature=self.temperature,
+            top_p=self.top_p,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogOfPages:
+    """Where events and catalogs are; `fold` is what ingest was told."""
+
+    log: OfflineLog
+    catalog: Catalog
+    fold: FoldConfig = DEFAULT_FOLD
+
+
+def was_drawn(page: events_pb2.PageServed) -> bool:
+    """Whether its log-probabilities are those that it was drawn with, and it is whole."""
+    return page.sampling.temperature > 0 and not page.rows_before and bool(page.model_version)
+
+
+def drawn_pages(
+    source: LogOfPages,
+    logged: Sequence[LoggedPageOutcome],
+    target: Target,
+    rewards: RewardConfig = ORDINARY_REWARDS,
+) -> DrawnPages:
+    """The logged pages that were drawn, under the target. Raises NothingDrawn and NotReplayable.
+
+    The reward model of a page is fitted on the pages of the other half of the users.
+    """
+    drawn = [
+        (one, page)
+        for one in logged
+        if was_drawn(page := events_pb2.PageServed.FromString(one.value))
+    ]
+    if not drawn:
+        raise NothingDrawn(
+            f"none of {len(logged)} pages was drawn: an arm that takes the best token has no "
+            "estimate; let a small share of traffic ask with sampling, at a temperature above 0"
+        )
+    worths = [
+        PageWorth.fit((one for one in logged if _half(one.user_id) != half), rewards)
+        for half in (0, 1)
+    ]
+    found = dict(_followed(source, [page for _, page in drawn], target, worths))
+    order = range(len(drawn))
+    users = {one.user_id: n for n, (one, _) in enumerate(drawn)}
+    return DrawnPages(
+        user_P=np.array([users[one.user_id] for one, _ in drawn], np.int64),
+        reward_P=np.array([rewards.of_page(one.entities) for one, _ in drawn], np.float64),
+        log_drawn_P=np.array([_recorded(page) for _, page in drawn], np.float64),
+        log_target_P=np.array([found[n].log_probability for n in order], np.float64),
+        predicted_P=np.array([found[n].predicted for n in order], np.float64),
+        expected_P=np.array([found[n].expected for n in order], np.float64),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """A page as the target sees it."""
+
+    log_probability: float
+    predicted: float
+    expected: float
+
+
+def _followed(
+    source: LogOfPages,
+    pages: Sequence[events_pb2.PageServed],
+    target: Target,
+    worths: Sequence[PageWorth],
+) -> Iterator[tuple[int, _Seen]]:
+    """By the page's place among `pages`, user by user."""
+
+    @lru_cache(CATALOGS_HELD_MAX)
+    def bound(number: int) -> tuple[CompiledCatalog, ServedModel]:
+        try:
+            snapshot = source.catalog.snapshot(number)
+        except ValueError as error:
+            raise NotReplayable(f"a page is of another catalog database: {error}") from error
+        return CompiledCatalog(snapshot), bind(target.bundle, snapshot)
+
+    for number, history in _histories(source, pages):
+        page = pages[number]
+        catalog, model = bound(page.catalog_number)
+        rules = rules_of_page(page, history, catalog)
+        if rules.sha256 != page.rules_sha256:
+            raise NotReplayable(
+                f"the rules of page {page.page_id} come out otherwise than they were: events of "
+                "the user are missing in the offline log, or they were another version's"
+            )
+        prompt = _prompt(page, history, model)
+        yield number, _seen(page, model, prompt, rules, target, worths[_half(page.user_id)])
+
+
+def _histories(
+    source: LogOfPages, pages: Sequence[events_pb2.PageServed]
+) -> Iterator[tuple[int, History | None]]:
+    known = [n for n, page in enumerate(pages) if page.HasField("history_version")]
+    yield from ((n, None) for n, page in enumerate(pages) if not page.HasField("history_version"))
+    places = [place_of_page(pages[n]) for n in known]
+    for number, history in histories_as_of(source.log, places, fold=source.fold):
+        yield known[number], history
+
+
+def _prompt(page: events_pb2.PageServed, history: History | None, model: ServedModel) -> Prompt:
+    """What the target would have been told, which may be more or less than who drew was."""
+    return build_prompt(
+        history,
+        profile_of_page(page),
+        request_half_of_page(page),
+        catalog=model.snapshot,
+        steps_max=model.bundle.steps_max,
+        context=model.bundle.context,
+    )
+
+
+def _seen(
+    page: events_pb2.PageServed,
+    model: ServedModel,
+    prompt: Prompt,
+    rules: PageRules,
+    target: Target,
+    worth: PageWorth,
+) -> _Seen:
+    options = target.options(page, page.seed)
+    following = Following(options.picker(), rows_by_index(page.rows, model.snapshot), first=0)
+    rows = 0
+    for event in whole_page(model, prompt, rules, options, following):
+        rows += isinstance(event, RowEnded)
+        if rows == len(page.rows):
+            break
+    dreams = [
+        worth.of(_drawn(model, prompt, rules, replace(options, seed=page.seed + 1 + n)))
+        for n in range(target.dreams)
+    ]
+    predicted = worth.of([row.entity_ids for row in page.rows])
+    return _Seen(
+        log_probability=min(0.0, sum(token.log_probability for token in following.tokens)),
+        predicted=predicted if dreams else 0.0,
+        expected=float(np.mean(dreams)) if dreams else 0.0,
+    )
+
+
+def _drawn(model: ServedModel, prompt: Prompt, rules: PageRules, options: DecodeOptions) -> Rows:
+    rows: list[list[str]] = []
+    for event in whole_page(model, prompt, rules, options):
+        if isinstance(event, RowBegun):
+            rows.append([])
+        elif isinstance(event, EntityChosen):
+            rows[-1].append(model.snapshot.entities[event.entity].entity_id)
+    return rows
+
+
+def _recorded(page: events_pb2.PageServed) -> float:
+    said = (p for row in page.rows for p in (row.log_probability, *row.entity_log_probabilities))
+    return min(0.0, sum(said))
+
+
+def _half(user_id: str) -> int:
+    """Of the users, evenly and for ever."""
+    return blake2b(user_id.encode(), digest_size=1, person=b"off-policy").digest()[0] & 1

@@ -1,0 +1,53 @@
+"""A contender beside the baseline: what is the same in both is no difference."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagecast.cli.bench.align.lifts import lift
+
+NAMES = ("ours", "theirs")
+MEMBERS = st.lists(st.tuples(st.integers(1, 9), st.floats(0.1, 50.0)), min_size=2, max_size=30)
+
+
+def cell(members: list[tuple[int, float]]) -> dict[str, list[float]]:
+    return {
+        "sessions": [float(sessions) for sessions, _ in members],
+        "reward": [reward for _, reward in members],
+    }
+
+
+@given(members=MEMBERS)
+def test_the_same_is_no_difference_and_surely_so(members: list[tuple[int, float]]) -> None:
+    found = lift("reward", NAMES, [cell(members)], [cell(members)])
+    assert (found.lift.mean, found.lift.low, found.lift.high) == (0.0, 0.0, 0.0)
+
+
+@given(members=MEMBERS, factor=st.floats(0.1, 5.0))
+def test_a_constant_factor_is_a_lift_without_doubt(
+    members: list[tuple[int, float]], factor: float
+) -> None:
+    better = [(sessions, factor * reward) for sessions, reward in members]
+    found = lift("reward", NAMES, [cell(better)], [cell(members)])
+    assert found.lift.mean == pytest.approx(factor - 1)
+    assert found.lift.low == pytest.approx(factor - 1, abs=1e-6)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    rng, inside = np.random.default_rng(4), 0
+    for _ in range(200):
+        base_M = rng.gamma(2.0, 1.0, 80)
+        ours, theirs = base_M * 1.1 + rng.normal(0, 0.5, 80), base_M
+        cells = [cell([(1, float(reward)) for reward in rewards]) for rewards in (ours, theirs)]
+        found = lift("reward", NAMES, cells[:1], cells[1:])
+        assert found.lift.low is not None
+        assert found.lift.high is not None
+        inside += found.lift.low <= 0.1 <= found.lift.high
+    assert inside >= 180
+
+
+def test_nothing_is_a_share_of_nothing() -> None:
+    none, some = cell([(1, 0.0), (1, 0.0)]), cell([(1, 1.0), (1, 1.0)])
+    found = lift("reward", NAMES, [some], [none])
+    assert (found.difference.mean, found.lift.mean) == (1.0, None)

@@ -1,0 +1,79 @@
+"""Pages that were drawn, seen by other policies: of the same rules, request and history."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
+from eventlog.factories_eventlog import event_log
+from factories import START_MS, play
+from server.factories_server import House, eventually
+from server.test_replay import Ingest
+
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.multi_stage.bundle import load_multi_stage
+from pagecast.featurestore.experiments.off_policy import NothingDrawn, estimate_off_policy
+from pagecast.featurestore.logged_pages import logged_pages
+from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
+from pagecast.v1 import events_pb2
+
+PAGES = 4
+
+
+@pytest.fixture
+def bootstrap(tmp_path: Path) -> Iterator[str]:
+    with event_log(tmp_path) as servers:
+        yield servers
+
+
+async def serve_pages(house: House, bootstrap: str, temperature: float) -> Ingest:
+    """Pages of somebody with a history and of strangers, in the offline log."""
+    ingest = Ingest(house)
+    ingest.events(play("ada", "m3", START_MS - 60_000))
+    sampling = events_pb2.Sampling(temperature=temperature)
+    async with house.serve(bootstrap_servers=bootstrap) as served:
+        for number in range(PAGES):
+            user_id = "ada" if number == 0 else f"stranger-{number}"
+            shape = {"rows": 2, "entities_per_row": 4, "seed": 1 + number}
+            await served.page(user_id, sampling=sampling, **shape)
+        sent = {"outcome": "sent"}
+        await eventually(lambda: served.metric("pagecast_pages_reported_total", **sent) == PAGES)
+    await ingest.pages(bootstrap, PAGES)
+    return ingest
+
+
+async def test_drawn_pages_have_their_probability_under_any_model(
+    house: House, bootstrap: str
+) -> None:
+    version = house.train_champion()
+    ingest = await serve_pages(house, bootstrap, 1.5)
+    source = LogOfPages(log=ingest.log, catalog=house.catalog)
+    pages = list(logged_pages(ingest.log))
+    itself = Target(bundle=load_bundle(house.paths.bundles / version), temperature=1.5)
+    same = await asyncio.to_thread(drawn_pages, source, pages, itself)
+    np.testing.assert_allclose(same.log_target_P, same.log_drawn_P, atol=1e-3)
+    assert estimate_off_policy(same).effective == pytest.approx(PAGES, rel=1e-3)
+    ids = [e.entity_id for e in house.catalog.snapshot().entities]
+    folder = write_multi_stage(house.paths.bundles, tables_of(ids))
+    rival = Target(bundle=load_multi_stage(folder), temperature=1.5)
+    other = await asyncio.to_thread(drawn_pages, source, pages, rival)
+    assert np.isfinite(other.log_target_P).all()
+    assert not np.allclose(other.log_target_P, other.log_drawn_P, atol=0.1)
+    assert (other.log_drawn_P == same.log_drawn_P).all()
+
+
+async def test_pages_of_the_best_tokens_have_no_estimate(house: House, bootstrap: str) -> None:
+    version = house.train_champion()
+    ingest = await serve_pages(house, bootstrap, 0.0)
+    target = Target(bundle=load_bundle(house.paths.bundles / version))
+    source = LogOfPages(log=ingest.log, catalog=house.catalog)
+    with pytest.raises(NothingDrawn, match="none of 4 pages was drawn: an arm that takes the best"):
+        drawn_pages(source, list(logged_pages(ingest.log)), target)
+
+
+def test_a_target_that_takes_the_best_token_is_refused(tmp_path: Path) -> None:
+    bundle = load_multi_stage(write_multi_stage(tmp_path, tables_of(["a"])))
+    with pytest.raises(ValueError, match="temperature: must be above 0"):
+        Target(bundle=bundle, temperature=0.0)

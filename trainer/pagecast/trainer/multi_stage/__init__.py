@@ -1,0 +1,1 @@
+"""Trains the multi-stage baseline: what a generative model has to beat (docs/experiments.md)."""

@@ -1,0 +1,79 @@
+"""What the rankers learn from: requests of the past, their rules, and what was taken up then.
+
+Letters: N entities of the catalog.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagecast.featurestore.popularity import HALF_LIFE_MS
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.steps import WATCHED_ACTIONS
+from pagecast.rules import bitsets
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.rules.facts import RequestFacts
+from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.multi_stage.co_occurrence import DAY_MS, popularity_until
+from pagecast.trainer.multi_stage.config import MultiStageConfig
+from pagecast.trainer.users import prompt_at
+
+BECAUSE_STEPS = 8
+"""Newest watched entities that a BECAUSE row may be about, as the rules consider them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A request just before something was taken up: `chosen`, which might have stood there."""
+
+    prompt: Prompt
+    rules: PageRules
+    chosen: int
+
+
+def drawn(data: Interactions, late_X: Sequence[int], config: MultiStageConfig) -> tuple[int, ...]:
+    """Interactions to learn from, in time order: of `late_X`, those whose prompt is known."""
+    known = len(data.catalog.entities)
+    usable = [
+        x
+        for x in late_X
+        if data.entity_X[x] < known and data.users[data.user_X[x]].cut_N[data.step_X[x]]
+    ]
+    draw = np.random.default_rng(config.seed)
+    count = min(config.examples_max, len(usable))
+    places = np.sort(draw.choice(len(usable), count, replace=False)) if usable else []
+    return tuple(usable[place] for place in places)
+
+
+def examples(
+    data: Interactions, catalog: CompiledCatalog, drawn_X: Sequence[int], config: MultiStageConfig
+) -> Iterator[Example]:
+    """Made one by one: the rules of a large catalog are large."""
+    moments = [int(data.at_ms_X[x]) for x in drawn_X]
+    scores = popularity_until(data, moments, HALF_LIFE_MS / DAY_MS)
+    for x, score_N in zip(drawn_X, scores, strict=True):
+        user, step = data.users[data.user_X[x]], int(data.step_X[x])
+        prompt = prompt_at(user, step, data.catalog)
+        own_N = score_N[: len(data.catalog.entities)]
+        popular = np.argsort(-own_N, kind="stable")[: np.count_nonzero(own_N)]
+        rules = compile_rules(catalog, _facts(prompt, config), popular)
+        chosen = int(data.entity_X[x])
+        if bitsets.holds(rules.candidates_RW, chosen).any():
+            yield Example(prompt=prompt, rules=rules, chosen=chosen)
+
+
+def _facts(prompt: Prompt, config: MultiStageConfig) -> RequestFacts:
+    watched = [s.entity_id for s in prompt.steps if s.action in WATCHED_ACTIONS]
+    newest = list(dict.fromkeys(reversed(watched)))[:BECAUSE_STEPS]
+    return RequestFacts(
+        at_ms=prompt.request.at_ms,
+        device=prompt.request.device,
+        country=prompt.request.country,
+        maturity_limit=prompt.profile.maturity_limit,
+        watched=frozenset(watched),
+        because=tuple(newest),
+        rows=config.rows,
+        entities_per_row=config.entities_per_row,
+    )
