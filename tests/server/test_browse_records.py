@@ -115,7 +115,8 @@ async def test_pauses_make_no_records_and_prompts_do(house: House, bootstrap: st
             for position in range(5):
                 await quiet.row(position)
                 await paused(served)
-                await quiet.see(position)
+                if position < 4:  # with the last row the call is over
+                    await quiet.see(position)
             await quiet.rest()
         async with browsing(served, rows_ahead=2, **FIVE_ROWS) as left:
             await left.row(1)

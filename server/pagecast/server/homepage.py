@@ -8,7 +8,7 @@
  5  a place is taken, or the page refused at once            slots
  6  rows and entities are chosen, by the model or popularity    making; engine: page_job
  7  each leaves as soon as it is chosen                         handover, writer
- 8  the same page, carried on later                             continuation, carried_on
+ 8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
  9  what was delivered is reported                              basis, served
 
 All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
