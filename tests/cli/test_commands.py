@@ -221,6 +221,23 @@ def test_a_page_is_carried_on_and_replayed_from_the_log(up: Up) -> None:
         assert part["differing"] == []
 
 
+def test_a_page_that_is_browsed_follows_what_is_done_on_it(up: Up) -> None:
+    asked = ("page", "ada", "--browse", "--entities", "3", "--json")
+    page = document(pagecast(*asked, "--rows", "2", "--hide", "1:2", cwd=up.folder))
+    hidden = page["rows"][0]["entities"][1]["entity_id"]
+    [action] = page["actions"]
+    assert (action["action"], action["entity_id"]) == ("hide", hidden)
+    assert action["unpublished_reason"] == ""
+    assert [part["actions_reflected"] for part in page["parts"]] == [0, 1]
+    assert [part["rows_before"] for part in page["parts"]] == [0, 1]
+    beyond = pagecast(*asked, "--click", "1:9", cwd=up.folder)
+    assert (beyond.returncode, beyond.stdout) == (ExitCode.BAD_INPUT, "")
+    assert "--click 1:9: the row has" in beyond.stderr
+    for wrong in (("--browse", "--play", "1"), ("--play", "1:1")):
+        done = pagecast("page", "ada", *wrong, cwd=up.folder)
+        assert done.returncode == ExitCode.BAD_INPUT
+
+
 def _parts(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
     return document(done)["parts"] if done.returncode == ExitCode.OK else []
 

@@ -98,3 +98,19 @@ async def test_the_example_that_paginates_shows_the_page_of_one_call(house: Hous
     shown = re.findall(r"^(\d+)\. ", out, re.MULTILINE)
     assert shown == [str(position + 1) for position in range(len(shown))]
     assert len(shown) == len(whole.rows) > 3
+
+
+async def test_the_example_that_browses_sees_a_page_that_follows(house: House) -> None:
+    house.train_champion()
+    port = free_port()
+    example = str(EXAMPLE.with_name("browse.py"))
+    async with house.serve(port=port) as served:
+        code, out, err = await run(sys.executable, example, "ada", "--target", f"127.0.0.1:{port}")
+        assert served.metric("pagecast_action_to_row_seconds_count") == 1
+    assert (code, err) == (0, "")
+    rows = dict(re.findall(r"^(\d)\. (.*)$", out, re.MULTILINE))
+    [hidden] = re.findall(r"^   hides (.*)$", out, re.MULTILINE)
+    assert list(rows) == ["1", "2", "3", "4"]
+    assert f"{hidden}," in rows["1"]
+    assert not any(f"{hidden}," in f"{row}," for number, row in rows.items() if number != "1")
+    assert out.endswith("complete\n")

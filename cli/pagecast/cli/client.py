@@ -11,6 +11,9 @@ from pagecast.v1 import feature_pb2, feature_pb2_grpc, homepage_pb2, homepage_pb
 PAGE_SECONDS_MAX = 30.0
 """Deadline of a page: a cold server on a busy machine takes a second."""
 
+BROWSE_SECONDS_MAX = 60.0
+"""Deadline of a page that is browsed by a program, which reads as fast as it can."""
+
 HISTORY_SECONDS_MAX = 10.0
 """Deadline of a history: one read of the online store."""
 
@@ -49,6 +52,15 @@ class Client:
         """The pieces of a page as they arrive. Raises CliError."""
         try:
             yield from self._pages.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def browse_page(
+        self, requests: Iterator[homepage_pb2.BrowseHomepageRequest]
+    ) -> Iterator[homepage_pb2.BrowseHomepageResponse]:
+        """The pieces of a page that is browsed, as they arrive. Raises CliError."""
+        try:
+            yield from self._pages.BrowseHomepage(requests, timeout=BROWSE_SECONDS_MAX)
         except grpc.RpcError as error:
             raise self._told(error) from error
 

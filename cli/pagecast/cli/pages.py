@@ -3,12 +3,17 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pagecast.cli.exits import CommandError
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
+Piece = homepage_pb2.StreamHomepageResponse | homepage_pb2.BrowseHomepageResponse
+"""Of a page, from either RPC."""
+
 OnPiece = Callable[[homepage_pb2.StreamHomepageResponse], None]
+
+AnyPiece = TypeVar("AnyPiece", bound=Piece)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +89,15 @@ class Page:
         }
 
 
-def gather(
-    pieces: Iterable[homepage_pb2.StreamHomepageResponse], on_piece: OnPiece | None = None
-) -> Page:
+def gather(pieces: Iterable[AnyPiece], on_piece: Callable[[AnyPiece], None] | None = None) -> Page:
     """Reads a stream to its end. Raises CommandError if it ends without a completed page."""
     page, begin = Page(), time.perf_counter()
     for piece in pieces:
         elapsed_ms = (time.perf_counter() - begin) * 1000
         event = piece.WhichOneof("event")
         if event == "page_started":
-            page.started = piece.page_started
+            if not page.started.page_id:  # a page that is browsed begins with each part
+                page.started = piece.page_started
         elif event == "row_completed":
             page.first_row_ms = page.first_row_ms or elapsed_ms
             page.rows.append(_row(piece.row_completed))

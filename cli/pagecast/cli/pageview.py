@@ -5,6 +5,7 @@ from collections.abc import Collection
 from rich.console import Console
 from rich.text import Text
 
+from pagecast.cli.pages import Piece
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
 TITLE_CHARACTERS_MAX = 28
@@ -28,7 +29,7 @@ class PageView:
         self._column = 0
         self._streamed = False
 
-    def show(self, piece: homepage_pb2.StreamHomepageResponse) -> None:
+    def show(self, piece: Piece) -> None:
         match piece.WhichOneof("event"):
             case "row_started":
                 self._streamed = True

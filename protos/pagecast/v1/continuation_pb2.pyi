@@ -40,6 +40,7 @@ class Continuation(_message.Message):
     EXACT_ENTITIES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    ACTIONS_DIGEST_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, and nobody else may carry it on."""
     page_id: _builtins.str
@@ -64,6 +65,8 @@ class Continuation(_message.Message):
     """Entities of a row decoded one by one."""
     expires_at_ms: _builtins.int
     """When it is no longer good, in milliseconds since 1970."""
+    actions_digest: _builtins.bytes
+    """First 8 bytes of the SHA-256 of the ids of the actions laid over the history; empty for none."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt; unset for a user without one."""
@@ -94,10 +97,11 @@ class Continuation(_message.Message):
         exact_entities: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
         sampling: _events_pb2.Sampling | None = ...,
+        actions_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions_digest", b"actions_digest", "arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -751,6 +751,7 @@ class PageServed(_message.Message):
     RULES_INPUT_FIELD_NUMBER: _builtins.int
     ROWS_BEFORE_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     SHORTLIST_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
@@ -814,6 +815,12 @@ class PageServed(_message.Message):
     def sampling(self) -> Global___Sampling:
         """How tokens were drawn; unset if each was the best."""
 
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InteractionEvent]:
+        """Actions the prompt holds beyond `history_version`, in the order in which they were laid over the
+        history; without the words of searches.
+        """
+
     def __init__(
         self,
         *,
@@ -837,11 +844,12 @@ class PageServed(_message.Message):
         rules_input: _rules_pb2.RulesInput | None = ...,
         rows_before: _abc.Iterable[Global___ServedRow] | None = ...,
         sampling: Global___Sampling | None = ...,
+        actions: _abc.Iterable[Global___InteractionEvent] | None = ...,
         shortlist: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -202,6 +202,7 @@ class PageStarted(_message.Message):
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
     ROWS_BEFORE_FIELD_NUMBER: _builtins.int
     UNKNOWN_CANDIDATES_FIELD_NUMBER: _builtins.int
+    ACTIONS_REFLECTED_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page; clients repeat it in `RequestContext.page_id`."""
     model_version: _builtins.str
@@ -216,6 +217,8 @@ class PageStarted(_message.Message):
     """Rows that already stood on the page: the position of the first row of this stream."""
     unknown_candidates: _builtins.int
     """Rows and entities named in `StreamHomepageRequest.rules` that the catalog does not know."""
+    actions_reflected: _builtins.int
+    """With `BrowseHomepage`: the rows that follow reflect the first so many events of this call."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt."""
@@ -241,10 +244,11 @@ class PageStarted(_message.Message):
         requested_at: _timestamp_pb2.Timestamp | None = ...,
         rows_before: _builtins.int = ...,
         unknown_candidates: _builtins.int = ...,
+        actions_reflected: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "newest_step_age", b"newest_step_age", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at", "rows_before", b"rows_before", "unknown_candidates", b"unknown_candidates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions_reflected", b"actions_reflected", "arm", b"arm", "catalog_number", b"catalog_number", "degraded_reason", b"degraded_reason", "history_version", b"history_version", "model_version", b"model_version", "newest_step_age", b"newest_step_age", "page_id", b"page_id", "requested_at", b"requested_at", "rows_before", b"rows_before", "unknown_candidates", b"unknown_candidates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,6 +405,212 @@ class PageCompleted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageCompleted: _TypeAlias = PageCompleted  # noqa: Y015
+
+@_typing.final
+class BrowsePage(_message.Message):
+    """A page to be browsed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    ROWS_AHEAD_FIELD_NUMBER: _builtins.int
+    rows_ahead: _builtins.int
+    """Rows decoded beyond the last one that was reported seen; 0 means the server's default (4). Fewer
+    make the page follow actions sooner, more bear a faster scroll.
+    """
+    @_builtins.property
+    def page(self) -> Global___StreamHomepageRequest:
+        """What `StreamHomepage` takes. With a `continuation` a page is carried on, whichever of the two RPCs
+        it was begun with.
+        """
+
+    def __init__(
+        self,
+        *,
+        page: Global___StreamHomepageRequest | None = ...,
+        rows_ahead: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "rows_ahead", b"rows_ahead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrowsePage: _TypeAlias = BrowsePage  # noqa: Y015
+
+@_typing.final
+class RowSeen(_message.Message):
+    """A row was on the screen, and all above it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_POSITION_FIELD_NUMBER: _builtins.int
+    row_position: _builtins.int
+    """Position of the row on the page, from 0; of a row that was sent."""
+    def __init__(
+        self,
+        *,
+        row_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_position", b"row_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowSeen: _TypeAlias = RowSeen  # noqa: Y015
+
+@_typing.final
+class BrowseActions(_message.Message):
+    """What the user did, for the page's next rows and for the event log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.InteractionEvent]:
+        """Events of the page's user, in their order. A call takes at most 256, of 64 KiB together."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_events_pb2.InteractionEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrowseActions: _TypeAlias = BrowseActions  # noqa: Y015
+
+@_typing.final
+class BrowseHomepageRequest(_message.Message):
+    """What a browsing client says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGIN_FIELD_NUMBER: _builtins.int
+    ROW_SEEN_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def begin(self) -> Global___BrowsePage:
+        """The first message, and no other."""
+
+    @_builtins.property
+    def row_seen(self) -> Global___RowSeen:
+        """Something was seen: more rows are decoded."""
+
+    @_builtins.property
+    def actions(self) -> Global___BrowseActions:
+        """Something was done: the next row to be begun reflects it."""
+
+    def __init__(
+        self,
+        *,
+        begin: Global___BrowsePage | None = ...,
+        row_seen: Global___RowSeen | None = ...,
+        actions: Global___BrowseActions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "begin", b"begin", "event", b"event", "row_seen", b"row_seen"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "begin", b"begin", "event", b"event", "row_seen", b"row_seen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["begin", "row_seen", "actions"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___BrowseHomepageRequest: _TypeAlias = BrowseHomepageRequest  # noqa: Y015
+
+@_typing.final
+class ActionsTaken(_message.Message):
+    """Whether actions are in the event log. They steer the page in any case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    UNPUBLISHED_REASON_FIELD_NUMBER: _builtins.int
+    actions: _builtins.int
+    """The first so many events of this call have been dealt with; those since the message before are
+    meant.
+    """
+    unpublished_reason: _builtins.str
+    """Why they, or some of them, may not be in the event log, in UPPER_SNAKE; empty if all are. Then
+    publish them again, with the same ids: what has arrived has no second effect.
+    """
+    def __init__(
+        self,
+        *,
+        actions: _builtins.int = ...,
+        unpublished_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "unpublished_reason", b"unpublished_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActionsTaken: _TypeAlias = ActionsTaken  # noqa: Y015
+
+@_typing.final
+class BrowseHomepageResponse(_message.Message):
+    """A piece of a page, or of what became of actions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    PAGE_STARTED_FIELD_NUMBER: _builtins.int
+    ROW_STARTED_FIELD_NUMBER: _builtins.int
+    ENTITY_PLACED_FIELD_NUMBER: _builtins.int
+    ROW_COMPLETED_FIELD_NUMBER: _builtins.int
+    PAGE_COMPLETED_FIELD_NUMBER: _builtins.int
+    ACTIONS_TAKEN_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Grows by one with every message of the stream, from 0."""
+    @_builtins.property
+    def page_started(self) -> Global___PageStarted:
+        """First message, and again whenever what the next rows are made from was looked up anew."""
+
+    @_builtins.property
+    def row_started(self) -> Global___RowStarted:
+        """Only with GRANULARITY_ENTITIES."""
+
+    @_builtins.property
+    def entity_placed(self) -> Global___EntityPlaced:
+        """Only with GRANULARITY_ENTITIES."""
+
+    @_builtins.property
+    def row_completed(self) -> Global___RowCompleted:
+        """Every row."""
+
+    @_builtins.property
+    def page_completed(self) -> Global___PageCompleted:
+        """The page is complete: no row will follow."""
+
+    @_builtins.property
+    def actions_taken(self) -> Global___ActionsTaken:
+        """After every message of actions, or a few of them together."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        page_started: Global___PageStarted | None = ...,
+        row_started: Global___RowStarted | None = ...,
+        entity_placed: Global___EntityPlaced | None = ...,
+        row_completed: Global___RowCompleted | None = ...,
+        page_completed: Global___PageCompleted | None = ...,
+        actions_taken: Global___ActionsTaken | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actions_taken", b"actions_taken", "entity_placed", b"entity_placed", "event", b"event", "page_completed", b"page_completed", "page_started", b"page_started", "row_completed", b"row_completed", "row_started", b"row_started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions_taken", b"actions_taken", "entity_placed", b"entity_placed", "event", b"event", "page_completed", b"page_completed", "page_started", b"page_started", "row_completed", b"row_completed", "row_started", b"row_started", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["page_started", "row_started", "entity_placed", "row_completed", "page_completed", "actions_taken"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___BrowseHomepageResponse: _TypeAlias = BrowseHomepageResponse  # noqa: Y015
 
 @_typing.final
 class StreamHomepageResponse(_message.Message):

@@ -40,6 +40,11 @@ class HomepageServiceStub:
                 request_serializer=pagecast_dot_v1_dot_homepage__pb2.StreamHomepageRequest.SerializeToString,
                 response_deserializer=pagecast_dot_v1_dot_homepage__pb2.StreamHomepageResponse.FromString,
                 _registered_method=True)
+        self.BrowseHomepage = channel.stream_stream(
+                '/pagecast.v1.HomepageService/BrowseHomepage',
+                request_serializer=pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageRequest.SerializeToString,
+                response_deserializer=pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageResponse.FromString,
+                _registered_method=True)
 
 
 class HomepageServiceServicer:
@@ -53,6 +58,16 @@ class HomepageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BrowseHomepage(self, request_iterator, context):
+        """Decodes one page while a person goes through it: the client says what was seen and done, and the
+        rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
+        that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
+        then is carried on by the last continuation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HomepageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +75,11 @@ def add_HomepageServiceServicer_to_server(servicer, server):
                     servicer.StreamHomepage,
                     request_deserializer=pagecast_dot_v1_dot_homepage__pb2.StreamHomepageRequest.FromString,
                     response_serializer=pagecast_dot_v1_dot_homepage__pb2.StreamHomepageResponse.SerializeToString,
+            ),
+            'BrowseHomepage': grpc.stream_stream_rpc_method_handler(
+                    servicer.BrowseHomepage,
+                    request_deserializer=pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageRequest.FromString,
+                    response_serializer=pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +110,33 @@ class HomepageService:
             '/pagecast.v1.HomepageService/StreamHomepage',
             pagecast_dot_v1_dot_homepage__pb2.StreamHomepageRequest.SerializeToString,
             pagecast_dot_v1_dot_homepage__pb2.StreamHomepageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BrowseHomepage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/pagecast.v1.HomepageService/BrowseHomepage',
+            pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageRequest.SerializeToString,
+            pagecast_dot_v1_dot_homepage__pb2.BrowseHomepageResponse.FromString,
             options,
             channel_credentials,
             insecure,

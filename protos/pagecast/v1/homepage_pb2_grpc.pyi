@@ -35,6 +35,12 @@ class HomepageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HomepageServiceAsyncStub: ...
     StreamHomepage: _grpc.UnaryStreamMultiCallable[_homepage_pb2.StreamHomepageRequest, _homepage_pb2.StreamHomepageResponse]
     """Decodes one page and streams it row by row, or entity by entity."""
+    BrowseHomepage: _grpc.StreamStreamMultiCallable[_homepage_pb2.BrowseHomepageRequest, _homepage_pb2.BrowseHomepageResponse]
+    """Decodes one page while a person goes through it: the client says what was seen and done, and the
+    rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
+    that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
+    then is carried on by the last continuation.
+    """
 
 @_typing.type_check_only
 class HomepageServiceAsyncStub(HomepageServiceStub):
@@ -43,6 +49,12 @@ class HomepageServiceAsyncStub(HomepageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamHomepage: _aio.UnaryStreamMultiCallable[_homepage_pb2.StreamHomepageRequest, _homepage_pb2.StreamHomepageResponse]  # type: ignore[assignment]
     """Decodes one page and streams it row by row, or entity by entity."""
+    BrowseHomepage: _aio.StreamStreamMultiCallable[_homepage_pb2.BrowseHomepageRequest, _homepage_pb2.BrowseHomepageResponse]  # type: ignore[assignment]
+    """Decodes one page while a person goes through it: the client says what was seen and done, and the
+    rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
+    that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
+    then is carried on by the last continuation.
+    """
 
 class HomepageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Builds homepages."""
@@ -54,5 +66,17 @@ class HomepageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_homepage_pb2.StreamHomepageResponse], _abc.AsyncIterator[_homepage_pb2.StreamHomepageResponse]]:
         """Decodes one page and streams it row by row, or entity by entity."""
+
+    @_abc_1.abstractmethod
+    def BrowseHomepage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_homepage_pb2.BrowseHomepageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_homepage_pb2.BrowseHomepageResponse], _abc.AsyncIterator[_homepage_pb2.BrowseHomepageResponse]]:
+        """Decodes one page while a person goes through it: the client says what was seen and done, and the
+        rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
+        that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
+        then is carried on by the last continuation.
+        """
 
 def add_HomepageServiceServicer_to_server(servicer: HomepageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
 from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.overlay import Actions, digest, recorded
 from pagecast.featurestore.packing import profile_change
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -21,7 +22,11 @@ NO_RULES = rules_pb2.RequestRules()
 
 @dataclass(frozen=True, kw_only=True)
 class PageBasis:
-    """A request with all that was found out for it; `degraded` names what could not be."""
+    """A request with all that was found out for it; `degraded` names what could not be.
+
+    `actions` are in the history beyond its version; `reflected` counts the events of the call that
+    were considered for it.
+    """
 
     page: PageRequest
     history: History | None
@@ -33,6 +38,8 @@ class PageBasis:
     arm: str
     degraded: tuple[str, ...] = ()
     unknown: UnknownCandidates = NOTHING_UNKNOWN
+    actions: Actions = ()
+    reflected: int = 0
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -52,6 +59,7 @@ class PageBasis:
             degraded_reason=",".join(self.degraded),
             rows_before=len(self.rules.standing),
             unknown_candidates=self.unknown.rows + self.unknown.entities,
+            actions_reflected=self.reflected,
         )
         started.requested_at.FromMilliseconds(at_ms)
         if self.prompt.steps:
@@ -75,6 +83,7 @@ class PageBasis:
             entities_per_row=page.entities_per_row,
             exact_entities=page.exact_entities,
             sampling=page.sampling,
+            actions_digest=digest(self.actions),
         )
         return PageSoFar(made_with, self.rules.standing, self.snapshot)
 
@@ -122,6 +131,7 @@ class PageBasis:
             rules_input=self._rules_input(),
             rows_before=served_rows(self.rules.standing, self.snapshot),
             sampling=self.page.sampling,
+            actions=recorded(self.actions),
         )
         served.requested_at.FromMilliseconds(self.page.half.at_ms)
         return served

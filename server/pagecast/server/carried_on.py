@@ -10,6 +10,7 @@ import grpc
 
 from pagecast.engine.page_events import EntityChosen, RowBegun
 from pagecast.featurestore.history import History
+from pagecast.featurestore.overlay import Actions, digest
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.standing_row import StandingRow
@@ -62,12 +63,16 @@ def served_rows(
     return served
 
 
-def as_of_its_moment(page: PageRequest, history: History | None) -> PageRequest:
+def as_of_its_moment(
+    page: PageRequest, history: History | None, actions: Actions = ()
+) -> PageRequest:
     """The page at the moment it is carried on for: its own, if nothing has happened since."""
     before = page.carried_on
     if before is None:
         return page
     if before.history_version != (version_message(history) or events_pb2.HistoryVersion()):
+        return page
+    if before.actions_digest != digest(actions):
         return page
     if abs(page.half.at_ms - before.requested_at_ms) > RESUME_SECONDS_MAX * 1000:
         return page

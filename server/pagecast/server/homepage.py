@@ -8,7 +8,7 @@
  5  a place is taken, or the page refused at once            slots
  6  rows and entities are chosen, by the model or popularity    making; engine: page_job
  7  each leaves as soon as it is chosen                         handover, writer
- 8  the same page, carried on later                             continuation, carried_on
+ 8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
  9  what was delivered is reported                              basis, served
 
 All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
@@ -30,6 +30,9 @@ from typing import Any
 
 import grpc
 
+from pagecast.server.browse import BROWSE_SECONDS_MAX, Browse
+from pagecast.server.browsed import Requests, first_of, within_page
+from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
 from pagecast.server.making import Making, time_exceeded
@@ -41,12 +44,22 @@ from pagecast.server.slots import Place, SlotsExhausted
 from pagecast.server.writer import Response
 from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
+BROWSES_MAX = 1_000
+"""Pages browsed at the same time: each holds some 100 KB between its parts, and wakes up when its
+reader scrolls."""
+
+
+BROWSES_RETRY_MS = 1_000
+"""When a refused client may try again: a page is left every few seconds where so many are read."""
+
 
 class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
     def __init__(self, config: ServerConfig, resources: Resources, metrics: Metrics) -> None:
         self._config = config
         self._resources = resources
         self._metrics = metrics
+        self._browses = 0
+        metrics.follow_browses(lambda: self._browses)
 
     async def StreamHomepage(
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
@@ -76,6 +89,45 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             # 8. Nothing of the page is kept: who carries it on sends its last continuation.
             # 9. What was delivered is reported, after the page and off its path.
             self._report(making, delivered)
+
+    async def BrowseHomepage(
+        self, requests: Requests, context: Any
+    ) -> AsyncIterator[homepage_pb2.BrowseHomepageResponse]:
+        """The same in parts, each carried on behind the one before (`browse`). Raises Refusal."""
+        if self._browses >= BROWSES_MAX:
+            raise _too_many_browses()
+        self._browses += 1
+        try:
+            clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
+            browse = await self._browse(requests, clock)
+            async with aclosing(browse.responses(requests)) as responses:
+                async for response in responses:
+                    yield response
+        finally:
+            self._browses -= 1
+
+    async def _browse(self, requests: Requests, clock: PageClock) -> Browse:
+        try:
+            async with asyncio.timeout(clock.remaining_s()):
+                begin = await first_of(requests)
+        except TimeoutError as error:
+            raise time_exceeded() from error
+        request, now_ms = begin.page, time.time_ns() // 1_000_000
+        try:
+            page = read_request(request, self._config, clock, now_ms, self._carried_on(request))
+        except Refusal as refusal:
+            raise within_page(refusal) from refusal
+        before = page.carried_on
+        browsing = Browsing(
+            page.user_id,
+            rows_before=0 if before is None else len(before.rows),
+            rows_ahead=begin.rows_ahead or ROWS_AHEAD_DEFAULT,
+            fold=self._resources.fold,
+            erasures=self._resources.erasures,
+        )
+        return Browse(
+            page, browsing, self._resources, self._metrics, self._serving, self._take_place
+        )
 
     def _carried_on(
         self, request: homepage_pb2.StreamHomepageRequest
@@ -125,3 +177,12 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
                 reporter.report(served)
 
         self._resources.preparing.submit(report)
+
+
+def _too_many_browses() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="BROWSES_EXHAUSTED",
+        message=f"{BROWSES_MAX} pages are being browsed: use StreamHomepage, or another replica",
+        retry_delay_ms=BROWSES_RETRY_MS,
+    )

@@ -6,7 +6,7 @@ the page is decoded in the decode loop's; here, in the event loop, its events be
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
-from pagecast.engine.page_events import PageEvent
+from pagecast.engine.page_events import PageEvent, RowEnded
 from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.popular import popular_page
 from pagecast.featurestore.prompt import build_prompt
@@ -30,26 +30,26 @@ from pagecast.server.facts import facts_of
 from pagecast.server.handover import EVENTS_MAX, Handover, HandoverFull
 from pagecast.server.metrics import Metrics
 from pagecast.server.options import decode_options
+from pagecast.server.part import WHOLE_PAGE, PagePart, PartEnded, Past
 from pagecast.server.request import PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
 from pagecast.server.slots import Place
-from pagecast.server.users import STRANGER, StoreUnavailable, User
+from pagecast.server.users import StoreUnavailable
 from pagecast.server.writer import PageWriter, Response
-from pagecast.v1 import events_pb2
+from pagecast.v1 import continuation_pb2, events_pb2
 
 _log = structlog.get_logger(__name__)
 
 MODEL_NOT_LOADED = "MODEL_NOT_LOADED"
 MODEL_FAILED = "MODEL_FAILED"
-FEATURE_STORE_UNAVAILABLE = "FEATURE_STORE_UNAVAILABLE"
 """Why a page is degraded, as clients and metrics see it."""
 
 T = TypeVar("T")
 
 
 class Making:
-    """One page in the making. Lives in the event loop; call `close` in the end."""
+    """One page, or part of one, in the making. Lives in the event loop; call `close` in the end."""
 
     def __init__(
         self,
@@ -58,8 +58,10 @@ class Making:
         resources: Resources,
         metrics: Metrics,
         place: Place,
+        part: PagePart = WHOLE_PAGE,
     ) -> None:
         self._page = page
+        self._part = part
         self._serving = serving
         self._resources = resources
         self._metrics = metrics
@@ -83,6 +85,16 @@ class Making:
         if not (self._writer and self._writer.ended) and self._page.clock.is_over():
             raise time_exceeded()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the page is complete, or else a part of it at most."""
+        return self._writer is not None and self._writer.ended
+
+    @property
+    def so_far(self) -> continuation_pb2.Continuation | None:
+        """What carries the page on behind its last row; None if none was completed."""
+        return None if self._writer is None else self._writer.so_far
+
     def close(self) -> None:
         """Nobody wants the page any more: its slot is free within one decode step."""
         self._stopped = True
@@ -103,8 +115,9 @@ class Making:
     def _prepare(self) -> PageBasis:
         serving = self._serving
         # 3. One read brings history and profile; with the request they become the prompt.
-        user, degraded = self._read_user()
-        page = as_of_its_moment(self._page, user.history)
+        past = self._read_past()
+        user = past.user
+        page = as_of_its_moment(self._page, user.history, past.actions)
         prompt = build_prompt(
             user.history,
             user.profile,
@@ -127,17 +140,20 @@ class Making:
             rules=compile_rules(serving.catalog, facts, serving.popular, standing=standing),
             model_version="" if serving.model is None else serving.model.version,
             arm=serving.arm,
-            degraded=(*serving.degraded, *degraded),
+            degraded=(*serving.degraded, *past.degraded),
             unknown=unknown_candidates(page.rules, serving.snapshot),
+            actions=past.actions,
+            reflected=past.reflected,
         )
 
-    def _read_user(self) -> tuple[User, tuple[str, ...]]:
+    def _read_past(self) -> Past:
         # Half of the time is left for a page without the history, should it not come.
         time_max_s = self._page.clock.remaining_s() / 2
         try:
-            return self._resources.users.read(self._page.user_id, time_max_s), ()
+            user = self._resources.users.read(self._page.user_id, time_max_s)
         except StoreUnavailable:
-            return STRANGER, (FEATURE_STORE_UNAVAILABLE,)
+            return self._part.past_of(None)
+        return self._part.past_of(user)
 
     async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
         """6. By the model; by popularity if there is none, or if it fails before the page began."""
@@ -171,7 +187,7 @@ class Making:
     def _job_of(self, model: Model, basis: PageBasis) -> PageJob:
         page = self._page
         sink = PageSink(
-            put=self._handover.put,
+            put=self._put,
             end=self._end,
             stopped=lambda: self._stopped or page.clock.is_over(),
             whole_rows=not page.entity_by_entity,
@@ -179,6 +195,19 @@ class Making:
         options = decode_options(page.exact_entities, page.seed, page.sampling, page.shortlist)
         prefixes = self._resources.prefixes
         return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
+
+    def _put(self, events: Sequence[PageEvent]) -> None:
+        """In the decode loop's thread. Raises HandoverFull, and PartEnded behind the last row."""
+        self._handover.put(events)
+        if self._ends_part(events[-1]):
+            raise PartEnded
+
+    def _ends_part(self, event: PageEvent) -> bool:
+        if not isinstance(event, RowEnded):
+            return False
+        rows = event.row_position + 1
+        # Behind the last row the page itself has still to end.
+        return rows < self._page.rows and self._part.ends_with(rows)
 
     async def _decoded(self, job: PageJob) -> AsyncIterator[Sequence[PageEvent]]:
         self._decoding = True
@@ -189,13 +218,21 @@ class Making:
     def _end(self, error: BaseException | None) -> None:
         """In the decode loop's thread: the slot is free before anyone hears of it."""
         self._loop.call_soon_threadsafe(self._place.leave)
-        self._handover.end(error)
+        self._handover.end(None if isinstance(error, PartEnded) else error)
 
     async def _popular(self, basis: PageBasis) -> AsyncIterator[Response]:
         scores_N = self._serving.scores_N
-        events = await self._in_thread(lambda: list(popular_page(basis.rules, scores_N)))
+        events = await self._in_thread(
+            lambda: list(self._of_part(popular_page(basis.rules, scores_N)))
+        )
         async for message in self._written(basis, _at_once(events)):
             yield message
+
+    def _of_part(self, events: Iterator[PageEvent]) -> Iterator[PageEvent]:
+        for event in events:
+            yield event
+            if self._ends_part(event):
+                return
 
     async def _written(
         self, basis: PageBasis, portions: AsyncIterator[Sequence[PageEvent]]

@@ -38,6 +38,12 @@ class Metrics:
             "From the arrival of a request to the end of its page.",
             PAGE_BUCKETS_S,
         )
+        self.action_to_row = self._histogram(
+            "pagecast_action_to_row_seconds",
+            "From an action on a page that is browsed, or from when more of it was wanted, to the"
+            " first row that reflects the action.",
+            PAGE_BUCKETS_S,
+        )
         self.entity_decode = self._histogram(
             "pagecast_entity_decode_seconds",
             "Time from one row to the next, by its entities; the first has the prompt in it.",
@@ -96,6 +102,12 @@ class Metrics:
         )
         for name, documentation, count in gauges:
             Gauge(name, documentation, registry=self.registry).set_function(count)
+
+    def follow_browses(self, open_calls: Callable[[], int]) -> None:
+        """The gauge of the pages that are browsed asks this."""
+        Gauge(
+            "pagecast_browses_open", "Calls of BrowseHomepage.", registry=self.registry
+        ).set_function(open_calls)
 
     def follow_prefixes(self, prefixes: PrefixCache) -> None:
         """The gauges of the prefix cache ask it."""

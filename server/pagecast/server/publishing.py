@@ -150,7 +150,7 @@ class EventPublisher:
         for index, event in enumerate(events):
             if flight.stopped or flight.failure is not None:
                 return None
-            if refused := _refused(event):
+            if refused := refusal_of(event):
                 return index, refused
             flight.begin()
             try:
@@ -201,7 +201,8 @@ class EventPublisher:
                 _log.warning("events_not_published", error=str(error))
 
 
-def _refused(event: events_pb2.InteractionEvent) -> Rejection | None:
+def refusal_of(event: events_pb2.InteractionEvent) -> Rejection | None:
+    """Why an event may not be published by a client, if it may not."""
     if refused := broken_event_rule(event) or order_to_forget(event):
         return refused
     size = event.ByteSize()

@@ -20,6 +20,7 @@ from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
 from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.overlay import history_of_page
 from pagecast.featurestore.point_in_time import histories_as_of
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.served_prompt import (
@@ -121,10 +122,10 @@ class Replays:
             raise NotReplayable(f"the page is of another catalog database: {error}") from error
 
     def _history(self, page: events_pb2.PageServed) -> History | None:
-        if not page.HasField("history_version"):
-            return None
-        [(_, history)] = histories_as_of(self.log, [place_of_page(page)], fold=self.fold)
-        return history
+        history = None
+        if page.HasField("history_version"):
+            [(_, history)] = histories_as_of(self.log, [place_of_page(page)], fold=self.fold)
+        return history_of_page(page, history, self.fold)
 
 
 def rules_of_page(

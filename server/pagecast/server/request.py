@@ -25,11 +25,13 @@ class PageClock:
     deadline_s: float
 
     @classmethod
-    def start(cls, time_remaining_s: float | None) -> "PageClock":
+    def start(
+        cls, time_remaining_s: float | None, time_max_s: float = PAGE_TIME_MAX_S
+    ) -> "PageClock":
         """`time_remaining_s` is what the client's deadline leaves, if there is one."""
         now_s = time.monotonic()
-        limit_s = PAGE_TIME_MAX_S if time_remaining_s is None else time_remaining_s
-        return cls(arrived_s=now_s, deadline_s=now_s + min(limit_s, PAGE_TIME_MAX_S))
+        limit_s = time_max_s if time_remaining_s is None else time_remaining_s
+        return cls(arrived_s=now_s, deadline_s=now_s + min(limit_s, time_max_s))
 
     def elapsed_ms(self) -> float:
         return (time.monotonic() - self.arrived_s) * 1000

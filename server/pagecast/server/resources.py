@@ -15,11 +15,13 @@ from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.experiments.store import Experiments
+from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.trainings import Trainings
 from pagecast.server.arms import ARM_POLL_S, ArmFollower
+from pagecast.server.browsing import ErasureWatch
 from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
@@ -63,6 +65,8 @@ class Resources:
     reporter: PageReporter | None
     publisher: EventPublisher | None
     forgetting: Forgetting
+    erasures: ErasureWatch
+    fold: FoldConfig
     closing: ExitStack
 
     @classmethod
@@ -126,6 +130,8 @@ class Resources:
                 reporter=reporter,
                 publisher=publisher,
                 forgetting=forgetting,
+                erasures=ErasureWatch(Erasures(engine)),
+                fold=config.fold,
                 closing=stack.pop_all(),
             )
 

@@ -55,6 +55,11 @@ class PageWriter:
     def begun(self) -> bool:
         return self._sequence > 0
 
+    @property
+    def so_far(self) -> continuation_pb2.Continuation | None:
+        """What carries the page on behind its last row; None before one is complete."""
+        return self._so_far.page if self._rows else None
+
     def served(self) -> events_pb2.PageServed:
         """The page as far as it was put."""
         return self._basis.served(self._rows)

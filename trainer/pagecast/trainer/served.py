@@ -10,6 +10,7 @@ from functools import lru_cache
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.offline import LoggedPage, OfflineLog
+from pagecast.featurestore.overlay import history_of_page
 from pagecast.featurestore.point_in_time import histories_as_of
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.served_prompt import place_of_page, prompt_of_page
@@ -38,8 +39,10 @@ def served_prompts(
     strangers = [page for page in pages if not page.page.HasField("history_version")]
     known = [page for page in pages if page.page.HasField("history_version")]
     for page in strangers:
-        yield page, prompt_of_page(page.page, None, catalog_at(page.page.catalog_number))
+        done = history_of_page(page.page, None, fold)
+        yield page, prompt_of_page(page.page, done, catalog_at(page.page.catalog_number))
     places = [place_of_page(page.page) for page in known]
     for number, history in histories_as_of(log, places, fold=fold):
         page = known[number]
-        yield page, prompt_of_page(page.page, history, catalog_at(page.page.catalog_number))
+        done = history_of_page(page.page, history, fold)
+        yield page, prompt_of_page(page.page, done, catalog_at(page.page.catalog_number))

@@ -39,11 +39,32 @@ def page(
             help="Decodes a logged page again from its record; needs no user and no server.",
         ),
     ] = "",
+    browse: Annotated[
+        bool,
+        typer.Option("--browse", help="Browses the page: rows follow what is done on those above."),
+    ] = False,
+    click: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROW:POSITION", help="With --browse: clicks what stands there."),
+    ] = None,
+    play: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROW:POSITION", help="With --browse: plays it."),
+    ] = None,
+    hide: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROW:POSITION", help="With --browse: hides it."),
+    ] = None,
+    rows_ahead: Annotated[
+        int,
+        typer.Option(min=0, max=40, help="With --browse: rows decoded ahead; 0 is the server's."),
+    ] = 1,
     server: ServerAddress = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Streams a page: rows and entities are written as they are decoded."""
+    from pagecast.cli.browsing import Reader, browsed, deeds_of
     from pagecast.cli.client import Client
     from pagecast.cli.discovery import server_address
     from pagecast.cli.exits import InputError
@@ -76,11 +97,24 @@ def page(
         sampling=events_pb2.Sampling(temperature=temperature, top_p=top_p),
     )
     view = PageView(output.console)
+    deeds = [
+        deed
+        for action, places in (("click", click), ("play", play), ("hide", hide))
+        for deed in deeds_of(action, places or ())
+    ]
+    if deeds and not browse:
+        raise InputError(
+            "--click, --play and --hide are for a page that is browsed", "add --browse"
+        )
+    reader = Reader(request, deeds, rows_ahead)
     with Client(server_address(settings)) as client:
-        shown = gather(client.stream_page(request), view.show)
+        if browse:
+            shown = browsed(client, reader, view, output)
+        else:
+            shown = gather(client.stream_page(request), view.show)
     version = shown.started.model_version or f"none ({shown.started.degraded_reason})"
     output.say(
         f"[dim]first row {shown.first_row_ms:.0f} ms · page {shown.page_ms:.0f} ms · "
         f"model {version}[/]"
     )
-    output.document(shown.to_dict())
+    output.document({**shown.to_dict(), **(reader.to_dict() if browse else {})})

@@ -88,6 +88,7 @@ def _server_config(settings: "Settings") -> "ServerConfig":
             online_store_url=settings.online_store_url or "",
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
             continuation_key=key.get_secret_value() if (key := settings.continuation_key) else "",
+            fold=settings.fold.config(),
             **settings.serve.model_dump(),
         )
     except ValueError as error:

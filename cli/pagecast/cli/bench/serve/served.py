@@ -9,6 +9,7 @@ import grpc
 from pagecast.cli.bench.cpu import measured_core
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.browsed import browsed_rows
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
 from pagecast.cli.bench.serve.load import (
     Loaded,
@@ -55,6 +56,7 @@ async def _served_with(
     with Job(spec) as job:
         async with channel_to(ready_file, job) as channel:
             rows = await _first_rows(weights, world, config, channel)
+            rows.append(await browsed_rows(weights.value, channel, config.rounds, config.entities))
             for way, exact_entities in ((WAYS["exact"], 10), (WAYS["hybrid"], HYBRID_K)):
                 shape, name = PageShape(exact_entities=exact_entities), f"{way} {weights}"
                 loads = {}

@@ -1,0 +1,84 @@
+"""A page that is browsed: how long the row takes that reflects an action, and one without.
+
+Rows of both kinds take turns on the same pages, so that what the machine does meets both alike.
+"""
+
+import asyncio
+import time
+from statistics import median
+from typing import Any
+
+import grpc
+
+from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.load import PAGE_SECONDS_MAX, PageShape
+from pagecast.cli.bench.serve.world import START_MS, USER
+from pagecast.eventlog.event_id import new_event_id
+from pagecast.v1 import events_pb2, homepage_pb2, homepage_pb2_grpc
+
+Request = homepage_pb2.BrowseHomepageRequest
+
+
+async def browsed_rows(name: str, channel: grpc.aio.Channel, rounds: int, entities: int) -> Row:
+    """Medians over rows of so many pages of 20 rows of 10, exact, one row ahead of the reader."""
+    acted_ms: list[float] = []
+    looked_ms: list[float] = []
+    for number in range(rounds):
+        await _browse(channel, number, entities, acted_ms, looked_ms)
+    return Row.compared(
+        f"next row of a page that is browsed, {name}, an action before it, ms",
+        "nothing done",
+        median(acted_ms),
+        median(looked_ms),
+        better=Better.LOWER,
+    )
+
+
+async def _browse(
+    channel: grpc.aio.Channel,
+    number: int,
+    entities: int,
+    acted_ms: list[float],
+    looked_ms: list[float],
+) -> None:
+    stub = homepage_pb2_grpc.HomepageServiceStub(channel)
+    call: Any = stub.BrowseHomepage(timeout=PAGE_SECONDS_MAX)
+    shape = PageShape()
+    page = homepage_pb2.StreamHomepageRequest(
+        user_id=USER,
+        rows=shape.rows,
+        entities_per_row=shape.entities_per_row,
+        exact_entities=shape.exact_entities,
+    )
+    page.requested_at.FromMilliseconds(START_MS)
+    await call.write(Request(begin=homepage_pb2.BrowsePage(page=page, rows_ahead=1)))
+    said_s, measured = 0.0, looked_ms
+    async for message in call:
+        if not message.HasField("row_completed"):
+            continue
+        row = message.row_completed.row.row_position
+        if row > 1:  # the second may have a page's warm-up in it
+            measured.append((time.perf_counter() - said_s) * 1000)
+        if row == shape.rows - 1:
+            continue  # the call ends by itself
+        # A person looks for a moment; the page has caught up by then.
+        await asyncio.sleep(0.02)
+        acts = row % 2 == number % 2
+        measured, said_s = acted_ms if acts else looked_ms, time.perf_counter()
+        if acts:
+            event = _play(number * shape.rows + row, entities)
+            await call.write(Request(actions=homepage_pb2.BrowseActions(events=[event])))
+        await call.write(Request(row_seen=homepage_pb2.RowSeen(row_position=row)))
+
+
+def _play(number: int, entities: int) -> events_pb2.InteractionEvent:
+    event = events_pb2.InteractionEvent(
+        event_id=new_event_id(),
+        user_id=USER,
+        context=events_pb2.RequestContext(device="tv", session_id="browsing"),
+        play=events_pb2.Play(
+            entity_id=f"e{number * 31 % entities}", kind=events_pb2.PLAY_KIND_FEATURE
+        ),
+    )
+    event.occurred_at.FromMilliseconds(START_MS + number)
+    return event
