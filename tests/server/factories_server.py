@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -133,6 +133,10 @@ class Served:
     target: str
     """What another channel is made with."""
     metrics_port: int
+
+    def through(self, channel: grpc.aio.Channel) -> "Served":
+        """The same server as another channel sees it."""
+        return replace(self, channel=channel)
 
     def stream(
         self, user_id: str, *, timeout_s: float | None = 20.0, **fields: object

@@ -52,6 +52,9 @@ class ServeSettings(BaseModel):
     """MiB of users' histories kept as keys and values; 0 keeps none."""
     decode_weights: Literal["fp32", "int8"] = "fp32"
     """`int8` makes steps faster; pages may differ from those of `fp32`."""
+    workers: int = 1
+    """Processes that share the port, each decoding on a core. `prefix_cache_mb` is theirs together,
+    the other numbers are of each."""
 
 
 class IngestSettings(BaseModel):
