@@ -5,7 +5,7 @@
  2  one reference holds models, catalog and popularity          serving; models, arms
  3  one read brings history and profile: the prompt             users, making
  4  what may stand where, for this request                      facts, making
- 5  a place is taken, or the page refused at once            slots
+ 5  a place is taken, or the page refused at once            slots, waiting_line, clients
  6  rows and entities are chosen, by the model or popularity    making; engine: page_job
  7  each leaves as soon as it is chosen                         handover, writer
  8  the same page, carried on later                             continuation, carried_on
@@ -30,9 +30,10 @@ from typing import Any
 
 import grpc
 
+from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.making import Making, time_exceeded
+from pagecast.server.making import Making, at_capacity, time_exceeded
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
@@ -61,7 +62,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
-        place = self._take_place()
+        place = self._take_place(client_of(context))
         making = Making(page, serving, self._resources, self._metrics, place)
         delivered = 0
         try:
@@ -101,18 +102,12 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             )
         return serving
 
-    def _take_place(self) -> Place:
+    def _take_place(self, client: str) -> Place:
         slots = self._resources.slots
         try:
-            return slots.take()
+            return slots.take(client)
         except SlotsExhausted as error:
-            delay_ms = slots.retry_delay_ms
-            raise Refusal(
-                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-                reason="SLOTS_EXHAUSTED",
-                message=f"the server is at capacity: try again in {delay_ms} ms",
-                retry_delay_ms=delay_ms,
-            ) from error
+            raise at_capacity(slots) from error
 
     def _report(self, making: Making, delivered: int) -> None:
         """`delivered` rows were sent; rows that were decoded in vain are not reported."""

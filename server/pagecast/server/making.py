@@ -30,7 +30,7 @@ from pagecast.server.options import decode_options
 from pagecast.server.request import PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
-from pagecast.server.slots import Place
+from pagecast.server.slots import Place, Slots, SlotsExhausted
 from pagecast.server.users import STRANGER, StoreUnavailable, User
 from pagecast.server.writer import PageWriter, Response
 from pagecast.v1 import events_pb2
@@ -73,6 +73,8 @@ class Making:
             await self._place.turn(self._page.clock.remaining_s())
         except TimeoutError as error:
             raise time_exceeded() from error
+        except SlotsExhausted as error:
+            raise at_capacity(self._resources.slots) from error
         basis = await self._in_thread(self._prepare)
         async with aclosing(self._page_of(basis)) as messages:
             async for message in messages:
@@ -221,6 +223,17 @@ def _reader_too_slow() -> Refusal:
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         reason="READER_TOO_SLOW",
         message="the stream is not read: read it as it comes, or ask for a shorter page",
+    )
+
+
+def at_capacity(slots: Slots) -> Refusal:
+    """No place for a page, or not any more."""
+    delay_ms = slots.retry_delay_ms
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="SLOTS_EXHAUSTED",
+        message=f"the server is at capacity: try again in {delay_ms} ms",
+        retry_delay_ms=delay_ms,
     )
 
 

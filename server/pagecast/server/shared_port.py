@@ -8,6 +8,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from pagecast.server.listening import PortTakenError
 
@@ -60,7 +61,7 @@ def _hold(host: str, port: int, sockets: ExitStack) -> None:
         raise refused or OSError(f"host {host!r} has no address")
 
 
-def _bind_alone_then_share(holder: socket.socket, address: object) -> None:
+def _bind_alone_then_share(holder: socket.socket, address: tuple[Any, ...]) -> None:
     # Connections of a server that has just ended do not count...
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(address)

@@ -98,7 +98,7 @@ def serve_worker(
     except LookupError as error:
         raise InputError("a worker has no orders", "start `pagecast serve --workers N`") from error
     # The file and the environment may have changed since the server was started.
-    logging = Settings.model_construct(log_level=log_level, log_format=log_format)  # type: ignore[arg-type]
+    logging = Settings.model_construct(log_level=log_level, log_format=log_format)
     configure_logging(logging, facts={"worker": orders.number})
     _run_here(orders.config, orders.ready)
 
