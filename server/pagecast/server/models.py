@@ -61,13 +61,16 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = load_bundle(self._bundles / champion.bundle, self._engine)
+        bundle = self._former.bundle(champion.version)
+        if bundle is None:
+            bundle = load_bundle(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model
         self._servings.take_up_bundle(bundle)
         if before is not None:
             self._former.keep(before)
+        self._former.serves_again(champion.version)
         self._serving_version, self._refused_version = champion.version, ""
         self._swaps.labels(outcome="swapped").inc()
         _log.info("model_swapped", version=champion.version)
