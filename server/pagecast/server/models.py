@@ -16,8 +16,9 @@ from pagecast.server.serving import Servings
 
 _log = structlog.get_logger(__name__)
 
-POLL_S = 1.0
-"""How often the registry is asked for the champion: a promotion shows within two seconds."""
+POLL_S = 0.5
+"""How often the registry is asked for the champion: a promotion shows within two seconds, though
+its bundle may have to be loaded first."""
 
 REFUSED_AGAIN_AFTER_S = 30.0
 """A bundle that does not load is not read every second; its files may be mended meanwhile."""

@@ -151,6 +151,7 @@ SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
 
 SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
 SERVE_MASK_ENTITIES = "10000,100000,1000000"
+SERVE_SWAPS = 20
 """Pages of each way of decoding, and seconds of each closed loop."""
 
 
@@ -171,6 +172,9 @@ def serve(
     mask_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs whose masks are measured; empty: none.")
     ] = SERVE_MASK_ENTITIES,
+    swaps: Annotated[
+        int, typer.Option(min=0, help="Swaps of the champion under load; 0: none.")
+    ] = SERVE_SWAPS,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -199,6 +203,7 @@ def serve(
             seconds=seconds,
             clients=[int(number) for number in clients.split(",")],
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
+            swaps=swaps,
         )
     except ValueError as error:
         raise InputError(str(error)) from error

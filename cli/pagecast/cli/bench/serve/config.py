@@ -24,6 +24,8 @@ class ServeBenchConfig:
     clients: Sequence[int]
     mask_entities: Sequence[int] = ()
     """Sizes of the catalogs whose masks are measured."""
+    swaps: int = 0
+    """Times the champion is exchanged under load."""
 
     def __post_init__(self) -> None:
         if min(self.mask_entities, default=1000) < 1000:
