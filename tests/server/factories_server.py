@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -134,13 +134,23 @@ class Served:
     """What another channel is made with."""
     metrics_port: int
 
+    def through(self, channel: grpc.aio.Channel) -> "Served":
+        """The same server as another channel sees it."""
+        return replace(self, channel=channel)
+
     def stream(
-        self, user_id: str, *, timeout_s: float | None = 20.0, **fields: object
+        self,
+        user_id: str,
+        *,
+        timeout_s: float | None = 20.0,
+        client: str | None = None,
+        **fields: object,
     ) -> "grpc.aio.UnaryStreamCall[homepage_pb2.StreamHomepageRequest, Response]":
         fields = {"requested_at": timestamp(START_MS), **fields}
         request = homepage_pb2.StreamHomepageRequest(user_id=user_id, **fields)  # type: ignore[arg-type]
+        metadata = () if client is None else (("x-client-id", client),)
         return homepage_pb2_grpc.HomepageServiceStub(self.channel).StreamHomepage(
-            request, timeout=timeout_s
+            request, timeout=timeout_s, metadata=metadata
         )
 
     async def page(self, user_id: str, **fields: object) -> "Page":

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.app import Listening
 from pagecast.server.config import ServerConfig
+from pagecast.server.listening import Listening
 from pagecast.server.main import run
 
 

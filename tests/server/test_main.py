@@ -3,42 +3,18 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from server.factories_processes import server_process
 from server.factories_server import LONG_PAGE, SLOW, House, end_of
 
-from pagecast.server.app import Listening
+from pagecast.server.listening import Listening
 from pagecast.server.main import serve
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
-
-SCRIPT = Path(__file__).parent / "server_process.py"
-
-
-@contextmanager
-def server_process(house: House) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
-    """The process, where it listens, and its metrics port."""
-    command = [sys.executable, str(SCRIPT), str(house.paths.root)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                if line.startswith("ready "):
-                    break
-            _, target, metrics_port = line.split()
-            yield process, target, int(metrics_port)
-        finally:
-            process.kill()
 
 
 def stream(channel: grpc.aio.Channel, user_id: str, **fields: int) -> grpc.aio.UnaryStreamCall:

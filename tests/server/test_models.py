@@ -1,12 +1,20 @@
 """The life of a model, step 9: champions are taken up under load, and only if they are sound."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from engine.factories_engine import TinyModel
 from server.factories_server import House, Page, eventually
+
+from pagecast.engine.bundle import Bundle
+from pagecast.featurestore.catalog import CatalogFollower
+from pagecast.server.former_models import FormerModels
+from pagecast.server.metrics import Metrics
+from pagecast.server.models import ChampionFollower
+from pagecast.server.serving import Servings
 
 OTHER = TinyModel(seed=1)
 
@@ -51,6 +59,38 @@ async def test_no_page_mixes_versions_and_none_fails_while_models_are_swapped(
     assert set(shapes) == set(versions)
     assert shapes[versions[0]] != shapes[versions[1]]
     assert all(page.shape == shapes[page.started.model_version] for page in pages)
+
+
+def test_swaps_back_and_forth_leave_one_model_and_for_a_while_the_one_before(
+    house: House,
+) -> None:
+    versions = [house.train_champion(), house.train(OTHER)]
+    with CatalogFollower(house.catalog) as catalog:
+        servings = Servings(catalog, house.popularity, Metrics())
+        former = FormerModels(house.registry, house.paths.bundles)
+        champion = ChampionFollower(
+            house.registry, house.paths.bundles, servings, former, Metrics()
+        )
+        champion.check()
+        for swap in range(1, 5):
+            version = versions[swap % 2]
+            house.registry.promote(version, by="test")
+            champion.check()
+            serving = servings.current.model
+            assert serving is not None
+            assert serving.version == version
+        assert live_bundles() == set(versions)
+        former.drop_unused(seconds_max=0)
+        del serving
+        assert live_bundles() == {versions[0]}
+
+
+def live_bundles() -> set[str]:
+    """Versions in memory; fails if one is there twice."""
+    gc.collect()
+    versions = [one.version for one in gc.get_objects() if isinstance(one, Bundle)]
+    assert len(versions) == len(set(versions))
+    return set(versions)
 
 
 def flip_a_bit(graph: Path, _: Path) -> None:

@@ -31,7 +31,8 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._channel = grpc.insecure_channel(address)
+        # Channels to one address would share a connection, and so a worker of the server.
+        self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
         self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
         self._features = feature_pb2_grpc.FeatureServiceStub(self._channel)
 
@@ -45,6 +46,10 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self._channel.close()
+
+    def another(self) -> "Client":
+        """One to the same server, with a connection of its own."""
+        return Client(self._address)
 
     def stream_page(
         self, request: homepage_pb2.StreamHomepageRequest

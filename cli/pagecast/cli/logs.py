@@ -2,20 +2,27 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 
 import structlog
 
 from pagecast.cli.settings import Settings
 
 
-def configure_logging(settings: Settings, *, level: str | None = None) -> None:
-    """Sends structlog's and the libraries' lines the same way, from `level` on."""
+def configure_logging(
+    settings: Settings, *, level: str | None = None, facts: Mapping[str, object] | None = None
+) -> None:
+    """Sends structlog's and the libraries' lines the same way, from `level` on.
+
+    `facts` are in every line: which of several processes says it.
+    """
     least = getattr(logging, (level or settings.log_level).upper())
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _adding(facts or {}),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -38,6 +45,16 @@ def configure_logging(settings: Settings, *, level: str | None = None) -> None:
     logging.getLogger("pagecast").setLevel(least)
     # It warns of every pause of more than 0.1 s, which a busy machine has all the time.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+
+
+def _adding(facts: Mapping[str, object]) -> structlog.typing.Processor:
+    def add(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event.update(facts)
+        return event
+
+    return add
 
 
 def _formatter(

@@ -18,7 +18,7 @@ from pagecast.cli.commands.history import history
 from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
 from pagecast.cli.commands.publish import publish
-from pagecast.cli.commands.serve import serve
+from pagecast.cli.commands.serve import serve, serve_worker
 from pagecast.cli.commands.simulate import simulate
 from pagecast.cli.commands.train import train
 from pagecast.cli.commands.trainer import trainer
@@ -46,6 +46,7 @@ app.command()(forget)
 app.command()(simulate)
 app.command()(ingest)
 app.command()(serve)
+app.command(hidden=True)(serve_worker)
 app.command()(doctor)
 app.add_typer(models.app, name="models")
 app.add_typer(trainings.app, name="trainings")

@@ -42,3 +42,8 @@ ReadyFile = Annotated[
     Path | None,
     typer.Option(hidden=True, help="Written once it is ready; for the local stack."),
 ]
+
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Server processes on the port, each decoding on a core.", show_default="1"),
+]

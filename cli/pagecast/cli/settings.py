@@ -54,6 +54,9 @@ class ServeSettings(BaseModel):
     """`int8` makes steps faster; pages may differ from those of `fp32`."""
     shortlist: int = 0
     """Candidates of a row that compete after all have been scored once; 0: all, at every entity."""
+    workers: int = 1
+    """Processes that share the port, each decoding on a core. `prefix_cache_mb` is theirs together,
+    the other numbers are of each."""
 
 
 class IngestSettings(BaseModel):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pagecast.engine.choice import Choice
 from pagecast.engine.page_events import PageEvent
-from pagecast.engine.walk import Feed, FedNothing, PageWalk, walk_page
+from pagecast.engine.walk import FedNothing, Feed, PageWalk, walk_page
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask

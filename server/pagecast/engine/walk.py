@@ -69,7 +69,7 @@ class Chooser(Protocol):
 
 
 class FedNothing:
-    """What choosers without a decoder share: there is nothing to feed, and all candidates compete."""
+    """What choosers without a decoder share: nothing is fed, and all candidates compete."""
 
     runs = 0
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
@@ -19,6 +19,7 @@ from pagecast.server.experiments import ExperimentService
 from pagecast.server.features import FeatureService
 from pagecast.server.homepage import HomepageService
 from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
+from pagecast.server.listening import Listening, PortTakenError
 from pagecast.server.metrics import Metrics
 from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
@@ -69,8 +70,6 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MIN_MS),
-    # Two servers on one port would share its connections unnoticed.
-    ("grpc.so_reuseport", 0),
 )
 
 _SERVICES = tuple(
@@ -78,24 +77,6 @@ _SERVICES = tuple(
     for module in (homepage_pb2, feature_pb2, model_pb2, training_pb2, experiment_pb2)
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listening:
-    """Where a started server is reached."""
-
-    host: str
-    port: int
-    metrics_port: int
-
-    @property
-    def target(self) -> str:
-        """What a channel is made with."""
-        return _target(self.host, self.port)
-
-
-class PortTakenError(OSError):
-    """A port cannot be listened on; the message names the setting."""
 
 
 class PagecastServer:
@@ -109,7 +90,8 @@ class PagecastServer:
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._server = grpc.aio.server(
             interceptors=[RequestInterceptor(self.metrics, self._calls)],
-            options=_OPTIONS,
+            # Two servers on one port would share its connections unnoticed.
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(config.share_port))),
             maximum_concurrent_rpcs=RPCS_MAX,
         )
 
@@ -123,12 +105,11 @@ class PagecastServer:
             http = _serve_metrics(self._config.metrics_port, self.metrics)
             opened.callback(http.server_close)
             opened.push_async_callback(asyncio.to_thread, http.shutdown)
-            port = self._bind()
+            listening = self._bind(http.server_port)
             await self._server.start()
             for service in ("", *_SERVICES):
                 await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
             self._opened = opened.pop_all()
-        listening = Listening(host=self._config.host, port=port, metrics_port=http.server_port)
         _log.info("listening", target=listening.target, metrics_port=listening.metrics_port)
         return listening
 
@@ -166,24 +147,21 @@ class PagecastServer:
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
 
-    def _bind(self) -> int:
+    def _bind(self, metrics_port: int) -> Listening:
         host, port = self._config.host, self._config.port
+        wanted = Listening(host=host, port=port, metrics_port=metrics_port)
         try:
-            return self._server.add_insecure_port(_target(host, port))
+            return replace(wanted, port=self._server.add_insecure_port(wanted.target))
         except RuntimeError as error:
-            raise PortTakenError(f"port {port} of {host} is taken: choose another, or 0") from error
+            raise PortTakenError.of_rpcs(host, port) from error
 
 
 def _serve_metrics(port: int, metrics: Metrics) -> WSGIServer:
     try:
         http, _ = start_http_server(port, addr="127.0.0.1", registry=metrics.registry)
     except OSError as error:
-        raise PortTakenError(f"metrics_port {port} is taken: choose another, or 0") from error
+        raise PortTakenError.of_metrics(port) from error
     return http
-
-
-def _target(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:

@@ -37,6 +37,9 @@ class ServerConfig:
     port: int = 50051
     """TCP port of the RPCs; 0: a free one, reported when the server is ready."""
 
+    share_port: bool = False
+    """Listen beside other processes on `port`, which somebody holds for them (`shared_port`)."""
+
     metrics_port: int = 9464
     """TCP port of /metrics, on loopback whatever `host` is; 0: a free one."""
 
@@ -88,6 +91,8 @@ class ServerConfig:
                 f"host {self.host!r} can be reached from outside and RPCs are not authenticated: "
                 "use 127.0.0.1, or set insecure"
             )
+        if self.share_port and not self.port:
+            raise ValueError("port is 0, must be named to be shared")
         check_keys(self.continuation_key)
         if self.decode_weights not in list(DecodeWeights):
             raise ValueError(

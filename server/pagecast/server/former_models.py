@@ -62,6 +62,17 @@ class FormerModels:
             while len(self._kept) > FORMER_MODELS_MAX:
                 self._kept.popitem(last=False)
 
+    def bundle(self, version: str) -> ServedBundle | None:
+        """That of a kept model: whoever serves it again need not load it a second time."""
+        with self._changing:
+            kept, _ = self._kept.get(version, (None, 0.0))
+        return None if kept is None else kept.bundle
+
+    def serves_again(self, version: str) -> None:
+        """It is not a former model any more."""
+        with self._changing:
+            self._kept.pop(version, None)
+
     def drop_unused(self, seconds_max: float = FORMER_SECONDS_MAX) -> None:
         """Drops those that nobody has asked for in that time."""
         until_s = time.monotonic() - seconds_max

@@ -5,7 +5,7 @@
  2  one reference holds models, catalog and popularity          serving; models, arms
  3  one read brings history and profile: the prompt             users, making
  4  what may stand where, for this request                      facts, making
- 5  a place is taken, or the page refused at once            slots
+ 5  a place is taken, or the page refused at once            slots, waiting_line, clients
  6  rows and entities are chosen, by the model or popularity    making; engine: page_job
  7  each leaves as soon as it is chosen                         handover, writer
  8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
@@ -24,8 +24,9 @@ something is missing:
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -33,9 +34,10 @@ import grpc
 from pagecast.server.browse import BROWSE_SECONDS_MAX, Browse
 from pagecast.server.browsed import Requests, first_of, within_page
 from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
+from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.making import Making, time_exceeded
+from pagecast.server.making import Making, at_capacity, time_exceeded
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
@@ -74,7 +76,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
-        place = self._take_place()
+        place = self._take_place(client_of(context))
         making = Making(page, serving, self._resources, self._metrics, place)
         delivered = 0
         try:
@@ -99,14 +101,17 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self._browses += 1
         try:
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
-            browse = await self._browse(requests, clock)
+            take_place = partial(self._take_place, client_of(context))
+            browse = await self._browse(requests, clock, take_place)
             async with aclosing(browse.responses(requests)) as responses:
                 async for response in responses:
                     yield response
         finally:
             self._browses -= 1
 
-    async def _browse(self, requests: Requests, clock: PageClock) -> Browse:
+    async def _browse(
+        self, requests: Requests, clock: PageClock, take_place: Callable[[], Place]
+    ) -> Browse:
         try:
             async with asyncio.timeout(clock.remaining_s()):
                 begin = await first_of(requests)
@@ -125,9 +130,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             fold=self._resources.fold,
             erasures=self._resources.erasures,
         )
-        return Browse(
-            page, browsing, self._resources, self._metrics, self._serving, self._take_place
-        )
+        return Browse(page, browsing, self._resources, self._metrics, self._serving, take_place)
 
     def _carried_on(
         self, request: homepage_pb2.StreamHomepageRequest
@@ -153,18 +156,12 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             )
         return serving
 
-    def _take_place(self) -> Place:
+    def _take_place(self, client: str) -> Place:
         slots = self._resources.slots
         try:
-            return slots.take()
+            return slots.take(client)
         except SlotsExhausted as error:
-            delay_ms = slots.retry_delay_ms
-            raise Refusal(
-                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-                reason="SLOTS_EXHAUSTED",
-                message=f"the server is at capacity: try again in {delay_ms} ms",
-                retry_delay_ms=delay_ms,
-            ) from error
+            raise at_capacity(slots) from error
 
     def _report(self, making: Making, delivered: int) -> None:
         """`delivered` rows were sent; rows that were decoded in vain are not reported."""

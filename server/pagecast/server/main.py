@@ -1,16 +1,14 @@
 """The process of a server: its event loop and its signals."""
 
-import asyncio
-import signal
 import sys
 from collections.abc import Callable
 
 import uvloop
 
-from pagecast.server.app import Listening, PagecastServer
+from pagecast.server.app import PagecastServer
 from pagecast.server.config import ServerConfig
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from pagecast.server.listening import Listening
+from pagecast.server.signals import end_wanted
 
 
 async def serve(config: ServerConfig, ready: Callable[[Listening], None]) -> None:
@@ -19,25 +17,14 @@ async def serve(config: ServerConfig, ready: Callable[[Listening], None]) -> Non
     `ready` is called once, when requests are answered. Raises PortTakenError, and what the stores
     raise if they cannot be opened.
     """
-    loop = asyncio.get_running_loop()
-    asked, insisted = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (insisted if asked.is_set() else asked).set()
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, on_signal)
-    try:
+    with end_wanted() as end:
         server = PagecastServer(config)
         listening = await server.start()
         try:
             ready(listening)
-            await asked.wait()
+            await end.asked.wait()
         finally:
-            await server.drain(insisted)
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+            await server.drain(end.insisted)
 
 
 SWITCH_INTERVAL_S = 0.0005

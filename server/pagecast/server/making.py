@@ -34,7 +34,7 @@ from pagecast.server.part import WHOLE_PAGE, PagePart, PartEnded, Past
 from pagecast.server.request import PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
-from pagecast.server.slots import Place
+from pagecast.server.slots import Place, Slots, SlotsExhausted
 from pagecast.server.users import StoreUnavailable
 from pagecast.server.writer import PageWriter, Response
 from pagecast.v1 import continuation_pb2, events_pb2
@@ -78,6 +78,8 @@ class Making:
             await self._place.turn(self._page.clock.remaining_s())
         except TimeoutError as error:
             raise time_exceeded() from error
+        except SlotsExhausted as error:
+            raise at_capacity(self._resources.slots) from error
         basis = await self._in_thread(self._prepare)
         async with aclosing(self._page_of(basis)) as messages:
             async for message in messages:
@@ -182,7 +184,8 @@ class Making:
         """The baseline takes milliseconds for a whole page and no slot of the decode loop."""
         page = self._page
         options = decode_options(page.exact_entities, page.seed, page.sampling)
-        return list(multi_stage_page(model, basis.prompt, basis.rules, options))
+        events = multi_stage_page(model, basis.prompt, basis.rules, options)
+        return list(self._of_part(events))
 
     def _job_of(self, model: Model, basis: PageBasis) -> PageJob:
         page = self._page
@@ -270,6 +273,17 @@ def _reader_too_slow() -> Refusal:
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         reason="READER_TOO_SLOW",
         message="the stream is not read: read it as it comes, or ask for a shorter page",
+    )
+
+
+def at_capacity(slots: Slots) -> Refusal:
+    """No place for a page, or not any more."""
+    delay_ms = slots.retry_delay_ms
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="SLOTS_EXHAUSTED",
+        message=f"the server is at capacity: try again in {delay_ms} ms",
+        retry_delay_ms=delay_ms,
     )
 
 

@@ -17,8 +17,9 @@ from pagecast.server.serving import Servings
 
 _log = structlog.get_logger(__name__)
 
-POLL_S = 1.0
-"""How often the registry is asked for the champion: a promotion shows within two seconds."""
+POLL_S = 0.5
+"""How often the registry is asked for the champion: a promotion shows within two seconds, though
+its bundle may have to be loaded first."""
 
 REFUSED_AGAIN_AFTER_S = 30.0
 """A bundle that does not load is not read every second; its files may be mended meanwhile."""
@@ -62,13 +63,16 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = load_served(self._bundles / champion.bundle, self._engine)
+        bundle = self._former.bundle(champion.version)
+        if bundle is None:
+            bundle = load_served(self._bundles / champion.bundle, self._engine)
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model
         self._servings.take_up_bundle(bundle)
         if before is not None:
             self._former.keep(before)
+        self._former.serves_again(champion.version)
         self._serving_version, self._refused_version = champion.version, ""
         self._swaps.labels(outcome="swapped").inc()
         _log.info("model_swapped", version=champion.version)

@@ -1,12 +1,14 @@
 """Step 5 of the life of a page: how many pages are made at once and how many may wait.
 
 Beyond that a page is refused at once: clients are better refused than kept waiting (docs/facts.md,
-section 1). Lives in the event loop; nothing here waits in a thread.
+section 1). Clients that wait take turns, and a full line makes room for a client who waits with
+less than another. Lives in the event loop; nothing here waits in a thread.
 """
 
 import asyncio
 import time
-from collections import deque
+
+from pagecast.server.waiting_line import WaitingLine
 
 SLOTS_DEFAULT = 16
 """A core decodes a step of 16 pages about 1.5 times as fast as 16 steps; more than that would only
@@ -28,9 +30,10 @@ class SlotsExhausted(Exception):  # noqa: N818 - it is an answer, not a fault
 class Place:
     """One page's place: in the queue until `turn` returns, then in a slot, until `leave`."""
 
-    def __init__(self, slots: "Slots") -> None:
+    def __init__(self, slots: "Slots", client: str) -> None:
+        self.client = client
         self._slots = slots
-        self._its_turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._its_turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._taken_s = time.monotonic()
         self._began_s: float | None = None
 
@@ -41,22 +44,30 @@ class Place:
         return (until_s - self._taken_s) * 1000
 
     async def turn(self, time_max_s: float) -> None:
-        """Waits until a slot is free. Raises TimeoutError."""
+        """Waits until a slot is free. Raises TimeoutError, and SlotsExhausted if it had to make
+        room in the line."""
         async with asyncio.timeout(time_max_s):
-            await asyncio.shield(self._its_turn)
+            has_slot = await asyncio.shield(self._its_turn)
+        if not has_slot:
+            raise SlotsExhausted("made room for a client who waits with less")
 
     def leave(self) -> None:
         """The slot, or the place in the queue, is free again; a second call does nothing."""
         self._slots._leave(self)
 
     def _begin(self) -> None:
+        self._decided(has_slot=True)
+
+    def _push_out(self) -> None:
+        self._decided(has_slot=False)
+
+    def _decided(self, *, has_slot: bool) -> None:
         self._began_s = time.monotonic()
-        if not self._its_turn.done():
-            self._its_turn.set_result(None)
+        self._its_turn.set_result(has_slot)
 
 
 class Slots:
-    """Counts places; who waits longest is next."""
+    """Counts places, and gives them."""
 
     def __init__(self, slots_max: int = SLOTS_DEFAULT, waiting_max: int = WAITING_DEFAULT) -> None:
         if slots_max < 1 or waiting_max < 0:
@@ -64,7 +75,7 @@ class Slots:
         self.slots_max = slots_max
         self.waiting_max = waiting_max
         self._in_slots: set[Place] = set()
-        self._queue: deque[Place] = deque()
+        self._line: WaitingLine[Place] = WaitingLine()
         self._page_s = 0.0
         self._left_s = 0.0
 
@@ -74,7 +85,7 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue)
+        return len(self._line)
 
     @property
     def retry_delay_ms(self) -> int:
@@ -82,12 +93,15 @@ class Slots:
         half_s = self._page_s * self.waiting_max / 2
         return round(min(max(half_s * 1000, RETRY_MS_MIN), RETRY_MS_MAX))
 
-    def take(self) -> Place:
-        """Never waits. Raises SlotsExhausted."""
+    def take(self, client: str) -> Place:
+        """A place for a page of `client`. Never waits. Raises SlotsExhausted."""
         if self.in_use + self.waiting >= self.slots_max + self.waiting_max:
-            raise SlotsExhausted(f"{self.slots_max} slots taken, {self.waiting} waiting")
-        place = Place(self)
-        self._queue.append(place)
+            pushed_out = self._line.make_room(client)
+            if pushed_out is None:
+                raise SlotsExhausted(f"{self.slots_max} slots taken, {self.waiting} waiting")
+            pushed_out._push_out()
+        place = Place(self, client)
+        self._line.join(client, place)
         self._give()
         return place
 
@@ -95,19 +109,19 @@ class Slots:
         if place in self._in_slots:
             self._in_slots.remove(place)
             self._measure()
-        elif place in self._queue:
-            self._queue.remove(place)
+        else:
+            self._line.leave(place.client, place)
         self._give()
 
     def _give(self) -> None:
-        while self._queue and self.in_use < self.slots_max:
-            place = self._queue.popleft()
+        while self._line and self.in_use < self.slots_max:
+            place = self._line.next()
             self._in_slots.add(place)
             place._begin()
 
     def _measure(self) -> None:
         """Seconds from one page's end to the next one's while others wait, smoothed."""
         now_s = time.monotonic()
-        if self._queue and self._left_s:
+        if self._line and self._left_s:
             self._page_s += (now_s - self._left_s - self._page_s) / 8
         self._left_s = now_s

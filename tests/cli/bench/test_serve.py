@@ -15,6 +15,7 @@ from pagecast.cli.bench.serve.load import Loaded, quantile
 from pagecast.cli.bench.serve.mask_world import mask_snapshot
 from pagecast.cli.bench.serve.masks import measure_masks, ways_of
 from pagecast.cli.bench.serve.served import rows_of_loads
+from pagecast.cli.bench.serve.swaps import Swapped, rows_of_swaps
 from pagecast.cli.main import app
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import ModelConfig
@@ -92,7 +93,7 @@ def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
     small = ModelConfig(d_model=64, layers=2, query_heads=2, kv_heads=1, mlp_hidden=64)
     monkeypatch.setattr(world, "MODEL", small)
     sizes = ["--entities", "1000", "--rounds", "1", "--seconds", "1", "--clients", "1,2"]
-    sizes += ["--mask-entities", "1000", "--step-entities", "1000"]
+    sizes += ["--mask-entities", "1000", "--step-entities", "1000", "--swaps", "2"]
     command = ["bench", "serve", *sizes, "--json", "--state-dir", str(tmp_path)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
@@ -107,3 +108,25 @@ def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
         if row["what"].startswith("share of the exact page")
     }
     assert min(same[TORCH], same[ONNX]) > 0.9
+
+
+def swapped(**changes: Any) -> Swapped:
+    fields: dict[str, Any] = {
+        "steady_ms": [10.0] * 50,
+        "during_ms": [10.0] * 50 + [25.0],
+        "followed_s": [1.0, 1.5],
+        "failed": 0,
+        "left_out": 0,
+        "resident_before": 300 << 20,
+        "resident_after": 303 << 20,
+    }
+    return Swapped(**(fields | changes))
+
+
+def test_swaps_stand_beside_the_same_load_without() -> None:
+    rows = {row.what: row for row in rows_of_swaps(2, swapped())}
+    p99 = rows["first row p99 ms at half of peak, during 2 swaps"]
+    assert (p99.ours, p99.theirs, p99.reached) == (25.0, 10.0, False)
+    longest = rows["promotion to first page of the new model, longest s"]
+    assert (longest.ours, longest.reached) == (1.5, True)
+    assert rows["resident MiB of the server after 2 swaps"].ratio == pytest.approx(1.01)

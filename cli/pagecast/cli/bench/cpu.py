@@ -1,4 +1,4 @@
-"""CPU time of a process, and which cores it may use."""
+"""CPU time and memory of a process, and which cores it may use."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,12 @@ def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a running process that is in RAM (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def measured_core() -> int:

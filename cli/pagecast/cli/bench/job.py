@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pagecast.cli.bench.cpu import cpu_seconds
+from pagecast.cli.bench.cpu import cpu_seconds, resident_bytes
 from pagecast.cli.exits import CommandError
 from pagecast.cli.stack.child import log_tail
 from pagecast.eventlog.broker import dies_with_parent
@@ -63,6 +63,11 @@ class Job:
         """User and system time of the process and its threads. Raises CommandError."""
         self.check()
         return cpu_seconds(self._process.pid)
+
+    def resident_bytes(self) -> int:
+        """Memory of the process that is in RAM. Raises CommandError."""
+        self.check()
+        return resident_bytes(self._process.pid)
 
     def check(self) -> None:
         """Raises CommandError if it has ended by itself."""

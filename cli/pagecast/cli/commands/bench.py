@@ -152,6 +152,7 @@ SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
 SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
 SERVE_MASK_ENTITIES = "10000,100000,1000000"
 SERVE_STEP_ENTITIES = "10000,100000,1000000"
+SERVE_SWAPS = 20
 """Pages of each way of decoding, and seconds of each closed loop."""
 
 
@@ -175,6 +176,9 @@ def serve(
     step_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs at which steps are measured; empty: none.")
     ] = SERVE_STEP_ENTITIES,
+    swaps: Annotated[
+        int, typer.Option(min=0, help="Swaps of the champion under load; 0: none.")
+    ] = SERVE_SWAPS,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -204,6 +208,7 @@ def serve(
             clients=[int(number) for number in clients.split(",")],
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
             step_entities=[int(number) for number in step_entities.split(",") if number],
+            swaps=swaps,
         )
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pagecast.cli.commands.up import CHECK_SECONDS
-from pagecast.cli.options import AsJson, BootstrapServers, OnlineStoreUrl, StateDir
+from pagecast.cli.options import AsJson, BootstrapServers, OnlineStoreUrl, StateDir, Workers
 
 if TYPE_CHECKING:
     from pagecast.cli.output import Output
@@ -31,6 +31,7 @@ def demo(
             help="Then simulated members visit, and an experiment's lift builds up; two minutes.",
         ),
     ] = False,
+    workers: Workers = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     online_store_url: OnlineStoreUrl = None,
@@ -63,6 +64,7 @@ def demo(
         paths=StatePaths(root=settings.state_dir / DEMO_FOLDER),
         bootstrap_servers=settings.bootstrap_servers,
         online_store_url=settings.online_store_url,
+        workers=workers,
         allow_client_clock=True,
         fresh=True,
     )

@@ -4,11 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, ReadyFile, StateDir
+from pagecast.cli.options import (
+    BootstrapServers,
+    DatabaseUrl,
+    OnlineStoreUrl,
+    ReadyFile,
+    StateDir,
+    Workers,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pagecast.cli.settings import Settings
     from pagecast.server.config import ServerConfig
+    from pagecast.server.listening import Listening
 
 
 def serve(
@@ -32,6 +42,7 @@ def serve(
     decode_weights: Annotated[
         str | None, typer.Option(help="fp32, or int8 for faster steps.", show_default="fp32")
     ] = None,
+    workers: Workers = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -39,13 +50,10 @@ def serve(
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
-    from pagecast.cli.exits import CommandError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
-    from pagecast.featurestore.store_errors import OnlineStoreRefused
-    from pagecast.server.app import Listening
-    from pagecast.server.main import run
+    from pagecast.server.listening import Listening
 
     section = {
         "host": host,
@@ -54,6 +62,7 @@ def serve(
         "insecure": insecure,
         "allow_client_clock": allow_client_clock,
         "decode_weights": decode_weights,
+        "workers": workers,
     }
     settings = load_settings(
         state_dir=state_dir,
@@ -68,9 +77,67 @@ def serve(
         facts = {"address": listening.target, "metrics_port": listening.metrics_port}
         announce(ready_file, facts)
 
+    config = _server_config(settings)
+    if settings.serve.workers == 1:
+        _run_here(config, ready)
+    else:
+        _run_workers(settings, config, ready)
+
+
+def serve_worker(
+    log_level: Annotated[str, typer.Option()], log_format: Annotated[str, typer.Option()]
+) -> None:
+    """One worker of `pagecast serve --workers`; its supervisor starts it, and nobody else."""
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.logs import configure_logging
+    from pagecast.cli.settings import Settings
+    from pagecast.server.worker_orders import WorkerOrders
+
     try:
-        run(_server_config(settings), ready)
-    except OnlineStoreRefused as error:
+        orders = WorkerOrders.take()
+    except LookupError as error:
+        raise InputError("a worker has no orders", "start `pagecast serve --workers N`") from error
+    # The file and the environment may have changed since the server was started.
+    logging = Settings.model_construct(log_level=log_level, log_format=log_format)
+    configure_logging(logging, facts={"worker": orders.number})
+    _run_here(orders.config, orders.ready)
+
+
+def _run_here(config: "ServerConfig", ready: "Callable[[Listening], None]") -> None:
+    from pagecast.cli.exits import CommandError
+    from pagecast.featurestore.store_errors import OnlineStoreRefused
+    from pagecast.server.listening import PortTakenError
+    from pagecast.server.main import run
+
+    try:
+        run(config, ready)
+    except (OnlineStoreRefused, PortTakenError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _run_workers(
+    settings: "Settings", config: "ServerConfig", ready: "Callable[[Listening], None]"
+) -> None:
+    """Raises InputError and CommandError."""
+    import sys
+
+    from pagecast.cli.exits import CommandError, InputError
+    from pagecast.server.listening import PortTakenError
+    from pagecast.server.workers import WorkersFailed, run_workers
+    from pagecast.server.workers_config import WorkersConfig
+
+    logging = ["--log-level", settings.log_level, "--log-format", settings.log_format]
+    try:
+        workers = WorkersConfig(
+            server=config,
+            workers=settings.serve.workers,
+            command=[sys.executable, "-m", "pagecast.cli", "serve-worker", *logging],
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    try:
+        run_workers(workers, ready)
+    except (PortTakenError, WorkersFailed) as error:
         raise CommandError(str(error)) from error
 
 
@@ -89,7 +156,7 @@ def _server_config(settings: "Settings") -> "ServerConfig":
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
             continuation_key=key.get_secret_value() if (key := settings.continuation_key) else "",
             fold=settings.fold.config(),
-            **settings.serve.model_dump(),
+            **settings.serve.model_dump(exclude={"workers"}),
         )
     except ValueError as error:
         raise InputError(str(error)) from error

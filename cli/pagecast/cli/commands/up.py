@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import AsJson, BootstrapServers, DatabaseUrl, OnlineStoreUrl, StateDir
+from pagecast.cli.options import (
+    AsJson,
+    BootstrapServers,
+    DatabaseUrl,
+    OnlineStoreUrl,
+    StateDir,
+    Workers,
+)
 
 CHECK_SECONDS = 0.25
 """How soon the end of a process is noticed."""
@@ -15,6 +22,7 @@ def up(
     port: Annotated[
         int | None, typer.Option(help="Port of the server.", show_default="a free one")
     ] = None,
+    workers: Workers = None,
     allow_client_clock: Annotated[
         bool, typer.Option("--allow-client-clock", help="Let clients say what time it is.")
     ] = False,
@@ -47,6 +55,7 @@ def up(
         database_url=settings.database_url,
         online_store_url=settings.online_store_url,
         server_port=ANY_PORT if port is None else port,
+        workers=workers,
         allow_client_clock=allow_client_clock,
     )
     with LocalStack(config=config) as stack:

@@ -2,11 +2,14 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 from pagecast.cli.demo.stage import Stage
+from pagecast.cli.pages import Page
 from pagecast.cli.progress import progress_bar
 
 STREAMS = 2
@@ -33,24 +36,40 @@ def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
     times: list[tuple[float, float]] = []
     degraded = 0
     readers = ThreadPoolExecutor(STREAMS)
-    try:
+    with ExitStack() as exits:
+        # After an error or Ctrl-C the pages not yet asked for are not waited for.
+        exits.callback(readers.shutdown, cancel_futures=True)
+        page_of = _by_connections(stage, exits)
         with progress_bar(stage.console) as progress:
             task = progress.add_task("pages", total=pages, note="")
             begin = time.perf_counter()
-            for page in readers.map(stage.page, asked):
+            for page in readers.map(page_of, asked):
                 times.append((page.first_row_ms, page.page_ms))
                 degraded += bool(page.started.degraded_reason)
                 progress.update(task, advance=1)
             seconds = time.perf_counter() - begin
-    finally:
-        # After an error or Ctrl-C the pages not yet asked for are not waited for.
-        readers.shutdown(cancel_futures=True)
     return Load(
         first_row_ms=tuple(first for first, _ in times),
         page_ms=tuple(whole for _, whole in times),
         pages_per_second=pages / seconds,
         degraded=degraded,
     )
+
+
+def _by_connections(stage: Stage, exits: ExitStack) -> Callable[[str], Page]:
+    """A page by any connection that is free: a reader's own, as readers elsewhere have."""
+    free: SimpleQueue[Stage] = SimpleQueue()
+    for _ in range(STREAMS):
+        free.put(replace(stage, client=exits.enter_context(stage.client.another())))
+
+    def page(user_id: str) -> Page:
+        own = free.get()
+        try:
+            return own.page(user_id)
+        finally:
+            free.put(own)
+
+    return page
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -30,6 +30,8 @@ class StackConfig:
     """Redis or Valkey with histories and profiles; None is SQLite in `paths`."""
     server_port: int = ANY_PORT
     """TCP port of the RPCs."""
+    workers: int | None = None
+    """Processes of the server; None is what `[serve]` says."""
     allow_client_clock: bool = False
     """Lets clients name `requested_at`."""
     fresh: bool = False
@@ -117,6 +119,8 @@ class LocalStack:
         arguments = ["--port", str(self.config.server_port)]
         if self.config.allow_client_clock:
             arguments.append("--allow-client-clock")
+        if self.config.workers is not None:
+            arguments += ["--workers", str(self.config.workers)]
         return arguments
 
     def _spawn(self, command: str, arguments: list[str]) -> Child:

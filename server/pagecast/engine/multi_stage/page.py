@@ -14,7 +14,7 @@ from pagecast.engine.multi_stage.rows import RowViews
 from pagecast.engine.page import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Picker, Place
-from pagecast.engine.walk import Feed, FedNothing, PageWalk, walk_page
+from pagecast.engine.walk import FedNothing, Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules

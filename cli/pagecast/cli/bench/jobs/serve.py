@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pagecast.cli.stack.ready import announce
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.app import Listening
 from pagecast.server.config import ServerConfig
+from pagecast.server.listening import Listening
 from pagecast.server.main import run
 
 

@@ -24,6 +24,8 @@ class ServeBenchConfig:
     clients: Sequence[int]
     mask_entities: Sequence[int] = ()
     """Sizes of the catalogs whose masks are measured."""
+    swaps: int = 0
+    """Times the champion is exchanged under load."""
 
     step_entities: Sequence[int] = ()
     """Sizes of the catalogs at which decode steps are measured."""

@@ -14,6 +14,7 @@ from pagecast.cli.bench.serve.masks import measure_masks
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.served import served_rows
 from pagecast.cli.bench.serve.steps import measure_steps
+from pagecast.cli.bench.serve.swaps import swap_rows
 from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.graph import EngineConfig
@@ -48,7 +49,8 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     if config.step_entities:
         rows += measure_steps(config.folder, config.step_entities, config.rounds, say)
     say("pages through gRPC")
-    return rows + asyncio.run(served_rows(world, config, say))
+    rows += asyncio.run(served_rows(world, config, say))
+    return rows + (asyncio.run(swap_rows(world, config, say)) if config.swaps else [])
 
 
 def _alone(world: World, rounds: int) -> list[Row]:

@@ -39,6 +39,25 @@ async def served_rows(
 async def _served_with(
     weights: DecodeWeights, world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
+    spec, ready_file = server_job(weights, world, config)
+    with Job(spec) as job:
+        async with channel_to(ready_file, job) as channel:
+            rows = await _first_rows(weights, world, config, channel)
+            rows.append(await browsed_rows(weights.value, channel, config.rounds, config.entities))
+            for way, exact_entities in ((WAYS["exact"], 10), (WAYS["hybrid"], HYBRID_K)):
+                shape, name = PageShape(exact_entities=exact_entities), f"{way} {weights}"
+                loads = {}
+                for clients in config.clients:
+                    say(f"{clients} clients, {name}")
+                    loads[clients] = await closed_loop(channel, job, clients, config.seconds, shape)
+                rows += rows_of_loads(name, loads)
+    return rows
+
+
+def server_job(
+    weights: DecodeWeights, world: World, config: ServeBenchConfig
+) -> tuple[JobSpec, Path]:
+    """A server on the world, and the file it announces itself in, which is not there yet."""
     ready_file = config.folder / "serve.ready"
     ready_file.unlink(missing_ok=True)
     spec = JobSpec(
@@ -53,18 +72,7 @@ async def _served_with(
         core=measured_core(),
         log=config.folder / "serve.log",
     )
-    with Job(spec) as job:
-        async with channel_to(ready_file, job) as channel:
-            rows = await _first_rows(weights, world, config, channel)
-            rows.append(await browsed_rows(weights.value, channel, config.rounds, config.entities))
-            for way, exact_entities in ((WAYS["exact"], 10), (WAYS["hybrid"], HYBRID_K)):
-                shape, name = PageShape(exact_entities=exact_entities), f"{way} {weights}"
-                loads = {}
-                for clients in config.clients:
-                    say(f"{clients} clients, {name}")
-                    loads[clients] = await closed_loop(channel, job, clients, config.seconds, shape)
-                rows += rows_of_loads(name, loads)
-    return rows
+    return spec, ready_file
 
 
 async def _first_rows(

@@ -78,6 +78,17 @@ def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) ->
     return world
 
 
+def train_another(world: World) -> str:
+    """Registers a model of other weights; returns its version."""
+    bundle = _write_model(world.paths.bundles, world.snapshot, seed=1)
+    engine = connect(world.paths.database_url)
+    try:
+        Registry(engine).register(bundle.name, parent_version=None, metrics={}, data={})
+    finally:
+        engine.dispose()
+    return bundle.name
+
+
 def remember(world: World, user_id: str, steps: int) -> History:
     """Writes a user's history of so many steps; the next version of it each time."""
     store = OnlineFeatures.open(world.paths)
@@ -135,8 +146,10 @@ def _changes(entities: int) -> list[catalog_pb2.CatalogChange]:
     return changes
 
 
-def _write_model(bundles: Path, snapshot: CatalogSnapshot, output_dim: int) -> Path:
-    torch.manual_seed(0)
+def _write_model(
+    bundles: Path, snapshot: CatalogSnapshot, output_dim: int = 0, seed: int = 0
+) -> Path:
+    torch.manual_seed(seed)
     shape = dataclasses.replace(MODEL, output_dim=output_dim)
     vocabulary = Vocabulary(
         entities=tuple(e.entity_id for e in snapshot.entities),

@@ -1,0 +1,142 @@
+"""Rows of swaps under load: what clients see while the champion is exchanged, and what is left."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from pagecast.cli.bench.job import Job
+from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.config import ServeBenchConfig
+from pagecast.cli.bench.serve.load import channel_to, closed_loop, quantile
+from pagecast.cli.bench.serve.open_loop import SHAPE, OpenLoop
+from pagecast.cli.bench.serve.served import server_job
+from pagecast.cli.bench.serve.world import World, train_another
+from pagecast.cli.exits import CommandError
+from pagecast.engine.manifest import DecodeWeights
+from pagecast.featurestore.database import connect
+from pagecast.featurestore.registry import Registry
+
+PEAK_CLIENTS = 16
+"""Of the closed loop whose pages a second are the peak: as many as there are slots."""
+
+FOLLOW_SECONDS_MAX = 120.0
+"""Then a swap has failed: loading and embedding a catalog of 20,000 takes seconds."""
+
+AFTER_SECONDS = 0.5
+"""Behind the first page of the new model a swap is still felt: the old one is freed."""
+
+FIRST_ROW_REACH, FOLLOW_REACH_S = 2.0, 2.0
+"""Of the p99 in swaps by the steady one; of a promotion until the new model's first page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swapped:
+    """What a number of swaps looked like."""
+
+    steady_ms: list[float]
+    during_ms: list[float]
+    followed_s: list[float]
+    failed: int
+    left_out: int
+    resident_before: int
+    resident_after: int
+
+
+async def swap_rows(
+    world: World, config: ServeBenchConfig, say: Callable[[str], None]
+) -> list[Row]:
+    """A server at half of its peak, and the champion moved back and forth `config.swaps` times."""
+    job_spec, ready_file = server_job(DecodeWeights.FP32, world, config)
+    with Job(job_spec) as job:
+        async with channel_to(ready_file, job) as channel:
+            say("the peak of short pages")
+            peak = await closed_loop(channel, job, PEAK_CLIENTS, config.seconds, SHAPE)
+            rate = peak.pages / peak.seconds / 2
+            say(f"{config.swaps} swaps at {rate:.1f} pages a second")
+            load = OpenLoop()
+            asking = asyncio.create_task(load.keep_asking(channel, rate))
+            try:
+                swapped = await _swap(world, config, job, load)
+            finally:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+    return rows_of_swaps(config.swaps, swapped)
+
+
+def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
+    """The figures of the swaps beside those of the same load without."""
+    rows = [
+        Row.compared(
+            f"first row p{share * 100:.0f} ms at half of peak, during {swaps} swaps",
+            "the same load before",
+            quantile(swapped.during_ms, share),
+            quantile(swapped.steady_ms, share),
+            reach=FIRST_ROW_REACH if share > 0.9 else None,
+            better=Better.LOWER,
+        )
+        for share in (0.5, 0.99)
+    ]
+    latest_s = max(swapped.followed_s)
+    return [
+        *rows,
+        Row.alone("promotion to first page of the new model, median s", median(swapped.followed_s)),
+        Row(
+            what="promotion to first page of the new model, longest s",
+            beside="",
+            ours=latest_s,
+            reach=FOLLOW_REACH_S,
+            reached=latest_s <= FOLLOW_REACH_S,
+        ),
+        Row.alone(f"pages that failed, {swaps} swaps", swapped.failed),
+        Row.alone("pages not asked for, because too many were in flight", swapped.left_out),
+        Row.compared(
+            f"resident MiB of the server after {swaps} swaps",
+            "after the second",
+            swapped.resident_after / 2**20,
+            swapped.resident_before / 2**20,
+        ),
+    ]
+
+
+async def _swap(world: World, config: ServeBenchConfig, job: Job, load: OpenLoop) -> Swapped:
+    versions = [world.bundle.name, train_another(world)]
+    began_s = time.perf_counter()
+    await asyncio.sleep(config.seconds)
+    steady_ms = load.first_rows_between(began_s, time.perf_counter())
+    during_ms, followed_s, resident = list[float](), list[float](), list[int]()
+    engine = connect(world.paths.database_url)
+    try:
+        for swap in range(1, config.swaps + 1):
+            version, promoted_s = versions[swap % 2], time.perf_counter()
+            await asyncio.to_thread(Registry(engine).promote, version, by="bench")
+            followed_s.append(await _followed(load, job, version, promoted_s))
+            await asyncio.sleep(AFTER_SECONDS)
+            during_ms += load.first_rows_between(promoted_s, time.perf_counter())
+            resident.append(job.resident_bytes())
+    finally:
+        engine.dispose()
+    return Swapped(
+        steady_ms=steady_ms,
+        during_ms=during_ms,
+        followed_s=followed_s,
+        failed=load.failed,
+        left_out=load.left_out,
+        resident_before=resident[min(1, len(resident) - 1)],
+        resident_after=resident[-1],
+    )
+
+
+async def _followed(load: OpenLoop, job: Job, version: str, promoted_s: float) -> float:
+    """Seconds from the promotion to the first page by the new model. Raises CommandError."""
+    while True:
+        for at_s, model in reversed(load.started):
+            if at_s < promoted_s:
+                break
+            if model == version:
+                return at_s - promoted_s
+        job.check()
+        if time.perf_counter() - promoted_s > FOLLOW_SECONDS_MAX:
+            raise CommandError(f"the server did not follow to {version}", f"read {job.spec.log}")
+        await asyncio.sleep(0.02)

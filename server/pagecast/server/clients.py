@@ -1,0 +1,23 @@
+"""Who asks: what the waiting line is fair between.
+
+Nobody is authenticated. A client is who it says it is, and otherwise the machine it calls from.
+"""
+
+from typing import Any
+
+CLIENT_ID = "x-client-id"
+"""Metadata a client, or the gateway before it, names itself by: behind one address are many."""
+
+CLIENT_CHARACTERS_MAX = 64
+"""Of a name; what is longer is cut. It is kept for as long as a page waits, in memory."""
+
+
+def client_of(context: Any) -> str:
+    """Of an RPC's context: its metadata's `x-client-id`, or the host of its peer, without the port,
+    so that more connections are not more clients."""
+    for name, value in context.invocation_metadata() or ():
+        if name == CLIENT_ID and isinstance(value, str) and value:
+            return f"id:{value[:CLIENT_CHARACTERS_MAX]}"
+    # "ipv4:10.0.0.7:53124", "ipv6:%5B::1%5D:53124", "unix:/run/pagecast"
+    kind, _, address = context.peer().partition(":")
+    return f"{kind}:{address.rpartition(':')[0]}" if kind in ("ipv4", "ipv6") else context.peer()

@@ -1,0 +1,63 @@
+"""What a worker is told arrives as it was, and nowhere else; two that share a port both answer."""
+
+import os
+from pathlib import Path
+
+import grpc
+import pytest
+from server.factories_server import House
+
+from pagecast.featurestore.state import StatePaths
+from pagecast.server.config import ServerConfig
+from pagecast.server.listening import Listening
+from pagecast.server.shared_port import held_port
+from pagecast.server.worker_orders import ORDERS_VARIABLE, WorkerOrders
+
+KEY = "a key that all workers are given."
+CHANNELS_MAX = 64
+"""One goes to either of two workers by chance: all to one is as likely as 2 ** -63."""
+
+
+def test_orders_come_back_whole_and_are_taken_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ServerConfig(
+        state=StatePaths(root=tmp_path), port=7, share_port=True, continuation_key=KEY, slots_max=3
+    )
+    ours, theirs = os.pipe()
+    for name, value in WorkerOrders(number=4, config=config, pipe=theirs).to_environment().items():
+        monkeypatch.setenv(name, value)
+    taken = WorkerOrders.take()
+    assert (taken.number, taken.config) == (4, config)
+    assert ORDERS_VARIABLE not in os.environ
+    taken.ready(Listening(host="127.0.0.1", port=7, metrics_port=99))
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        assert pipe.read() == b"99\n"
+
+
+def test_a_port_that_is_shared_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="port is 0, must be named"):
+        ServerConfig(state=StatePaths(root=tmp_path), port=0, share_port=True)
+
+
+async def test_two_on_one_port_both_answer_and_carry_on_each_other_s_pages(house: House) -> None:
+    house.train_champion()
+    with held_port("127.0.0.1", 0) as port:
+        config = {"port": port, "share_port": True, "continuation_key": KEY}
+        async with house.serve(**config) as one, house.serve(**config) as other:
+            pages = [one.metric, other.metric]
+
+            def counts() -> list[float]:
+                return [metric("pagecast_time_to_page_seconds_count") for metric in pages]
+
+            token, before = "", counts()
+            for _ in range(CHANNELS_MAX):
+                async with grpc.aio.insecure_channel(
+                    one.target, options=[("grpc.use_local_subchannel_pool", 1)]
+                ) as channel:
+                    page = await one.through(channel).page("ada", rows=1, continuation=token)
+                token = page.rows[-1].continuation if page.rows else ""
+                if all(count > then for count, then in zip(counts(), before, strict=True)):
+                    break
+            assert min(counts()) > 0
