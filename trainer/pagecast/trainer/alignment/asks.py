@@ -130,6 +130,6 @@ def _chosen(page: ShownPage, snapshot: CatalogSnapshot, reward: RewardConfig) ->
             entity = snapshot.entity_index.get(entity_id, -1)
             if outcome is None or entity < 0 or row.row_id not in snapshot.row_index:
                 continue
-            if reward.entity(outcome, closed=page.closed) > 0.0:
+            if reward.entity(outcome) > 0.0:
                 chosen.setdefault(entity, snapshot.row_index[row.row_id])
     return chosen

@@ -90,7 +90,7 @@ def _rewarded(
         )
         for entity, place in entities.items():
             if (outcome := row.outcomes[place]) is not None:
-                rewards[entity] = reward.entity(outcome, closed=page.closed)
+                rewards[entity] = reward.entity(outcome)
     return RewardedPage(
         user_id=page.user_id, prompt=page.prompt, rows=tuple(rows), rewards=rewards, weight=weight
     )
