@@ -108,7 +108,7 @@ def train(
     """
     from pagecast.cli.baseline import train_and_tell
     from pagecast.cli.beginning import beginning, check_align
-    from pagecast.cli.exits import CommandError, LockedError
+    from pagecast.cli.exits import CommandError, InputError, LockedError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
@@ -131,6 +131,11 @@ def train(
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
     if baseline:
+        if resume or incremental or from_model or profile or align:
+            raise InputError(
+                "--baseline: it has no weights to begin with or to go on from, and no profile",
+                "leave out --from, --incremental, --resume, --align and --profile",
+            )
         train_and_tell(settings, paths, output, hold_out)
         return
     if align is not None:

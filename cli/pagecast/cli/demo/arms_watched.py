@@ -44,16 +44,14 @@ class WatchedPlatform:
         self._platform = platform
         self._counting = threading.Lock()
         self._members: dict[str, MemberSoFar] = {}
-
-    @property
-    def late_pages(self) -> int:
-        return self._platform.late_pages
+        self.late_pages = 0
 
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         page = self._platform.page(visit, at_ms, seed)
         with self._counting:
             member = self._members.setdefault(visit.user_id, MemberSoFar())
             member.arm, member.pages = page.arm, member.pages + 1
+            self.late_pages = self._platform.late_pages
         return page
 
     def publish(self, user_id: str, events: Sequence[events_pb2.InteractionEvent]) -> None:

@@ -7,7 +7,6 @@ history, K genres, F features of an entity.
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.multi_stage.features import NEVER
@@ -111,11 +110,12 @@ def _decay(count: int, half: float) -> FloatArray:
     return (0.5 ** (np.arange(count) / half)).astype(np.float32)
 
 
-def _genres(snapshot: CatalogSnapshot) -> npt.NDArray[np.float32]:
+def _genres(snapshot: CatalogSnapshot) -> FloatArray:
     """Genres [N, K] of unit length, zero for an entity without any."""
     genres = {g: k for k, g in enumerate(sorted({g for e in snapshot.entities for g in e.genres}))}
     genre_NK = np.zeros((len(snapshot.entities), max(len(genres), 1)), np.float32)
     for n, entity in enumerate(snapshot.entities):
         genre_NK[n, [genres[g] for g in entity.genres]] = 1.0
     length_N1 = np.linalg.norm(genre_NK, axis=1, keepdims=True)
-    return genre_NK / np.maximum(length_N1, 1.0)
+    unit_NK: FloatArray = genre_NK / np.maximum(length_N1, 1.0)
+    return unit_NK

@@ -42,7 +42,7 @@ def counted(data: Interactions, some_X: npt.NDArray[np.int64], half_life_days: f
     weight_X = 0.5 ** (age_days_X / half_life_days)
     return Counted(
         entity_C=entity_C,
-        count_C=np.bincount(column_X, weights=weight_X, minlength=len(entity_C)),
+        count_C=np.bincount(column_X, weights=weight_X, minlength=len(entity_C)).astype(np.float64),
         together_CC=count_together(data.user_X[some_X][kept_X], column_X, len(entity_C)),
     )
 

@@ -43,7 +43,9 @@ def drawn(data: Interactions, late_X: Sequence[int], config: MultiStageConfig) -
     ]
     draw = np.random.default_rng(config.seed)
     count = min(config.examples_max, len(usable))
-    places = np.sort(draw.choice(len(usable), count, replace=False)) if usable else []
+    if not count:
+        return ()
+    places = np.sort(draw.choice(len(usable), count, replace=False)).tolist()
     return tuple(usable[place] for place in places)
 
 
