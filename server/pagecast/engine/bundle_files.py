@@ -10,6 +10,7 @@ from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     MANIFEST_FILE,
+    OPTIONAL_FILES,
     FileDigest,
     Manifest,
     ManifestError,
@@ -24,7 +25,8 @@ FILE_BYTES_MAX = 2 << 30
 
 
 def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest of the bundle in the directory `path`, and the contents of its files by name.
+    """The manifest of the bundle in the directory `path`, and the contents of its files by name:
+    BUNDLE_FILES, and which of OPTIONAL_FILES it has.
 
     Raises BundleError with the file and the reason.
     """
@@ -32,11 +34,13 @@ def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
         manifest = Manifest.unseal(_read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX))
     except ManifestError as error:
         raise BundleError(f"{MANIFEST_FILE}: {error}") from error
-    if manifest.files.keys() != set(BUNDLE_FILES):
-        raise BundleError(f"{MANIFEST_FILE}: `files` must be {', '.join(sorted(BUNDLE_FILES))}")
+    if manifest.files.keys() - set(OPTIONAL_FILES) != set(BUNDLE_FILES):
+        expected, may = ", ".join(sorted(BUNDLE_FILES)), ", ".join(sorted(OPTIONAL_FILES))
+        raise BundleError(f"{MANIFEST_FILE}: `files` must be {expected}, and may be {may}")
     if manifest.version != bundle_version(manifest.files):
         raise BundleError(f"{MANIFEST_FILE}: `version` is not that of its files")
-    return manifest, {name: _verified(path / name, manifest.files[name]) for name in BUNDLE_FILES}
+    files = {name: _verified(path / name, digest) for name, digest in manifest.files.items()}
+    return manifest, files
 
 
 def _verified(file: Path, expected: FileDigest) -> bytes:
