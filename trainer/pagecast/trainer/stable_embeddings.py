@@ -36,8 +36,8 @@ def canonical(entity_EO: Embeddings, user_UO: Embeddings, ridge: float = RIDGE) 
 
 def _root(table_XO: Embeddings, ridge: float) -> Map:
     """R of R^T R = the mean square of a table, which is invertible whatever the table is."""
-    table_XO = table_XO.astype(np.float64)
-    gram_OO = table_XO.T @ table_XO / max(len(table_XO), 1)
+    exact_XO: Map = table_XO.astype(np.float64)
+    gram_OO: Map = exact_XO.T @ exact_XO / max(len(exact_XO), 1)
     mean = float(np.trace(gram_OO)) / len(gram_OO)
     gram_OO += np.eye(len(gram_OO)) * (ridge * mean if mean > 0.0 else 1.0)
     root_OO: Map = np.linalg.cholesky(gram_OO).T
