@@ -1,6 +1,7 @@
 """`pagecast train`: a model from the feature store."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,6 +75,16 @@ def train(
             help="Learn what is new since --from (the champion) and a sample of the rest.",
         ),
     ] = False,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fit a head for the labelled rows of this file (JSON lines or Parquet) on --from "
+            "(the champion), instead of training a model."
+        ),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --task: move the model's weights, too.")
+    ] = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
@@ -91,6 +102,7 @@ def train(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.cli.tasks import run_task
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.base import BaseError
     from pagecast.trainer.checkpoint import CheckpointError
@@ -107,6 +119,9 @@ def train(
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
+    if task is not None or whole:
+        run_task(settings, paths, output, from_model, task, whole=whole)
+        return
     begin = beginning(settings, paths, from_model, incremental=incremental)
     if begin.note:
         output.say(begin.note)
