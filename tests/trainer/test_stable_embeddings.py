@@ -15,6 +15,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 COUNTS = st.integers(0, 40)
 WIDTHS = st.integers(1, 12)
 
+PATIENT = settings(max_examples=50, deadline=None)
+
 
 def table(rng: np.random.Generator, rows: int, width: int) -> Floats:
     """Directions differ in how much there is of them, as they do in a model."""
@@ -30,6 +32,7 @@ def products(stabilisation: Stabilisation, entity_EO: Floats, user_UO: Floats) -
 
 
 @given(seed=SEEDS, entities=COUNTS, users=COUNTS, width=WIDTHS)
+@PATIENT
 def test_every_product_is_kept_whatever_the_map_was_made_of(
     seed: int, entities: int, users: int, width: int
 ) -> None:
@@ -46,6 +49,7 @@ def test_every_product_is_kept_whatever_the_map_was_made_of(
 
 
 @given(seed=SEEDS, rows=st.integers(1, 40), width=WIDTHS)
+@PATIENT
 def test_the_rotation_is_orthogonal(seed: int, rows: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     found_PP = rotation(table(rng, rows, width), table(rng, rows, width))
@@ -53,6 +57,7 @@ def test_the_rotation_is_orthogonal(seed: int, rows: int, width: int) -> None:
 
 
 @given(seed=SEEDS, width=WIDTHS)
+@PATIENT
 def test_a_rotation_is_found_exactly(seed: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     before_CP, turn_PP = rng.normal(size=(4 * width, width)), orthogonal(rng, width)
@@ -60,6 +65,7 @@ def test_a_rotation_is_found_exactly(seed: int, width: int) -> None:
 
 
 @given(seed=SEEDS, width=WIDTHS, noise=st.floats(0.0, 1.0))
+@PATIENT
 def test_no_rotation_comes_nearer_to_what_also_changed(seed: int, width: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
     before_CP, turn_PP = rng.normal(size=(20 * width, width)), orthogonal(rng, width)
@@ -70,7 +76,7 @@ def test_no_rotation_comes_nearer_to_what_also_changed(seed: int, width: int, no
 
 
 @given(seed=SEEDS, width=st.integers(2, 8))
-@settings(max_examples=40)
+@PATIENT
 def test_another_basis_of_the_same_scores_is_published_the_same(seed: int, width: int) -> None:
     """T Q and W Q^-T have the scores of T and W, whatever invertible Q a training ends in."""
     rng = np.random.default_rng(seed)
@@ -86,7 +92,7 @@ def test_another_basis_of_the_same_scores_is_published_the_same(seed: int, width
 
 
 @given(seed=SEEDS, width=st.integers(1, 6))
-@settings(max_examples=40)
+@PATIENT
 def test_the_low_rank_form_is_the_decomposition_of_all_scores(seed: int, width: int) -> None:
     """T M = U S^(1/2) of the scores themselves, up to signs and to how many rows there are."""
     rng = np.random.default_rng(seed)

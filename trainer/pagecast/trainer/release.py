@@ -66,7 +66,7 @@ class Before:
     def find(cls, registry: Registry, bundles: Path, base_version: str) -> "Before":
         """The champion, or the base if there is no champion; a bundle that is gone is told."""
         champion = registry.resolve(CHAMPION)
-        version = champion.bundle if champion is not None else base_version
+        version = champion.version if champion is not None else base_version
         if not version:
             return cls(why_none=FIRST)
         try:
