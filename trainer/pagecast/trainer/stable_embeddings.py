@@ -40,7 +40,7 @@ def _root(table_XO: Embeddings, ridge: float) -> Map:
     gram_OO: Map = exact_XO.T @ exact_XO / max(len(exact_XO), 1)
     mean = float(np.trace(gram_OO)) / len(gram_OO)
     gram_OO += np.eye(len(gram_OO)) * (ridge * mean if mean > 0.0 else 1.0)
-    root_OO: Map = np.linalg.cholesky(gram_OO).T
+    root_OO: Map = np.linalg.cholesky(gram_OO).T.astype(np.float64)
     return root_OO
 
 

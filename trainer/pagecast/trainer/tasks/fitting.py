@@ -54,9 +54,12 @@ class Trunk:
         entity_EP: Tensor = self.entity(*(self.features[name] for name in FEATURES))
         return entity_EP
 
-    def users(self, prompts: TaskPrompts, numbers: Sequence[int]) -> Tensor:
+    def inputs(self) -> Tensor:
+        """`input_ED` of the catalog: what prompts are made of."""
+        return self.model.embed_entities(self.features)[0]
+
+    def users(self, prompts: TaskPrompts, numbers: Sequence[int], input_ED: Tensor) -> Tensor:
         """`user_UP` of some prompts, in the order given."""
-        input_ED, _ = self.model.embed_entities(self.features)
         asked = padded([prompts.prompts[number] for number in numbers], input_ED)
         user_UP: Tensor = self.user(*asked)
         return user_UP
@@ -83,8 +86,9 @@ def embedded(trunk: Trunk, data: TaskData, *, of_entities: bool) -> tuple[Tensor
     trunk.model.eval()
     width = trunk.user.user_OP.shape[1]
     user_UP = torch.zeros(len(data.prompts.prompts), width)
+    input_ED = trunk.inputs()
     for numbers in batches(data.prompts.prompts):
-        user_UP[numbers] = trunk.users(data.prompts, numbers)
+        user_UP[numbers] = trunk.users(data.prompts, numbers, input_ED)
     user_XP = user_UP[torch.from_numpy(data.prompts.prompt_X)]
     if not of_entities:
         return (user_XP,)
@@ -118,13 +122,14 @@ def fit_whole(
     steps = [rows for _ in range(config.passes) for rows in _shuffled(data, fitted, rng)]
     for done, rows_X in enumerate(steps, start=1):
         numbers, place_X = np.unique(data.prompts.prompt_X[rows_X], return_inverse=True)
-        user_XP = trunk.users(data.prompts, numbers.tolist())[torch.from_numpy(place_X)]
-        given = (user_XP,)
+        user_UP = trunk.users(data.prompts, numbers.tolist(), trunk.inputs())
+        user_XP = user_UP[torch.from_numpy(place_X)]
+        given: tuple[Tensor, ...] = (user_XP,)
         if head.of_entities:
             given += (data.entities(trunk.entities(), torch.from_numpy(rows_X)),)
         descent.zero_grad()
         loss = head.loss(head.logits(*given), data.label_X[torch.from_numpy(rows_X)])
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(trunk.model.parameters(), config.gradient_norm_max)
         descent.step()
         told(done / len(steps))

@@ -116,7 +116,7 @@ def _descend(head: TaskHead, standard_XN: Tensor, label_X: Tensor, penalty: floa
     def closure() -> float:
         descent.zero_grad()
         loss = head.loss(linear(standard_XN), label_X) + penalty * linear.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.item()
 
-    descent.step(closure)  # type: ignore[no-untyped-call]
+    descent.step(closure)

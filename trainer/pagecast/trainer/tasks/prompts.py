@@ -63,9 +63,10 @@ def prompts_of(
     topic_id = _newest_log(log)
     moments = [AtMoment(user_id, topic_id, at_ms) for user_id, at_ms in asked]
     profiles = _profiles(source, [user_id for user_id, _ in asked])
-    index, made = catalog.entity_index, dict[int, TaskPrompt]()
+    index, made, strangers = catalog.entity_index, dict[int, TaskPrompt](), 0
     for number, history in histories_as_of(log, moments, fold=source.fold):
         moment = moments[number]
+        strangers += not history.steps
         profile = profiles.get(moment.user_id, Profile())
         prompt = build_prompt(
             history,
@@ -80,11 +81,10 @@ def prompts_of(
             entity_T=np.array([index.get(e, NOTHING) for e in encoded.entity_ids], np.int64),
             fields_TF=encoded.fields_TF,
         )
-    prompts = [made[number] for number in range(len(asked))]
     return TaskPrompts(
-        prompts=prompts,
+        prompts=[made[number] for number in range(len(asked))],
         prompt_X=np.array([asked[row.user_id, row.at_ms] for row in rows], np.int64),
-        strangers=sum(len(prompt) <= 2 for prompt in prompts),
+        strangers=strangers,
     )
 
 

@@ -71,7 +71,8 @@ class Task:
     @property
     def label_X(self) -> npt.NDArray[np.float32]:
         if self.kind is LabelKind.CLASS:
-            return np.array([self.classes.index(str(r.label)) for r in self.rows], np.float32)
+            index = {name: number for number, name in enumerate(self.classes)}
+            return np.array([index[str(row.label)] for row in self.rows], np.float32)
         return np.array([float(row.label) for row in self.rows], np.float32)
 
 
@@ -104,7 +105,7 @@ def _rows(path: Path) -> Iterator[tuple[str, TaskRow]]:
 def _read(path: Path) -> Iterator[tuple[str, Any]]:
     if path.suffix == ".parquet":
         number = 0
-        for batch in pq.ParquetFile(path).iter_batches():  # type: ignore[no-untyped-call]
+        for batch in pq.ParquetFile(path).iter_batches():
             for fields in batch.to_pylist():
                 number += 1
                 yield f"row {number}", fields
