@@ -161,9 +161,15 @@ def write_bundle(
     return seal_bundle(parts, model.shape(vocabulary))
 
 
-def seal_bundle(parts: Path, shape: ModelShape) -> Path:
+def sealed_with(bundle: Path, *more: str) -> Path:
+    """A bundle with files added to what its manifest names; moves it to its new version."""
+    manifest = Manifest.unseal((bundle / MANIFEST_FILE).read_bytes())
+    return seal_bundle(bundle, manifest.model, (*BUNDLE_FILES, *more))
+
+
+def seal_bundle(parts: Path, shape: ModelShape, names: Sequence[str] = BUNDLE_FILES) -> Path:
     """Writes the manifest of a directory's files and renames it to their version."""
-    files = {name: FileDigest.of((parts / name).read_bytes()) for name in BUNDLE_FILES}
+    files = {name: FileDigest.of((parts / name).read_bytes()) for name in names}
     manifest = Manifest(
         version=bundle_version(files),
         created_at="2026-01-05T12:00:00Z",

@@ -15,6 +15,7 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     MANIFEST_FILE,
+    STABILISATION_FILE,
     DecodeWeights,
     FileDigest,
     Manifest,
@@ -26,12 +27,14 @@ from pagecast.trainer.train import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
+FILES = (*BUNDLE_FILES, STABILISATION_FILE)
+
 
 def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
     folder = outcome[0].bundle
     manifest = Manifest.unseal((folder / MANIFEST_FILE).read_bytes())
-    assert {path.name for path in folder.iterdir()} == {MANIFEST_FILE, *BUNDLE_FILES}
-    digests = {name: FileDigest.of((folder / name).read_bytes()) for name in BUNDLE_FILES}
+    assert {path.name for path in folder.iterdir()} == {MANIFEST_FILE, *FILES}
+    digests = {name: FileDigest.of((folder / name).read_bytes()) for name in FILES}
     assert digests == manifest.files
     assert manifest.version == bundle_version(digests) == folder.name
 
@@ -64,7 +67,7 @@ def test_the_canary_names_inputs_and_outputs_of_every_graph(outcome: Outcome) ->
 
 def test_no_file_names_the_machine_it_was_made_on(outcome: Outcome) -> None:
     source = str(Path(__file__).parents[2]).encode()
-    for name in BUNDLE_FILES:
+    for name in FILES:
         assert source not in (outcome[0].bundle / name).read_bytes()
 
 
@@ -96,7 +99,7 @@ def test_a_published_bundle_is_never_written_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["version"]
 
 
-@pytest.mark.parametrize("name", BUNDLE_FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_no_weight_is_taken_from_a_bundle_that_was_altered(
     outcome: Outcome, tmp_path: Path, name: str
 ) -> None:

@@ -1,6 +1,6 @@
 """How a model of the registry is shown: for people, and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,9 +86,20 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
         ("created", moment(record.created_at_ms)),
         ("parent", record.parent_version or "-"),
         ("code", record.code_version or "-"),
+        ("embeddings", _embeddings(record)),
         ("bundle", "kept" if record.freed_at_ms is None else f"freed {moment(record.freed_at_ms)}"),
         *((name, with_interval(record, name)) for name in figures),
     ]
+
+
+def _embeddings(record: ModelRecord) -> str:
+    """Whose axes they are published in; how far they moved is among the figures."""
+    told = record.data.get("stabilisation")
+    if not isinstance(told, Mapping):
+        return "published as they are"
+    if told["towards"]:
+        return f"in the axes of {told['towards']}, {told['entities']} entities in common"
+    return f"axes of their own: {told['told']}"
 
 
 def _gate(record: ModelRecord) -> str:

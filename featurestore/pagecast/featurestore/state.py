@@ -46,6 +46,11 @@ class StatePaths:
         return self.root / "trainings"
 
     @property
+    def tasks(self) -> Path:
+        """One directory a fitted task (`pagecast train --task`)."""
+        return self.root / "tasks"
+
+    @property
     def logs(self) -> Path:
         """Output of the local stack's processes."""
         return self.root / "logs"

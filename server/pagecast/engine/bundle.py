@@ -27,6 +27,7 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
 
@@ -39,7 +40,8 @@ _log = structlog.get_logger(__name__)
 class Bundle:
     """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog.
 
-    Each is itself alone: two loaded from the same files are two.
+    Embeddings are published through `stabilisation`, and pages are made without it. Each is itself
+    alone: two loaded from the same files are two.
     """
 
     manifest: Manifest
@@ -49,6 +51,7 @@ class Bundle:
     decode: Graph
     row_input_RD: FloatArray
     row_output_RD: FloatArray
+    stabilisation: Stabilisation
 
     @property
     def version(self) -> str:
@@ -102,6 +105,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         decode=graphs["decode"],
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],
+        stabilisation=stabilisation_of(files, manifest.model),
     )
 
 

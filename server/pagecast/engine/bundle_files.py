@@ -13,6 +13,7 @@ from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     MANIFEST_FILE,
+    OPTIONAL_FILES,
     FileDigest,
     Manifest,
     ManifestError,
@@ -48,19 +49,21 @@ def kind_of(path: Path) -> str:
 
 
 def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest of the generative model in the directory `path`, and its files by name.
+    """The manifest of the generative model in the directory `path`, and its files by name:
+    BUNDLE_FILES, and which of OPTIONAL_FILES it has.
 
     Raises BundleError with the file and the reason.
     """
     if (kind := kind_of(path)) != GENERATIVE:
         raise BundleError(f"{MANIFEST_FILE}: a {kind} bundle has no generative model in it")
-    return read_files(path, Manifest, BUNDLE_FILES)
+    return read_files(path, Manifest, BUNDLE_FILES, OPTIONAL_FILES)
 
 
 def read_files(
-    path: Path, manifest_type: type[AnyManifest], names: Collection[str]
+    path: Path, manifest_type: type[AnyManifest], names: Collection[str], may: Collection[str] = ()
 ) -> tuple[AnyManifest, dict[str, bytes]]:
-    """The manifest of the bundle in the directory `path`, and the contents of its files by name.
+    """The manifest of the bundle in the directory `path`, and the contents of its files by name:
+    `names`, and which of `may` it has.
 
     Raises BundleError with the file and the reason.
     """
@@ -68,11 +71,15 @@ def read_files(
         manifest = manifest_type.unseal(_read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX))
     except ManifestError as error:
         raise BundleError(f"{MANIFEST_FILE}: {error}") from error
-    if manifest.files.keys() != set(names):
-        raise BundleError(f"{MANIFEST_FILE}: `files` must be {', '.join(sorted(names))}")
+    if manifest.files.keys() - set(may) != set(names):
+        expected = ", ".join(sorted(names)) + (
+            f", and may be {', '.join(sorted(may))}" if may else ""
+        )
+        raise BundleError(f"{MANIFEST_FILE}: `files` must be {expected}")
     if manifest.version != bundle_version(manifest.files):
         raise BundleError(f"{MANIFEST_FILE}: `version` is not that of its files")
-    return manifest, {name: _verified(path / name, manifest.files[name]) for name in names}
+    files = {name: _verified(path / name, digest) for name, digest in manifest.files.items()}
+    return manifest, files
 
 
 def _verified(file: Path, expected: FileDigest) -> bytes:

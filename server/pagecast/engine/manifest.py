@@ -25,12 +25,17 @@ DECODE_FILE = "decode.onnx"
 DECODE_INT8_FILE = "decode_int8.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
+STABILISATION_FILE = "stabilisation.safetensors"
 
 BUNDLE_FILES = (
     VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
     CANARY_FILE,
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
+
+OPTIONAL_FILES = (STABILISATION_FILE,)
+"""What a bundle may hold as well. A bundle of before it was invented still serves: what the file is
+for has a documented default."""
 
 
 class DecodeWeights(StrEnum):

@@ -30,7 +30,7 @@ class Beginning:
 
 def begin_from(registry: Registry, bundles: Path, name: str) -> Beginning:
     """With the weights of a version, or of what an alias names. Raises BaseError."""
-    return Beginning(base=load_base(bundles / _version(registry, name)))
+    return Beginning(base=load_base(bundles / version_of(registry, name)))
 
 
 def go_on_from(registry: Registry, bundles: Path, name: str, full_every: int) -> Beginning:
@@ -38,7 +38,7 @@ def go_on_from(registry: Registry, bundles: Path, name: str, full_every: int) ->
 
     Raises BaseError.
     """
-    base = load_base(bundles / _version(registry, name or CHAMPION))
+    base = load_base(bundles / version_of(registry, name or CHAMPION))
     if base.full_due(full_every):
         return Beginning(
             note=f"{base.incremental_runs} incremental trainings since the last full one: this one "
@@ -47,7 +47,8 @@ def go_on_from(registry: Registry, bundles: Path, name: str, full_every: int) ->
     return Beginning(base=base, incremental=True)
 
 
-def _version(registry: Registry, name: str) -> str:
+def version_of(registry: Registry, name: str) -> str:
+    """Of an alias, or of a version itself. Raises BaseError."""
     record = registry.resolve(name)
     if record is not None:
         return record.version

@@ -23,6 +23,7 @@ from pagecast.engine.manifest import (
     DECODE_INT8_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
+    STABILISATION_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     FileDigest,
@@ -30,6 +31,7 @@ from pagecast.engine.manifest import (
     ModelShape,
     bundle_version,
 )
+from pagecast.engine.stabilisation import Stabilisation
 from pagecast.featurestore.bundle_room import UNFINISHED
 from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
@@ -54,12 +56,16 @@ CANARY_SEED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class BundleFacts:
-    """What the manifest tells of a model beside its files."""
+    """What the manifest tells of a model beside its files.
+
+    Without a `stabilisation` embeddings are published as they are.
+    """
 
     data: Mapping[str, JsonValue]
     metrics: Mapping[str, float]
     config: Mapping[str, JsonValue]
     parent_version: str = ""
+    stabilisation: Stabilisation | None = None
 
 
 def write_bundle(
@@ -71,6 +77,8 @@ def write_bundle(
     is left as it is. Raises ParityError if a graph is not the model.
     """
     files, differences = _contents(model.eval(), vocabulary)
+    if facts.stabilisation is not None:
+        files[STABILISATION_FILE] = facts.stabilisation.to_bytes()
     digests = {name: FileDigest.of(data) for name, data in files.items()}
     manifest = Manifest(
         version=bundle_version(digests),

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 import onnx
 import torch
@@ -139,13 +140,9 @@ def export(spec: GraphSpec, example: Sequence[Tensor]) -> bytes:
 def _dynamic_shapes(spec: GraphSpec) -> tuple[object, ...]:
     """As the arguments of `forward`: what it takes with a star is one tuple."""
     axes = tuple(dict(axes) for axes in spec.inputs.values())
-    match spec.module:
-        case TowerGraph():
-            return (axes,)
-        case SlotDecoder():
-            return (*axes[:3], axes[3:])
-        case _:
-            return axes
+    parameters = signature(spec.module.forward).parameters.values()
+    plain = sum(parameter.kind is not Parameter.VAR_POSITIONAL for parameter in parameters)
+    return axes if plain == len(parameters) else (*axes[:plain], axes[plain:])
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -18,6 +18,7 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -50,6 +51,8 @@ from pagecast.trainer.logged import Reading, read_shown
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
+from pagecast.trainer.release import Before, Stabilised, some_of, stabilise
+from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.slice_reading import read_slice
 from pagecast.trainer.slices import shown_since
@@ -97,14 +100,16 @@ class TrainJob:
 class Trained:
     """A trained model that is not yet a bundle, and what it was trained on, from which base.
 
-    `facts` are told of its data beside those of every training.
+    `facts` are told of its data beside those of every training. `sample` are some of the users, who
+    say what its embeddings' axes are (`release`).
     """
 
     model: PageModel
     vocabulary: Vocabulary
     config: TrainConfig
     positions: NextOffsets
-    catalog_number: int
+    catalog: CatalogSnapshot
+    sample: tuple[UserSteps, ...]
     users: int
     steps: int
     fit: FitResult
@@ -237,7 +242,8 @@ def fit_on(
         vocabulary=data.vocabulary,
         config=config,
         positions=snapshot.positions,
-        catalog_number=snapshot.catalog.number,
+        catalog=snapshot.catalog,
+        sample=some_of(snapshot.users),
         users=len(snapshot.users),
         steps=snapshot.steps,
         fit=result,
@@ -275,17 +281,27 @@ def export_and_register(
     quality: Quality | None = None,
     progress: Progress = lambda _: None,
 ) -> TrainOutcome:
-    """Publishes the bundle and registers it as challenger. Raises ParityError."""
+    """Publishes the bundle and registers it as challenger. Raises ParityError.
+
+    Its embeddings are published in the axes of the champion's (step 6).
+    """
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}
     metrics |= _forgotten(source, trained)
     data = data_facts(trained, quality)
     parent = "" if trained.start is None else trained.start.base.version
-    facts = BundleFacts(
-        data=data, metrics=metrics, config=trained.config.to_json(), parent_version=parent
-    )
-    manifest = write_bundle(source.paths.bundles, trained.model, trained.vocabulary, facts)
+    bundles = source.paths.bundles
     with _registry(source) as registry:
+        stable = _stabilised(trained, Before.find(registry, bundles, parent))
+        data["stabilisation"] = stable.facts
+        facts = BundleFacts(
+            data=data,
+            metrics=metrics | stable.metrics,
+            config=trained.config.to_json(),
+            parent_version=parent,
+            stabilisation=stable.stabilisation,
+        )
+        manifest = write_bundle(bundles, trained.model, trained.vocabulary, facts)
         registry.register(
             manifest.version,
             parent_version=manifest.parent_version or None,
@@ -297,10 +313,15 @@ def export_and_register(
     _log.info("model_registered", version=manifest.version, **metrics)
     return TrainOutcome(
         version=manifest.version,
-        bundle=source.paths.bundles / manifest.version,
+        bundle=bundles / manifest.version,
         metrics=dict(manifest.metrics),
         quality=quality,
     )
+
+
+def _stabilised(trained: Trained, before: Before) -> Stabilised:
+    with threads(trained.config.threads):
+        return stabilise(trained.model, trained.vocabulary, trained.catalog, trained.sample, before)
 
 
 def _forgotten(source: Source, trained: Trained) -> dict[str, float]:
@@ -319,7 +340,7 @@ def data_facts(trained: Trained, quality: Quality | None) -> dict[str, JsonValue
     return {
         **(FULL if trained.start is None else trained.start.facts()),
         "positions": told_positions(trained.positions),
-        "catalog_number": trained.catalog_number,
+        "catalog_number": trained.catalog.number,
         "users": trained.users,
         "steps": trained.steps,
         "optimizer_steps": trained.fit.steps,

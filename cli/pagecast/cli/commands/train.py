@@ -1,6 +1,7 @@
 """`pagecast train`: a model from the feature store."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,6 +88,16 @@ def train(
             help="Align --from (the champion) on logged pages instead: whole pages, or entities."
         ),
     ] = None,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fit a head for the labelled rows of this file (JSON lines or Parquet) on --from "
+            "(the champion), instead of training a model."
+        ),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --task: move the model's weights, too.")
+    ] = False,
     baseline: Annotated[
         bool,
         typer.Option(
@@ -112,6 +123,7 @@ def train(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.cli.tasks import run_task
     from pagecast.featurestore.model_records import CHAMPION
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.alignment.credit import RewardError
@@ -131,12 +143,20 @@ def train(
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
     if baseline:
-        if resume or incremental or from_model or profile or align:
+        if resume or incremental or from_model or profile or align or task:
             raise InputError(
                 "--baseline: it has no weights to begin with or to go on from, and no profile",
-                "leave out --from, --incremental, --resume, --align and --profile",
+                "leave out --from, --incremental, --resume, --align, --task and --profile",
             )
         train_and_tell(settings, paths, output, hold_out)
+        return
+    if task is not None or whole:
+        if align or incremental or resume:
+            raise InputError(
+                "--task: a head is fitted on a model as it is",
+                "leave out --align, --incremental and --resume",
+            )
+        run_task(settings, paths, output, from_model, task, whole=whole)
         return
     if align is not None:
         check_align(settings, align, incremental=incremental)

@@ -1,44 +1,24 @@
 """A trained model is asked for its next entity: its distribution after [prompt, ROW top].
 
-Letters: Q requests, N entities of the evaluation, E of the catalog, J openings, B windows.
+Letters: Q requests, N entities of the evaluation, J openings.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.batch import CutPage
-from pagecast.trainer.data import catalog_features, next_row, row_ids
+from pagecast.trainer.data import catalog_features, row_ids
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import Request
 from pagecast.trainer.evaluation.system import Scores
-from pagecast.trainer.forward import embed, packed_hidden
+from pagecast.trainer.forward import embed
 from pagecast.trainer.model import PageModel
-from pagecast.trainer.packer import pack
-from pagecast.trainer.pages import NO_ARGUMENT, PageRow
+from pagecast.trainer.openings import Opening, Openings, together
 from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.tails import Tail, Tails
-from pagecast.trainer.users import Window, windows
-
-POSITIONS_TOGETHER = 4096
-"""Positions of one forward pass: bounds its memory, the mask is quadratic."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Opening:
-    """A window, and the request of each of its cuts with its tail."""
-
-    window: Window
-    requests: tuple[int, ...]
-    tails: tuple[Tail, ...]
-
-    @property
-    def positions(self) -> int:
-        return len(self.window.entity_T) + len(self.requests) + sum(map(len, self.tails))
 
 
 class AskedModel:
@@ -55,8 +35,8 @@ class AskedModel:
         data: Interactions,
         features: dict[str, Tensor] | None = None,
     ) -> None:
-        self._model, self._vocabulary, self._data = model.eval(), vocabulary, data
-        self._tails = Tails(catalog=data.catalog, vocabulary=vocabulary)
+        self._model, self._data = model.eval(), data
+        self._asked = Openings(self._model, vocabulary, data.catalog)
         if features is None:
             features = catalog_features(data.catalog, vocabulary)
         with torch.no_grad():
@@ -67,14 +47,15 @@ class AskedModel:
         """`score_QN`, -inf for what the catalog lacks."""
         entities = len(self._data.catalog.entities)
         score_QN = np.full((len(requests), len(self._data.entities)), -np.inf, np.float32)
-        for together in _together(self._openings(requests)):
-            numbers = [number for opening in together for number in opening.requests]
-            score_QN[numbers, :entities] = self._scores(together)
+        for batch in together(self._openings(requests)):
+            numbers = [number for opening in batch for number in opening.requests]
+            hidden_JO = self._asked.states(self._embedded, batch)
+            score_QN[numbers, :entities] = (hidden_JO @ self._embedded.entity_output_ED.T).numpy()
         return score_QN
 
-    def _openings(self, requests: Sequence[Request]) -> list[_Opening]:
+    def _openings(self, requests: Sequence[Request]) -> list[Opening]:
         """Requests as fresh as the history they look at share one window, the others cannot."""
-        openings: list[_Opening] = []
+        openings: list[Opening] = []
         fresh: dict[int, dict[int, int]] = {}
         for number, request in enumerate(requests):
             user = self._data.users[request.user]
@@ -82,38 +63,10 @@ class AskedModel:
                 fresh.setdefault(request.user, {})[request.visible] = number
             else:
                 late = as_late(user, request)
-                openings += self._windows(request.user, late, {request.visible: number})
+                openings += self._asked.of(request.user, late, {request.visible: number})
         for number, cuts in fresh.items():
-            openings += self._windows(number, self._data.users[number], cuts)
+            openings += self._asked.of(number, self._data.users[number], cuts)
         return openings
-
-    def _windows(self, number: int, user: UserSteps, cuts: dict[int, int]) -> Iterator[_Opening]:
-        catalog, keep = self._data.catalog, self._model.config.compress_keep
-        for window in windows(number, user, sorted(cuts), catalog, self._vocabulary, keep):
-            members = (window.cuts_C + window.first).tolist()
-            yield _Opening(
-                window=window,
-                requests=tuple(cuts[cut] for cut in members),
-                tails=tuple(self._tails.of(user, window, cut) for cut in window.cuts_C.tolist()),
-            )
-
-    def _scores(self, openings: Sequence[_Opening]) -> Scores:
-        """`score_JE` of the openings' requests, in their order."""
-        top = PageRow(
-            row=next_row(self._data.catalog), argument=NO_ARGUMENT, entities=(), weights=()
-        )
-        pages = [
-            [
-                CutPage(cut=cut, rows=[top], opening=True, tail=tail)
-                for cut, tail in zip(opening.window.cuts_C.tolist(), opening.tails, strict=True)
-            ]
-            for opening in openings
-        ]
-        batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
-        hidden_XD = packed_hidden(self._model, self._embedded, batch)
-        hidden_JD = hidden_XD[torch.from_numpy(batch.pages.at_J)]
-        score_JE: Scores = (hidden_JD @ self._embedded.entity_output_ED.T).numpy()
-        return score_JE
 
 
 def is_fresh(user: UserSteps, request: Request) -> bool:
@@ -137,15 +90,3 @@ def first_steps(user: UserSteps, count: int) -> UserSteps:
         cut_N=user.cut_N[:count],
         new_N=user.new_N[:count],
     )
-
-
-def _together(openings: Sequence[_Opening]) -> Iterator[list[_Opening]]:
-    """Openings of about one length, as many as one forward pass takes."""
-    batch: list[_Opening] = []
-    for opening in sorted(openings, key=lambda opening: opening.positions):
-        if batch and (len(batch) + 1) * opening.positions > POSITIONS_TOGETHER:
-            yield batch
-            batch = []
-        batch.append(opening)
-    if batch:
-        yield batch

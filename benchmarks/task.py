@@ -1,0 +1,161 @@
+"""What a downstream model gains from a pretrained one: how few labels are as good as many.
+
+    python benchmarks/task.py --data ml-100k --users 100 --passes 6
+
+A task on MovieLens: does somebody give a film four stars or more? Rows are the interactions with a
+rating; the model was pretrained on earlier ones alone, and the newest fifth of the rows is the
+test. "scratch" is the same network, encoders and head, with random weights, fitted as a whole on
+all rows; "history" a head on what can be counted without a model (the genres and the number of
+films of the history, and the film's genres); "frozen" a head on the pretrained model's published
+embeddings, with all rows and with a tenth. Prints one JSON document; learn.md keeps the results.
+
+Letters: X rows, G genres.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from pagecast.cli.evaluation.data import open_data
+from pagecast.engine.stabilisation import Stabilisation
+from pagecast.featurestore.encoding import encode_prompt
+from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.benchmarks.views import some_users
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data import catalog_features
+from pagecast.trainer.evaluation.chronological import Cut
+from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.tasks.config import TaskConfig
+from pagecast.trainer.tasks.figures import figures_of
+from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen, fit_whole
+from pagecast.trainer.tasks.head import TaskHead, fit_head
+from pagecast.trainer.tasks.prompts import TaskPrompt, TaskPrompts
+from pagecast.trainer.tasks.rows import LabelKind
+from pagecast.trainer.train import Trained, fit_on
+from pagecast.trainer.users import prompt_at
+
+PRETRAINED_ON, TESTED, GOOD_STARS = 0.6, 0.2, 4.0
+"""Shares of the interactions: the oldest are pretrained on, the rest are rows, the newest of these
+are the test."""
+
+
+def rows_of(data: Interactions, trained: Trained) -> tuple[TaskData, Tensor]:
+    """Rows in time order, and what can be counted of each."""
+    order_X = data.in_time_order()[round(PRETRAINED_ON * len(data)) :]
+    genres = sorted({genre for entity in data.catalog.entities for genre in entity.genres})
+    of_entity = np.array(
+        [[genre in entity.genres for genre in genres] for entity in data.catalog.entities],
+        np.float32,
+    )
+    index, prompts, entity_X, label_X, counted = data.catalog.entity_index, [], [], [], []
+    for x in order_X.tolist():
+        user, cut = data.users[data.user_X[x]], int(data.step_X[x])
+        step = user.steps[cut]
+        if step.rating is None or step.entity_id not in index or not user.cut_N[cut]:
+            continue
+        prompt = prompt_at(user, cut, data.catalog, trained.vocabulary.context)
+        encoded = encode_prompt(prompt, trained.vocabulary)
+        entity_T = np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64)
+        prompts.append(TaskPrompt(entity_T=entity_T, fields_TF=encoded.fields_TF))
+        entity_X.append(index[step.entity_id])
+        label_X.append(float(step.rating >= GOOD_STARS))
+        seen = [index[s.entity_id] for s in prompt.steps if s.entity_id in index]
+        history_G = of_entity[seen].mean(0) if seen else np.zeros(len(genres), np.float32)
+        own_G = of_entity[entity_X[-1]]
+        counted.append([*history_G, np.log1p(len(seen)), *own_G, *(history_G * own_G)])
+    numbers_X = np.arange(len(prompts))
+    return TaskData(
+        prompts=TaskPrompts(prompts=prompts, prompt_X=numbers_X, strangers=0),
+        entity_X=torch.tensor(entity_X),
+        label_X=torch.tensor(label_X),
+    ), torch.tensor(np.array(counted, np.float32))
+
+
+def some_rows(data: TaskData, rows: Sequence[int]) -> TaskData:
+    return TaskData(
+        prompts=replace(data.prompts, prompt_X=data.prompts.prompt_X[list(rows)]),
+        entity_X=data.entity_X[list(rows)],
+        label_X=data.label_X[list(rows)],
+    )
+
+
+def auc(head: TaskHead, given: Sequence[Tensor], data: TaskData, fitted: int) -> float:
+    with torch.no_grad():
+        score_XK = head.scores(head.logits(*given)).numpy()
+    label_X = data.label_X.numpy()
+    return figures_of(LabelKind.BINARY, score_XK[fitted:], label_X[fitted:], label_X)["auc"]
+
+
+def trunk_of(model: PageModel, data: Interactions, trained: Trained) -> Trunk:
+    width = model.config.output_width
+    features = catalog_features(data.catalog, trained.vocabulary)
+    return Trunk.of(model, trained.vocabulary, Stabilisation.identity(width), features)
+
+
+def compared(data: Interactions, trained: Trained, passes: int) -> dict[str, float]:
+    rows, counted_XN = rows_of(data, trained)
+    fitted = round((1.0 - TESTED) * len(rows.label_X))
+    tenth = [*range(0, fitted, 10), *range(fitted, len(rows.label_X))]
+    few, few_fitted = some_rows(rows, tenth), len(range(0, fitted, 10))
+    width = trained.model.config.output_width
+    found = {"rows": float(fitted), "positive": float(rows.label_X.mean())}
+
+    def head() -> TaskHead:
+        return TaskHead(LabelKind.BINARY, 0, width, of_entities=True)
+
+    trunk = trunk_of(trained.model, data, trained)
+    for name, part, count in (("", rows, fitted), (", a tenth of the rows", few, few_fitted)):
+        own = head()
+        fit_frozen(own, trunk, part, count)
+        given = embedded(trunk, part, of_entities=True)
+        found[f"AUC, frozen{name}"] = auc(own, given, part, count)
+        counts = TaskHead(LabelKind.BINARY, 0, counted_XN.shape[1], of_entities=False)
+        chosen_XN = counted_XN if part is rows else counted_XN[tenth]
+        fit_head(counts, chosen_XN[:count], part.label_X[:count])
+        found[f"AUC, history{name}"] = auc(counts, [chosen_XN], part, count)
+    torch.manual_seed(0)
+    empty = PageModel(trained.config.model, trained.vocabulary)
+    empty.tower.load_state_dict(
+        {n: t for n, t in trained.model.tower.state_dict().items() if n.startswith("seen_")},
+        strict=False,
+    )
+    scratch, own = trunk_of(empty, data, trained), head()
+    fit_frozen(own, scratch, rows, fitted)
+    config = TaskConfig(passes=passes, learning_rate=1e-3, threads=1)
+    fit_whole(own, scratch, rows, fitted, config, lambda _: None)
+    found["AUC, scratch"] = auc(own, embedded(scratch, rows, of_entities=True), rows, fitted)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="ml-100k")
+    parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--passes", type=float, default=6.0, help="of pretraining")
+    parser.add_argument("--scratch-passes", type=int, default=3)
+    parser.add_argument("--state-dir", type=Path, default=Path(".pagecast"))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    opened = open_data(asked.data, StatePaths(root=asked.state_dir), DEFAULT_FOLD, Console())
+    data = interactions_of(opened.interchange.users, opened.interchange.catalog)
+    data = some_users(data, asked.users)
+    began_s = time.process_time()
+    known = Cut(False, data).part(data.in_time_order(), round(PRETRAINED_ON * len(data)))
+    config = TrainConfig(threads=1, epochs=asked.passes, budget_minutes=600.0)
+    found = compared(data, fit_on(known_of(known), config), asked.scratch_passes)
+    print(json.dumps({**found, "cpu_seconds": time.process_time() - began_s}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
