@@ -16,6 +16,7 @@ from pagecast.trainer.alignment.run import AlignProgress
 from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.fit import FitResult
 from pagecast.trainer.logged import Reading, read_shown
+from pagecast.trainer.release import some_of
 from pagecast.trainer.train import (
     Progress,
     Trained,
@@ -70,7 +71,8 @@ def align_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Traine
         vocabulary=base.vocabulary,
         config=replace(job.config, model=base.model.config),
         positions=snapshot.positions,
-        catalog_number=snapshot.catalog.number,
+        catalog=snapshot.catalog,
+        sample=some_of(snapshot.users),
         users=len(snapshot.users),
         steps=snapshot.steps,
         fit=_fit_result(done, len(shown.pages)),

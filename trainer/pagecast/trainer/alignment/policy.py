@@ -19,6 +19,7 @@ from pagecast.engine.bundle import Bundle
 from pagecast.engine.graph import Array, Binding, FloatArray, Graph
 from pagecast.engine.manifest import Manifest
 from pagecast.engine.model import Model
+from pagecast.engine.stabilisation import Stabilisation
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.predicates import Indices
@@ -54,6 +55,7 @@ def engine_model(policy: Policy) -> Model:
     )
     bundle = Bundle(
         manifest=manifest,
+        stabilisation=Stabilisation.identity(manifest.model.output_dim),
         vocabulary=policy.vocabulary,
         tower=_TorchGraph(tower.name, tower.module, tuple(tower.inputs), tower.outputs),
         prompt=_TorchGraph(prompt.name, prompt.module, tuple(prompt.inputs), prompt.outputs),
