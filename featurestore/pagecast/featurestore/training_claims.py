@@ -29,8 +29,8 @@ from pagecast.featurestore.training_rows import (
 from pagecast.featurestore.trainings import now_ms
 
 CRASHES_MAX = 5
-"""How often a training's process may end without a word. One that has no memory would else be tried
-for ever; one whose machine is restarted every night ends in time."""
+"""How often a training's process may end before the training does. One that has no memory would
+else be tried for ever; one whose machine is restarted every night ends in time."""
 
 
 LEASE_MS_MAX = 600_000

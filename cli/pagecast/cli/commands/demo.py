@@ -56,6 +56,8 @@ def demo(
         bootstrap_servers=settings.bootstrap_servers,
         online_store_url=settings.online_store_url,
         allow_client_clock=True,
+        # It asks for its training itself, and shows no other.
+        triggers=False,
         fresh=True,
     )
     with LocalStack(config=stack_config) as stack:

@@ -41,6 +41,9 @@ class Promote(StrEnum):
 @app.command()
 def start(
     kind: Annotated[Kind, typer.Option(help="From nothing, or from a model.")] = Kind.FULL,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="The same as --kind incremental.")
+    ] = False,
     base: Annotated[str, typer.Option(help="The model an incremental one starts from.")] = "",
     hold_out: Annotated[
         float,
@@ -90,7 +93,7 @@ def start(
     with _trainings(state_dir, database_url) as trainings:
         try:
             order = TrainingOrder(
-                kind=TrainingKind(kind),
+                kind=TrainingKind.INCREMENTAL if incremental else TrainingKind(kind),
                 base_version=base,
                 hold_out=hold_out,
                 until_ms=None if until is None else _ms(until),
@@ -187,12 +190,14 @@ def run(
     """Runs a training that `pagecast trainer` has claimed; its exit code says what became of it."""
     from pagecast.cli.claimed import run_claimed
     from pagecast.cli.logs import configure_logging
+    from pagecast.cli.niceness import step_back
     from pagecast.cli.settings import load_settings
 
     settings = load_settings(
         state_dir=state_dir, database_url=database_url, online_store_url=online_store_url
     )
     configure_logging(settings)
+    step_back(settings.trainer.nice or 0)
     raise typer.Exit(run_claimed(settings, training_id, attempt))
 
 
