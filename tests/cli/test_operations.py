@@ -20,6 +20,7 @@ from pagecast.cli.main import app
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.training_claims import TrainingClaims
 from pagecast.featurestore.verdicts import Criterion, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -102,6 +103,24 @@ def test_what_the_gate_refuses_is_told_and_promoted_only_by_force(paths: StatePa
     ask("models", "promote", "v1", "--force", "--note", "a holiday")
     (move,) = ask("models", "show", "v1")["promotions"]
     assert (move["moved_by"], move["forced"], move["note"]) == ("cli", True, "a holiday")
+
+
+def test_a_training_whose_model_the_gate_refuses_says_so(paths: StatePaths) -> None:
+    ask("trainings", "start", "--request-id", "r1")
+    engine = connect(paths.database_url)
+    claims, registry = TrainingClaims(engine), Registry(engine)
+    claim = claims.claim("here", 60_000)
+    assert claim is not None
+    registry.register("v1", parent_version=None, metrics={}, data={})
+    criterion = Criterion(name="keeps_rules", passed=False, told="3 of 100 pages")
+    registry.judge("v1", Verdict(champion=None, judged_at_ms=0, criteria=(criterion,)))
+    claims.succeed(claim, "v1")
+    engine.dispose()
+    told = CliRunner().invoke(app, ["trainings", "watch", "r1"])
+    assert told.exit_code == ExitCode.OK
+    words = " ".join(told.output.split())
+    assert "the gate refuses it (keeps_rules): `pagecast models show v1`" in words
+    assert ask("trainings", "watch", "r1")["refused_by"] == ["keeps_rules"]
 
 
 def test_the_database_goes_back_and_forward(paths: StatePaths) -> None:

@@ -26,7 +26,7 @@ TRAINER_NICE = 10
 TRAINER_STOP_S_MAX = 25.0
 """A training has ten seconds to end by itself and five to be killed, and is then given back."""
 
-_NO_TRIGGERS = {
+NO_TRIGGERS = {
     f"PAGECAST_TRIGGERS__{name}": "0"
     for name in ("EVENTS", "NEW_ENTITIES", "DRIFT", "SCHEDULE_HOURS")
 }
@@ -138,7 +138,7 @@ class LocalStack:
         if self._broker is not None:
             # It keeps nothing: each start is another log, and that is no accident.
             arguments += ["--on-log-change", "restart"]
-        return self._spawn("ingest", arguments, {} if self.config.triggers else _NO_TRIGGERS)
+        return self._spawn("ingest", arguments, {} if self.config.triggers else NO_TRIGGERS)
 
     def _spawn_trainer(self) -> Child:
         config = self.config
