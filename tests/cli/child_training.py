@@ -16,8 +16,8 @@ from pagecast.trainer.train import TrainProgress
 MEMORY_LEFT = 48 * 1024 * 1024
 """Half of what the weights of `base` take."""
 
-FILE_BYTES_MAX = 1024 * 1024
-"""More than the database of a test, less than a bundle's largest file."""
+FILE_BYTES_MAX = 8 * 1024 * 1024
+"""More than SQLite's write-ahead log grows to, less than the weights of `small`."""
 
 _take = Noting.take
 

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,12 @@ def test_out_of_memory_is_told_with_its_remedy_and_ends_after_five_tries(
     large = TrainingOrder(hold_out=0.2, budget_steps=5, profile="base")
     trainings.ask("large", large, asked_by="rpc")
     trainings.ask("small", BRIEF, asked_by="rpc")
+    both = [ended(engine, "large"), ended(engine, "small")]
     run_trainer(
-        engine, paths, ended(engine, "small"), lambda claim: "memory" if claim.id == 1 else ""
+        engine,
+        paths,
+        lambda: all(one() for one in both),
+        lambda claim: "memory" if claim.id == 1 else "",
     )
     failed, done = trainings.get("large"), trainings.get("small")
     assert (failed.state, failed.attempt) == (TrainingState.FAILED, 5)
@@ -118,12 +123,10 @@ def test_a_disk_that_is_full_at_export_shows_nothing_by_halves_and_costs_no_trai
     engine: sa.Engine, paths: StatePaths
 ) -> None:
     trainings = Trainings(engine)
-    trainings.ask("r1", BRIEF, asked_by="rpc")
-    waits: list[Training] = []
+    trainings.ask("r1", replace(BRIEF, profile="small"), asked_by="rpc")
 
     def full(claim: Claim) -> str:
         if claim.attempt > 1:
-            waits.append(trainings.get("r1"))
             assert published(paths) == []
             assert Registry(engine).list() == ()
         return "disk" if claim.attempt == 1 else ""
