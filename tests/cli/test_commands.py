@@ -32,7 +32,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A stack in a folder where the walk-through's paths hold, with its commands run in order."""
     folder = tmp_path_factory.mktemp("own-data")
     (folder / "docs").symlink_to(REPOSITORY / "docs")
-    stack = start_up(folder, "--allow-client-clock")
+    stack = start_up(folder, "--allow-client-clock", "--no-trainer")
     try:
         for command in commands_of(WALK_THROUGH):
             done = pagecast(*command, cwd=folder)

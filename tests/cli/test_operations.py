@@ -20,6 +20,7 @@ from pagecast.cli.main import app
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.training_claims import TrainingClaims
 from pagecast.featurestore.verdicts import Criterion, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -74,6 +75,8 @@ def test_a_training_is_asked_for_listed_and_cancelled(paths: StatePaths) -> None
     ended = ask("trainings", "cancel", "r1")
     assert ended["state"] == "cancelled"
     assert [t["state"] for t in ask("trainings", "list")] == ["cancelled"]
+    for said in (("--incremental",), ("--kind", "incremental")):
+        assert ask("trainings", "start", *said)["order"]["kind"] == "incremental"
     assert "has cancelled" in refused("trainings", "watch", "r1")
 
 
@@ -102,6 +105,24 @@ def test_what_the_gate_refuses_is_told_and_promoted_only_by_force(paths: StatePa
     assert (move["moved_by"], move["forced"], move["note"]) == ("cli", True, "a holiday")
 
 
+def test_a_training_whose_model_the_gate_refuses_says_so(paths: StatePaths) -> None:
+    ask("trainings", "start", "--request-id", "r1")
+    engine = connect(paths.database_url)
+    claims, registry = TrainingClaims(engine), Registry(engine)
+    claim = claims.claim("here", 60_000)
+    assert claim is not None
+    registry.register("v1", parent_version=None, metrics={}, data={})
+    criterion = Criterion(name="keeps_rules", passed=False, told="3 of 100 pages")
+    registry.judge("v1", Verdict(champion=None, judged_at_ms=0, criteria=(criterion,)))
+    claims.succeed(claim, "v1")
+    engine.dispose()
+    told = CliRunner().invoke(app, ["trainings", "watch", "r1"])
+    assert told.exit_code == ExitCode.OK
+    words = " ".join(told.output.split())
+    assert "the gate refuses it (keeps_rules): `pagecast models show v1`" in words
+    assert ask("trainings", "watch", "r1")["refused_by"] == ["keeps_rules"]
+
+
 def test_the_database_goes_back_and_forward(paths: StatePaths) -> None:
     newest = ask("models", "migrate")["revision"]
     assert ask("models", "migrate", "--to", "0004")["revision"] == "0004"
@@ -109,22 +130,32 @@ def test_the_database_goes_back_and_forward(paths: StatePaths) -> None:
     assert "is not below" in refused("models", "migrate", "--to", "nowhere")
 
 
+def made(folder: Path, request_id: str, *arguments: str) -> Any:
+    """Asks for a training, and follows it to its end."""
+    start = ("trainings", "start", "--request-id", request_id, *arguments, "--json")
+    document(pagecast(*start, cwd=folder))
+    watch = ("trainings", "watch", request_id, "--json")
+    return document(pagecast(*watch, cwd=folder, seconds_max=600.0))
+
+
 @pytest.mark.faults
-def test_a_trainer_makes_the_model_that_was_asked_for(paths: StatePaths, tmp_path: Path) -> None:
-    start = ("trainings", "start", "--request-id", "r1", "--hold-out", "0.2")
+def test_a_trainer_makes_the_models_that_were_asked_for(paths: StatePaths, tmp_path: Path) -> None:
     budget = ("--budget-steps", "30", "--budget-minutes", "30")
-    document(pagecast(*start, *budget, "--json", cwd=tmp_path))
-    command = [sys.executable, "-m", "pagecast.cli", "trainer"]
+    command = [sys.executable, "-m", "pagecast.cli", "trainer", "--threads", "1", "--nice", "3"]
     with subprocess.Popen(command, cwd=tmp_path, env=os.environ) as trainer:
         try:
-            done = pagecast("trainings", "watch", "r1", "--json", cwd=tmp_path, seconds_max=600.0)
-            training = document(done)
+            training = made(tmp_path, "r1", "--hold-out", "0.2", *budget)
+            more = ("--incremental", "--hold-out", "0.5", "--promote", "never")
+            next_one = made(tmp_path, "r2", *more, *budget)
         finally:
             trainer.send_signal(signal.SIGTERM)
         assert trainer.wait(60) == ExitCode.OK
-    assert training["state"] == "succeeded"
-    assert training["progress"]["step"] == 30
+    assert (training["state"], training["progress"]["step"]) == ("succeeded", 30)
     champion = document(pagecast("models", "show", "--json", cwd=tmp_path))
     assert champion["version"] == training["version"]
+    assert champion["config"]["threads"] == 1
     assert len(champion["verdict"]["criteria"]) == 5
     assert champion["promotions"][0]["moved_by"] == "gate"
+    grown = document(pagecast("models", "show", "challenger", "--json", cwd=tmp_path))
+    assert (grown["version"], grown["parent_version"]) == (next_one["version"], champion["version"])
+    assert grown["data"]["kind"] == "incremental"

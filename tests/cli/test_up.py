@@ -12,7 +12,7 @@ from pagecast.cli.exits import ExitCode
 def test_ctrl_c_stops_everything_and_a_second_stack_is_refused_before(tmp_path: Path) -> None:
     up = start_up(tmp_path)
     pids = up.pids()
-    assert len(pids) == 4, "the command, the broker, the worker, the server"
+    assert len(pids) == 5, "the command, the broker, the worker, the trainer, the server"
     assert running(pids) == pids
 
     second = pagecast("up", cwd=tmp_path)

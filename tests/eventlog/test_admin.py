@@ -29,6 +29,7 @@ def test_every_topic_exists_with_its_partitions(bootstrap: str) -> None:
         PAGES: 4,
         dead_letter(PAGES): 1,
         TRAININGS: 1,
+        dead_letter(TRAININGS): 1,
     }
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from pagecast.featurestore import training_claims
 from pagecast.featurestore.training_claims import CRASHES_MAX, ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.training_records import (
@@ -13,7 +14,7 @@ from pagecast.featurestore.training_records import (
     TrainingProgress,
     TrainingState,
 )
-from pagecast.featurestore.trainings import Trainings
+from pagecast.featurestore.trainings import Trainings, now_ms
 
 LONG_MS = 600_000
 
@@ -118,6 +119,16 @@ def test_what_is_given_back_waits_and_does_not_count_as_a_crash(engine: sa.Engin
     assert trainings.get("r1").crashes == 0
 
 
+def test_what_is_given_back_after_somebody_asked_to_cancel_it_is_cancelled(
+    engine: sa.Engine,
+) -> None:
+    trainings, claims = ask(engine, "r1"), TrainingClaims(engine)
+    claim = claimed(engine)
+    trainings.cancel("r1")
+    claims.give_back(claim, crashed="ended by SIGKILL; read the log")
+    assert trainings.get("r1").state is TrainingState.CANCELLED
+
+
 def test_what_has_crashed_is_left_alone_for_a_while_and_holds_up_nobody(
     engine: sa.Engine,
 ) -> None:
@@ -144,6 +155,48 @@ def test_what_takes_its_trainer_down_again_and_again_has_failed(engine: sa.Engin
         claimed(engine, lease_ms=0)
     assert TrainingClaims(engine).claim("t9", LONG_MS) is None
     assert trainings.get("r1").state is TrainingState.FAILED
+
+
+HOUR_MS = 3_600_000
+
+
+def test_a_clock_that_goes_back_holds_up_a_dead_trainers_training_for_a_lease_and_no_longer(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(engine, "r1")
+    claims, ahead_ms = TrainingClaims(engine), now_ms() + HOUR_MS
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms)
+    dead = claimed(engine, "dead", lease_ms=15_000)
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms - HOUR_MS)
+    assert claims.claim("heir", 15_000) is None, "it may live, and renews its lease in time"
+    assert not claims.renew(dead, 15_000)
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms - HOUR_MS + 15_000)
+    assert claimed(engine, "heir").attempt == 2
+
+
+def test_a_clock_that_goes_back_does_not_prolong_a_pause_for_ever(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(engine, "r1")
+    ahead_ms = now_ms() + HOUR_MS
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms)
+    TrainingClaims(engine).give_back(claimed(engine), crashed="disk full", pause_ms=10_000)
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms - HOUR_MS)
+    assert TrainingClaims(engine).claim("t2", 15_000) is None
+    monkeypatch.setattr(training_claims, "now_ms", lambda: ahead_ms - HOUR_MS + 15_000)
+    assert claimed(engine).attempt == 2
+
+
+def test_what_a_training_explains_is_told_with_how_its_process_ended(engine: sa.Engine) -> None:
+    trainings, claims = ask(engine, "r1"), TrainingClaims(engine)
+    first = claimed(engine)
+    claims.explain(first, "the disk is full")
+    claims.give_back(first, crashed="ended with exit code 75")
+    assert trainings.get("r1").error == "the disk is full; ended with exit code 75"
+    second = claimed(engine)
+    assert trainings.get("r1").error == "", "that was another try"
+    claims.give_back(second, crashed="ended by SIGKILL")
+    assert trainings.get("r1").error == "ended by SIGKILL"
 
 
 def test_a_dead_trainers_training_that_was_cancelled_is(engine: sa.Engine) -> None:

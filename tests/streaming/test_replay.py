@@ -12,7 +12,13 @@ from streaming.factories_letters import refuse, rejection, send_raw
 from pagecast.eventlog.errors import PublishFailed
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import INTERACTIONS, PROFILES, RECORD_BYTES_MAX, dead_letter
+from pagecast.eventlog.topics import (
+    INTERACTIONS,
+    PROFILES,
+    RECORD_BYTES_MAX,
+    TRAININGS,
+    dead_letter,
+)
 from pagecast.eventlog.validation import Reason
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
@@ -43,6 +49,10 @@ def letters_of(bootstrap: str) -> Iterator[Letter]:
     return read_letters(bootstrap, [INTERACTIONS])
 
 
+def training_letters(bootstrap: str) -> Iterator[Letter]:
+    return read_letters(bootstrap, [TRAININGS])
+
+
 def profile_letters(bootstrap: str) -> Iterator[Letter]:
     return read_letters(bootstrap, [PROFILES])
 
@@ -62,6 +72,11 @@ def test_the_record_is_sent_again_as_it_was(bootstrap: str, engine: sa.Engine) -
     assert as_sent(second) == as_sent(first) == (b"ann", b"\x00\xff", headers)
     assert second.partition == first.partition
     assert second.headers.keys() - headers.keys() == {REPLAY_HEADER}
+
+
+def test_a_request_to_train_goes_back_too(bootstrap: str, engine: sa.Engine) -> None:
+    refuse(bootstrap, send_raw(bootstrap, [b"\xff"], topic=TRAININGS, key=b"r1"))
+    assert replay(bootstrap, engine, training_letters(bootstrap)) == {Outcome.SENT: 1}
 
 
 @pytest.mark.parametrize("value", [None, b""])

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from eventlog.factories_eventlog import event_log
+from eventlog.factories_eventlog import event_log, read_all
 from factories import START_MS, timestamp
 
 from pagecast.eventlog.producer import EventProducer
-from pagecast.eventlog.topics import TRAININGS
+from pagecast.eventlog.topics import TRAININGS, dead_letter
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.trainings import Trainings
@@ -51,7 +51,7 @@ def ids(trainings: Trainings) -> list[str]:
     return sorted(training.request_id for training in trainings.list())
 
 
-def test_a_request_is_one_training_however_often_it_is_read(
+def test_a_request_is_one_training_however_often_it_is_read_and_what_is_none_a_dead_letter(
     bootstrap: str, trainings: Trainings
 ) -> None:
     with EventProducer(bootstrap) as producer:
@@ -61,6 +61,7 @@ def test_a_request_is_one_training_however_often_it_is_read(
         producer.send(TRAININGS, "another-key", request("r4"))
         producer.flush()
         reader = RequestReader(bootstrap, trainings, pause_s=0.1)
+        letters = read_all(bootstrap, dead_letter(TRAININGS), 2)
         eventually(lambda: ids(trainings) == ["r1", "r2"])
         reader.stop()
         producer.send(TRAININGS, "r5", request("r5"))
@@ -68,6 +69,9 @@ def test_a_request_is_one_training_however_often_it_is_read(
     reader = RequestReader(bootstrap, trainings, pause_s=0.1)
     eventually(lambda: ids(trainings) == ["r1", "r2", "r5"])
     reader.stop()
+    told = [(letter.headers["dlt_reason"], letter.headers["dlt_offset"]) for letter in letters]
+    assert told == [(b"MALFORMED", b"3"), (b"KEY_MISMATCH", b"4")]
+    assert letters[0].value == b"\xff no message"
     first = trainings.get("r1")
     assert (first.asked_by, first.detail, first.order) == ("topic", "12000 events", TrainingOrder())
 

@@ -31,6 +31,7 @@ claim = claims.resume(int(sys.argv[1]), int(sys.argv[2]))
 SUCCEED = PREFACE + "claims.succeed(claim, 'v1')"
 FAIL = PREFACE + "claims.fail(claim, 'nothing to train on'); sys.exit(1)"
 STAY = PREFACE + "print('pid', os.getpid(), flush=True); time.sleep(600)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{STAY}"
 CRASH_ONCE = f"""{PREFACE}
 if claim.attempt == 1:
     os.kill(os.getpid(), 9)
@@ -94,8 +95,8 @@ def ask(engine: sa.Engine, request_id: str = "r1") -> Trainings:
     return trainings
 
 
-def pid_of(tmp_path: Path) -> int | None:
-    log = tmp_path / "logs" / "training-1.log"
+def pid_of(tmp_path: Path, training: int = 1) -> int | None:
+    log = tmp_path / "logs" / f"training-{training}.log"
     words = log.read_text().split() if log.exists() else []
     return int(words[words.index("pid") + 1]) if "pid" in words else None
 
@@ -170,6 +171,28 @@ def test_a_cancelled_training_ends_and_its_process_too(
     run_until(engine, config(url, tmp_path, STAY), cancelled)
     assert state(engine) is TrainingState.CANCELLED
     assert not runs(pids[0])
+
+
+def test_while_a_cancelled_training_takes_its_time_to_end_the_others_are_renewed(
+    engine: sa.Engine, url: str, tmp_path: Path
+) -> None:
+    trainings = Trainings(engine)
+    for request_id in ("r1", "r2"):
+        trainings.ask(request_id, TrainingOrder(beside=True), asked_by="rpc")
+    claims, stolen = TrainingClaims(engine), list[Claim]()
+
+    def ended() -> bool:
+        if pid_of(tmp_path, 1) is not None and pid_of(tmp_path, 2) is not None:
+            trainings.cancel("r1")
+            if (claim := claims.claim("a thief", 60_000)) is not None:
+                stolen.append(claim)
+        return state(engine, "r1").ended
+
+    patient = config(url, tmp_path, DEAF, at_once_max=2, lease_s=0.5, stop_s=1.5)
+    run_until(engine, patient, ended)
+    assert not stolen
+    assert state(engine, "r1") is TrainingState.CANCELLED
+    assert trainings.get("r2").attempt == 1
 
 
 def test_a_trainer_that_is_stopped_gives_back_what_it_runs(

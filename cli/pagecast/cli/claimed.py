@@ -1,5 +1,6 @@
 """A claimed training with the settings of the front door."""
 
+import errno
 from dataclasses import replace
 
 import structlog
@@ -7,7 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pagecast.cli.beginning import config_of
 from pagecast.cli.database import open_database
-from pagecast.cli.exits import ExitCode
+from pagecast.cli.exits import ExitCode, NotRunningError
 from pagecast.cli.settings import Settings
 from pagecast.cli.training import training_source
 from pagecast.featurestore.registry import Registry
@@ -27,9 +28,13 @@ from pagecast.trainer.training_folder import FolderInUseError
 _FINAL = (BaseError, ContentError, NothingToTrainError, ParityError)
 """What another try would meet again."""
 
-_PASSING = (FolderInUseError, OperationalError, InterfaceError, OSError)
-"""What may be over by the next try: an attempt before that still dies, a database that is away, a
-full disk."""
+_AWAY = (NotRunningError, OperationalError, InterfaceError)
+"""The database does not answer; there is nobody to tell."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+"""What torch and onnxruntime say in errors that are no MemoryError."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,13 +51,34 @@ def run_claimed(settings: Settings, training_id: int, attempt: int) -> int:
                 _log.error("training_failed", reason=str(error))
                 claims.fail(claim, str(error))
                 return ExitCode.FAILED
+            except Exception as error:
+                if (reason := passing(error)) is None:
+                    raise
+                _log.error("training_stopped", reason=reason)
+                claims.explain(claim, reason)
+                return TRY_AGAIN
     except ClaimLost as error:
         _log.warning("claim_lost", reason=str(error))
         return TRY_AGAIN
-    except _PASSING as error:
+    except _AWAY as error:
         _log.error("training_stopped", reason=str(error))
         return TRY_AGAIN
     return ExitCode.OK
+
+
+def passing(error: Exception) -> str | None:
+    """Of what may be over by the next try, what it is and what mends it; None of anything else.
+
+    An attempt before may still be dying; a disk be full; something else have taken the memory.
+    """
+    told = str(error).partition("\n")[0]
+    number = error.errno if isinstance(error, OSError) else None
+    unallocated = isinstance(error, MemoryError) or number == errno.ENOMEM
+    if unallocated or any(sign in told for sign in _NO_MEMORY):
+        return f"out of memory ({told}): take a smaller profile, or give it more memory"
+    if number in _FULL:
+        return f"the disk is full ({told}): `pagecast models prune` makes room"
+    return told if isinstance(error, FolderInUseError | OSError) else None
 
 
 def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Registry) -> None:
@@ -73,4 +99,5 @@ def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Reg
 
 def _config(settings: Settings, order: TrainingOrder) -> TrainConfig:
     config = config_of(settings, order.budget_minutes, order.profile)
-    return replace(config, steps_max=order.budget_steps)
+    threads = settings.trainer.threads or config.threads
+    return replace(config, steps_max=order.budget_steps, threads=threads)

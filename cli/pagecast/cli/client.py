@@ -6,7 +6,14 @@ from types import TracebackType
 import grpc
 
 from pagecast.cli.exits import CliError, CommandError, InputError, NotRunningError
-from pagecast.v1 import feature_pb2, feature_pb2_grpc, homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import (
+    feature_pb2,
+    feature_pb2_grpc,
+    homepage_pb2,
+    homepage_pb2_grpc,
+    training_pb2,
+    training_pb2_grpc,
+)
 
 PAGE_SECONDS_MAX = 30.0
 """Deadline of a page: a cold server on a busy machine takes a second."""
@@ -17,6 +24,8 @@ BROWSE_SECONDS_MAX = 60.0
 HISTORY_SECONDS_MAX = 10.0
 """Deadline of a history: one read of the online store."""
 
+TRAINING_SECONDS_MAX = 10.0
+"""Deadline of asking for a training: one row in the database."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 """With them the status is the server's own word; without, nobody answered."""
@@ -34,6 +43,7 @@ class Client:
         # Channels to one address would share a connection, and so a worker of the server.
         self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
         self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
+        self._trainings = training_pb2_grpc.TrainingServiceStub(self._channel)
         self._features = feature_pb2_grpc.FeatureServiceStub(self._channel)
 
     def __enter__(self) -> "Client":
@@ -84,6 +94,25 @@ class Client:
         request = feature_pb2.ForgetUserRequest(user_id=user_id)
         try:
             return self._features.ForgetUser(request, timeout=seconds_max)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def start_training(self, request: training_pb2.StartTrainingRequest) -> training_pb2.Training:
+        """Asks for a training. Raises CliError."""
+        try:
+            answer = self._trainings.StartTraining(request, timeout=TRAINING_SECONDS_MAX)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+        return answer.training
+
+    def watch_training(
+        self, request_id: str, seconds_max: float
+    ) -> Iterator[training_pb2.Training]:
+        """A training now, and after every change, until it has ended. Raises CliError."""
+        request = training_pb2.WatchTrainingRequest(request_id=request_id)
+        try:
+            for answer in self._trainings.WatchTraining(request, timeout=seconds_max):
+                yield answer.training
         except grpc.RpcError as error:
             raise self._told(error) from error
 

@@ -152,6 +152,10 @@ class TrainerSettings(BaseModel):
 
     at_once_max: int = Field(default=1, ge=1, le=64)
     """Trainings run at the same time; each has the threads of a training."""
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """Threads of a training; unset means the trainer's own default, or one below `pagecast up`."""
+    nice: int | None = Field(default=None, ge=0, le=19)
+    """Niceness of a training's process; unset means 0, or 10 below `pagecast up`."""
     bundles_kept: int = Field(default=5, ge=3)
     """Newest versions whose bundles stay on disk after a training (docs/operations.md)."""
     lease_seconds: float = Field(default=15.0, gt=2.0, le=600.0)

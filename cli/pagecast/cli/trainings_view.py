@@ -6,6 +6,7 @@ from typing import Any
 
 from pagecast.cli.models_view import moment
 from pagecast.cli.output import Output
+from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.training_records import Training, TrainingProgress
 
 
@@ -57,6 +58,14 @@ def line_of(progress: TrainingProgress) -> str:
     if "ndcg_at_10" in progress.evaluation:
         parts.append(f"NDCG@10 {progress.evaluation['ndcg_at_10']:.4f}")
     return ", ".join(parts)
+
+
+def refused_by(training: Training, registry: Registry) -> tuple[str, ...]:
+    """Criteria of the gate that the model of a training does not meet."""
+    if training.version is None:
+        return ()
+    verdict = registry.get(training.version).verdict
+    return () if verdict is None else tuple(c.name for c in verdict.criteria if not c.passed)
 
 
 def training_to_dict(training: Training) -> dict[str, Any]:

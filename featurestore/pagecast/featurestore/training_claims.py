@@ -23,13 +23,19 @@ from pagecast.featurestore.training_rows import (
     held,
     lives,
     rows_of,
+    shorten_leases,
     taken_row,
 )
 from pagecast.featurestore.trainings import now_ms
 
 CRASHES_MAX = 5
-"""How often a training's process may end without a word. One that has no memory would else be tried
-for ever; one whose machine is restarted every night ends in time."""
+"""How often a training's process may end before the training does. One that has no memory would
+else be tried for ever; one whose machine is restarted every night ends in time."""
+
+
+LEASE_MS_MAX = 600_000
+"""The longest lease, and more than the longest pause. One that goes on for longer was given by a
+clock that has gone back since: believed, it would keep a dead trainer's training for as long."""
 
 
 class ClaimLost(RuntimeError):  # noqa: N818 - named by what is wrong, as the others are
@@ -41,6 +47,7 @@ class TrainingClaims:
 
     Their clocks decide about leases, so they should agree to a second or two; if they do not, a
     training is taken over too early, which costs its work since the last checkpoint and no more.
+    A clock that goes back makes leases and pauses longer, by no more than LEASE_MS_MAX.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -54,6 +61,7 @@ class TrainingClaims:
         """
         at_ms = now_ms()
         with exclusive(self._engine, Lock.TRAININGS) as connection:
+            shorten_leases(connection, at_ms + LEASE_MS_MAX, at_ms + lease_ms)
             self._settle_dead(connection, at_ms)
             running = [r for r in rows_of(connection, TrainingState.RUNNING) if lives(r, at_ms)]
             for row in claimable(connection, at_ms):
@@ -85,6 +93,11 @@ class TrainingClaims:
             self._update(connection, claim, lease_until_ms=now_ms() + lease_ms)
             statement = sa.select(row.cancel_asked_at_ms).where(row.id == claim.id)
             return connection.execute(statement).scalar_one() is not None
+
+    def explain(self, claim: Claim, reason: str) -> None:
+        """Says why its process is about to end, for whoever gives it back. Raises ClaimLost."""
+        with self._engine.begin() as connection:
+            self._update(connection, claim, error=reason[:ERROR_CHARACTERS_MAX])
 
     def note(self, claim: Claim, progress: TrainingProgress) -> None:
         """Writes how far it is. Raises ClaimLost."""
@@ -126,20 +139,25 @@ class TrainingClaims:
         self._ended(claim, TrainingState.CANCELLED)
 
     def give_back(self, claim: Claim, *, crashed: str = "", pause_ms: int = 0) -> None:
-        """Others may go on with it; `crashed` says how it ended if nobody meant that.
+        """Others may go on with it; `crashed` says how it ended if nobody meant that, beside what
+        the training has explained itself.
 
         Nobody takes it up before the pause is over, which doubles with every crash. One that
-        crashed too often has failed. Raises ClaimLost.
+        crashed too often has failed, one that was to be cancelled is. Raises ClaimLost.
         """
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             row = connection.execute(held(claim.id, claim.attempt)).first()
             if row is None:
                 raise _lost(claim.id)
+            if row.cancel_asked_at_ms is not None:
+                end_row(connection, row, TrainingState.CANCELLED, now_ms())
+                return
             crashes = row.crashes + bool(crashed)
+            if crashed and row.error:
+                crashed = f"{row.error}; {crashed}"
             if crashes >= CRASHES_MAX:
-                end_row(
-                    connection, row, TrainingState.FAILED, now_ms(), error=f"{_CRASHED}: {crashed}"
-                )
+                told = f"{_CRASHED}: {crashed}"
+                end_row(connection, row, TrainingState.FAILED, now_ms(), error=told)
                 return
             self._update(
                 connection,
@@ -170,7 +188,7 @@ class TrainingClaims:
             raise _lost(claim.id)
 
 
-_CRASHED = f"its process ended {CRASHES_MAX} times without a word; its log says more"
+_CRASHED = f"its process ended {CRASHES_MAX} times before the training did; its log says more"
 
 
 def _lost(training_id: int) -> ClaimLost:

@@ -28,6 +28,14 @@ def claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
     return sorted(free, key=lambda row: row.id)
 
 
+def shorten_leases(connection: sa.Connection, longer_than_ms: int, to_ms: int) -> None:
+    """Ends leases, and pauses, that go on beyond a moment at another one: a holder that lives has
+    renewed its own by then."""
+    row = TrainingRow
+    statement = sa.update(row).where(row.lease_until_ms > longer_than_ms)
+    connection.execute(statement.values(lease_until_ms=to_ms))
+
+
 def taken_row(
     connection: sa.Connection, row: sa.Row[Any], holder: str, at_ms: int, lease_ms: int
 ) -> Claim | None:
@@ -43,6 +51,7 @@ def taken_row(
             holder=holder,
             lease_until_ms=at_ms + lease_ms,
             started_at_ms=row.started_at_ms or at_ms,
+            error="",
         )
     )
     if taken.rowcount == 0:

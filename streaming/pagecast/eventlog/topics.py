@@ -80,6 +80,6 @@ TOPICS: tuple[TopicConfig, ...] = (
     *_with_dead_letters(TopicConfig(name=CATALOG, partitions=CATALOG_PARTITIONS, compacted=True)),
     *_with_dead_letters(TopicConfig(name=PROFILES, partitions=USER_PARTITIONS, compacted=True)),
     *_with_dead_letters(TopicConfig(name=PAGES, partitions=USER_PARTITIONS)),
-    TopicConfig(name=TRAININGS, partitions=1),
+    *_with_dead_letters(TopicConfig(name=TRAININGS, partitions=1)),
 )
 """Every topic of the platform."""

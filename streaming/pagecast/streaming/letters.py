@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from pagecast.eventlog.admin import topic_ids
 from pagecast.eventlog.consumer import EventConsumer
+from pagecast.eventlog.dead_letters import NOTE
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import TOPICS, dead_letter
 from pagecast.eventlog.validation import Reason
 from pagecast.featurestore.positions import LogOffset
-from pagecast.streaming.deadletter import NOTE
 
 LETTERED = tuple(
     topic.name for topic in TOPICS if dead_letter(topic.name) in {other.name for other in TOPICS}
@@ -42,7 +42,7 @@ it reading for ever; before that, clocks may differ."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A refused record, and what `send_dead_letters` noted of it."""
+    """A refused record, and what `write_dead_letters` noted of it."""
 
     topic: str
     """Where the record came from, and would be sent again."""

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
-from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
 from pagecast.featurestore.erasures import Erasures, Floors
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.replays import RECORDS_MAX, ReplayLedger
@@ -212,9 +212,13 @@ _MESSAGES: dict[str, Any] = {
 }
 
 
+_ABOUT_NOBODY = frozenset({CATALOG, TRAININGS})
+"""Topics whose records name no user."""
+
+
 def _users_of(letter: Letter) -> set[str]:
     """Whom a record is about: whom its key names, and whom its value does."""
-    if letter.topic == CATALOG:
+    if letter.topic in _ABOUT_NOBODY:
         return set()
     users = {(letter.key or b"").decode(errors="replace")}
     with suppress(DecodeError):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pagecast.cli.exits import LockedError
+from pagecast.cli.settings import load_settings
 from pagecast.cli.stack.child import ChildEndedError
-from pagecast.cli.stack.local import LocalStack, StackConfig
+from pagecast.cli.stack.local import NO_TRIGGERS, LocalStack, StackConfig
 from pagecast.cli.stack.record import read_record
 from pagecast.featurestore.state import StatePaths
 
@@ -73,3 +74,12 @@ def test_a_stack_is_what_its_configuration_says_and_not_the_environment(
         stack.start_ingest()
         assert (tmp_path / "online.db").exists()
         assert (tmp_path / "pagecast.db").exists()
+
+
+def test_a_stack_without_triggers_switches_each_of_them_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().triggers.config().on
+    for name, value in NO_TRIGGERS.items():
+        monkeypatch.setenv(name, value)
+    assert not load_settings().triggers.config().on

@@ -20,6 +20,7 @@ def begun(data: Dataset, start: Start) -> Dataset:
         return replace(data, vocabulary=vocabulary)
     if not any(user.new_N.any() for user in data.users):
         raise NothingToTrainError(
-            "no steps are new since the base: what came repeated or prolonged older ones"
+            "no steps are new since the base: what came repeated or prolonged older ones; "
+            "ingest later events"
         )
     return replace(data, vocabulary=vocabulary, cuts=learned_cuts(data.users, start.replayed))

@@ -1,15 +1,20 @@
 """Requests of the event log become trainings that wait, each once."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.consumer import EventConsumer
+from pagecast.eventlog.dead_letters import write_dead_letters
 from pagecast.eventlog.errors import EventLogError
+from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.topics import TRAININGS
-from pagecast.eventlog.validation import Rejection, training_requested_of
+from pagecast.eventlog.topics import TOPICS, TRAININGS, dead_letter
+from pagecast.eventlog.validation import Reason, Rejection, training_requested_of
 from pagecast.featurestore.training_orders import OrderError, TrainingOrder
 from pagecast.featurestore.trainings import QueueFull, RequestDiffers, Trainings
 
@@ -27,14 +32,16 @@ POLL_MS = 500
 PAUSE_S = 5.0
 """Before another try, where the broker or the database is away or too many trainings wait."""
 
+_OWN_TOPICS = tuple(t for t in TOPICS if t.name in (TRAININGS, dead_letter(TRAININGS)))
+
 _log = structlog.get_logger(__name__)
 
 
 class RequestReader:
     """Reads the topic in a thread of its own until it is stopped.
 
-    Offsets are committed once the requests are in the database, and a request that comes again is
-    the same one: so none is lost and none runs twice.
+    Offsets are committed once the requests are in the database, and those that are none in the dead
+    letters. A request that comes again is the same one: so none is lost and none runs twice.
     """
 
     def __init__(self, bootstrap: str, trainings: Trainings, *, pause_s: float = PAUSE_S) -> None:
@@ -51,35 +58,46 @@ class RequestReader:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with EventConsumer(self._bootstrap, GROUP, [TRAININGS]) as consumer:
-                    self._read(consumer)
+                ensure_topics(self._bootstrap, _OWN_TOPICS)
+                with (
+                    EventProducer(self._bootstrap, source="pagecast/trainer") as producer,
+                    EventConsumer(self._bootstrap, GROUP, [TRAININGS]) as consumer,
+                ):
+                    self._read(consumer, producer)
             except (EventLogError, OperationalError, InterfaceError, QueueFull) as error:
                 # What was polled and not committed is read again by the next consumer.
                 _log.warning("training_requests_not_read", reason=str(error))
                 self._stopping.wait(self._pause_s)
 
-    def _read(self, consumer: EventConsumer) -> None:
+    def _read(self, consumer: EventConsumer, producer: EventProducer) -> None:
         while not self._stopping.is_set():
             records = consumer.poll(POLL_RECORDS_MAX, POLL_MS)
-            for record in records:
-                self._take(record)
+            judged = [(record, self._take(record)) for record in records]
+            refused = [(record, why) for record, why in judged if why is not None]
+            if refused:
+                _refuse(producer, refused)
             if records:
                 ends = {(r.topic, r.partition): r.offset + 1 for r in records}
                 consumer.commit(ends)
 
-    def _take(self, record: Record) -> None:
-        """A request that is none is told and passed over: nothing waits behind it."""
+    def _take(self, record: Record) -> Rejection | None:
+        """Why it is none, if it is not a request: then nothing waits behind it."""
         request = training_requested_of(record)
         if isinstance(request, Rejection):
-            _refused(record, f"{request.reason} {request.field}: {request.detail}")
-            return
+            return request
         try:
             self._trainings.ask(
                 request.request_id, TrainingOrder(), asked_by=ASKED_BY, detail=request.detail
             )
         except (OrderError, RequestDiffers) as error:
-            _refused(record, str(error))
+            return Rejection(reason=Reason.RULE_BROKEN, field="request_id", detail=str(error))
+        return None
 
 
-def _refused(record: Record, reason: str) -> None:
-    _log.error("training_request_refused", offset=record.offset, reason=reason)
+def _refuse(producer: EventProducer, refused: Sequence[tuple[Record, Rejection]]) -> None:
+    write_dead_letters(producer, refused)
+    first, why = refused[0]
+    # One line a poll, as ingest does it.
+    _log.warning(
+        "training_requests_refused", records=len(refused), offset=first.offset, **asdict(why)
+    )

@@ -5,9 +5,7 @@ children. What a child writes is conditional on its claim, so the two can die in
 """
 
 import os
-import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,18 +17,15 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from pagecast.eventlog.broker import dies_with_parent
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
 from pagecast.featurestore.training_records import Claim
+from pagecast.trainer.training_process import TrainingProcess, ending
 
 TRY_AGAIN = 75
 """Exit code of a training that something else has stopped (EX_TEMPFAIL): worth another try."""
 
 SIGNALLED = 128
 """Exit codes above it are of a process that a signal has ended in order: 143 is SIGTERM."""
-
-KILL_S_MAX = 5.0
-"""After SIGKILL only the kernel is waited for."""
 
 _AWAY = (OperationalError, InterfaceError)
 """The database does not answer: it is asked again at the next turn."""
@@ -72,6 +67,13 @@ class SupervisorConfig:
             raise ValueError(f"at_once_max is {self.at_once_max}, must be at least 1")
 
 
+@dataclass(kw_only=True)
+class _Child:
+    claim: Claim
+    process: TrainingProcess
+    cancelled: bool = False
+
+
 class Supervisor:
     """One trainer. Run it in the main thread: its children die with the thread that made them."""
 
@@ -89,7 +91,9 @@ class Supervisor:
                 stop.wait(self._config.turn_s)
         finally:
             for child in self._children:
-                child.end(self._config.stop_s)
+                child.process.ask_to_end()
+            for child in self._children:
+                child.process.wait()
                 self._settle(partial(self._claims.give_back, child.claim))
 
     def _turn(self) -> None:
@@ -100,43 +104,48 @@ class Supervisor:
             if claim is None:
                 return
             _log.info("training_claimed", request_id=claim.request_id, attempt=claim.attempt)
-            self._children.append(_Child(claim, self._config))
+            self._children.append(_Child(claim=claim, process=self._started(claim)))
+
+    def _started(self, claim: Claim) -> TrainingProcess:
+        config = self._config
+        log = config.logs / f"training-{claim.id}.log"
+        return TrainingProcess(config.command(claim), config.environment, log, config.stop_s)
 
     def _look_after(self, child: "_Child") -> None:
-        code = child.code
+        code = child.process.code
         if code is None:
+            child.process.kill_if_overdue()
+            # Of one that is ending, too: nobody may take it up before its process is gone.
             self._renew(child)
             return
-        self._ended(child, code)
+        try:
+            self._ended(child, code)
+        except ClaimLost:  # the child has written its end, or another trainer has it
+            _log.info("training_ended", request_id=child.claim.request_id, code=code)
         self._children.remove(child)
 
     def _renew(self, child: "_Child") -> None:
         try:
-            cancelled = self._claims.renew(child.claim, self._lease_ms)
+            child.cancelled |= self._claims.renew(child.claim, self._lease_ms)
         except ClaimLost:
-            # Another trainer has it, or the child has just written its end.
-            child.end(self._config.stop_s)
-            self._children.remove(child)
+            child.process.ask_to_end()
             return
-        if cancelled:
-            child.end(self._config.stop_s)
-            self._children.remove(child)
-            self._claims.cancelled(child.claim)
-            _log.info("training_cancelled", request_id=child.claim.request_id)
+        if child.cancelled:
+            child.process.ask_to_end()
 
     def _ended(self, child: "_Child", code: int) -> None:
-        """A child that has written its end has no claim any more."""
-        told = f"{_ending(code)}; read {child.log}"
-        try:
-            if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
-                pause_ms = round(self._config.pause_s * 1000)
-                self._claims.give_back(child.claim, crashed=told, pause_ms=pause_ms)
-            else:
-                self._claims.fail(child.claim, told)
-        except ClaimLost:
-            _log.info("training_ended", request_id=child.claim.request_id, code=code)
+        """Raises ClaimLost."""
+        claim, told = child.claim, f"{ending(code)}; read {child.process.log}"
+        if child.cancelled:
+            self._claims.cancelled(claim)
+            _log.info("training_cancelled", request_id=claim.request_id)
+            return
+        if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
+            pause_ms = round(self._config.pause_s * 1000)
+            self._claims.give_back(claim, crashed=told, pause_ms=pause_ms)
         else:
-            _log.warning("training_crashed", request_id=child.claim.request_id, ending=told)
+            self._claims.fail(claim, told)
+        _log.warning("training_crashed", request_id=claim.request_id, ending=told)
 
     def _settle(self, work: Callable[[], T]) -> T | None:
         """What `work` returns; None if the claim is lost or the database does not answer."""
@@ -147,41 +156,3 @@ class Supervisor:
         except _AWAY as error:
             _log.warning("registry_away", reason=str(error.orig))
         return None
-
-
-class _Child:
-    """The process of a claimed training; its output is appended to a file."""
-
-    def __init__(self, claim: Claim, config: SupervisorConfig) -> None:
-        self.claim = claim
-        self.log = config.logs / f"training-{claim.id}.log"
-        config.logs.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                dies_with_parent(list(config.command(claim))),
-                stdin=subprocess.DEVNULL,
-                env=os.environ | config.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C reaches only the trainer, which ends its children in order.
-                start_new_session=True,
-            )
-
-    @property
-    def code(self) -> int | None:
-        return self._process.poll()
-
-    def end(self, stop_s: float) -> None:
-        """SIGTERM, and SIGKILL if it takes too long; returns when it has ended."""
-        if self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(stop_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(KILL_S_MAX)
-
-
-def _ending(code: int) -> str:
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -66,6 +66,8 @@ def demo(
         online_store_url=settings.online_store_url,
         workers=workers,
         allow_client_clock=True,
+        # It asks for its training itself, and shows no other.
+        triggers=False,
         fresh=True,
     )
     with LocalStack(config=stack_config) as stack:

@@ -15,6 +15,13 @@ def trainer(
     at_once_max: Annotated[
         int | None, typer.Option(help="Trainings run at the same time.", show_default="1")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of a training.", show_default="the trainer's")
+    ] = None,
+    nice: Annotated[
+        int | None,
+        typer.Option(help="Niceness of a training: 19 takes what is left.", show_default="0"),
+    ] = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -45,7 +52,7 @@ def trainer(
         database_url=database_url,
         online_store_url=online_store_url,
         bootstrap_servers=bootstrap_servers,
-        trainer={"at_once_max": at_once_max},
+        trainer={"at_once_max": at_once_max, "threads": threads, "nice": nice},
     )
     configure_logging(settings)
     stop = threading.Event()
@@ -70,11 +77,18 @@ def _config(settings: "Settings") -> "SupervisorConfig":
     from pagecast.featurestore.training_records import Claim
     from pagecast.trainer.supervisor import SupervisorConfig
 
+    # Said even if empty, or the environment and pagecast.toml would have their say.
+    unset = [] if settings.database_url else ["--database-url", ""]
+    unset += [] if settings.online_store_url else ["--online-store-url", ""]
+
     def command(claim: Claim) -> list[str]:
         run = ["trainings", "run", str(claim.id), "--attempt", str(claim.attempt)]
-        return [sys.executable, "-m", "pagecast.cli", *run]
+        return [sys.executable, "-m", "pagecast.cli", *run, *unset]
 
     environment = {"PAGECAST_STATE_DIR": str(settings.state_dir.absolute())}
+    for name in ("threads", "nice"):
+        if (value := getattr(settings.trainer, name)) is not None:
+            environment[f"PAGECAST_TRAINER__{name.upper()}"] = str(value)
     # They may hold passwords, and everybody can read a command line.
     if settings.database_url:
         environment["PAGECAST_DATABASE_URL"] = settings.database_url

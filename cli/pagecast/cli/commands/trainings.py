@@ -13,6 +13,8 @@ from pagecast.cli.commands.train import Profile
 from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from pagecast.featurestore.trainings import Trainings
 
 app = typer.Typer(
@@ -41,6 +43,9 @@ class Promote(StrEnum):
 @app.command()
 def start(
     kind: Annotated[Kind, typer.Option(help="From nothing, or from a model.")] = Kind.FULL,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="The same as --kind incremental.")
+    ] = False,
     base: Annotated[str, typer.Option(help="The model an incremental one starts from.")] = "",
     hold_out: Annotated[
         float,
@@ -90,7 +95,7 @@ def start(
     with _trainings(state_dir, database_url) as trainings:
         try:
             order = TrainingOrder(
-                kind=TrainingKind(kind),
+                kind=TrainingKind.INCREMENTAL if incremental else TrainingKind(kind),
                 base_version=base,
                 hold_out=hold_out,
                 until_ms=None if until is None else _ms(until),
@@ -142,18 +147,26 @@ def watch(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follows a training to its end; fails if it makes no model."""
+    """Follows a training to its end; fails if it makes no model, tells if the gate refuses it."""
     from pagecast.cli.exits import CommandError
     from pagecast.cli.output import Output
-    from pagecast.cli.trainings_view import show_training, training_to_dict
+    from pagecast.cli.trainings_view import refused_by, show_training, training_to_dict
     from pagecast.cli.trainings_watch import follow
+    from pagecast.featurestore.registry import Registry
     from pagecast.featurestore.training_records import TrainingState
+    from pagecast.featurestore.trainings import Trainings
 
     output = Output(as_json=as_json)
-    with _trainings(state_dir, database_url) as trainings, _known():
-        training = follow(trainings, request_id, output.console)
+    with _database(state_dir, database_url) as engine, _known():
+        training = follow(Trainings(engine), request_id, output.console)
+        refused = refused_by(training, Registry(engine))
     show_training(output, training)
-    output.document(training_to_dict(training))
+    if refused:
+        output.say(
+            f"the gate refuses it ({', '.join(refused)}): `pagecast models show {training.version}`"
+            " says why, `pagecast models promote` with --force overrules it"
+        )
+    output.document({**training_to_dict(training), "refused_by": list(refused)})
     if training.state is not TrainingState.SUCCEEDED:
         raise CommandError(f"the training has {training.state.value}", training.error)
 
@@ -187,24 +200,33 @@ def run(
     """Runs a training that `pagecast trainer` has claimed; its exit code says what became of it."""
     from pagecast.cli.claimed import run_claimed
     from pagecast.cli.logs import configure_logging
+    from pagecast.cli.niceness import step_back
     from pagecast.cli.settings import load_settings
 
     settings = load_settings(
         state_dir=state_dir, database_url=database_url, online_store_url=online_store_url
     )
     configure_logging(settings)
+    step_back(settings.trainer.nice or 0)
     raise typer.Exit(run_claimed(settings, training_id, attempt))
 
 
 @contextmanager
 def _trainings(state_dir: Path | None, database_url: str | None) -> "Iterator[Trainings]":
+    from pagecast.featurestore.trainings import Trainings
+
+    with _database(state_dir, database_url) as engine:
+        yield Trainings(engine)
+
+
+@contextmanager
+def _database(state_dir: Path | None, database_url: str | None) -> "Iterator[Engine]":
     from pagecast.cli.database import open_database
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.trainings import Trainings
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
-        yield Trainings(engine)
+        yield engine
 
 
 @contextmanager

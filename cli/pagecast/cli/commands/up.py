@@ -26,19 +26,28 @@ def up(
     allow_client_clock: Annotated[
         bool, typer.Option("--allow-client-clock", help="Let clients say what time it is.")
     ] = False,
+    trainer: Annotated[
+        bool, typer.Option(help="Run the trainings that are asked for, too.")
+    ] = True,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     online_store_url: OnlineStoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Runs broker, ingest worker and server until Ctrl-C; stops them all."""
+    """Runs broker, ingest worker, server and trainer until Ctrl-C; stops them all."""
     from dataclasses import asdict
 
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.cli.stack.local import ANY_PORT, LocalStack, StackConfig
+    from pagecast.cli.stack.local import (
+        ANY_PORT,
+        TRAINER_NICE,
+        TRAINER_THREADS,
+        LocalStack,
+        StackConfig,
+    )
     from pagecast.featurestore.state import StatePaths
 
     settings = load_settings(
@@ -57,10 +66,14 @@ def up(
         server_port=ANY_PORT if port is None else port,
         workers=workers,
         allow_client_clock=allow_client_clock,
+        trainer_threads=settings.trainer.threads or TRAINER_THREADS,
+        trainer_nice=TRAINER_NICE if settings.trainer.nice is None else settings.trainer.nice,
     )
     with LocalStack(config=config) as stack:
         output.say(f"broker   {stack.start_broker()}")
-        output.say(f"server   {stack.start_ingest_and_server()}")
+        output.say(f"server   {stack.start_services(trainer=trainer)}")
+        if trainer:
+            output.say("trainer  runs what `pagecast trainings start` and the triggers ask for")
         output.say(f"logs     {config.paths.logs}")
         output.say("Ctrl-C stops everything.")
         output.document(asdict(stack.record))

@@ -1,4 +1,4 @@
-"""Step 8, first half: many pages by a few readers at once, as clients see them."""
+"""Step 8: many pages by a few readers at once, as clients see them."""
 
 import math
 import time

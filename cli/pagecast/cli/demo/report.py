@@ -1,4 +1,4 @@
-"""Step 8, second half: what was measured, as a table and as JSON."""
+"""The end: what was measured, as a table and as JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from rich.table import Table
 from pagecast.cli.demo.change import Change
 from pagecast.cli.demo.launch import Launch
 from pagecast.cli.demo.load import Load, percentile
+from pagecast.cli.demo.retraining import Learned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class Report:
     change: Change
     launch: Launch
     load: Load
+    learned: Learned
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `pagecast demo --json`."""
@@ -86,6 +88,7 @@ class Report:
             "pages_degraded": self.load.degraded,
             "model_version": self.model_version,
             "quality": self.quality.to_dict(),
+            "learning": _learning(self.learned),
             "seconds": round(self.seconds, 1),
         }
 
@@ -105,6 +108,8 @@ class Report:
             ("time to page p50 / p99", _milliseconds(values["time_to_page_ms"])),
             ("pages per second", f"{values['pages_per_second']:.1f}"),
             ("model", self.model_version),
+            ("asked to train, to the first page of it", _first_page(self.learned)),
+            ("its training loop, of the first one's", f"{self.learned.cost_share:.1%}"),
             ("the whole demo", f"{self.seconds / 60:.1f} min"),
         ):
             table.add_row(name, value)
@@ -123,6 +128,28 @@ def show_quality(console: Console, quality: QualityReport) -> None:
     ):
         table.add_row(name, f"{ranked.ndcg_at_10:.4f}", f"{ranked.hr_at_10:.4f}")
     console.print(table)
+
+
+def _learning(learned: Learned) -> dict[str, Any]:
+    first_row_ms = tuple(page.first_row_ms for page in learned.pages)
+    seconds = learned.page_seconds
+    return {
+        "model_version": learned.version,
+        "promoted": seconds is not None,
+        "refused_by": list(learned.refused_by),
+        "training_seconds": round(learned.training_seconds, 2),
+        "train_to_page_seconds": None if seconds is None else round(seconds, 2),
+        "cost_share": round(learned.cost_share, 4),
+        "pages": len(learned.pages),
+        "pages_degraded": learned.degraded,
+        "time_to_first_row_ms": _p50_p99(first_row_ms),
+    }
+
+
+def _first_page(learned: Learned) -> str:
+    if learned.page_seconds is None:
+        return f"refused by {', '.join(learned.refused_by) or 'nobody: it was not judged'}"
+    return f"{learned.page_seconds:.1f} s"
 
 
 def _p50_p99(values: tuple[float, ...]) -> dict[str, float]:

@@ -1,6 +1,9 @@
 """The demo, step by step; the numbers are those on the terminal."""
 
+import math
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from pagecast.cli.demo.load import STREAMS, run_load
 from pagecast.cli.demo.pages import show_pages
 from pagecast.cli.demo.people import People
 from pagecast.cli.demo.report import Ingested, QualityReport, Report
+from pagecast.cli.demo.retraining import Learned, show_retraining
 from pagecast.cli.demo.stage import Stage, heading
 from pagecast.cli.demo.timeline import Timeline, ingest_slice, prepare, publish_slice
 from pagecast.cli.exits import InputError
@@ -69,8 +73,9 @@ def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
             _show_pages(stage, people, version)
             change, launch = _change_and_launch(stage, producer, people)
             asked = [str(user) for user in people.newest(PEOPLE_ASKED)]
-            heading(console, 8, f"{STREAMS} readers at once, and the closing table")
+            heading(console, 8, f"{STREAMS} readers at once")
             load = run_load(stage, asked)
+            learned = _learn_more(stack, config, stage, version, asked)
     report = Report(
         seconds=time.monotonic() - begin,
         model_version=version,
@@ -79,6 +84,7 @@ def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
         change=change,
         launch=launch,
         load=load,
+        learned=learned,
     )
     report.show(console)
     return report
@@ -136,13 +142,29 @@ def _model(
         quality = evaluate_on_next_slice(console, source, trained)
         heading(console, 5, "The model becomes a bundle, and the champion")
         version = publish_model(console, source, trained, quality)
-    engine = connect(stack.config.database_url or paths.database_url)
+    with _registry(stack) as registry:
+        registry.promote(version, PROMOTED_BY)
+    return version, quality_report(quality)
+
+
+def _learn_more(
+    stack: LocalStack, config: DemoConfig, stage: Stage, serving: str, users: Sequence[str]
+) -> Learned:
+    heading(stage.console, 9, "What happened since is learned, while somebody reads on")
+    stack.start_trainer()
+    budget_minutes = math.inf if config.budget_minutes is None else config.budget_minutes
+    with _registry(stack) as registry:
+        return show_retraining(stage, registry, serving, users, budget_minutes)
+
+
+@contextmanager
+def _registry(stack: LocalStack) -> Iterator[Registry]:
+    engine = connect(stack.config.database_url or stack.config.paths.database_url)
     try:
         migrate(engine)
-        Registry(engine).promote(version, PROMOTED_BY)
+        yield Registry(engine)
     finally:
         engine.dispose()
-    return version, quality_report(quality)
 
 
 def _show_pages(stage: Stage, people: People, version: str) -> None:

@@ -1,1 +1,1 @@
-"""The local stack: broker, ingest and server as child processes of one command."""
+"""The local stack: broker, ingest, server and trainer as child processes of one command."""

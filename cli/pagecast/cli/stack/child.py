@@ -20,6 +20,9 @@ LOG_TAIL_LINES = 12
 LOG_TAIL_BYTES_MAX = 64 * 1024
 """A log of a day is not read whole for its last lines."""
 
+STOP_SECONDS_MAX = 15.0
+"""A server drains for ten seconds; then it is killed."""
+
 KILL_SECONDS_MAX = 5.0
 """After SIGKILL only the kernel is waited for."""
 
@@ -39,8 +42,7 @@ class ChildSpec:
     """On top of ours; what may not stand on a command line."""
     ready_seconds_max: float = 60.0
     """Imports of Feast and onnxruntime take seconds of CPU on a busy machine."""
-    stop_seconds_max: float = 15.0
-    """A server drains for ten seconds; then it is killed."""
+    stop_seconds_max: float = STOP_SECONDS_MAX
 
 
 class ChildEndedError(CommandError):

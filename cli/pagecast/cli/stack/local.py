@@ -1,19 +1,36 @@
-"""The local stack: a broker, an ingest worker and a server that live as long as one command."""
+"""The local stack: broker, ingest worker, server and trainer, which live as long as one command."""
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
-from pagecast.cli.stack.child import Child, ChildEndedError, ChildSpec
+from pagecast.cli.stack.child import STOP_SECONDS_MAX, Child, ChildEndedError, ChildSpec
 from pagecast.cli.stack.lock import StateLock
 from pagecast.cli.stack.record import StackRecord, remove_record
 from pagecast.eventlog.broker import EmbeddedBroker
 from pagecast.featurestore.state import StatePaths
 
 ANY_PORT = 0
+
+TRAINER_THREADS = 1
+"""Threads of a training beside a server: the trainer's own default would take both cores of a small
+machine from pages."""
+
+TRAINER_NICE = 10
+"""Niceness of trainings beside a server: what serves gets nine tenths of a core that both want."""
+
+TRAINER_STOP_S_MAX = 25.0
+"""A training has ten seconds to end by itself and five to be killed, and is then given back."""
+
+NO_TRIGGERS = {
+    f"PAGECAST_TRIGGERS__{name}": "0"
+    for name in ("EVENTS", "NEW_ENTITIES", "DRIFT", "SCHEDULE_HOURS")
+}
+"""The settings that switch each of them off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +51,12 @@ class StackConfig:
     """Processes of the server; None is what `[serve]` says."""
     allow_client_clock: bool = False
     """Lets clients name `requested_at`."""
+    trainer_threads: int = TRAINER_THREADS
+    """Threads of a training."""
+    trainer_nice: int = TRAINER_NICE
+    """Niceness of a training, 0 to 19."""
+    triggers: bool = True
+    """Whether ingest asks for trainings by itself."""
     fresh: bool = False
     """Removes what an earlier stack left in the state directory."""
 
@@ -86,21 +109,24 @@ class LocalStack:
 
     def start_ingest(self) -> None:
         """An ingest worker that has joined its group."""
-        self._await(self._spawn("ingest", self._ingest_arguments()))
+        self._await(self._spawn_ingest())
 
     def start_server(self) -> str:
         """A server that answers; returns its address."""
         self._await(self._spawn("serve", self._server_arguments()))
         return self.record.server_address
 
-    def start_ingest_and_server(self) -> str:
-        """Both at once: each takes seconds of imports."""
-        for child in (
-            self._spawn("ingest", self._ingest_arguments()),
-            self._spawn("serve", self._server_arguments()),
-        ):
+    def start_services(self, *, trainer: bool) -> str:
+        """All at once, since each takes seconds of imports; the server's address is told last."""
+        children = [self._spawn_ingest()]
+        children += [self._spawn_trainer()] if trainer else []
+        for child in (*children, self._spawn("serve", self._server_arguments())):
             self._await(child)
         return self.record.server_address
+
+    def start_trainer(self) -> None:
+        """A trainer that claims trainings; it runs them one after the other, out of the way."""
+        self._await(self._spawn_trainer())
 
     def check(self) -> None:
         """Raises ChildEndedError if a process of the stack has ended by itself."""
@@ -109,39 +135,52 @@ class LocalStack:
         if self._broker is not None and _has_ended(self._broker.pid):
             raise ChildEndedError("the broker ended", f"read {self._log('broker')}")
 
-    def _ingest_arguments(self) -> list[str]:
-        if self._broker is None:
-            return []
-        # It keeps nothing: each start is another log, and that is no accident.
-        return ["--on-log-change", "restart"]
+    def _spawn_ingest(self) -> Child:
+        arguments = ["--metrics-port", "0"]
+        if self._broker is not None:
+            # It keeps nothing: each start is another log, and that is no accident.
+            arguments += ["--on-log-change", "restart"]
+        return self._spawn("ingest", arguments, {} if self.config.triggers else NO_TRIGGERS)
+
+    def _spawn_trainer(self) -> Child:
+        config = self.config
+        limits = ["--threads", str(config.trainer_threads), "--nice", str(config.trainer_nice)]
+        return self._spawn("trainer", limits, stop_seconds_max=TRAINER_STOP_S_MAX)
 
     def _server_arguments(self) -> list[str]:
-        arguments = ["--port", str(self.config.server_port)]
+        arguments = ["--metrics-port", "0", "--port", str(self.config.server_port)]
         if self.config.allow_client_clock:
             arguments.append("--allow-client-clock")
         if self.config.workers is not None:
             arguments += ["--workers", str(self.config.workers)]
         return arguments
 
-    def _spawn(self, command: str, arguments: list[str]) -> Child:
+    def _spawn(
+        self,
+        command: str,
+        arguments: list[str],
+        environment: Mapping[str, str] = MappingProxyType({}),
+        stop_seconds_max: float = STOP_SECONDS_MAX,
+    ) -> Child:
         paths = self.config.paths
-        common = ["--state-dir", str(paths.root), "--metrics-port", "0"]
+        common = ["--state-dir", str(paths.root)]
         common += ["--bootstrap-servers", self.record.bootstrap_servers]
         # Said even if empty: a stack is what its configuration says, not what the environment or
         # pagecast.toml would make of it.
         common += ["--database-url", self.config.database_url or ""]
-        environment = {}
+        secret = {}
         if self.config.online_store_url is None:
             common += ["--online-store-url", ""]
         else:  # it may hold a password, and everybody can read a command line
-            environment["PAGECAST_ONLINE_STORE_URL"] = self.config.online_store_url
+            secret["PAGECAST_ONLINE_STORE_URL"] = self.config.online_store_url
         child = Child(
             ChildSpec(
                 name=command,
                 arguments=[command, *common, *arguments],
-                environment=environment,
+                environment={**environment, **secret},
                 log=self._log(command),
                 ready_file=paths.run / f"{command}.json",
+                stop_seconds_max=stop_seconds_max,
             )
         )
         self._exits.callback(child.stop)
@@ -152,7 +191,7 @@ class LocalStack:
     def _await(self, child: Child) -> None:
         child.wait_ready()
         self._note(
-            metrics={**self.record.metrics, child.spec.name: child.facts["metrics_port"]},
+            metrics={**self.record.metrics, **_metrics_of(child)},
             server_address=child.facts.get("address", self.record.server_address),
         )
 
@@ -162,6 +201,12 @@ class LocalStack:
 
     def _log(self, name: str) -> Path:
         return self.config.paths.logs / f"{name}.log"
+
+
+def _metrics_of(child: Child) -> dict[str, int]:
+    """A trainer's figures are in the database."""
+    port = child.facts.get("metrics_port")
+    return {} if port is None else {child.spec.name: port}
 
 
 def _wipe(paths: StatePaths) -> None:

@@ -1,0 +1,82 @@
+"""Somebody who reads pages all the while, in a thread of their own: no swap may disturb them."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from types import TracebackType
+from typing import Self
+
+from pagecast.cli.demo.stage import Stage
+from pagecast.cli.exits import CliError
+
+PAUSE_SECONDS = 0.2
+"""Between two pages: often enough to see a swap at once, and little beside the training."""
+
+PAGES_MAX = 5_000
+"""A reader that nobody stops ends: in a quarter of an hour, at this pace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One page: when it was complete (`time.perf_counter`), and how it was."""
+
+    at_s: float
+    version: str
+    first_row_ms: float
+    degraded: bool
+
+
+class Reader:
+    """Reads pages of these users in turn until the `with` block ends."""
+
+    def __init__(self, stage: Stage, users: Sequence[str]) -> None:
+        self._stage, self._users = stage, users
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demo-reader", daemon=True)
+        self.pages: list[Read] = []
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def first_of(self, version: str) -> Read | None:
+        """The first page of a model that was read."""
+        return next((page for page in list(self.pages) if page.version == version), None)
+
+    def versions(self) -> list[str]:
+        """The models of the pages in the order they were read, each change once."""
+        seen: list[str] = []
+        for page in self.pages:
+            if not seen or seen[-1] != page.version:
+                seen.append(page.version)
+        return seen
+
+    def _run(self) -> None:
+        for _, user_id in zip(range(PAGES_MAX), cycle(self._users), strict=False):
+            try:
+                page = self._stage.page(user_id)
+            except CliError as error:
+                self.failures.append(str(error))
+            else:
+                self.pages.append(
+                    Read(
+                        at_s=time.perf_counter(),
+                        version=page.started.model_version,
+                        first_row_ms=page.first_row_ms,
+                        degraded=bool(page.started.degraded_reason),
+                    )
+                )
+            if self._stopping.wait(PAUSE_SECONDS):
+                return
