@@ -152,10 +152,12 @@ async def test_a_client_that_does_not_read_holds_no_slot_and_its_actions_are_hea
 ) -> None:
     house.train_champion()
     first_row = "pagecast_time_to_first_row_seconds_count"
-    async with house.serve() as served, browsing(served, rows_ahead=40, **TWO_ROWS) as browser:
+    async with house.serve() as served, browsing(served, rows_ahead=1, **TWO_ROWS) as browser:
         await eventually(lambda: served.metric(first_row) == 1)
         await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
         await browser.act(play("ada", "m3"))
+        await browser.row(0)
+        await browser.see(0)
         await browser.rest()
     assert len(browser.rows) == 2
 

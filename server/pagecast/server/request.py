@@ -26,12 +26,13 @@ class PageClock:
 
     @classmethod
     def start(
-        cls, time_remaining_s: float | None, time_max_s: float = PAGE_TIME_MAX_S
+        cls, time_remaining_s: float | None, time_max_s: float | None = None
     ) -> "PageClock":
-        """`time_remaining_s` is what the client's deadline leaves, if there is one."""
-        now_s = time.monotonic()
-        limit_s = time_max_s if time_remaining_s is None else time_remaining_s
-        return cls(arrived_s=now_s, deadline_s=now_s + min(limit_s, time_max_s))
+        """`time_remaining_s` is what the client's deadline leaves, if there is one; `time_max_s`
+        what a page may take at most, PAGE_TIME_MAX_S unless told."""
+        now_s, most_s = time.monotonic(), PAGE_TIME_MAX_S if time_max_s is None else time_max_s
+        limit_s = most_s if time_remaining_s is None else min(time_remaining_s, most_s)
+        return cls(arrived_s=now_s, deadline_s=now_s + limit_s)
 
     def elapsed_ms(self) -> float:
         return (time.monotonic() - self.arrived_s) * 1000

@@ -10,7 +10,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
 from pagecast.server.listening import Listening
@@ -39,7 +42,9 @@ class WorkerOrders:
     def take(cls) -> "WorkerOrders":
         """Those in the environment, and removes them from it. Raises LookupError."""
         told = json.loads(os.environ.pop(ORDERS_VARIABLE))
-        config = told["config"] | {"state": StatePaths(root=Path(told["config"]["state"]))}
+        config = told["config"]
+        config["state"] = StatePaths(root=Path(config["state"]))
+        config["fold"] = _fold(config["fold"])
         # No process the worker may start shall keep the pipe open.
         os.set_inheritable(told["pipe"], False)
         return cls(number=told["number"], config=ServerConfig(**config), pipe=told["pipe"])
@@ -52,3 +57,9 @@ class WorkerOrders:
             os.write(self.pipe, f"{listening.metrics_port}\n".encode())
 
         return say
+
+
+def _fold(told: dict[str, Any]) -> FoldConfig:
+    """JSON has texts for keys."""
+    gaps = {Action(int(action)): gap for action, gap in told["merge_gap_ms"].items()}
+    return FoldConfig(**told | {"merge_gap_ms": gaps})
