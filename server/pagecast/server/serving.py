@@ -115,12 +115,13 @@ class Servings:
         """Read once a page."""
         return self._current
 
-    def take_up_bundle(self, bundle: Bundle) -> None:
-        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog.
+    def take_up_bundle(self, bundle: Bundle, kept: Model | None = None) -> None:
+        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog, or
+        what of it has changed since `kept`, a model of the same bundle.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
-        model = self._warmed(bundle)
+        model = self._warmed(bundle, kept)
         with self._changing:
             self._embedded = self._up_to_date(model)
             self._publish(replace(self._current, model=self._embedded))
@@ -170,10 +171,10 @@ class Servings:
                 )
             )
 
-    def _warmed(self, bundle: Bundle) -> Model:
+    def _warmed(self, bundle: Bundle, kept: Model | None = None) -> Model:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
-        model = Model(bundle, serving.snapshot)
+        model = Model(bundle, serving.snapshot, older=kept)
         _warm(replace(serving, model=model), model)
         return model
 
