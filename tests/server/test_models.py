@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 from engine.factories_engine import TinyModel
@@ -64,6 +65,7 @@ async def test_no_page_mixes_versions_and_none_fails_while_models_are_swapped(
 def test_swaps_back_and_forth_leave_one_model_and_for_a_while_the_one_before(
     house: House,
 ) -> None:
+    others = WeakSet(bundles_in_memory())  # of tests before
     versions = [house.train_champion(), house.train(OTHER)]
     with CatalogFollower(house.catalog) as catalog:
         servings = Servings(catalog, house.popularity, Metrics())
@@ -79,18 +81,20 @@ def test_swaps_back_and_forth_leave_one_model_and_for_a_while_the_one_before(
             serving = servings.current.model
             assert serving is not None
             assert serving.version == version
-        assert live_bundles() == set(versions)
+        assert live_versions(others) == sorted(versions)
         former.drop_unused(seconds_max=0)
         del serving
-        assert live_bundles() == {versions[0]}
+        assert live_versions(others) == [versions[0]]
 
 
-def live_bundles() -> set[str]:
-    """Versions in memory; fails if one is there twice."""
+def bundles_in_memory() -> list[Bundle]:
     gc.collect()
-    versions = [one.version for one in gc.get_objects() if isinstance(one, Bundle)]
-    assert len(versions) == len(set(versions))
-    return set(versions)
+    return [one for one in gc.get_objects() if isinstance(one, Bundle)]
+
+
+def live_versions(others: WeakSet[Bundle]) -> list[str]:
+    """A version that was loaded twice is there twice."""
+    return sorted(one.version for one in bundles_in_memory() if one not in others)
 
 
 def flip_a_bit(graph: Path, _: Path) -> None:

@@ -62,11 +62,11 @@ class FormerModels:
             while len(self._kept) > FORMER_MODELS_MAX:
                 self._kept.popitem(last=False)
 
-    def bundle(self, version: str) -> ServedBundle | None:
-        """That of a kept model: whoever serves it again need not load it a second time."""
+    def kept(self, version: str) -> ServedModel | None:
+        """Whoever serves it again needs neither load it nor embed the catalog a second time."""
         with self._changing:
             kept, _ = self._kept.get(version, (None, 0.0))
-        return None if kept is None else kept.bundle
+        return kept
 
     def serves_again(self, version: str) -> None:
         """It is not a former model any more."""
@@ -93,8 +93,7 @@ class FormerModels:
         return model
 
     def _bound(self, version: str, snapshot: CatalogSnapshot) -> ServedModel:
-        with self._changing:
-            kept, _ = self._kept.get(version, (None, 0.0))
+        kept = self.kept(version)
         if kept is None:
             return bind(self._load(version), snapshot)
         return kept if kept.snapshot is snapshot else bind(kept.bundle, snapshot, older=kept)

@@ -63,13 +63,15 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
-        bundle = self._former.bundle(champion.version)
-        if bundle is None:
+        kept = self._former.kept(champion.version)
+        if kept is None:
             bundle = load_served(self._bundles / champion.bundle, self._engine)
+        else:
+            bundle = kept.bundle
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model
-        self._servings.take_up_bundle(bundle)
+        self._servings.take_up_bundle(bundle, kept)
         if before is not None:
             self._former.keep(before)
         self._former.serves_again(champion.version)

@@ -25,9 +25,7 @@ class PageClock:
     deadline_s: float
 
     @classmethod
-    def start(
-        cls, time_remaining_s: float | None, time_max_s: float | None = None
-    ) -> "PageClock":
+    def start(cls, time_remaining_s: float | None, time_max_s: float | None = None) -> "PageClock":
         """`time_remaining_s` is what the client's deadline leaves, if there is one; `time_max_s`
         what a page may take at most, PAGE_TIME_MAX_S unless told."""
         now_s, most_s = time.monotonic(), PAGE_TIME_MAX_S if time_max_s is None else time_max_s

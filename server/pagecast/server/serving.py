@@ -113,12 +113,13 @@ class Servings:
         """Read once a page."""
         return self._current
 
-    def take_up_bundle(self, bundle: ServedBundle) -> None:
-        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog.
+    def take_up_bundle(self, bundle: ServedBundle, kept: ServedModel | None = None) -> None:
+        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog, or
+        what of it has changed since `kept`, a model of the same bundle.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
-        model = self._warmed(bundle)
+        model = self._warmed(bundle, kept)
         with self._changing:
             self._embedded = self._up_to_date(model)
             self._publish(replace(self._current, model=self._embedded))
@@ -168,10 +169,10 @@ class Servings:
                 )
             )
 
-    def _warmed(self, bundle: ServedBundle) -> ServedModel:
+    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None = None) -> ServedModel:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
-        model = bind(bundle, serving.snapshot)
+        model = bind(bundle, serving.snapshot, older=kept)
         _warm(replace(serving, model=model), model)
         return model
 

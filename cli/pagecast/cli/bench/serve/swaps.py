@@ -17,9 +17,13 @@ from pagecast.cli.exits import CommandError
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
+from pagecast.server.former_models import FORMER_MODELS_MAX
 
 PEAK_CLIENTS = 16
 """Of the closed loop whose pages a second are the peak: as many as there are slots."""
+
+MODELS = FORMER_MODELS_MAX + 2
+"""More than a server keeps, in a circle: every swap loads, embeds and warms."""
 
 FOLLOW_SECONDS_MAX = 120.0
 """Then a swap has failed: loading and embedding a catalog of 20,000 takes seconds."""
@@ -47,7 +51,7 @@ class Swapped:
 async def swap_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
-    """A server at half of its peak, and the champion moved back and forth `config.swaps` times."""
+    """A server at half of its peak, and the champion moved on `config.swaps` times."""
     job_spec, ready_file = server_job(DecodeWeights.FP32, world, config)
     with Job(job_spec) as job:
         async with channel_to(ready_file, job) as channel:
@@ -93,7 +97,7 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
         Row.alone("pages not asked for, because too many were in flight", swapped.left_out),
         Row.compared(
             f"resident MiB of the server after {swaps} swaps",
-            "after the second",
+            f"after swap {min(MODELS, swaps)}",
             swapped.resident_after / 2**20,
             swapped.resident_before / 2**20,
         ),
@@ -101,7 +105,7 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
 
 
 async def _swap(world: World, config: ServeBenchConfig, job: Job, load: OpenLoop) -> Swapped:
-    versions = [world.bundle.name, train_another(world)]
+    versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
     began_s = time.perf_counter()
     await asyncio.sleep(config.seconds)
     steady_ms = load.first_rows_between(began_s, time.perf_counter())
@@ -109,7 +113,7 @@ async def _swap(world: World, config: ServeBenchConfig, job: Job, load: OpenLoop
     engine = connect(world.paths.database_url)
     try:
         for swap in range(1, config.swaps + 1):
-            version, promoted_s = versions[swap % 2], time.perf_counter()
+            version, promoted_s = versions[swap % MODELS], time.perf_counter()
             await asyncio.to_thread(Registry(engine).promote, version, by="bench")
             followed_s.append(await _followed(load, job, version, promoted_s))
             await asyncio.sleep(AFTER_SECONDS)
@@ -123,7 +127,7 @@ async def _swap(world: World, config: ServeBenchConfig, job: Job, load: OpenLoop
         followed_s=followed_s,
         failed=load.failed,
         left_out=load.left_out,
-        resident_before=resident[min(1, len(resident) - 1)],
+        resident_before=resident[min(MODELS, len(resident)) - 1],
         resident_after=resident[-1],
     )
 
