@@ -22,6 +22,7 @@ from pagecast.engine.graph import EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
+    HEADS_FILE,
     PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
@@ -48,6 +49,7 @@ class Bundle:
     decode: Graph
     row_input_RD: FloatArray
     row_output_RD: FloatArray
+    heads: Graph | None = None
 
     @property
     def version(self) -> str:
@@ -70,6 +72,8 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(decode_file, files[decode_file], config),
     }
+    if HEADS_FILE in files:
+        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
     rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
@@ -91,6 +95,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         decode=graphs["decode"],
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],
+        heads=graphs.get("heads"),
     )
 
 

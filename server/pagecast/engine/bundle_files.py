@@ -9,7 +9,9 @@ from pathlib import Path
 from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
+    HEADS_FILE,
     MANIFEST_FILE,
+    OPTIONAL_FILES,
     FileDigest,
     Manifest,
     ManifestError,
@@ -32,11 +34,13 @@ def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
         manifest = Manifest.unseal(_read(path / MANIFEST_FILE, MANIFEST_BYTES_MAX))
     except ManifestError as error:
         raise BundleError(f"{MANIFEST_FILE}: {error}") from error
-    if manifest.files.keys() != set(BUNDLE_FILES):
+    if manifest.files.keys() - set(OPTIONAL_FILES) != set(BUNDLE_FILES):
         raise BundleError(f"{MANIFEST_FILE}: `files` must be {', '.join(sorted(BUNDLE_FILES))}")
+    if (HEADS_FILE in manifest.files) != bool(manifest.heads):
+        raise BundleError(f"{MANIFEST_FILE}: `heads` and {HEADS_FILE} go together")
     if manifest.version != bundle_version(manifest.files):
         raise BundleError(f"{MANIFEST_FILE}: `version` is not that of its files")
-    return manifest, {name: _verified(path / name, manifest.files[name]) for name in BUNDLE_FILES}
+    return manifest, {name: _verified(path / name, of) for name, of in manifest.files.items()}
 
 
 def _verified(file: Path, expected: FileDigest) -> bytes:

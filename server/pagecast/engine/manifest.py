@@ -22,12 +22,28 @@ DECODE_FILE = "decode.onnx"
 DECODE_INT8_FILE = "decode_int8.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
+HEADS_FILE = "heads.onnx"
 
 BUNDLE_FILES = (
     VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
     CANARY_FILE,
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
+
+OPTIONAL_FILES = (HEADS_FILE,)
+"""What a bundle holds if its training made it: `Manifest.heads` says of heads which."""
+
+
+class PredictionHead(StrEnum):
+    """What a head predicts of the next entity, beside the entity itself."""
+
+    GENRE = "genre"
+    LANGUAGE = "language"
+
+    @property
+    def output(self) -> str:
+        """Its logits in `heads.onnx`: over the vocabulary's names after the unknown one (0)."""
+        return "genre_BG" if self is PredictionHead.GENRE else "language_BW"
 
 
 class DecodeWeights(StrEnum):
@@ -95,6 +111,9 @@ class Manifest(_Sealed):
     between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
     that ran the whole model, and one for tokens that copied the cache at every run; it had no graph
     with 8-bit weights.
+
+    `heads` are those that the training trained; with any, the bundle has `heads.onnx`, and its
+    decode graph gives out the decoder's state.
     """
 
     format: Literal[4] = 4
@@ -103,6 +122,7 @@ class Manifest(_Sealed):
     created_at: str
     files: dict[str, FileDigest]
     model: ModelShape
+    heads: tuple[PredictionHead, ...] = ()
     opset: int
     data: dict[str, JsonValue] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -111,6 +131,8 @@ class Manifest(_Sealed):
     def seal(self) -> bytes:
         """The bytes of `manifest.json`. Raises ValueError for a number JSON cannot hold."""
         contents = self.model_dump(mode="json", by_alias=True)
+        if not self.heads:  # as before there were any: the bytes of a manifest are its digest's
+            del contents["heads"]
         digest = hashlib.sha256(_canonical(contents)).hexdigest()
         return _canonical(contents | {"sha256": digest})
 

@@ -27,7 +27,9 @@ from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
+from pagecast.server.neighbour_indexes import NeighbourIndexes
 from pagecast.server.periodic import Periodic
+from pagecast.server.predicting import Predicting
 from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
@@ -63,6 +65,8 @@ class Resources:
     reporter: PageReporter | None
     publisher: EventPublisher | None
     forgetting: Forgetting
+    predicting: Predicting
+    neighbours: NeighbourIndexes
     closing: ExitStack
 
     @classmethod
@@ -108,6 +112,10 @@ class Resources:
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
             decoding = DecodeLoop(config.slots_max, prefixes)
             stack.callback(decoding.close)
+            neighbours = NeighbourIndexes()
+            stack.callback(neighbours.close)
+            predicting = Predicting(users, prefixes)
+            stack.callback(predicting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             metrics.follow_prefixes(prefixes)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
@@ -126,6 +134,8 @@ class Resources:
                 reporter=reporter,
                 publisher=publisher,
                 forgetting=forgetting,
+                predicting=predicting,
+                neighbours=neighbours,
                 closing=stack.pop_all(),
             )
 
