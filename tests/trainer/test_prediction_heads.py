@@ -20,7 +20,9 @@ from pagecast.engine.user_encoder import UserEncoder, next_row_token
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import Dataset
+from pagecast.trainer.graphs import export, graph_specs
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, RandomInputs, compare
 from pagecast.trainer.prediction_heads import trained_heads
 
 PROMPT = prompt_of("e1", "e4", "e7")
@@ -62,6 +64,19 @@ def exported(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return model, bundles / write_bundle(bundles, model, dataset.vocabulary, facts).version
 
 
+def test_the_exported_heads_are_the_model(dataset: Dataset) -> None:
+    model = PageModel(trained_for(genres=0.1).model, dataset.vocabulary).eval()
+    for parameter in model.head.parameters():
+        nn.init.normal_(parameter)
+    spec = graph_specs(model, heads=True)[3]
+    inputs = RandomInputs(model=model, vocabulary=dataset.vocabulary)
+    graph = export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
+    assert compare(spec, graph, inputs) < DIFFERENCE_MAX
+    assert "state_BSD" in graph_specs(model, heads=True)[2].outputs
+    assert "state_BSD" not in graph_specs(model)[2].outputs, "nothing is new without heads"
+
+
+@pytest.mark.faults
 @torch.no_grad()
 def test_user_vector_and_heads_are_those_of_torch(
     exported: tuple[PageModel, Path], dataset: Dataset
@@ -84,6 +99,7 @@ def test_user_vector_and_heads_are_those_of_torch(
     assert not next_language(model, state).by_head
 
 
+@pytest.mark.faults
 def test_the_file_is_in_the_manifest(exported: tuple[PageModel, Path]) -> None:
     bundle = load_bundle(exported[1])
     assert HEADS_FILE in bundle.manifest.files

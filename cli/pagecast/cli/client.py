@@ -6,7 +6,14 @@ from types import TracebackType
 import grpc
 
 from pagecast.cli.exits import CliError, CommandError, InputError, NotRunningError
-from pagecast.v1 import feature_pb2, feature_pb2_grpc, homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import (
+    feature_pb2,
+    feature_pb2_grpc,
+    homepage_pb2,
+    homepage_pb2_grpc,
+    prediction_pb2,
+    prediction_pb2_grpc,
+)
 
 PAGE_SECONDS_MAX = 30.0
 """Deadline of a page: a cold server on a busy machine takes a second."""
@@ -14,6 +21,8 @@ PAGE_SECONDS_MAX = 30.0
 HISTORY_SECONDS_MAX = 10.0
 """Deadline of a history: one read of the online store."""
 
+PREDICTION_SECONDS_MAX = 30.0
+"""Deadline of a prediction, which waits for others of its kind."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 """With them the status is the server's own word; without, nobody answered."""
@@ -31,6 +40,7 @@ class Client:
         self._channel = grpc.insecure_channel(address)
         self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
         self._features = feature_pb2_grpc.FeatureServiceStub(self._channel)
+        self._predictions = prediction_pb2_grpc.PredictionServiceStub(self._channel)
 
     def __enter__(self) -> "Client":
         return self
@@ -68,6 +78,26 @@ class Client:
         try:
             return self._features.ForgetUser(request, timeout=seconds_max)
         except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def predict(
+        self, request: prediction_pb2.PredictNextRequest
+    ) -> prediction_pb2.PredictNextResponse:
+        """What a user goes on with. Raises CliError."""
+        try:
+            return self._predictions.PredictNext(request, timeout=PREDICTION_SECONDS_MAX)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def similar(
+        self, request: prediction_pb2.ListSimilarEntitiesRequest
+    ) -> prediction_pb2.ListSimilarEntitiesResponse:
+        """Entities like one. Raises CliError, InputError for one nobody knows."""
+        try:
+            return self._predictions.ListSimilarEntities(request, timeout=PREDICTION_SECONDS_MAX)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                raise InputError(error.details() or "") from error
             raise self._told(error) from error
 
     def _told(self, error: grpc.RpcError) -> CliError:

@@ -118,6 +118,7 @@ class Resources:
             stack.callback(predicting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             metrics.follow_prefixes(prefixes)
+            metrics.follow_predictions(lambda: predicting.waiting)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
             return cls(
                 users=users,
