@@ -6,6 +6,7 @@ the unknown one (0), X names, V what is scored.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from pagecast.engine.model import Model
 from pagecast.engine.user_encoder import UserState
 from pagecast.featurestore.snapshot import CatalogEntity
 from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.rules.predicates import Indices
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -31,13 +33,14 @@ class Prediction:
 
     def best(self, most: int) -> list[int]:
         """The likeliest, of equals the first."""
-        return np.argsort(-self.probability_X, kind="stable")[:most].tolist()
+        order_X = np.argsort(-self.probability_X, kind="stable")
+        return [int(index) for index in order_X[:most]]
 
 
 def next_entity(model: Model, state: UserState) -> Prediction:
     """Of every entity of the catalog, whatever the rules."""
     return Prediction(
-        names=[entity.entity_id for entity in model.snapshot.entities],
+        names=_labels_of(model).entity_ids,
         probability_X=softmax(model.entities.output_ND @ state.hidden_O),
         by_head=True,
     )
@@ -50,8 +53,7 @@ def next_genre(model: Model, state: UserState) -> Prediction:
     by_head = _of_head(model, state, PredictionHead.GENRE)
     if by_head is not None:
         return Prediction(names=names, probability_X=by_head, by_head=True)
-    shares = [_genre_ids(entity, vocabulary) for entity in model.snapshot.entities]
-    return _summed(names, next_entity(model, state).probability_X, shares)
+    return _labels_of(model).genres.summed(names, next_entity(model, state).probability_X)
 
 
 def next_language(model: Model, state: UserState) -> Prediction:
@@ -61,10 +63,7 @@ def next_language(model: Model, state: UserState) -> Prediction:
     by_head = _of_head(model, state, PredictionHead.LANGUAGE)
     if by_head is not None:
         return Prediction(names=names, probability_X=by_head, by_head=True)
-    ids = vocabulary.language_ids
-    firsts = [entity.languages[:1] for entity in model.snapshot.entities]
-    shares = [[ids.get(name, 0) for name in first] or [0] for first in firsts]
-    return _summed(names, next_entity(model, state).probability_X, shares)
+    return _labels_of(model).languages.summed(names, next_entity(model, state).probability_X)
 
 
 def softmax(logits_V: FloatArray) -> Probabilities:
@@ -87,15 +86,52 @@ def _genre_ids(entity: CatalogEntity, vocabulary: Vocabulary) -> Sequence[int]:
     return sorted({vocabulary.genre_ids.get(genre, 0) for genre in entity.genres}) or [0]
 
 
-def _summed(
-    names: Sequence[str], probability_N: Probabilities, shares: Sequence[Sequence[int]]
-) -> Prediction:
-    """Each entity's probability, in equal parts, to each of its indices."""
-    lengths_N = np.array([len(indices) for indices in shares], np.int64)
-    index_V = np.fromiter((i for indices in shares for i in indices), np.int64, lengths_N.sum())
-    part_V = np.repeat(probability_N / lengths_N, lengths_N)
-    return Prediction(
-        names=names,
-        probability_X=np.bincount(index_V, part_V, minlength=len(names)),
-        by_head=False,
-    )
+def _language_ids(entity: CatalogEntity, vocabulary: Vocabulary) -> Sequence[int]:
+    return [vocabulary.language_ids.get(name, 0) for name in entity.languages[:1]] or [0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shares:
+    """Each entity in equal parts of its labels: part V is of an entity and of a label."""
+
+    entity_V: Indices
+    label_V: Indices
+    share_V: Probabilities
+
+    @classmethod
+    def of(cls, labels: Sequence[Sequence[int]]) -> "_Shares":
+        lengths_N = np.array([len(indices) for indices in labels], np.int64)
+        return cls(
+            entity_V=np.repeat(np.arange(len(labels)), lengths_N),
+            label_V=np.fromiter((i for of in labels for i in of), np.int64, int(lengths_N.sum())),
+            share_V=np.repeat(1.0 / lengths_N, lengths_N),
+        )
+
+    def summed(self, names: Sequence[str], probability_N: Probabilities) -> Prediction:
+        probability_X = np.zeros(len(names))
+        np.add.at(probability_X, self.label_V, probability_N[self.entity_V] * self.share_V)
+        return Prediction(names=names, probability_X=probability_X, by_head=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Labels:
+    entity_ids: Sequence[str]
+    genres: _Shares
+    languages: _Shares
+
+
+_LABELS: WeakKeyDictionary[Model, _Labels] = WeakKeyDictionary()
+"""Made once a model: a loop over a large catalog would hold the interpreter from pages. Two threads
+may make the same, and one of them is kept."""
+
+
+def _labels_of(model: Model) -> _Labels:
+    labels = _LABELS.get(model)
+    if labels is None:
+        entities, vocabulary = model.snapshot.entities, model.bundle.vocabulary
+        labels = _LABELS[model] = _Labels(
+            entity_ids=tuple(entity.entity_id for entity in entities),
+            genres=_Shares.of([_genre_ids(entity, vocabulary) for entity in entities]),
+            languages=_Shares.of([_language_ids(entity, vocabulary) for entity in entities]),
+        )
+    return labels

@@ -4,6 +4,7 @@ Letters in names: N entities of the snapshot, O width of output embeddings.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from pagecast.engine.model import Model
 from pagecast.engine.neighbours import Nearest
@@ -14,16 +15,16 @@ from pagecast.server.predicting import AskedUser
 from pagecast.server.users import version_message
 from pagecast.v1 import prediction_pb2 as pb
 
-Head = pb.PredictionHead.ValueType
+Head: TypeAlias = "pb.PredictionHead.ValueType"
 
-_PREDICTIONS: dict["Head", Callable[[Model, UserState], Prediction]] = {
+_PREDICTIONS: dict[Head, Callable[[Model, UserState], Prediction]] = {
     pb.PREDICTION_HEAD_ENTITY: next_entity,
     pb.PREDICTION_HEAD_GENRE: next_genre,
     pb.PREDICTION_HEAD_LANGUAGE: next_language,
 }
 
 
-def predicted(asked: AskedUser, heads: Sequence["Head"], top_n: int) -> pb.PredictNextResponse:
+def predicted(asked: AskedUser, heads: Sequence[Head], top_n: int) -> pb.PredictNextResponse:
     """What each head says. Raises EngineError."""
     model = asked.model
     return pb.PredictNextResponse(
@@ -68,7 +69,7 @@ def scored(nearest: Nearest, snapshot: CatalogSnapshot) -> list[pb.ScoredEntity]
         pb.ScoredEntity(
             entity_id=snapshot.entities[entity].entity_id,
             title=snapshot.entities[entity].title,
-            kind=snapshot.entities[entity].kind,  # type: ignore[arg-type] # an open enum
+            kind=snapshot.entities[entity].kind,
             score=score,
         )
         for entity, score in pairs
@@ -76,7 +77,7 @@ def scored(nearest: Nearest, snapshot: CatalogSnapshot) -> list[pb.ScoredEntity]
 
 
 def _head(
-    head: "Head", prediction: Prediction, top_n: int, snapshot: CatalogSnapshot
+    head: Head, prediction: Prediction, top_n: int, snapshot: CatalogSnapshot
 ) -> pb.HeadPrediction:
     is_entity = head == pb.PREDICTION_HEAD_ENTITY
     source = pb.PREDICTION_SOURCE_HEAD if prediction.by_head else pb.PREDICTION_SOURCE_ENTITIES
