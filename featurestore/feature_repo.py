@@ -15,3 +15,6 @@ _definitions = Definitions.of(StatePaths(root=_STATE).offline)
 user = _definitions.user
 history = _definitions.history
 profile = _definitions.profile
+user_embedding = _definitions.user_embedding
+_user, entity, genre, row = _definitions.entities
+entity_embedding, genre_embedding, row_embedding = _definitions.of_catalog.values()

@@ -25,6 +25,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     DECODE_FILE,
     DECODE_INT8_FILE,
+    HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
     TOWER_FILE,
@@ -32,6 +33,7 @@ from pagecast.engine.manifest import (
     FileDigest,
     Manifest,
     ModelShape,
+    PredictionHead,
     bundle_version,
 )
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
@@ -69,6 +71,7 @@ class TinyModel:
     compress_keep: int = 0
     mlp: int = 32
     seed: int = 0
+    prediction_heads: tuple[PredictionHead, ...] = ()
 
     def shape(self, vocabulary: Vocabulary) -> ModelShape:
         return ModelShape(
@@ -158,23 +161,30 @@ def write_bundle(
     tables = {name: _random(rng, *rows) for name in ("row_input_RD", "row_output_RD")}
     save_file(tables, parts / CHECKPOINT_FILE)
     save_file(_canary(graphs, model, vocabulary, rng), parts / CANARY_FILE)
-    return seal_bundle(parts, model.shape(vocabulary))
+    return seal_bundle(parts, model.shape(vocabulary), model.prediction_heads)
 
 
 def sealed_with(bundle: Path, *more: str) -> Path:
     """A bundle with files added to what its manifest names; moves it to its new version."""
     manifest = Manifest.unseal((bundle / MANIFEST_FILE).read_bytes())
-    return seal_bundle(bundle, manifest.model, (*BUNDLE_FILES, *more))
+    return seal_bundle(bundle, manifest.model, names=(*BUNDLE_FILES, *more))
 
 
-def seal_bundle(parts: Path, shape: ModelShape, names: Sequence[str] = BUNDLE_FILES) -> Path:
+def seal_bundle(
+    parts: Path,
+    shape: ModelShape,
+    prediction_heads: tuple[PredictionHead, ...] = (),
+    names: Sequence[str] = BUNDLE_FILES,
+) -> Path:
     """Writes the manifest of a directory's files and renames it to their version."""
+    names = (*names, HEADS_FILE) if prediction_heads else names
     files = {name: FileDigest.of((parts / name).read_bytes()) for name in names}
     manifest = Manifest(
         version=bundle_version(files),
         created_at="2026-01-05T12:00:00Z",
         files=files,
         model=shape,
+        heads=prediction_heads,
         opset=OPSET,
     )
     (parts / MANIFEST_FILE).write_bytes(manifest.seal())
@@ -189,17 +199,33 @@ def build_graphs(
 ) -> dict[str, bytes]:
     d, cache = model.d_model, f"float[B,{model.heads},C,{model.head_dim}]"
     caches = cache_names(model.layers)
-    return {
+    states = f"float[B,S,{d}] state_BSD, " if model.prediction_heads else ""
+    graphs = {
         TOWER_FILE: _tower(model, vocabulary, rng, broken_kind),
         PROMPT_FILE: _prompt(model, vocabulary, rng),
         DECODE_FILE: _graph(
             f"float[B,S,{d}] tokens_BSD, int32[B] last_B, int32 total, "
             + ", ".join(f"{cache} {name}" for name in caches),
-            f"float[B,S,{d}] hidden_BSD, " + ", ".join(f"{cache} new_{name}" for name in caches),
+            f"float[B,S,{d}] hidden_BSD, "
+            + states
+            + ", ".join(f"{cache} new_{name}" for name in caches),
             _decoder(model),
             _decoder_weights(model, rng),
         ),
     }
+    if model.prediction_heads:
+        graphs[HEADS_FILE] = _heads(model, vocabulary, rng.spawn(1)[0])
+    return graphs
+
+
+def _heads(model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator) -> bytes:
+    d, genres, languages = model.d_model, len(vocabulary.genres) + 1, len(vocabulary.languages) + 1
+    return _graph(
+        f"float[B,{d}] state_BD",
+        f"float[B,{genres}] genre_BG, float[B,{languages}] language_BW",
+        "genre_BG = MatMul(state_BD, to_genre) language_BW = MatMul(state_BD, to_language)",
+        {"to_genre": _random(rng, d, genres), "to_language": _random(rng, d, languages)},
+    )
 
 
 def _tower(
@@ -296,6 +322,7 @@ def _decoder(model: TinyModel) -> str:
         mean = ReduceMean<keepdims=1>(squared, axis_2)
         size = Sqrt(mean)
         hidden_BSD = Div(x_{model.layers}, size)
+        {"state_BSD = Neg(hidden_BSD)" if model.prediction_heads else ""}
     """
 
 
@@ -363,7 +390,7 @@ def _graph(inputs: str, outputs: str, nodes: str, weights: Weights) -> bytes:
 def _canary(
     graphs: Mapping[str, bytes], model: TinyModel, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Weights:
-    """Inputs and outputs of the three graphs, named as in the contract."""
+    """Inputs and outputs of the graphs, named as in the contract."""
     cache = (1, model.heads, 6, model.head_dim)
     entities = [entity("known", "Comedy", released_at_ms=START_MS), entity("new", "Opera")]
     inputs: dict[str, Weights] = {
@@ -376,8 +403,12 @@ def _canary(
             **{name: _random(rng, *cache) for name in cache_names(model.layers)},
         },
     }
+    prefixes = {TOWER_FILE: "tower", PROMPT_FILE: "prompt", DECODE_FILE: "decode"}
+    if model.prediction_heads:
+        prefixes[HEADS_FILE] = "heads"
+        inputs[HEADS_FILE] = {"state_BD": _random(rng, 2, model.d_model)}
     canary: Weights = {}
-    for name, prefix in ((TOWER_FILE, "tower"), (PROMPT_FILE, "prompt"), (DECODE_FILE, "decode")):
+    for name, prefix in prefixes.items():
         outputs = Graph(name, graphs[name], EngineConfig()).run(inputs[name])
         canary |= {f"{prefix}.{n}": value for n, value in (inputs[name] | outputs).items()}
     return canary

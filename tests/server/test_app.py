@@ -48,6 +48,7 @@ async def test_reflection_is_on(house: House) -> None:
         "pagecast.v1.FeatureService",
         "pagecast.v1.HomepageService",
         "pagecast.v1.ModelService",
+        "pagecast.v1.PredictionService",
         "pagecast.v1.ExperimentService",
         "pagecast.v1.TrainingService",
     }

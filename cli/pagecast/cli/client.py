@@ -11,6 +11,8 @@ from pagecast.v1 import (
     feature_pb2_grpc,
     homepage_pb2,
     homepage_pb2_grpc,
+    prediction_pb2,
+    prediction_pb2_grpc,
     training_pb2,
     training_pb2_grpc,
 )
@@ -26,6 +28,8 @@ HISTORY_SECONDS_MAX = 10.0
 
 TRAINING_SECONDS_MAX = 10.0
 """Deadline of asking for a training: one row in the database."""
+PREDICTION_SECONDS_MAX = 30.0
+"""Deadline of a prediction, which waits for others of its kind."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 """With them the status is the server's own word; without, nobody answered."""
@@ -45,6 +49,7 @@ class Client:
         self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
         self._trainings = training_pb2_grpc.TrainingServiceStub(self._channel)
         self._features = feature_pb2_grpc.FeatureServiceStub(self._channel)
+        self._predictions = prediction_pb2_grpc.PredictionServiceStub(self._channel)
 
     def __enter__(self) -> "Client":
         return self
@@ -114,6 +119,26 @@ class Client:
             for answer in self._trainings.WatchTraining(request, timeout=seconds_max):
                 yield answer.training
         except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def predict(
+        self, request: prediction_pb2.PredictNextRequest
+    ) -> prediction_pb2.PredictNextResponse:
+        """What a user goes on with. Raises CliError."""
+        try:
+            return self._predictions.PredictNext(request, timeout=PREDICTION_SECONDS_MAX)
+        except grpc.RpcError as error:
+            raise self._told(error) from error
+
+    def similar(
+        self, request: prediction_pb2.ListSimilarEntitiesRequest
+    ) -> prediction_pb2.ListSimilarEntitiesResponse:
+        """Entities like one. Raises CliError, InputError for one nobody knows."""
+        try:
+            return self._predictions.ListSimilarEntities(request, timeout=PREDICTION_SECONDS_MAX)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                raise InputError(error.details() or "") from error
             raise self._told(error) from error
 
     def _told(self, error: grpc.RpcError) -> CliError:

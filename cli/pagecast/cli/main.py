@@ -9,7 +9,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pagecast.cli.commands import bench, data, dlt, experiments, models, offline, trainings
+from pagecast.cli.commands import (
+    bench,
+    data,
+    dlt,
+    embeddings,
+    experiments,
+    models,
+    offline,
+    trainings,
+)
 from pagecast.cli.commands.demo import demo
 from pagecast.cli.commands.doctor import doctor
 from pagecast.cli.commands.evaluate import evaluate
@@ -17,6 +26,7 @@ from pagecast.cli.commands.forget import forget
 from pagecast.cli.commands.history import history
 from pagecast.cli.commands.ingest import ingest
 from pagecast.cli.commands.page import page
+from pagecast.cli.commands.predictions import predict, similar
 from pagecast.cli.commands.publish import publish
 from pagecast.cli.commands.serve import serve, serve_worker
 from pagecast.cli.commands.simulate import simulate
@@ -42,6 +52,8 @@ app.command()(trainer)
 app.command()(evaluate)
 app.command()(page)
 app.command()(history)
+app.command()(predict)
+app.command()(similar)
 app.command()(forget)
 app.command()(simulate)
 app.command()(ingest)
@@ -54,6 +66,7 @@ app.add_typer(experiments.app, name="experiments")
 app.add_typer(dlt.app, name="dlt")
 app.add_typer(data.app, name="data")
 app.add_typer(offline.app, name="offline")
+app.add_typer(embeddings.app, name="embeddings")
 app.add_typer(bench.app, name="bench")
 
 

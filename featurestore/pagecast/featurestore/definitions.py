@@ -1,4 +1,4 @@
-"""What Feast knows of us: the user, and two views with one packed value each.
+"""What Feast knows of us: users, names of the catalog, and views with one packed value each.
 
 Feast reads this file's objects from `featurestore/feature_repo.py`, too, for `feast apply`.
 """
@@ -13,7 +13,8 @@ from feast.repo_config import RegistryConfig
 from feast.types import Bytes, String
 from pydantic import SecretStr
 
-from pagecast.featurestore.packed_store import JOIN_KEY, PACKED
+from pagecast.featurestore.embeddings import EmbeddingKind
+from pagecast.featurestore.packed_store import JOIN_KEY, JOIN_KEYS, PACKED
 from pagecast.featurestore.sqlite_store import STORE_TYPE
 from pagecast.featurestore.state import StatePaths
 
@@ -30,11 +31,26 @@ class Definitions:
     user: Entity
     history: FeatureView
     profile: FeatureView
+    user_embedding: FeatureView
+    of_catalog: dict[EmbeddingKind, FeatureView]
+    """Embeddings of entities, genres and rows: views that hold nothing of a user."""
 
     @property
     def views(self) -> list[FeatureView]:
         """All views of a user: what an erasure has to empty."""
-        return [self.history, self.profile]
+        return [self.history, self.profile, self.user_embedding]
+
+    @property
+    def entities(self) -> list[Entity]:
+        """What views are of."""
+        return [self.user, *map(_named_in_catalog, self.of_catalog)]
+
+    @property
+    def all_views(self) -> list[FeatureView]:
+        return [*self.views, *self.of_catalog.values()]
+
+    def embedding(self, kind: EmbeddingKind) -> FeatureView:
+        return self.user_embedding if kind is EmbeddingKind.USER else self.of_catalog[kind]
 
     @classmethod
     def of(cls, offline: Path) -> "Definitions":
@@ -49,10 +65,17 @@ class Definitions:
             value_type=ValueType.STRING,
             description="A person, or a profile of a household; the key of the event log.",
         )
+        embeddings = offline.absolute() / "embeddings"
         return cls(
             user=user,
             history=_packed_view("history", user, offline.absolute() / "interactions"),
             profile=_packed_view("profile", user, offline.absolute() / "profiles"),
+            user_embedding=_packed_view(EmbeddingKind.USER.view, user, embeddings),
+            of_catalog={
+                kind: _packed_view(kind.view, _named_in_catalog(kind), embeddings)
+                for kind in EmbeddingKind
+                if kind is not EmbeddingKind.USER
+            },
         )
 
 
@@ -77,13 +100,22 @@ def _online_store(paths: StatePaths, url: str | None) -> dict[str, object]:
     return {"type": REDIS_STORE_TYPE, "url": SecretStr(url)}
 
 
-def _packed_view(name: str, user: Entity, log: Path) -> FeatureView:
+def _named_in_catalog(kind: EmbeddingKind) -> Entity:
+    return Entity(
+        name=kind.value,
+        join_keys=[JOIN_KEYS[kind.view]],
+        value_type=ValueType.STRING,
+        description=f"Names of the catalog: {kind.value}.",
+    )
+
+
+def _packed_view(name: str, of: Entity, log: Path) -> FeatureView:
     source = FileSource(name=f"{name}_log", path=str(log), timestamp_field="occurred_at")
     return FeatureView(
         name=name,
-        entities=[user],
+        entities=[of],
         # Feast does not enforce it on reads, and a history does not expire.
         ttl=timedelta(0),
-        schema=[Field(name=JOIN_KEY, dtype=String), Field(name=PACKED, dtype=Bytes)],
+        schema=[Field(name=of.join_key, dtype=String), Field(name=PACKED, dtype=Bytes)],
         source=PushSource(name=f"{name}_push", batch_source=source),
     )

@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pagecast.featurestore.embeddings import (
+    Embedding,
+    EmbeddingKind,
+    pack_embedding,
+    unpack_embedding,
+)
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.history import History, HistoryVersion, Profile
 from pagecast.featurestore.packed_store import PackedRow, PackedStore
@@ -65,7 +71,7 @@ class OnlineFeatures:
         store = _store_of(config)
         with _alone(paths.root / "feast.lock"):
             _apply(config, definitions)
-            store.update(config, [], definitions.views, [], [], True)
+            store.update(config, [], definitions.all_views, [], [], True)
         return cls(config, definitions, store, fold)
 
     def read_user(self, user_id: str) -> tuple[History | None, Profile]:
@@ -105,13 +111,27 @@ class OnlineFeatures:
     def delete_histories(self, versions: Mapping[str, HistoryVersion]) -> list[str]:
         """Deletes histories that are not newer than these versions; returns whose was refused.
 
-        Until FENCE_S later a late writer's older history is refused, too, so that a worker that
-        lost its partition cannot bring back what was erased.
+        So are the embeddings that were made from them. Until FENCE_S later a late writer's older
+        history is refused, too, so that a worker that lost its partition cannot bring back what was
+        erased.
         """
-        return self._write(
-            self._views.history,
-            (PackedRow(user_id, None, version, 0) for user_id, version in versions.items()),
-        )
+        rows = [PackedRow(user_id, None, version, 0) for user_id, version in versions.items()]
+        self._write(self._views.user_embedding, rows)
+        return self._write(self._views.history, rows)
+
+    def read_embeddings(self, kind: EmbeddingKind, names: Sequence[str]) -> dict[str, Embedding]:
+        """Published embeddings by name; what has none is left out. Raises PackedHistoryError."""
+        values = self._read(self._views.embedding(kind), names)
+        return {name: unpack_embedding(name, value) for name, value in values}
+
+    def write_embeddings(self, kind: EmbeddingKind, embeddings: Sequence[Embedding]) -> list[str]:
+        """Writes as `write_histories` does: a user's was made from the history of its version, so
+        that one from before an erasure is refused. Returns the names that were refused."""
+        rows = [
+            PackedRow(one.name, pack_embedding(one), one.version, one.embedded_at_ms)
+            for one in embeddings
+        ]
+        return self._write(self._views.embedding(kind), rows)
 
     def read_profile(self, user_id: str) -> Profile:
         """The default profile for a stranger. Raises PackedHistoryError."""
@@ -198,5 +218,5 @@ def _apply(config: Any, definitions: "Definitions") -> None:
 
     store = FeatureStore(config=config)
     applied = {view.name: view for view in store.list_feature_views()}
-    if any(applied.get(view.name) != view for view in definitions.views):
-        store.apply([definitions.user, *definitions.views])
+    if any(applied.get(view.name) != view for view in definitions.all_views):
+        store.apply([*definitions.entities, *definitions.all_views])

@@ -7,7 +7,7 @@ them; the tests compare with Feast's own.
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from pagecast.featurestore.history import HistoryVersion
@@ -25,12 +25,23 @@ its partition learns of it within the broker's poll interval of five minutes; th
 _STRING_TYPE: Final = 2
 """Feast's ValueType.STRING."""
 
-_KEY_PREFIX: Final = (
-    struct.pack("<III", 1, _STRING_TYPE, len(JOIN_KEY))
-    + JOIN_KEY.encode()
-    + struct.pack("<I", _STRING_TYPE)
-)
-"""Count of join keys, type and length of the one, itself, type of the value: format 3."""
+JOIN_KEYS: Final[Mapping[str, str]] = {
+    "entity_embedding": "entity_id",
+    "genre_embedding": "genre",
+    "row_embedding": "row_id",
+}
+"""Of the views that are not of a user."""
+
+
+def _key_prefix(join_key: str) -> bytes:
+    """Count of join keys, type and length of the one, itself, type of the value: format 3."""
+    head = struct.pack("<III", 1, _STRING_TYPE, len(join_key))
+    return head + join_key.encode() + struct.pack("<I", _STRING_TYPE)
+
+
+_USER_PREFIX: Final = _key_prefix(JOIN_KEY)
+
+_PREFIXES: Final = {view: _key_prefix(join_key) for view, join_key in JOIN_KEYS.items()}
 
 _BYTES_TAG: Final = b"\x0a"
 """Field 1, `bytes_val`, length-delimited."""
@@ -43,6 +54,7 @@ class PackedRow(NamedTuple):
     """One user's value of one view to be written, or deleted."""
 
     user_id: str
+    """The value of the view's join key: a user, unless it is among JOIN_KEYS."""
     value: bytes | None
     """Packed; None deletes, and the version is remembered for FENCE_S."""
     version: HistoryVersion
@@ -83,10 +95,10 @@ class PackedStore(Protocol):
         """Closes all connections; new ones are opened if the store is used again."""
 
 
-def entity_key(user_id: str) -> bytes:
-    """Feast's serialised entity key of a user."""
+def entity_key(user_id: str, view: str = "") -> bytes:
+    """Feast's serialised entity key of a user, or of what a view among JOIN_KEYS is of."""
     text = user_id.encode()
-    return _KEY_PREFIX + struct.pack("<I", len(text)) + text
+    return _PREFIXES.get(view, _USER_PREFIX) + struct.pack("<I", len(text)) + text
 
 
 def fence_of(view: str, user_id: str) -> bytes:

@@ -21,7 +21,7 @@ FORMAT = 2
 ANY_FOLD = 0
 """Fingerprint of who only reads: whatever a history was folded with."""
 
-_HISTORY, _PROFILE = b"PCH", b"PCP"
+_HISTORY, _PROFILE, _EMBEDDING = b"PCH", b"PCP", b"PCE"
 
 _HEADER = struct.Struct(">3sBiqH")
 """Magic, format, partition, next offset, length of the topic id that follows."""
@@ -204,11 +204,21 @@ def profile_of(change: events_pb2.ProfileChange) -> Profile:
 
 
 def peek_version(data: bytes) -> HistoryVersion:
-    """The version of a packed history or profile; the body is not read.
+    """The version of a packed value; the body is not read.
 
     Raises PackedHistoryError.
     """
     return _split(data[:3], data)[0]
+
+
+def pack_body(magic: bytes, version: HistoryVersion, body: bytes) -> bytes:
+    """A value of another kind, under the same header."""
+    return _header(magic, version.topic_id, version.partition, version.next_offset) + body
+
+
+def unpack_body(magic: bytes, data: bytes) -> tuple[HistoryVersion, bytes]:
+    """The inverse of `pack_body`. Raises PackedHistoryError."""
+    return _split(magic, data)
 
 
 def _header(magic: bytes, topic_id: str, partition: int, next_offset: int) -> bytes:
@@ -220,7 +230,7 @@ def _split(expected: bytes, data: bytes) -> tuple[HistoryVersion, bytes]:
     if len(data) < _HEADER.size:
         raise PackedHistoryError(f"{len(data)} bytes are shorter than the header")
     magic, form, partition, next_offset, topic_length = _HEADER.unpack_from(data)
-    if magic != expected or magic not in (_HISTORY, _PROFILE):
+    if magic != expected or magic not in (_HISTORY, _PROFILE, _EMBEDDING):
         raise PackedHistoryError(f"it begins with {magic!r}, not with {expected!r}")
     if form != FORMAT:
         remedy = (

@@ -67,7 +67,7 @@ class RowCalls:
         return self._call(row, seconds, self._fields.time, self._fields.value)
 
     def _call(self, row: PackedRow, *arguments: Any) -> Call:
-        key = entity_key(row.user_id) + self._project
+        key = entity_key(row.user_id, self._view) + self._project
         fence = self._fence_key(key, fence_of(self._view, row.user_id))
         version = (self._fields.version, version_text(row.version))
         return Call(key, (key, fence, *version, *arguments), len(row.value or b""))

@@ -64,7 +64,8 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
         project = config.project.encode()
         client = self._get_client(config.online_store)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
-            keys = [entity_key(user) + project for user in user_ids[begin : begin + READ_USERS_MAX]]
+            asked = user_ids[begin : begin + READ_USERS_MAX]
+            keys = [entity_key(user, views[0].name) + project for user in asked]
             try:
                 if len(keys) == 1:  # a pipeline costs more, and so would `_client_of`
                     replies = [client.execute_command("HMGET", keys[0], *fields)]

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from pagecast.featurestore.content import ContentVector
 from pagecast.v1 import catalog_pb2
 
+NEXT_ROW = "top"
+"""The row the next-entity score is read after; without it, the fallback row's token."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:

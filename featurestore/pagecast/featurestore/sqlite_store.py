@@ -60,7 +60,8 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         """For each user, the value of each view; None if there is none."""
         tables = self._tables(config, views)
         for begin in range(0, len(user_ids), READ_USERS_MAX):
-            keys = [entity_key(user_id) for user_id in user_ids[begin : begin + READ_USERS_MAX]]
+            asked = user_ids[begin : begin + READ_USERS_MAX]
+            keys = [entity_key(user_id, views[0].name) for user_id in asked]
             found: dict[tuple[bytes, int], bytes] = {}
             for key, table, value in self._get_conn(config).execute(
                 sql.read(tables, len(keys)), keys
@@ -200,7 +201,7 @@ def _fences_name(config: RepoConfig) -> str:
 def _parameters(view: FeatureView, row: PackedRow) -> dict[str, object]:
     moment = datetime.fromtimestamp(row.at_ms / 1000, UTC)
     return {
-        "key": entity_key(row.user_id),
+        "key": entity_key(row.user_id, view.name),
         "fence": fence_of(view.name, row.user_id),
         "feature": PACKED,
         "value": None if row.value is None else value_bytes(row.value),

@@ -76,10 +76,10 @@ class FeatureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForgetUser(self, request, context):
-        """Erases everything known of a user: history, profile, logged events, served pages. The order is
-        an event in the user's own partition; what is sent after it begins a new history. Answers with
-        the receipt once the erasure is complete, or at the deadline with what is known by then: the
-        order stands, and asking again is harmless.
+        """Erases everything known of a user: history, profile, logged events, served pages, published
+        embeddings. The order is an event in the user's own partition; what is sent after it begins a
+        new history. Answers with the receipt once the erasure is complete, or at the deadline with
+        what is known by then: the order stands, and asking again is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

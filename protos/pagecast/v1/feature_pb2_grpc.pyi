@@ -45,10 +45,10 @@ class FeatureServiceStub:
     effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
     """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]
-    """Erases everything known of a user: history, profile, logged events, served pages. The order is
-    an event in the user's own partition; what is sent after it begins a new history. Answers with
-    the receipt once the erasure is complete, or at the deadline with what is known by then: the
-    order stands, and asking again is harmless.
+    """Erases everything known of a user: history, profile, logged events, served pages, published
+    embeddings. The order is an event in the user's own partition; what is sent after it begins a
+    new history. Answers with the receipt once the erasure is complete, or at the deadline with
+    what is known by then: the order stands, and asking again is harmless.
     """
 
 @_typing.type_check_only
@@ -68,10 +68,10 @@ class FeatureServiceAsyncStub(FeatureServiceStub):
     effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
     """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]  # type: ignore[assignment]
-    """Erases everything known of a user: history, profile, logged events, served pages. The order is
-    an event in the user's own partition; what is sent after it begins a new history. Answers with
-    the receipt once the erasure is complete, or at the deadline with what is known by then: the
-    order stands, and asking again is harmless.
+    """Erases everything known of a user: history, profile, logged events, served pages, published
+    embeddings. The order is an event in the user's own partition; what is sent after it begins a
+    new history. Answers with the receipt once the erasure is complete, or at the deadline with
+    what is known by then: the order stands, and asking again is harmless.
     """
 
 class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -106,10 +106,10 @@ class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feature_pb2.ForgetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feature_pb2.ForgetUserResponse, _abc.Awaitable[_feature_pb2.ForgetUserResponse]]:
-        """Erases everything known of a user: history, profile, logged events, served pages. The order is
-        an event in the user's own partition; what is sent after it begins a new history. Answers with
-        the receipt once the erasure is complete, or at the deadline with what is known by then: the
-        order stands, and asking again is harmless.
+        """Erases everything known of a user: history, profile, logged events, served pages, published
+        embeddings. The order is an event in the user's own partition; what is sent after it begins a
+        new history. Answers with the receipt once the erasure is complete, or at the deadline with
+        what is known by then: the order stands, and asking again is harmless.
         """
 
 def add_FeatureServiceServicer_to_server(servicer: FeatureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

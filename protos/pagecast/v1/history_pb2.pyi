@@ -361,3 +361,41 @@ class CanonicalSummary(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CanonicalSummary: _TypeAlias = CanonicalSummary  # noqa: Y015
+
+@_typing.final
+class PackedEmbedding(_message.Message):
+    """A published embedding as the online store holds it, behind the header of packed values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    EMBEDDED_AT_MS_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """Model version that made it."""
+    embedded_at_ms: _builtins.int
+    """When, milliseconds since 1970."""
+    @_builtins.property
+    def input(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What it says where it stands in a history or on a page; empty for a user."""
+
+    @_builtins.property
+    def output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """A user's vector, or what a user's vector is multiplied with."""
+
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+        embedded_at_ms: _builtins.int = ...,
+        input: _abc.Iterable[_builtins.float] | None = ...,
+        output: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedded_at_ms", b"embedded_at_ms", "input", b"input", "model_version", b"model_version", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackedEmbedding: _TypeAlias = PackedEmbedding  # noqa: Y015

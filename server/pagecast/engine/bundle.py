@@ -22,6 +22,7 @@ from pagecast.engine.graph import EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
+    HEADS_FILE,
     PROMPT_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
@@ -52,6 +53,7 @@ class Bundle:
     row_input_RD: FloatArray
     row_output_RD: FloatArray
     stabilisation: Stabilisation
+    heads: Graph | None = None
 
     @property
     def version(self) -> str:
@@ -84,6 +86,8 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(decode_file, files[decode_file], config),
     }
+    if HEADS_FILE in files:
+        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
     rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
@@ -106,6 +110,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],
         stabilisation=stabilisation_of(files, manifest.model),
+        heads=graphs.get("heads"),
     )
 
 

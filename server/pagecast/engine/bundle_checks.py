@@ -46,7 +46,7 @@ Shape = Sequence[int | str | None]
 
 def check_graphs(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vocabulary) -> None:
     """Raises BundleError unless the inputs and outputs of each graph are the contract's."""
-    for name, (inputs, outputs) in _contract(model, vocabulary).items():
+    for name, (inputs, outputs) in _contract(graphs, model, vocabulary).items():
         graph = graphs[name]
         for kind, found, expected in (
             ("inputs", graph.inputs, inputs),
@@ -111,7 +111,7 @@ def check_canary(
 
     Those of the decode graph are of exact weights, whatever is loaded.
     """
-    for name, (inputs, outputs) in _contract(model, vocabulary).items():
+    for name, (inputs, outputs) in _contract(graphs, model, vocabulary).items():
         try:
             recorded = {tensor: canary[f"{name}.{tensor}"] for tensor in (*inputs, *outputs)}
             found = graphs[name].run({tensor: recorded[tensor] for tensor in inputs})
@@ -157,9 +157,12 @@ def _check_shape(where: str, found: Shape, expected: Shape) -> None:
 
 
 def _contract(
-    model: ModelShape, vocabulary: Vocabulary
+    graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Vocabulary
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
-    """Inputs and outputs of each graph with their shapes; letters stand for what may vary."""
+    """Inputs and outputs of each graph with their shapes; letters stand for what may vary.
+
+    Where there are heads, decode gives out what they take.
+    """
     d, o = model.d_model, model.output_dim
     cache = ("B", model.kv_heads, "C", model.head_dim)
     caches: dict[str, Shape] = dict.fromkeys(cache_names(model.layers), cache)
@@ -182,14 +185,25 @@ def _contract(
             "old_entity_BGMD": ("B", "G", STEPS_OF_A_GROUP, d),
             "old_fields_BGMF": ("B", "G", STEPS_OF_A_GROUP, len(FIELDS)),
         }
-    return {
+    states: dict[str, Shape] = {"state_BSD": ("B", "S", d)} if "heads" in graphs else {}
+    contract: dict[str, tuple[dict[str, Shape], dict[str, Shape]]] = {
         "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
         "prompt": (prompt, {"tokens_BTD": ("B", "T", d)}),
         "decode": (
             {"tokens_BSD": ("B", "S", d), "last_B": ("B",), "total": (), **caches},
             {
                 "hidden_BSD": ("B", "S", o),
+                **states,
                 **{f"new_{name}": shape for name, shape in caches.items()},
             },
         ),
     }
+    if states:
+        contract["heads"] = (
+            {"state_BD": ("B", d)},
+            {
+                "genre_BG": ("B", len(vocabulary.genres) + 1),
+                "language_BW": ("B", len(vocabulary.languages) + 1),
+            },
+        )
+    return contract

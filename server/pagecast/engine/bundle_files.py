@@ -12,6 +12,7 @@ from typing import TypeVar
 from pagecast.engine.errors import BundleError
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
+    HEADS_FILE,
     MANIFEST_FILE,
     OPTIONAL_FILES,
     FileDigest,
@@ -56,7 +57,10 @@ def read_bundle_files(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     """
     if (kind := kind_of(path)) != GENERATIVE:
         raise BundleError(f"{MANIFEST_FILE}: a {kind} bundle has no generative model in it")
-    return read_files(path, Manifest, BUNDLE_FILES, OPTIONAL_FILES)
+    manifest, files = read_files(path, Manifest, BUNDLE_FILES, OPTIONAL_FILES)
+    if (HEADS_FILE in files) != bool(manifest.heads):
+        raise BundleError(f"{MANIFEST_FILE}: `heads` and {HEADS_FILE} go together")
+    return manifest, files
 
 
 def read_files(

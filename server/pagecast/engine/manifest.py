@@ -26,6 +26,7 @@ DECODE_INT8_FILE = "decode_int8.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
 STABILISATION_FILE = "stabilisation.safetensors"
+HEADS_FILE = "heads.onnx"
 
 BUNDLE_FILES = (
     VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
@@ -33,9 +34,21 @@ BUNDLE_FILES = (
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
 
-OPTIONAL_FILES = (STABILISATION_FILE,)
-"""What a bundle may hold as well. A bundle of before it was invented still serves: what the file is
-for has a documented default."""
+OPTIONAL_FILES = (STABILISATION_FILE, HEADS_FILE)
+"""What a bundle may hold as well. One of before they were invented still serves: what the first is
+for has a documented default, and `Manifest.heads` says which heads there are."""
+
+
+class PredictionHead(StrEnum):
+    """What a head predicts of the next entity, beside the entity itself."""
+
+    GENRE = "genre"
+    LANGUAGE = "language"
+
+    @property
+    def output(self) -> str:
+        """Its logits in `heads.onnx`: over the vocabulary's names after the unknown one (0)."""
+        return "genre_BG" if self is PredictionHead.GENRE else "language_BW"
 
 
 class DecodeWeights(StrEnum):
@@ -84,12 +97,17 @@ class Manifest(SealedManifest):
     between history and request: their graphs take other inputs. Format 3 had a graph for the prompt
     that ran the whole model, and one for tokens that copied the cache at every run; it had no graph
     with 8-bit weights.
+
+    `heads` are those that the training trained; with any, the bundle has `heads.onnx`, and its
+    decode graph gives out the decoder's state.
     """
 
     older_formats: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    left_out_if_empty: ClassVar[tuple[str, ...]] = ("heads",)
 
     format: Literal[4] = 4
     model: ModelShape
+    heads: tuple[PredictionHead, ...] = ()
     opset: int
 
 

@@ -37,6 +37,9 @@ class SealedManifest(Sealed):
     older_formats: ClassVar[tuple[int, ...]] = ()
     """Formats that are no longer read."""
 
+    left_out_if_empty: ClassVar[tuple[str, ...]] = ()
+    """Fields younger than the format: the bytes of older manifests, which are sealed, lack them."""
+
     format: int
     version: str = Field(pattern="^[0-9a-f]{16}$")
     parent_version: str = ""
@@ -49,6 +52,9 @@ class SealedManifest(Sealed):
     def seal(self) -> bytes:
         """The bytes of `manifest.json`. Raises ValueError for a number JSON cannot hold."""
         contents = self.model_dump(mode="json", by_alias=True)
+        for name in self.left_out_if_empty:
+            if not contents[name]:
+                del contents[name]
         digest = hashlib.sha256(_canonical(contents)).hexdigest()
         return _canonical(contents | {"sha256": digest})
 

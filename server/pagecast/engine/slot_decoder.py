@@ -17,13 +17,21 @@ decoded take their steps in between; shorter chunks would cost more of a run's f
 
 
 class SlotDecoder:
-    """Owned by one thread. `slots.filled_N` says what has been fed."""
+    """Owned by one thread. `slots.filled_N` says what has been fed.
 
-    def __init__(self, graph: Graph, shape: ModelShape, slots: int) -> None:
+    With `gives_states`, which the graph of a bundle with heads can, `state_D` is the decoder's own
+    state after the newest token of a chunk: what the output head makes hidden states of.
+    """
+
+    def __init__(
+        self, graph: Graph, shape: ModelShape, slots: int, *, gives_states: bool = False
+    ) -> None:
         self.slots = KvSlots(shape, slots)
         self._graph = graph
         self._tokens = np.zeros((max(slots, CHUNK_MAX), shape.d_model), np.float32)
         self._hidden = np.zeros((len(self._tokens), shape.output_dim), np.float32)
+        self._states = np.zeros_like(self._tokens) if gives_states else None
+        self.state_D: FloatArray | None = None
         self._last_N = np.zeros(slots, np.int32)
         self._total = np.zeros((), np.int32)
         self._steps: dict[tuple[int, int], Binding] = {}
@@ -70,6 +78,8 @@ class SlotDecoder:
         self._bind_tokens(binding, 1, new)
         self._graph.run_bound(binding)
         self.slots.filled_N[slot] += new
+        if self._states is not None:
+            self.state_D = self._states[new - 1].copy()
         return self._hidden[:new].copy()
 
     def feed(self, slot: int, tokens_SD: FloatArray) -> FloatArray:
@@ -99,3 +109,5 @@ class SlotDecoder:
         tokens = pages * new
         binding.take("tokens_BSD", self._tokens[:tokens].reshape(pages, new, -1))
         binding.give("hidden_BSD", self._hidden[:tokens].reshape(pages, new, -1))
+        if self._states is not None:
+            binding.give("state_BSD", self._states[:tokens].reshape(pages, new, -1))

@@ -21,6 +21,7 @@ from pagecast.server.homepage import HomepageService
 from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
 from pagecast.server.listening import Listening, PortTakenError
 from pagecast.server.metrics import Metrics
+from pagecast.server.predictions import PredictionService
 from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
 from pagecast.server.trainings import TrainingService
@@ -33,6 +34,8 @@ from pagecast.v1 import (
     homepage_pb2_grpc,
     model_pb2,
     model_pb2_grpc,
+    prediction_pb2,
+    prediction_pb2_grpc,
     training_pb2,
     training_pb2_grpc,
 )
@@ -74,7 +77,14 @@ _OPTIONS = (
 
 _SERVICES = tuple(
     descriptor.full_name
-    for module in (homepage_pb2, feature_pb2, model_pb2, training_pb2, experiment_pb2)
+    for module in (
+        homepage_pb2,
+        feature_pb2,
+        model_pb2,
+        training_pb2,
+        experiment_pb2,
+        prediction_pb2,
+    )
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
 
@@ -142,6 +152,12 @@ class PagecastServer:
         )
         experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
             ExperimentService(resources.engine, OfflineLog(self._config.state.offline)), server
+        )
+        prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(
+                self._config, resources.servings, resources.predicting, resources.neighbours
+            ),
+            server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)

@@ -109,6 +109,14 @@ class Metrics:
             "pagecast_browses_open", "Calls of BrowseHomepage.", registry=self.registry
         ).set_function(open_calls)
 
+    def follow_predictions(self, waiting: Callable[[], int]) -> None:
+        """The gauge of PredictionService asks this."""
+        Gauge(
+            "pagecast_predictions_waiting",
+            "Calls about a user that wait for the model.",
+            registry=self.registry,
+        ).set_function(waiting)
+
     def follow_prefixes(self, prefixes: PrefixCache) -> None:
         """The gauges of the prefix cache ask it."""
         gauges = (

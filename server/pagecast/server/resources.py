@@ -29,7 +29,9 @@ from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
+from pagecast.server.neighbour_indexes import NeighbourIndexes
 from pagecast.server.periodic import Periodic
+from pagecast.server.predicting import Predicting
 from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
@@ -67,6 +69,8 @@ class Resources:
     forgetting: Forgetting
     erasures: ErasureWatch
     fold: FoldConfig
+    predicting: Predicting
+    neighbours: NeighbourIndexes
     closing: ExitStack
 
     @classmethod
@@ -112,8 +116,13 @@ class Resources:
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
             decoding = DecodeLoop(config.slots_max, prefixes)
             stack.callback(decoding.close)
+            neighbours = NeighbourIndexes()
+            stack.callback(neighbours.close)
+            predicting = Predicting(users, prefixes)
+            stack.callback(predicting.close)
             slots = Slots(config.slots_max, config.waiting_max)
             metrics.follow_prefixes(prefixes)
+            metrics.follow_predictions(lambda: predicting.waiting)
             metrics.follow_slots(lambda: slots.in_use, lambda: slots.waiting)
             return cls(
                 users=users,
@@ -132,6 +141,8 @@ class Resources:
                 forgetting=forgetting,
                 erasures=ErasureWatch(Erasures(engine)),
                 fold=config.fold,
+                predicting=predicting,
+                neighbours=neighbours,
                 closing=stack.pop_all(),
             )
 

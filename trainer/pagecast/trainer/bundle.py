@@ -21,6 +21,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     DECODE_FILE,
     DECODE_INT8_FILE,
+    HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
     STABILISATION_FILE,
@@ -47,9 +48,15 @@ from pagecast.trainer.parity import (
     run_torch,
     shapes_of,
 )
+from pagecast.trainer.prediction_heads import trained_heads
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
-GRAPH_FILES = {"entity_tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": DECODE_FILE}
+GRAPH_FILES = {
+    "entity_tower": TOWER_FILE,
+    "prompt": PROMPT_FILE,
+    "decode": DECODE_FILE,
+    "heads": HEADS_FILE,
+}
 
 CANARY_SEED = 20
 
@@ -74,9 +81,11 @@ def write_bundle(
     """Exports, compares and publishes `bundles/<version>`; returns its manifest.
 
     The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
-    is left as it is. Raises ParityError if a graph is not the model.
+    is left as it is. Heads are exported if `facts.config` says that they were trained. Raises
+    ParityError if a graph is not the model.
     """
-    files, differences = _contents(model.eval(), vocabulary)
+    heads = trained_heads(facts.config)
+    files, differences = _contents(model.eval(), vocabulary, heads=bool(heads))
     if facts.stabilisation is not None:
         files[STABILISATION_FILE] = facts.stabilisation.to_bytes()
     digests = {name: FileDigest.of(data) for name, data in files.items()}
@@ -86,6 +95,7 @@ def write_bundle(
         created_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         files=digests,
         model=shape_of(model, vocabulary),
+        heads=heads,
         opset=OPSET,
         data=dict(facts.data),
         metrics={**facts.metrics, **differences},
@@ -126,14 +136,14 @@ def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
 
 
 def _contents(
-    model: PageModel, vocabulary: Vocabulary
+    model: PageModel, vocabulary: Vocabulary, *, heads: bool
 ) -> tuple[dict[str, bytes], dict[str, float]]:
     """Files by name, and how far each graph is from torch."""
     inputs = RandomInputs(model=model, vocabulary=vocabulary)
     files = {VOCABULARY_FILE: vocabulary.to_json().encode()}
     canary: dict[str, npt.NDArray[np.generic]] = {}
     differences = {}
-    for spec in graph_specs(model):
+    for spec in graph_specs(model, heads=heads):
         graph = export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
         differences[f"{spec.name}_difference_max"] = compare(spec, graph, inputs)
         files[GRAPH_FILES[spec.name]] = graph

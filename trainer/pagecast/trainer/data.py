@@ -13,16 +13,13 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.snapshot import NEXT_ROW, CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.metadata import content_names, people_names
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.users import UserColumns, columns
-
-NEXT_ROW = "top"
-"""The row the next-entity score is read from; without it, the fallback row's token."""
 
 
 @dataclass(frozen=True, kw_only=True)

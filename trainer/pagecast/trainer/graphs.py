@@ -1,4 +1,4 @@
-"""The three ONNX graphs of a bundle, and their comparison with torch.
+"""The ONNX graphs of a bundle, and their comparison with torch.
 
 Letters, as in the graphs' names: B batch, T prompt positions, D width, F fields, G groups of old
 steps, M steps of a group, U positions after compression, E entities. The tower's inputs have the
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pagecast.engine.kv_slots import cache_names
 from pagecast.trainer.merger import behind_profile
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.prediction_heads import HeadsGraph
 from pagecast.trainer.slot_decoder import SlotDecoder
 from pagecast.trainer.tower import FEATURES
 
@@ -83,14 +84,15 @@ class CompressedPromptGraph(nn.Module):
         return behind_profile(tokens_BTD, merged_BGD)
 
 
-def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
-    """Tower, prompt and decode; the model must be in evaluation mode."""
+def graph_specs(model: PageModel, *, heads: bool = False) -> tuple[GraphSpec, ...]:
+    """Tower, prompt and decode, and the heads if they are exported; the model must be in
+    evaluation mode."""
     caches = cache_names(model.config.layers)
     compresses = bool(model.config.compress_keep)
     prompt = {name: {0: "B", 1: "T"} for name in ("entity_BTD", "fields_BTF")}
     if compresses:
         prompt |= {name: {0: "B", 1: "G"} for name in ("old_entity_BGMD", "old_fields_BGMF")}
-    return (
+    specs = (
         GraphSpec(
             name="entity_tower",
             module=TowerGraph(model),
@@ -105,15 +107,29 @@ def graph_specs(model: PageModel) -> tuple[GraphSpec, GraphSpec, GraphSpec]:
         ),
         GraphSpec(
             name="decode",
-            module=SlotDecoder(model),
+            module=SlotDecoder(model, gives_states=heads),
             inputs={
                 "tokens_BSD": {0: "B", 1: "S"},
                 "last_B": {0: "B"},
                 "total": {},
                 **{name: {0: "B", 2: "C"} for name in caches},
             },
-            outputs=("hidden_BSD", *(f"new_{name}" for name in caches)),
+            outputs=(
+                "hidden_BSD",
+                *(("state_BSD",) if heads else ()),
+                *(f"new_{name}" for name in caches),
+            ),
         ),
+    )
+    return (*specs, _heads_spec(model)) if heads else specs
+
+
+def _heads_spec(model: PageModel) -> GraphSpec:
+    return GraphSpec(
+        name="heads",
+        module=HeadsGraph(model),
+        inputs={"state_BD": {0: "B"}},
+        outputs=("genre_BG", "language_BW"),
     )
 
 

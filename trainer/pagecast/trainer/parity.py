@@ -51,6 +51,7 @@ _SHAPES: Mapping[str, Sequence[Mapping[str, int]]] = {
         {"B": 1, "S": 11, "P": LONGEST + 100, "C": LONGEST + 111},
         {"B": 16, "S": 1, "P": 300, "C": 301},
     ),
+    "heads": ({"B": 3}, {"B": 1}, {"B": 16}),
 }
 """What each graph is compared at; the first is the canary's. Caches are full after the new tokens:
 what lies beyond them is nobody's (P past positions, C room in the cache, G groups of a model that
@@ -81,6 +82,8 @@ class RandomInputs:
                 return self._tower(axes["E"], rng)
             case "prompt":
                 return self._prompt(axes, rng)
+            case "heads":
+                return [_normal(rng, axes["B"], self.model.config.d_model)]
             case _:
                 return self._decode(axes, rng)
 

@@ -29,7 +29,8 @@ CONTRIB = "com.microsoft"
 class SlotDecoder(nn.Module):
     """New tokens and caches in; hidden states and the caches with the new positions out.
 
-    Hidden states are what the output head leaves: `ModelConfig.output_width` wide.
+    Hidden states are what the output head leaves: `ModelConfig.output_width` wide. With
+    `gives_states` the decoder's own, which heads read (`prediction_heads`), come second.
 
     `last_B` is the index of each page's newest position, that of its last new token; `total` is one
     more than the largest of them. More than one new token (S > 1) is for one page (B = 1) only.
@@ -38,8 +39,9 @@ class SlotDecoder(nn.Module):
     cos_CJ: Tensor
     sin_CJ: Tensor
 
-    def __init__(self, model: PageModel) -> None:
+    def __init__(self, model: PageModel, *, gives_states: bool = False) -> None:
         super().__init__()
+        self.gives_states = gives_states
         self.decoder, self.head = model.decoder, model.head
         self.config = model.config
         angle_CJ = torch.arange(POSITIONS_MAX)[:, None].float() * self.decoder.frequency_F
@@ -68,8 +70,12 @@ class SlotDecoder(nn.Module):
             normed_BSD, residual_BSD = _norm(block.mlp_norm, residual_BSD, mixed_BSD)
             gate_BSM, up_BSM = block.gate_up(normed_BSD).chunk(2, dim=-1)
             added_BSD = block.down(functional.silu(gate_BSM) * up_BSM)
-        hidden_BSD, _ = _norm(self.decoder.norm, residual_BSD, added_BSD)
-        return self.head(hidden_BSD), *new_keys, *new_values
+        state_BSD, _ = _norm(self.decoder.norm, residual_BSD, added_BSD)
+        return *self._given(state_BSD), *new_keys, *new_values
+
+    def _given(self, state_BSD: Tensor) -> tuple[Tensor, ...]:
+        hidden_BSD: Tensor = self.head(state_BSD)
+        return (hidden_BSD, state_BSD) if self.gives_states else (hidden_BSD,)
 
     def _attend(
         self, qkv_BSX: Tensor, key_BHCK: Tensor, value_BHCK: Tensor, last_B: Tensor, total: Tensor
@@ -96,16 +102,16 @@ class SlotDecoder(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Page by page: each has a past of its own length."""
         keys_YBHCK, values_YBHCK = torch.stack(list(keys)), torch.stack(list(values))
-        hidden_BSD = torch.empty_like(tokens_BSD)
+        state_BSD = torch.empty_like(tokens_BSD)
         new = tokens_BSD.shape[1]
         for page, last in enumerate(last_B.tolist()):
             one, past = slice(page, page + 1), last + 1 - new
-            hidden_BSD[one], key_Y1HSK, value_Y1HSK = self.decoder.decode(
+            state_BSD[one], key_Y1HSK, value_Y1HSK = self.decoder.decode(
                 tokens_BSD[one], keys_YBHCK[:, one, :, :past], values_YBHCK[:, one, :, :past]
             )
             keys_YBHCK[:, one, :, past : past + new] = key_Y1HSK
             values_YBHCK[:, one, :, past : past + new] = value_Y1HSK
-        return self.head(hidden_BSD), *keys_YBHCK, *values_YBHCK
+        return *self._given(state_BSD), *keys_YBHCK, *values_YBHCK
 
 
 def _norm(norm: nn.RMSNorm, residual_BSD: Tensor, added_BSD: Tensor | None) -> Sequence[Tensor]:

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from pagecast.featurestore.offline.compaction import Compacted, compact
 from pagecast.featurestore.offline.dataset import Dataset
+from pagecast.featurestore.offline.embedding_log import EmbeddingLog
 from pagecast.featurestore.offline.erasure import erase
 from pagecast.featurestore.offline.event_columns import (
     EVENTS,
@@ -47,6 +48,7 @@ class OfflineLog:
     def __init__(self, root: Path) -> None:
         self.events = Dataset(root / "interactions", EVENTS)
         self.pages = Dataset(root / "pages", PAGES)
+        self.embeddings = EmbeddingLog(root / "embeddings")
 
     def append(self, rows: Sequence[LoggedEvent]) -> None:
         """Writes events; they are durable, and visible together, when it returns.
@@ -120,9 +122,11 @@ class OfflineLog:
         """Removes what is known of a user as of a position; returns how many rows that were.
 
         That is: events, except those of this partition at or after `before_offset`, and served
-        pages, except those whose history had got further than that. May be repeated; durable when
-        it returns. Raises OSError, with some of the rows gone.
+        pages, except those whose history had got further than that. Published embeddings that were
+        made from such a history go, too, and are not counted. May be repeated; durable when it
+        returns. Raises OSError, with some of the rows gone.
         """
+        self.embeddings.erase(user_id, topic_id, partition, before_offset)
         mine = pc.field("user_id") == user_id
         after = (
             (pc.field("topic_id") == topic_id)

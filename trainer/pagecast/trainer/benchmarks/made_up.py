@@ -7,9 +7,8 @@ import numpy as np
 
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot
+from pagecast.featurestore.snapshot import NEXT_ROW, CatalogEntity, CatalogRow, CatalogSnapshot
 from pagecast.featurestore.tokens import token_of
-from pagecast.trainer.data import NEXT_ROW
 from pagecast.trainer.evaluation.interactions import Interactions, Ints, interactions_of
 from pagecast.trainer.replay import UserSteps, replay
 from pagecast.v1 import catalog_pb2, events_pb2

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagecast.featurestore.history import Action, Profile, Step
+from pagecast.featurestore.snapshot import NEXT_ROW
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.benchmarks.made_up import BEGIN_MS, GENRES, made_up_catalog
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import NEXT_ROW, Dataset, fallback_row, next_row
+from pagecast.trainer.data import Dataset, fallback_row, next_row
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools

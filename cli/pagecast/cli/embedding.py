@@ -1,0 +1,56 @@
+"""What `pagecast embeddings write` opens: the champion and the stores."""
+
+from collections.abc import Callable
+
+from pagecast.cli.database import open_database
+from pagecast.cli.exits import CommandError
+from pagecast.cli.settings import Settings
+from pagecast.engine.bundle import load_bundle
+from pagecast.engine.errors import EngineError
+from pagecast.engine.model import Model
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.offline.embedding_log import Run
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.server.embedding_job import EmbeddingJob, EmbeddingStores, Progress
+
+
+def champion_of(settings: Settings) -> Model:
+    """The champion, bound to the catalog as it is now. Raises CliError."""
+    with open_database(settings) as engine:
+        record = Registry(engine).resolve(CHAMPION)
+        snapshot = Catalog(engine).snapshot()
+    if record is None:
+        raise CommandError("there is no champion", "train a model and promote it")
+    try:
+        bundle = load_bundle(StatePaths(root=settings.state_dir).bundles / record.bundle)
+        return Model(bundle, snapshot)
+    except EngineError as error:
+        raise CommandError(f"the champion cannot be used: {error}", "promote another") from error
+
+
+def run_job(
+    settings: Settings, model: Model, told: Callable[[Progress], None]
+) -> tuple[Run, Progress]:
+    """Returns the run and how much was written. Raises CliError, and what the stores raise."""
+    paths = StatePaths(root=settings.state_dir)
+    newest: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        newest[:] = [progress]
+        told(progress)
+
+    with open_database(settings) as engine:
+        online = OnlineFeatures.open(paths, settings.online_store_url or None)
+        try:
+            stores = EmbeddingStores(
+                online=online, offline=OfflineLog(paths.offline), erasures=Erasures(engine)
+            )
+            run = EmbeddingJob(model, stores).run(tell)
+        finally:
+            online.close()
+    return run, newest[0]

@@ -1,0 +1,228 @@
+"""The life of a model, step 10: embeddings of everybody and everything, for other systems.
+
+Each chunk goes to the online store first and then to a Parquet file, which says that it is done:
+ended anywhere, the job goes on behind the last file, and what it writes again is the same.
+
+Letters in names: N entities of the snapshot, O width of output embeddings.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagecast.engine.graph import FloatArray
+from pagecast.engine.model import Model
+from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.user_encoder import UserEncoder
+from pagecast.featurestore.embeddings import Embedding, EmbeddingKind, catalog_version
+from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.offline.embedding_log import USERS, Run
+from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.prompt import RequestHalf, build_prompt
+
+CHUNK_USERS = 500
+"""Users of a chunk, about: some seconds of work, which is what an ended job loses."""
+
+RUNS_KEPT = 3
+"""Runs that are kept as Parquet: as many as models are."""
+
+PARTS = {EmbeddingKind.ENTITY: "entities", EmbeddingKind.GENRE: "genres", EmbeddingKind.ROW: "rows"}
+"""Files of what the catalog names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the job is. `resumed` parts were written by a run before this one."""
+
+    parts_done: int
+    parts: int
+    resumed: int
+    users: int
+    entities: int
+    genres: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingStores:
+    """Where users are read and embeddings written."""
+
+    online: OnlineFeatures
+    offline: OfflineLog
+    erasures: Erasures
+
+
+class EmbeddingJob:
+    """Writes the embeddings of one model. At most one job at a time in a state directory."""
+
+    def __init__(
+        self,
+        model: Model,
+        stores: EmbeddingStores,
+        *,
+        chunk_users: int = CHUNK_USERS,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._model = model
+        self._stores = stores
+        self._log = stores.offline.embeddings
+        self._chunk_users = chunk_users
+        self._clock_ms = clock_ms
+        self._encoder = UserEncoder(PrefixCache(0))
+        self._written: dict[str, int] = defaultdict(int)
+
+    def run(self, told: Callable[[Progress], None] = lambda _: None) -> Run:
+        """Begins a run, or goes on with an unfinished one of this model. Raises EngineError, and
+        what the stores raise; then it may be called again."""
+        user_ids = _user_ids(self._stores.offline)
+        chunks = max(1, -(-len(user_ids) // self._chunk_users))
+        run = self._log.begin(self._model.version, self._clock_ms(), chunks)
+        by_chunk: dict[int, list[str]] = defaultdict(list)
+        for user_id in user_ids:
+            by_chunk[run.chunk_of(user_id)].append(user_id)
+        parts = [*PARTS.values(), *(f"{USERS}{chunk:05d}" for chunk in range(run.chunks))]
+        resumed = sum(self._log.has(run, part) for part in parts)
+        for done, part in enumerate(parts):
+            told(self._progress(done, len(parts), resumed))
+            if not self._log.has(run, part):
+                chunk = int(part.removeprefix(USERS)) if part.startswith(USERS) else None
+                if chunk is None:
+                    self._write_of_catalog(run, part)
+                else:
+                    self._write_users(run, part, by_chunk[chunk])
+        self._log.finish(run, self._clock_ms())
+        self._log.keep_newest(RUNS_KEPT)
+        told(self._progress(len(parts), len(parts), resumed))
+        return run
+
+    def _write_of_catalog(self, run: Run, part: str) -> None:
+        kind = next(kind for kind, name in PARTS.items() if name == part)
+        embeddings = list(_EMBEDDED[kind](self._model, run.embedded_at_ms))
+        self._stores.online.write_embeddings(kind, embeddings)
+        self._log.write(run, part, embeddings)
+        self._written[part] += len(embeddings)
+
+    def _write_users(self, run: Run, part: str, user_ids: Sequence[str]) -> None:
+        embeddings = [
+            self._of_user(run, user_id, history, profile)
+            for user_id, history, profile in self._read(user_ids)
+        ]
+        # One who was forgotten meanwhile is refused here, by the version of the history...
+        self._stores.online.write_embeddings(EmbeddingKind.USER, embeddings)
+        with self._log.alone():  # ...and here by the tombstone, or the erasure finds the file.
+            floors = self._stores.erasures.floors([one.name for one in embeddings])
+            kept = [one for one in embeddings if not _is_below(one, floors.get(one.name, {}))]
+            self._log.write(run, part, kept)
+        self._written["users"] += len(kept)
+
+    def _read(self, user_ids: Sequence[str]) -> Iterator[tuple[str, History, Profile]]:
+        """Users with a history: one who was forgotten has none."""
+        histories = self._stores.online.read_histories(user_ids)
+        profiles = self._stores.online.read_profiles(user_ids)
+        for user_id, history in histories.items():
+            yield user_id, history, profiles.get(user_id, Profile())
+
+    def _of_user(self, run: Run, user_id: str, history: History, profile: Profile) -> Embedding:
+        """At the run's moment, on no device and in no country."""
+        model = self._model
+        prompt = build_prompt(
+            history,
+            profile,
+            RequestHalf(at_ms=run.embedded_at_ms),
+            catalog=model.snapshot,
+            steps_max=model.bundle.manifest.model.steps_max,
+            context=model.bundle.vocabulary.context,
+        )
+        assert history.version is not None, "stored histories have one"
+        return _embedding(
+            model,
+            run.embedded_at_ms,
+            user_id,
+            self._encoder.encode(model, user_id, prompt).hidden_O,
+            version=history.version,
+        )
+
+    def _progress(self, done: int, parts: int, resumed: int) -> Progress:
+        written = self._written
+        return Progress(
+            parts_done=done,
+            parts=parts,
+            resumed=resumed,
+            users=written["users"],
+            entities=written["entities"],
+            genres=written["genres"],
+            rows=written["rows"],
+        )
+
+
+def _entities(model: Model, at_ms: int) -> Iterator[Embedding]:
+    """All that are not retired."""
+    table = model.entities
+    for index, entity in enumerate(model.snapshot.entities):
+        if not entity.retired:
+            output_O, input_D = table.output_ND[index], table.input_ND[index]
+            yield _embedding(model, at_ms, entity.entity_id, output_O, input_D)
+
+
+def _genres(model: Model, at_ms: int) -> Iterator[Embedding]:
+    """The means of their entities': the product with a user's is the mean logit."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, entity in enumerate(model.snapshot.entities):
+        for genre in () if entity.retired else dict.fromkeys(entity.genres):
+            members[genre].append(index)
+    table = model.entities
+    for genre in sorted(members):
+        output_O = table.output_ND[members[genre]].mean(axis=0)
+        yield _embedding(model, at_ms, genre, output_O, table.input_ND[members[genre]].mean(axis=0))
+
+
+def _rows(model: Model, at_ms: int) -> Iterator[Embedding]:
+    """What a row is chosen by, and what it says once it stands."""
+    for index, row in enumerate(model.snapshot.rows):
+        if not row.retired:
+            output_O, input_D = model.row_output_RD[index], model.row_input_RD[index]
+            yield _embedding(model, at_ms, row.row_id, output_O, input_D)
+
+
+_EMBEDDED: dict[EmbeddingKind, Callable[[Model, int], Iterator[Embedding]]] = {
+    EmbeddingKind.ENTITY: _entities,
+    EmbeddingKind.GENRE: _genres,
+    EmbeddingKind.ROW: _rows,
+}
+
+_NOTHING: FloatArray = np.zeros(0, np.float32)
+
+
+def _embedding(
+    model: Model,
+    at_ms: int,
+    name: str,
+    output_O: FloatArray,
+    input_D: FloatArray = _NOTHING,
+    version: HistoryVersion | None = None,
+) -> Embedding:
+    return Embedding(
+        name=name,
+        model_version=model.version,
+        embedded_at_ms=at_ms,
+        version=version or catalog_version(model.snapshot.number),
+        output_O=output_O,
+        input_D=input_D,
+    )
+
+
+def _user_ids(log: OfflineLog) -> list[str]:
+    """Everybody with an event in the offline log, in order."""
+    column = log.scan(["user_id"])["user_id"]
+    return sorted(column.unique().to_pylist())
+
+
+def _is_below(embedding: Embedding, floors: dict[tuple[str, int], int]) -> bool:
+    """Whether it was made from a history that ends before an erasure of its user."""
+    version = embedding.version
+    return version.next_offset <= floors.get((version.topic_id, version.partition), 0)
