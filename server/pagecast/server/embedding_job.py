@@ -19,7 +19,7 @@ from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.user_encoder import UserEncoder
 from pagecast.featurestore.embeddings import Embedding, EmbeddingKind, catalog_version
 from pagecast.featurestore.erasures import Erasures
-from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.offline.embedding_log import USERS, Run
 from pagecast.featurestore.online import OnlineFeatures
@@ -139,12 +139,14 @@ class EmbeddingJob:
             context=model.bundle.vocabulary.context,
         )
         assert history.version is not None, "stored histories have one"
-        return _embedding(
-            model,
-            run.embedded_at_ms,
-            user_id,
-            self._encoder.encode(model, user_id, prompt).hidden_O,
+        hidden_O = self._encoder.encode(model, user_id, prompt).hidden_O
+        return Embedding(
+            name=user_id,
+            model_version=model.version,
+            embedded_at_ms=run.embedded_at_ms,
             version=history.version,
+            output_O=model.bundle.stabilisation.users(hidden_O),
+            input_D=_NOTHING,
         )
 
     def _progress(self, done: int, parts: int, resumed: int) -> Progress:
@@ -203,15 +205,15 @@ def _embedding(
     at_ms: int,
     name: str,
     output_O: FloatArray,
-    input_D: FloatArray = _NOTHING,
-    version: HistoryVersion | None = None,
+    input_D: FloatArray,
 ) -> Embedding:
+    """Of what is in the catalog, published through the bundle's map."""
     return Embedding(
         name=name,
         model_version=model.version,
         embedded_at_ms=at_ms,
-        version=version or catalog_version(model.snapshot.number),
-        output_O=output_O,
+        version=catalog_version(model.snapshot.number),
+        output_O=model.bundle.stabilisation.entities(output_O),
         input_D=input_D,
     )
 

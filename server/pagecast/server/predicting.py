@@ -66,18 +66,21 @@ class Predicting:
 
     async def ask(
         self,
+        client: str,
         request: PageRequest,
         serving: Serving,
         model: Model,
         answer: Callable[[AskedUser], T],
     ) -> T:
         """What `answer`, called in the thread, makes of the user of a request. Raises Refusal."""
-        place = self._take_place()
+        place = self._take_place(client)
         try:
             await place.turn(request.clock.remaining_s())
         except TimeoutError as error:
             place.leave()
             raise _time_exceeded() from error
+        except SlotsExhausted as error:
+            raise self._at_capacity() from error
         except asyncio.CancelledError:
             place.leave()
             raise
@@ -88,17 +91,20 @@ class Predicting:
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def _take_place(self) -> Place:
+    def _take_place(self, client: str) -> Place:
         try:
-            return self._slots.take()
+            return self._slots.take(client)
         except SlotsExhausted as error:
-            delay_ms = self._slots.retry_delay_ms
-            raise Refusal(
-                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-                reason="PREDICTIONS_EXHAUSTED",
-                message=f"too many predictions wait: try again in {delay_ms} ms",
-                retry_delay_ms=delay_ms,
-            ) from error
+            raise self._at_capacity() from error
+
+    def _at_capacity(self) -> Refusal:
+        delay_ms = self._slots.retry_delay_ms
+        return Refusal(
+            code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reason="PREDICTIONS_EXHAUSTED",
+            message=f"too many predictions wait: try again in {delay_ms} ms",
+            retry_delay_ms=delay_ms,
+        )
 
     async def _answered(
         self, place: Place, request: PageRequest, work: Callable[[Callable[[], bool]], T]

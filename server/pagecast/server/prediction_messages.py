@@ -39,16 +39,18 @@ def predicted(asked: AskedUser, heads: Sequence[Head], top_n: int) -> pb.Predict
 
 
 def embedded_user(asked: AskedUser) -> pb.EmbedUserResponse:
+    published_O = asked.model.bundle.stabilisation.users(asked.state.hidden_O)
     return pb.EmbedUserResponse(
         model_version=asked.model.version,
         history_version=version_message(asked.history),
         catalog_number=asked.model.snapshot.number,
-        vector=asked.state.hidden_O.tolist(),
+        vector=published_O.tolist(),
     )
 
 
 def embedded_entities(model: Model, entities: Sequence[int]) -> pb.EmbedEntitiesResponse:
     table = model.entities
+    published_EO = model.bundle.stabilisation.entities(table.output_ND[list(entities)])
     return pb.EmbedEntitiesResponse(
         model_version=model.version,
         catalog_number=model.snapshot.number,
@@ -56,9 +58,9 @@ def embedded_entities(model: Model, entities: Sequence[int]) -> pb.EmbedEntities
             pb.EntityEmbedding(
                 entity_id=model.snapshot.entities[entity].entity_id,
                 input=table.input_ND[entity].tolist(),
-                output=table.output_ND[entity].tolist(),
+                output=published_O.tolist(),
             )
-            for entity in entities
+            for entity, published_O in zip(entities, published_EO, strict=True)
         ],
     )
 

@@ -13,9 +13,11 @@ import grpc
 import numpy as np
 
 from pagecast.engine.model import Model
+from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.rules import bitsets
 from pagecast.rules.eligibility import asked_for_entities, eligible_entities, offered_entities
 from pagecast.server.asked import unknown_candidates
+from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, Refusal
 from pagecast.server.making import MODEL_NOT_LOADED
@@ -104,7 +106,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     ) -> T:
         page = self._page(request, context, rules)
         serving, model = self._model()
-        return await self._predicting.ask(page, serving, model, answer)
+        return await self._predicting.ask(client_of(context), page, serving, model, answer)
 
     def _page(
         self, request: UserRequest, context: Any, rules: rules_pb2.RequestRules
@@ -126,6 +128,12 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
                 code=grpc.StatusCode.UNAVAILABLE,
                 reason=MODEL_NOT_LOADED,
                 message="there is no champion, or it cannot be used: train and promote a model",
+            )
+        if isinstance(serving.model, MultiStageModel):
+            raise Refusal(
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                reason="MODEL_NOT_GENERATIVE",
+                message="the champion is a multi-stage baseline: promote a generative model",
             )
         if not serving.snapshot.entities:
             raise Refusal(

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pagecast.engine.stabilisation import Map, Stabilisation
+from pagecast.featurestore.snapshot import NEXT_ROW
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.data import NEXT_ROW
 from pagecast.trainer.decoder import HIDDEN
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.tower import FEATURES
