@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import replace
 
 import structlog
@@ -17,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import RECENT_EVENTS_MAX
-from pagecast.featurestore.overlay import Actions, lay_over, steers
+from pagecast.featurestore.overlay import Actions, copy_of, lay_over, steers
 from pagecast.rules.facts import ROWS_MAX
 from pagecast.server.part import WHOLE_PAGE, Past
 from pagecast.server.users import User
@@ -30,8 +29,8 @@ ROWS_AHEAD_DEFAULT = 4
 while the next is decoded."""
 
 ACTIONS_MAX = RECENT_EVENTS_MAX // 2
-"""Events of a call. Fewer than the ids a history remembers, so that it knows each one's until the
-call is over, whatever else the user does."""
+"""Events of a call: half of the ids a history remembers, so that one that was ingested is still
+known to be, with as many done elsewhere meanwhile."""
 
 ACTIONS_BYTES_MAX = 64 * 1024
 """Events of a call together: they stand in the page's records, beside the longest page."""
@@ -143,7 +142,7 @@ class Browsing:
         past = WHOLE_PAGE.past_of(known)
         waiting = [action for action in actions if action.event_id not in self._ingested]
         # What is known stays as it was read, so that the next part can tell what is ingested.
-        history = deepcopy(past.user.history) if waiting else past.user.history
+        history = copy_of(past.user.history) if waiting else past.user.history
         history, laid = lay_over(history, self.user_id, waiting, self._fold)
         self._ingested |= {a.event_id for a in waiting} - {a.event_id for a in laid}
         return replace(

@@ -45,8 +45,8 @@ from pagecast.server.writer import Response
 from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSES_MAX = 1_000
-"""Pages browsed at the same time: each holds some 100 KB between its parts, and wakes up when its
-reader scrolls."""
+"""Pages browsed at the same time: each holds its user's history and its rows between its parts, and
+wakes up when its reader scrolls."""
 
 
 BROWSES_RETRY_MS = 1_000

@@ -41,8 +41,8 @@ async def _browse(
     acted_ms: list[float],
     looked_ms: list[float],
 ) -> None:
-    stub = homepage_pb2_grpc.HomepageServiceStub(channel)
-    call: Any = stub.BrowseHomepage(timeout=PAGE_SECONDS_MAX)
+    stub: Any = homepage_pb2_grpc.HomepageServiceStub(channel)
+    call = stub.BrowseHomepage(timeout=PAGE_SECONDS_MAX)
     shape = PageShape()
     page = homepage_pb2.StreamHomepageRequest(
         user_id=USER,
