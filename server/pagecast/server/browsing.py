@@ -73,6 +73,8 @@ class Browsing:
         self.received_bytes = 0
         self.is_over = False
         """Whether the client has half-closed."""
+        self.is_cut = False
+        """Whether no more may be decoded, because the server stops."""
         self.was_forgotten = False
         """Whether the user has been, since the call began: nothing of before is reported."""
         self._rows_ahead = rows_ahead
@@ -109,9 +111,14 @@ class Browsing:
         self._rows_max = ROWS_MAX
         self._changed.set()
 
+    def cut(self) -> None:
+        """The server stops: the row in hand is the last one."""
+        self.is_cut = True
+        self._changed.set()
+
     async def until_wanted(self, rows: int) -> None:
-        """Returns when a row behind so many is wanted."""
-        while rows >= self._rows_max:
+        """Returns when a row behind so many is wanted, or may not be made any more."""
+        while rows >= self._rows_max and not self.is_cut:
             self._changed.clear()
             await self._changed.wait()
             self._room_since_s = time.monotonic()
@@ -177,4 +184,5 @@ class BrowsedPart:
 
     def ends_with(self, rows: int) -> bool:
         browsing = self._browsing
-        return rows >= browsing.rows_max or len(browsing.actions) != self._reflected
+        acted = len(browsing.actions) != self._reflected
+        return rows >= browsing.rows_max or acted or browsing.is_cut

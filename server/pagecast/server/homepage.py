@@ -59,7 +59,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self._resources = resources
         self._metrics = metrics
         self._browses = 0
+        self._browsed: set[Browse] = set()
         metrics.follow_browses(lambda: self._browses)
+
+    def cut_browses(self) -> None:
+        """The server stops: pages that are browsed end behind the row in hand."""
+        for browse in self._browsed:
+            browse.cut()
 
     async def StreamHomepage(
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
@@ -100,9 +106,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         try:
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
             browse = await self._browse(requests, clock)
-            async with aclosing(browse.responses(requests)) as responses:
-                async for response in responses:
-                    yield response
+            self._browsed.add(browse)
+            try:
+                async with aclosing(browse.responses(requests)) as responses:
+                    async for response in responses:
+                        yield response
+            finally:
+                self._browsed.remove(browse)
         finally:
             self._browses -= 1
 
