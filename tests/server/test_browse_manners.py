@@ -238,7 +238,7 @@ async def test_a_store_that_goes_away_leaves_what_was_read_and_done(house: House
     assert second.actions_reflected == 1
 
 
-async def test_a_drain_does_not_wait_for_readers(house: House) -> None:
+async def test_a_drain_ends_pages_that_are_browsed(house: House) -> None:
     house.train_champion()
     async with house.serve(grace_seconds=30) as served:
         async with browsing(served, rows_ahead=1) as browser:
@@ -246,11 +246,10 @@ async def test_a_drain_does_not_wait_for_readers(house: House) -> None:
             began_s = asyncio.get_running_loop().time()
             await served.server.drain(asyncio.Event())
             took_s = asyncio.get_running_loop().time() - began_s
-            with pytest.raises(AioRpcError) as failed:
-                await browser.rest()
+            refused = await refusal(browser)
         served.server.drain = _drained  # type: ignore[method-assign]
     assert took_s < 10
-    assert failed.value.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
+    assert refused == (StatusCode.UNAVAILABLE, "SERVER_DRAINING", "")
 
 
 async def _drained(_insisted: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from copy import deepcopy
 
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_token
 from pagecast.featurestore.history import History
+from pagecast.featurestore.packing import pack, unpack
 from pagecast.featurestore.steps import Action
 from pagecast.featurestore.tokens import token_of
 from pagecast.v1 import events_pb2
@@ -46,13 +47,20 @@ def lay_over(
     return folded, laid
 
 
+def copy_of(history: History | None) -> History | None:
+    """One that can be folded on. By its packed form, in a quarter of the time of a deep copy."""
+    if history is None or history.version is None:
+        return deepcopy(history)
+    return unpack(history.user_id, pack(history))
+
+
 def history_of_page(
     page: events_pb2.PageServed, history: History | None, config: FoldConfig = DEFAULT_FOLD
 ) -> History | None:
     """What a page's prompt was made from; `history`, that of its version, is left as it is."""
     if not page.actions:
         return history
-    return lay_over(deepcopy(history), page.user_id, page.actions, config)[0]
+    return lay_over(copy_of(history), page.user_id, page.actions, config)[0]
 
 
 def recorded(actions: Actions) -> list[events_pb2.InteractionEvent]:

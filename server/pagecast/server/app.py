@@ -129,6 +129,7 @@ class PagecastServer:
         _log.info("draining", grace_seconds=self._config.grace_seconds)
         await _first_of(insisted.wait(), asyncio.sleep(HEALTH_HEADSTART_S))
         stopping = asyncio.create_task(self._server.stop(self._config.grace_seconds))
+        self._homepage.cut_browses()
         await _first_of(insisted.wait(), self._calls.wait_until_none(), asyncio.shield(stopping))
         await self._server.stop(None if insisted.is_set() else STATUS_TIME_S)
         await stopping
@@ -137,9 +138,8 @@ class PagecastServer:
 
     def _add_services(self) -> None:
         server, resources = self._server, self.resources
-        homepage_pb2_grpc.add_HomepageServiceServicer_to_server(
-            HomepageService(self._config, resources, self.metrics), server
-        )
+        self._homepage = HomepageService(self._config, resources, self.metrics)
+        homepage_pb2_grpc.add_HomepageServiceServicer_to_server(self._homepage, server)
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
             FeatureService(
                 resources.users, resources.publisher, resources.forgetting, resources.prefixes

@@ -11,11 +11,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+import grpc
+
 from pagecast.rules.facts import ROWS_MAX
 from pagecast.server.acknowledging import publish
 from pagecast.server.browse_records import BrowseRecords
 from pagecast.server.browsed import Requests, check_actions, check_seen, wrong_begin
 from pagecast.server.browsing import BrowsedPart, Browsing
+from pagecast.server.errors import Refusal
 from pagecast.server.making import Making, time_exceeded
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PAGE_TIME_MAX_S, PageClock, PageRequest
@@ -64,6 +67,10 @@ class Browse:
         self._rows_delivered = browsing.rows_sent
         self._queued_ms = 0.0
         self._first_row_ms: float | None = None
+
+    def cut(self) -> None:
+        """The server stops: the call ends behind the row in hand."""
+        self._browsing.cut()
 
     async def responses(self, requests: Requests) -> AsyncGenerator[Response, None]:
         """The messages, each as soon as it is known. Raises Refusal."""
@@ -147,6 +154,8 @@ class Browse:
                     await self._browsing.until_wanted(self._rows)
             except TimeoutError as error:
                 raise time_exceeded() from error
+            if self._browsing.is_cut:
+                raise _draining()
             self._page = self._carried_on()
         self._unpublished.put_nowait(None)
         await publishing
@@ -219,6 +228,8 @@ class Browse:
         self._report(self._records.take_sent(self._rows_delivered))
 
     async def _report_rest(self) -> None:
+        if self._resources.reporter is None:
+            return
         await self._loop.run_in_executor(self._resources.preparing, self._browsing.is_forgotten)
         self._report(self._records.take_rest(self._rows_delivered))
 
@@ -228,6 +239,14 @@ class Browse:
             return
         for record in records:
             reporter.report(record)
+
+
+def _draining() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason="SERVER_DRAINING",
+        message="this server stops: carry the page on, on another one",
+    )
 
 
 def _clock_of_part(page: PageRequest) -> PageClock:

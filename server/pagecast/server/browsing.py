@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import replace
 
 import structlog
@@ -17,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import RECENT_EVENTS_MAX
-from pagecast.featurestore.overlay import Actions, lay_over, steers
+from pagecast.featurestore.overlay import Actions, copy_of, lay_over, steers
 from pagecast.rules.facts import ROWS_MAX
 from pagecast.server.part import WHOLE_PAGE, Past
 from pagecast.server.users import User
@@ -30,8 +29,8 @@ ROWS_AHEAD_DEFAULT = 4
 while the next is decoded."""
 
 ACTIONS_MAX = RECENT_EVENTS_MAX // 2
-"""Events of a call. Fewer than the ids a history remembers, so that it knows each one's until the
-call is over, whatever else the user does."""
+"""Events of a call: half of the ids a history remembers, so that one that was ingested is still
+known to be, with as many done elsewhere meanwhile."""
 
 ACTIONS_BYTES_MAX = 64 * 1024
 """Events of a call together: they stand in the page's records, beside the longest page."""
@@ -74,6 +73,8 @@ class Browsing:
         self.received_bytes = 0
         self.is_over = False
         """Whether the client has half-closed."""
+        self.is_cut = False
+        """Whether no more may be decoded, because the server stops."""
         self.was_forgotten = False
         """Whether the user has been, since the call began: nothing of before is reported."""
         self._rows_ahead = rows_ahead
@@ -110,9 +111,14 @@ class Browsing:
         self._rows_max = ROWS_MAX
         self._changed.set()
 
+    def cut(self) -> None:
+        """The server stops: the row in hand is the last one."""
+        self.is_cut = True
+        self._changed.set()
+
     async def until_wanted(self, rows: int) -> None:
-        """Returns when a row behind so many is wanted."""
-        while rows >= self._rows_max:
+        """Returns when a row behind so many is wanted, or may not be made any more."""
+        while rows >= self._rows_max and not self.is_cut:
             self._changed.clear()
             await self._changed.wait()
             self._room_since_s = time.monotonic()
@@ -143,7 +149,7 @@ class Browsing:
         past = WHOLE_PAGE.past_of(known)
         waiting = [action for action in actions if action.event_id not in self._ingested]
         # What is known stays as it was read, so that the next part can tell what is ingested.
-        history = deepcopy(past.user.history) if waiting else past.user.history
+        history = copy_of(past.user.history) if waiting else past.user.history
         history, laid = lay_over(history, self.user_id, waiting, self._fold)
         self._ingested |= {a.event_id for a in waiting} - {a.event_id for a in laid}
         return replace(
@@ -178,4 +184,5 @@ class BrowsedPart:
 
     def ends_with(self, rows: int) -> bool:
         browsing = self._browsing
-        return rows >= browsing.rows_max or len(browsing.actions) != self._reflected
+        acted = len(browsing.actions) != self._reflected
+        return rows >= browsing.rows_max or acted or browsing.is_cut

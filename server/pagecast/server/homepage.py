@@ -47,8 +47,8 @@ from pagecast.server.writer import Response
 from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSES_MAX = 1_000
-"""Pages browsed at the same time: each holds some 100 KB between its parts, and wakes up when its
-reader scrolls."""
+"""Pages browsed at the same time: each holds its user's history and its rows between its parts, and
+wakes up when its reader scrolls."""
 
 
 BROWSES_RETRY_MS = 1_000
@@ -61,7 +61,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self._resources = resources
         self._metrics = metrics
         self._browses = 0
+        self._browsed: set[Browse] = set()
         metrics.follow_browses(lambda: self._browses)
+
+    def cut_browses(self) -> None:
+        """The server stops: pages that are browsed end behind the row in hand."""
+        for browse in self._browsed:
+            browse.cut()
 
     async def StreamHomepage(
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
@@ -103,9 +109,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
             take_place = partial(self._take_place, client_of(context))
             browse = await self._browse(requests, clock, take_place)
-            async with aclosing(browse.responses(requests)) as responses:
-                async for response in responses:
-                    yield response
+            self._browsed.add(browse)
+            try:
+                async with aclosing(browse.responses(requests)) as responses:
+                    async for response in responses:
+                        yield response
+            finally:
+                self._browsed.remove(browse)
         finally:
             self._browses -= 1
 

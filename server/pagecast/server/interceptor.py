@@ -22,12 +22,9 @@ _log = structlog.get_logger(__name__)
 OWN_METHODS = "/pagecast."
 """Prefix of the methods a drain waits for: a health watch would otherwise outlive any grace."""
 
-WATCHES = (
-    "/pagecast.v1.TrainingService/WatchTraining",
-    "/pagecast.v1.HomepageService/BrowseHomepage",
-)
-"""Own methods that a drain does not wait for: a watch lasts as long as a training, a page is
-browsed for minutes, and both are begun again where they were."""
+WATCHES = ("/pagecast.v1.TrainingService/WatchTraining",)
+"""Own methods that a drain does not wait for: a watch lasts as long as a training, and is begun
+again."""
 
 Behaviour = Callable[[Any, Any], Any]
 
