@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainer.factories_trainer import GENRES, HOUR_MS, entity_id, walk
+from trainer.factories_trainer import GENRES, entity_id, walk
 
 USERS = 60
 
@@ -43,6 +43,3 @@ def entity_rows() -> list[dict[str, object]]:
 def written(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-__all__ = ["HOUR_MS", "asked_ms", "class_rows", "entity_rows", "genre_of", "written"]
