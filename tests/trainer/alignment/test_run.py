@@ -17,7 +17,8 @@ from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.alignment.run import Aligned, AlignProgress, AlignRun, align
+from pagecast.trainer.alignment.rounds import AlignProgress, AlignRun
+from pagecast.trainer.alignment.run import Aligned, align
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from pagecast.trainer.data import Dataset
 

@@ -22,7 +22,7 @@ from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.trainer.alignment.run import AlignProgress
+from pagecast.trainer.alignment.rounds import AlignProgress
 from pagecast.trainer.base import (
     FULL,
     Base,

@@ -173,7 +173,9 @@ def train(
     except CheckpointError as error:
         raise CommandError(str(error), "train without --resume to begin anew") from error
     except RewardError as error:
-        raise CommandError(str(error), "the checkpoint before it stays: --resume") from error
+        raise CommandError(
+            str(error), "the newest checkpoint stays; change [train.align] and begin anew"
+        ) from error
     except (BaseError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:

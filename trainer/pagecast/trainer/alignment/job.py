@@ -12,7 +12,7 @@ from pagecast.featurestore.offline.files import write_whole
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.on_pages import AlignedOnPages, align_on_pages
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.alignment.run import AlignProgress
+from pagecast.trainer.alignment.rounds import AlignProgress
 from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.fit import FitResult
 from pagecast.trainer.logged import Reading, read_shown

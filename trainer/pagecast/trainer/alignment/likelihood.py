@@ -118,7 +118,8 @@ def page_row(row: RolloutRow) -> PageRow:
 
 def chosen_loss(policy: Policy, embedded: Embedded, ask: Ask) -> Tensor:
     """Mean negative log-likelihood, in nats, of what the member really chose, each entity alone
-    behind the token of its row; all of the catalog competes (docs/papers.md 2.5).
+    behind the token of its row (a BECAUSE row without its argument); all of the catalog competes
+    (docs/papers.md 2.5).
 
     Zero for an ask of which nothing was chosen.
     """

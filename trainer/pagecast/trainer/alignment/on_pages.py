@@ -16,10 +16,12 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import Ask, asks_of
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy, engine_model
 from pagecast.trainer.alignment.rewards import Judge
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
-from pagecast.trainer.alignment.run import Aligned, AlignProgress, align
+from pagecast.trainer.alignment.rounds import AlignProgress
+from pagecast.trainer.alignment.run import Aligned, align
 from pagecast.trainer.shown import ShownPage
 
 DEFAULT_REWARD = RewardConfig()
@@ -40,23 +42,26 @@ def align_on_pages(
     judge: Judge | None = None,
     *,
     table: RewardConfig = DEFAULT_REWARD,
+    models: RewardModels | None = None,
     progress: Callable[[AlignProgress], None] = lambda _: None,
     checkpoint: Path | None = None,
     budget_s: float = math.inf,
 ) -> AlignedOnPages:
     """Trains reward models on one half of the members' pages, and the policy by them.
 
-    Pages are drawn for the requests of all members. Without a `judge`, it is a page reward model of
-    the other half of the members: it knows nothing of what the policy learns from, and neither does
-    it know the truth.
+    Pages are drawn for the requests of the half that reward models learn from. Without a `judge`,
+    it is a page reward model of the other half: it knows nothing of what the policy learns from,
+    and neither does it know the truth. `models` are trained unless they are given, as they are
+    where several configs are compared on one reward.
 
     Raises NothingToTrainError, RewardError, CheckpointError.
     """
-    models = train_reward_models(champion, pages, config, table)
+    models = models or train_reward_models(champion, pages, config, table)
     if judge is None:
         judge = train_reward_models(champion, pages, config, table, exchanged=True).page_rewards
     catalog = CompiledCatalog(champion.catalog)
-    asks = asks_of(pages, catalog, champion.vocabulary, config, table)
+    learned = [page for page in pages if learned_from(page.user_id, config.reward.salt)]
+    asks = asks_of(learned, catalog, champion.vocabulary, config, table)
     aligned = align(
         champion,
         asks,

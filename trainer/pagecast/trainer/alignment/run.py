@@ -1,66 +1,20 @@
-"""The loop: draw groups of pages, judge them, move the policy, keep what a resumed run needs.
+"""The loop of an alignment: round after round, and checkpoints on the way."""
 
-A round depends on the weights, on its number and on the seed, and on nothing that was drawn before.
-So a checkpoint is weights, moments of the optimiser and a number, and a run that is resumed ends in
-the same bytes.
-"""
-
-import copy
-import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import structlog
-import torch
-from pydantic import JsonValue, TypeAdapter
-from torch import Tensor
 
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import AlignConfig
-from pagecast.trainer.alignment.credit import RewardError
-from pagecast.trainer.alignment.likelihood import Features, log_probabilities
-from pagecast.trainer.alignment.members import member_weights
-from pagecast.trainer.alignment.objective import Group, Told, group_loss
-from pagecast.trainer.alignment.policy import Policy, engine_model
-from pagecast.trainer.alignment.rewards import Judge, Rewards, judged
-from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
-from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints, Facts
-from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.epochs import Place
-from pagecast.trainer.identity import differences, flat
-from pagecast.trainer.optimizers import Optimizers
-from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.alignment.rewards import Judge, Rewards
+from pagecast.trainer.alignment.rounds import AlignProgress, AlignRun
+from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 
 _log = structlog.get_logger(__name__)
-
-GRADIENT_NORM_MAX = 1.0
-"""Gradients are clipped to this norm, as in pretraining: one lucky group must not undo the rest."""
-
-WARM_UP = 0.05
-"""Share of the run in which the learning rate grows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlignProgress:
-    """A round, and where the run is after it.
-
-    Means over the round's pages, as they were drawn: `reward` by the run's own reward without form,
-    `judged` the judge's (NaN without one), `kl` nats a token, `nll` nats (0 where it is switched
-    off), `page_tokens` tokens of a page.
-    """
-
-    step: int
-    share_done: float
-    reward: float
-    judged: float
-    kl: float
-    nll: float
-    page_tokens: float
-    eta_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +55,9 @@ def align(
     told, kept_s = [], run.schedule.seconds
     while not run.schedule.done:
         told.append(run.step())
-        if files is not None and (
-            run.schedule.done or run.schedule.seconds - kept_s >= config.checkpoint_every_s
-        ):
-            files.write(run.checkpoint())
+        due = run.schedule.done or run.schedule.seconds - kept_s >= config.checkpoint_every_s
+        if files is not None and due:
+            _keep(files, run)
             kept_s = run.schedule.seconds
         progress(told[-1])
     return Aligned(
@@ -115,150 +68,9 @@ def align(
     )
 
 
-class AlignRun:
-    """A run between two rounds."""
-
-    def __init__(
-        self,
-        champion: Policy,
-        asks: Sequence[Ask],
-        config: AlignConfig,
-        rewards: Rewards,
-        *,
-        judge: Judge | None = None,
-        budget_s: float = math.inf,
-    ) -> None:
-        rewards.check(config)
-        self._asks, self._config, self._rewards, self._judge = asks, config, rewards, judge
-        self._reference = replace(champion, model=copy.deepcopy(champion.model).eval())
-        self.policy = replace(champion, model=copy.deepcopy(champion.model).eval())
-        self._features = Features.of(champion)
-        with torch.no_grad():
-            self._reference_embedded = self._features.embedded(self._reference.model)
-        self._optimizers = Optimizers(self.policy.model, _optimizer_config(config))
-        weight_A = member_weights([ask.user_id for ask in asks], config.reward.weight_max)
-        self.chance_A = weight_A / weight_A.sum()
-        self.schedule = Schedule(steps_max=config.steps, budget_s=budget_s, warm_up=WARM_UP)
-        self._identity = _identity(config, champion, asks)
-
-    def step(self) -> AlignProgress:
-        """One round: new pages, and `config.updates` steps of the optimiser on them."""
-        drawn = list(self._draw())
-        own = [judged(pages, self._rewards, self._config) for pages in drawn]
-        groups = [
-            Group(
-                pages=pages,
-                advantage_N=one.advantage_N,
-                reference_N=self._referred(pages),
-            )
-            for pages, one in zip(drawn, own, strict=True)
-        ]
-        rate = self._config.learning_rate * self.schedule.rate()
-        told = self._update(groups, rate)
-        for _ in range(self._config.updates - 1):
-            self._update(groups, rate)
-        self.schedule.step += 1
-        return self._told(drawn, told, float(np.mean([one.own for one in own])))
-
-    def _draw(self) -> Iterator[list[Rollout]]:
-        """The round's groups: prompts by members' weights, each page by a seed of its own."""
-        config, step = self._config, self.schedule.step
-        rng = np.random.default_rng([config.seed, step])
-        count = min(config.prompts_per_step, int((self.chance_A > 0).sum()))
-        chosen = rng.choice(len(self._asks), count, replace=False, p=self.chance_A)
-        model = engine_model(self.policy)
-        for number in chosen.tolist():
-            seeds = [page_seed(config.seed, step, number, g) for g in range(config.group_size)]
-            yield draw_group(model, self._asks[number], seeds, config.temperature)
-
-    @torch.no_grad()
-    def _referred(self, pages: Sequence[Rollout]) -> Tensor:
-        temperature = self._config.temperature
-        return log_probabilities(self._reference, self._reference_embedded, pages, temperature)
-
-    def _update(self, groups: Sequence[Group], learning_rate: float) -> list[Told]:
-        """One step of the optimiser; gradients are summed group by group."""
-        self._optimizers.zero_grad()
-        told = []
-        for group in groups:
-            embedded = self._features.embedded(self.policy.model)
-            loss, of_group = group_loss(self.policy, embedded, group, self._config, len(groups))
-            if not torch.isfinite(loss):
-                raise RewardError(
-                    f"the loss of round {self.schedule.step} is {float(loss.detach())}: lower"
-                    " align.learning_rate, or the size of rewards"
-                )
-            loss.backward()
-            told.append(of_group)
-        self._optimizers.clip(GRADIENT_NORM_MAX)
-        self._optimizers.step(learning_rate)
-        return told
-
-    def _told(
-        self, drawn: Sequence[Sequence[Rollout]], told: Sequence[Told], own: float
-    ) -> AlignProgress:
-        pages = [page for group in drawn for page in group]
-        tokens = sum(one.tokens for one in told)
-        return AlignProgress(
-            step=self.schedule.step,
-            share_done=self.schedule.share,
-            reward=own,
-            judged=math.nan if self._judge is None else float(np.mean(self._judge(pages))),
-            kl=sum(one.kl for one in told) / tokens,
-            nll=sum(one.nll for one in told) / len(told),
-            page_tokens=tokens / len(pages),
-            eta_s=self.schedule.eta_s,
-        )
-
-    def checkpoint(self) -> Checkpoint:
-        """What has to be kept to go on from here."""
-        weights = self.policy.model.state_dict()
-        tensors = {f"model.{name}": tensor for name, tensor in weights.items()}
-        facts = Facts(
-            identity=self._identity,
-            step=self.schedule.step,
-            seconds=self.schedule.seconds,
-            # Rounds follow from their number: no generator has a state.
-            place=Place(begin={}, batches=self.schedule.step, now={}),
-            totals={},
-        )
-        return Checkpoint(facts=facts, tensors={**tensors, **self._optimizers.state()})
-
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint. Raises CheckpointError if it is of another run."""
-        facts = checkpoint.facts
-        if told := differences(facts.identity, self._identity):
-            raise CheckpointError(f"the checkpoint is of another alignment: {told}")
-        prefix = "model."
-        self.policy.model.load_state_dict(
-            {
-                name.removeprefix(prefix): tensor
-                for name, tensor in checkpoint.tensors.items()
-                if name.startswith(prefix)
-            }
-        )
-        self._optimizers.resume(checkpoint.tensors)
-        self.schedule.resume(step=facts.step, seconds=facts.seconds)
-
-
-def _optimizer_config(config: AlignConfig) -> TrainConfig:
-    """AdamW without decay: the distance to the champion holds the weights."""
-    return TrainConfig(learning_rate=config.learning_rate, weight_decay=0.0)
-
-
-def _identity(config: AlignConfig, champion: Policy, asks: Sequence[Ask]) -> dict[str, JsonValue]:
-    """Which run a checkpoint is of."""
-    told = TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(asdict(config)))
-    told.pop("checkpoint_every_s")
-    weights = hashlib.sha256()
-    for tensor in champion.model.state_dict().values():
-        weights.update(tensor.contiguous().numpy().tobytes())
-    prompts = hashlib.sha256()
-    for ask in asks:
-        prompts.update(f"{ask.user_id} {ask.prompt.sha256()} {ask.rules.sha256}".encode())
-        prompts.update(repr(sorted(ask.chosen.items())).encode())
-    return {
-        **dict(flat("align", told)),
-        "champion": weights.hexdigest()[:16],
-        "asks": prompts.hexdigest()[:16],
-    }
+def _keep(files: Checkpoints, run: AlignRun) -> None:
+    """A run goes on without a checkpoint that finds no room, and says so."""
+    try:
+        files.write(run.checkpoint())
+    except OSError as error:
+        _log.warning("checkpoint_not_written", reason=str(error))

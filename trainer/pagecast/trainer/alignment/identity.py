@@ -1,0 +1,31 @@
+"""Which alignment a checkpoint is of."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pydantic import JsonValue, TypeAdapter
+
+from pagecast.trainer.alignment.asks import Ask
+from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.identity import flat
+
+
+def identity_of(config: AlignConfig, champion: Policy, asks: Sequence[Ask]) -> dict[str, JsonValue]:
+    """Facts of a run by dotted name; weights and requests are digests."""
+    told = TypeAdapter(dict[str, JsonValue]).validate_json(json.dumps(asdict(config)))
+    told.pop("checkpoint_every_s")
+    weights = hashlib.sha256()
+    for tensor in champion.model.state_dict().values():
+        weights.update(tensor.contiguous().numpy().tobytes())
+    prompts = hashlib.sha256()
+    for ask in asks:
+        prompts.update(f"{ask.user_id} {ask.prompt.sha256()} {ask.rules.sha256}".encode())
+        prompts.update(repr(sorted(ask.chosen.items())).encode())
+    return {
+        **dict(flat("align", told)),
+        "champion": weights.hexdigest()[:16],
+        "asks": prompts.hexdigest()[:16],
+    }
