@@ -131,4 +131,4 @@ def place(taken: Counter[Leaf], wanted: Iterator[Leaf]) -> Leaf:
         if digit < DIGITS_MAX:
             taken[leaf] = digit + 1
             return (*leaf, digit)
-    raise CodebookError("no semantic ID is left: train with more codes (semantic.codes)")
+    raise CodebookError("no semantic ID is left: train with more codes (model.codes)")

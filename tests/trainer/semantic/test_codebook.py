@@ -120,7 +120,7 @@ def test_the_version_is_of_the_numbers() -> None:
 
 
 def test_a_codebook_that_has_no_room_says_what_to_raise() -> None:
-    with pytest.raises(CodebookError, match=r"semantic\.codes"):
+    with pytest.raises(CodebookError, match=r"model\.codes"):
         learn_codebook(np.zeros((3 * DIGITS_MAX, 2), np.float32), 1)
     with pytest.raises(CodebookError, match="more events"):
         learn_codebook(np.zeros((0, 2), np.float32), 4)

@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.batch import CutPage
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.data import catalog_features, next_row, row_ids
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import Request
 from pagecast.trainer.evaluation.system import Scores
-from pagecast.trainer.forward import embed, packed_hidden
+from pagecast.trainer.forward import embed, packed_hidden, packed_tokens
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.packer import pack
 from pagecast.trainer.pages import NO_ARGUMENT, PageRow
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.semantic.learned import named
+from pagecast.trainer.semantic.search import TrieSearch, search_of
+from pagecast.trainer.semantic.spelling import spell
+from pagecast.trainer.semantic.trie import Trie
 from pagecast.trainer.tails import Tail, Tails
 from pagecast.trainer.users import Window, windows
 
@@ -60,7 +64,14 @@ class AskedModel:
         if features is None:
             features = catalog_features(data.catalog, vocabulary)
         with torch.no_grad():
+            features = named(self._model, features)
             self._embedded = embed(self._model, features, row_ids(data.catalog, vocabulary))
+        self._search: TrieSearch | None = None
+        if self._embedded.token_EL is not None:
+            self._trie = Trie(self._embedded.token_EL, model.config.codes)
+            self._search = search_of(self._model, self._trie)
+        self.named: list[float] = []
+        """Of a model that spells entities, by request: `semantic.search.Found.named`."""
 
     @torch.no_grad()
     def scores(self, requests: Sequence[Request]) -> Scores:
@@ -110,10 +121,27 @@ class AskedModel:
             for opening in openings
         ]
         batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
+        if self._search is not None:
+            return self._found(batch, self._search)
         hidden_XD = packed_hidden(self._model, self._embedded, batch)
         hidden_JD = hidden_XD[torch.from_numpy(batch.pages.at_J)]
         score_JE: Scores = (hidden_JD @ self._embedded.entity_output_ED.T).numpy()
         return score_JE
+
+    def _found(self, batch: PackedBatch, search: TrieSearch) -> Scores:
+        """The same where entities are spelled: each opening's prompt is gone on from alone."""
+        at_J, spelled = batch.pages.at_J, batch
+        if not self._model.config.merge_prompt:
+            told = spell(batch, self._trie.token_NL, merge_prompt=False)
+            at_J, spelled = told.batch.pages.at_J, told.batch
+        tokens_BLD = packed_tokens(self._model, self._embedded, spelled)
+        found = []
+        for window, position in zip(*np.divmod(at_J, tokens_BLD.shape[1]), strict=True):
+            seen_L = torch.from_numpy(spelled.mask_BLL[window, position])
+            found.append(search.find(tokens_BLD[window][seen_L]))
+        self.named += [one.named for one in found]
+        score_JN: Scores = torch.stack([one.score_N for one in found]).numpy()
+        return score_JN
 
 
 def is_fresh(user: UserSteps, request: Request) -> bool:

@@ -31,7 +31,7 @@ def learn_codebook(fused_VS: npt.NDArray[np.float32], codes: int) -> Codebook:
         raise CodebookError("no entity has an ID to make codes of: train on more events")
     if size_max(len(fused_VS), codes) > codes ** (LEVELS - 1) * DIGITS_MAX:
         raise CodebookError(
-            f"{codes} codes a level cannot name {len(fused_VS)} entities: raise semantic.codes"
+            f"{codes} codes a level cannot name {len(fused_VS)} entities: raise model.codes"
         )
     left_VS, centroids, nearest = fused_VS, [], []
     for _ in range(LEVELS):
