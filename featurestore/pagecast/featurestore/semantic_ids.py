@@ -10,7 +10,7 @@ what is coded.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,7 +63,7 @@ class Codebook:
     @property
     def codes(self) -> int:
         """K."""
-        return self.centroid_LKS.shape[1]
+        return int(self.centroid_LKS.shape[1])
 
     @cached_property
     def version(self) -> str:
@@ -72,22 +72,58 @@ class Codebook:
         sha.update(np.ascontiguousarray(self.code_VL, "<i8").tobytes())
         return sha.hexdigest()[:16]
 
-    def assign(self, id_N: Ints, fused_XS: Floats) -> Ints:
+    def nearest(self, fused_XS: Floats) -> Ints:
+        """`leaf_XL`: three codes each, every level the nearest to what is left over."""
+        left_XS, leaf_XL = fused_XS, np.zeros((len(fused_XS), LEVELS), np.int64)
+        for level, centroid_KS in enumerate(self.centroid_LKS):
+            cross_XK = (centroid_KS**2).sum(1) - 2 * left_XS @ centroid_KS.T
+            leaf_XL[:, level] = cross_XK.argmin(1)
+            left_XS = left_XS - centroid_KS[leaf_XL[:, level]]
+        return leaf_XL
+
+    def assign(self, id_N: Ints, leaf_XL: Ints, fused_X: Sequence[Floats] | Floats) -> Ints:
         """`token_NL`: the IDs of a catalog's entities, no two alike, as indices of tokens.
 
-        `id_N` are the vocabulary's (0: not in it), `fused_XS` says what those with 0 are, in their
-        order. Known entities keep their codes. A new one gets the nearest, and the first free digit
-        in the order of the catalog: the same catalog gives the same IDs on every server. The digit
-        is a token only where several share three codes. Raises CodebookError if no ID is left.
+        `id_N` are the vocabulary's (0: not in it); of those with 0, in their order, `leaf_XL` are
+        the nearest codes and `fused_X` what they are of [S]. Known entities keep their codes. A new
+        one gets the nearest, and the next digit in the order of the catalog: the same catalog gives
+        the same IDs on every server. What finds no room comes last and moves to its neighbours. The
+        digit is a token only where several share three codes. Raises CodebookError if no ID is
+        left.
         """
-        new_X = np.flatnonzero(id_N == 0)
         code_NL = np.zeros((len(id_N), TOKENS_OF_ENTITY_MAX), np.int64)
         code_NL[id_N > 0] = self.code_VL[id_N[id_N > 0] - 1]
-        taken = Counter(map(tuple, self.code_VL[:, :LEVELS].tolist()))
-        for index, fused_S in zip(new_X, fused_XS, strict=True):
-            code_NL[index] = place(taken, leaves(self.centroid_LKS, fused_S))
-        shared_N = [taken[leaf] > 1 for leaf in map(tuple, code_NL[:, :LEVELS].tolist())]
-        return as_tokens(code_NL, np.array(shared_N, np.bool_), self.codes)
+        new_X = np.flatnonzero(id_N == 0)
+        code_NL[new_X, :LEVELS], code_NL[new_X, LEVELS] = leaf_XL, self._digits(leaf_XL)
+        outside_X = np.flatnonzero(code_NL[new_X, LEVELS] >= DIGITS_MAX)
+        if len(outside_X):
+            placed = [*self.code_VL.tolist(), *np.delete(code_NL[new_X], outside_X, 0).tolist()]
+            taken = Counter(tuple(code_L[:LEVELS]) for code_L in placed)
+            for at in outside_X.tolist():
+                code_NL[new_X[at]] = place(taken, leaves(self.centroid_LKS, fused_X[at]))
+        return as_tokens(code_NL, self._shared(code_NL, new_X), self.codes)
+
+    def _digits(self, leaf_XL: Ints) -> Ints:
+        """Behind the known entities of the same leaf, and behind the new ones before it."""
+        key_X = self._key(leaf_XL)
+        order_X = np.argsort(key_X, kind="stable")
+        sorted_X = key_X[order_X]
+        rank_X = np.empty_like(order_X)
+        rank_X[order_X] = np.arange(len(order_X)) - np.searchsorted(sorted_X, sorted_X)
+        digit_X: Ints = rank_X + _counted(self._key(self.code_VL), key_X)
+        return digit_X
+
+    def _shared(self, code_NL: Ints, new_X: Ints) -> npt.NDArray[np.bool_]:
+        """Who shares three codes with a known entity, of the catalog or not, or with a new one."""
+        key_N = self._key(code_NL)
+        every = np.concatenate([self._key(self.code_VL), key_N[new_X]])
+        shared_N: npt.NDArray[np.bool_] = _counted(every, key_N) > 1
+        return shared_N
+
+    def _key(self, code_XL: Ints) -> Ints:
+        """Three codes as one number."""
+        key_X: Ints = code_XL[:, :LEVELS] @ (self.codes ** np.arange(LEVELS))
+        return key_X
 
 
 def tokens_of_levels(codes: int) -> int:
@@ -132,3 +168,10 @@ def place(taken: Counter[Leaf], wanted: Iterator[Leaf]) -> Leaf:
             taken[leaf] = digit + 1
             return (*leaf, digit)
     raise CodebookError("no semantic ID is left: train with more codes (model.codes)")
+
+
+def _counted(among: Ints, key_X: Ints) -> Ints:
+    """How often each key is among others."""
+    ordered = np.sort(among)
+    counted_X: Ints = np.searchsorted(ordered, key_X, "right") - np.searchsorted(ordered, key_X)
+    return counted_X

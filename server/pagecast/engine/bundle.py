@@ -27,6 +27,7 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.engine.spelling import Spelling
 from pagecast.featurestore.vocabulary import Vocabulary
 
 DEFAULT_CONFIG = EngineConfig()
@@ -48,6 +49,8 @@ class Bundle:
     decode: Graph
     row_input_RD: FloatArray
     row_output_RD: FloatArray
+    spelling: Spelling | None = None
+    """Of a model of semantic IDs."""
 
     @property
     def version(self) -> str:
@@ -70,7 +73,11 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(decode_file, files[decode_file], config),
     }
-    rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
+    checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
+    rows = _row_tables(checkpoint)
+    spelling = None
+    if manifest.model.semantic:
+        spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
     check_indices(graphs, manifest.model, vocabulary)
@@ -91,6 +98,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         decode=graphs["decode"],
         row_input_RD=rows["row_input_RD"],
         row_output_RD=rows["row_output_RD"],
+        spelling=spelling,
     )
 
 

@@ -69,7 +69,8 @@ class ModelShape(_Sealed):
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
     embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
     longest prompt, `positions_max` the positions of the longest prompt and page together;
-    `compress_keep` is that of `pagecast.featurestore.compression`.
+    `compress_keep` is that of `pagecast.featurestore.compression`. `codes` are those of a level of
+    semantic IDs, 0 if entities are tokens: then it is not in the file, as before there were any.
     """
 
     d_model: int = Field(gt=0)
@@ -82,6 +83,11 @@ class ModelShape(_Sealed):
     steps_max: int = Field(gt=0)
     positions_max: int = Field(gt=0)
     compress_keep: int = Field(default=0, ge=0)
+    codes: int = Field(default=0, ge=0)
+
+    @property
+    def semantic(self) -> bool:
+        return self.codes > 0
 
     @property
     def compresses(self) -> bool:
@@ -111,6 +117,8 @@ class Manifest(_Sealed):
     def seal(self) -> bytes:
         """The bytes of `manifest.json`. Raises ValueError for a number JSON cannot hold."""
         contents = self.model_dump(mode="json", by_alias=True)
+        if not self.model.codes:
+            del contents["model"]["codes"]
         digest = hashlib.sha256(_canonical(contents)).hexdigest()
         return _canonical(contents | {"sha256": digest})
 

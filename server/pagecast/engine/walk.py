@@ -52,8 +52,11 @@ class Chooser(Protocol):
     def before_entity(self) -> Feed | None:
         """What must be fed before the next entity can be chosen."""
 
-    def choose_entity(self, mask: EntityMask) -> Choice:
-        """The next entity of the row, by its position in `candidates_C`; it will be placed."""
+    def choose_entity(self, mask: EntityMask) -> Choice | None:
+        """The next entity of the row, by its position in `candidates_C`; it will be placed.
+
+        None if it takes more tokens: then `before_entity` is asked again.
+        """
 
     def fed(self, hidden_SD: FloatArray, /) -> None:
         """What was to be fed has been."""
@@ -77,8 +80,7 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         )
         chooser.begin_row(choice.position, argument, state.candidates_C)
         while not state.row_complete:
-            yield from _feed(chooser, chooser.before_entity())
-            choice = chooser.choose_entity(state.entity_mask)
+            choice = yield from _entity(chooser, state.entity_mask)
             near_ties += choice.near_tie
             entity = int(state.candidates_C[choice.position])
             state.place(entity)
@@ -99,7 +101,16 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
     )
 
 
-def _feed(chooser: Chooser, feed: Feed | None) -> PageWalk:
+def _entity(chooser: Chooser, mask: EntityMask) -> Generator[Feed, FloatArray | None, Choice]:
+    """One entity, in as many tokens as it takes."""
+    choice: Choice | None = None
+    while choice is None:
+        yield from _feed(chooser, chooser.before_entity())
+        choice = chooser.choose_entity(mask)
+    return choice
+
+
+def _feed(chooser: Chooser, feed: Feed | None) -> Generator[Feed, FloatArray | None, None]:
     if feed is not None:
         hidden_SD = yield feed
         assert hidden_SD is not None, "a feed is answered with hidden states"

@@ -112,9 +112,14 @@ class Replays:
         if not page.HasField("rules_input"):
             raise NotReplayable("the page was served by a version that recorded too little")
         try:
-            return load_bundle(self.bundles / version)
+            bundle = load_bundle(self.bundles / version)
         except BundleError as error:
             raise NotReplayable(f"the bundle of model {version} is gone: {error}") from error
+        if bundle.spelling is not None:
+            raise NotReplayable(
+                f"model {version} spells entities in semantic IDs: such pages are not followed yet"
+            )
+        return bundle
 
     def _snapshot(self, page: events_pb2.PageServed) -> CatalogSnapshot:
         try:

@@ -21,6 +21,10 @@ from pagecast.trainer.semantic.residual import learn_codebook
 Floats = npt.NDArray[np.float32]
 
 
+def named(book: Codebook, id_N: npt.NDArray[np.int64], fused_XS: Floats) -> npt.NDArray[np.int64]:
+    return book.assign(id_N, book.nearest(fused_XS), fused_XS)
+
+
 @st.composite
 def points(draw: st.DrawFn, most: int = 80) -> Floats:
     """Points among which some may be the same, up to all of them."""
@@ -47,7 +51,7 @@ def test_codes_are_balanced_and_none_is_dead_unless_points_are_fewer(
 @given(fused_VS=points(), codes=st.integers(3, 8))
 def test_every_entity_has_an_id_that_leads_back_to_it(fused_VS: Floats, codes: int) -> None:
     book = learn_codebook(fused_VS, codes)
-    token_NL = book.assign(np.arange(1, len(fused_VS) + 1), fused_VS[:0])
+    token_NL = named(book, np.arange(1, len(fused_VS) + 1), fused_VS[:0])
     decoded = {tuple(token_L): entity for entity, token_L in enumerate(token_NL.tolist())}
     assert [decoded[tuple(token_L)] for token_L in token_NL.tolist()] == list(range(len(fused_VS)))
     first_K = np.bincount(book.code_VL[:, 0], minlength=codes)
@@ -65,9 +69,9 @@ def test_new_entities_get_an_id_of_their_own_and_move_nobodys(
     fused_XS = np.repeat(fused_VS[:1], new, axis=0)
     known_N = np.arange(1, len(fused_VS) + 1)
     id_N = np.concatenate([known_N, np.zeros(new, np.int64)])
-    token_NL = book.assign(id_N, fused_XS)
+    token_NL = named(book, id_N, fused_XS)
     assert len(np.unique(token_NL, axis=0)) == len(id_N)
-    was_NL = book.assign(known_N, fused_XS[:0])
+    was_NL = named(book, known_N, fused_XS[:0])
     assert (token_NL[: len(known_N), :LEVELS] == was_NL[:, :LEVELS]).all()
     for level in range(LEVELS):
         of_level = level_tokens(level, codes)
@@ -82,8 +86,8 @@ def test_a_digit_is_a_token_only_where_several_share_three_codes(
     fused_VS: Floats, codes: int
 ) -> None:
     book = learn_codebook(fused_VS, codes)
-    token_NL = book.assign(np.arange(1, len(fused_VS) + 1), fused_VS[:0])
-    leaves, of_N, count = np.unique(
+    token_NL = named(book, np.arange(1, len(fused_VS) + 1), fused_VS[:0])
+    _, of_N, count = np.unique(
         token_NL[:, :LEVELS], axis=0, return_inverse=True, return_counts=True
     )
     assert ((token_NL[:, LEVELS] != NO_TOKEN) == (count[of_N.ravel()] > 1)).all()
@@ -99,14 +103,14 @@ def test_a_new_entity_gets_the_codes_of_what_it_is_like() -> None:
         code = int(((centroid_KS - left_S) ** 2).sum(1).argmin())
         expected.append(code)
         left_S = left_S - centroid_KS[code]
-    token_L = book.assign(np.array([0]), fused_VS[7:8] * np.float32(1.001))[0]
+    token_L = named(book, np.array([0]), fused_VS[7:8] * np.float32(1.001))[0]
     assert [token - 4 * level for level, token in enumerate(token_L[:LEVELS])] == expected
 
 
 def test_more_than_a_leaf_holds_move_to_their_neighbours() -> None:
     alike = np.zeros((3 * DIGITS_MAX, 2), np.float32)
     book = learn_codebook(alike[:1], 3)
-    token_NL = book.assign(np.zeros(len(alike), np.int64), alike)
+    token_NL = named(book, np.zeros(len(alike), np.int64), alike)
     leaves, count = np.unique(token_NL[:, :LEVELS], axis=0, return_counts=True)
     assert len(leaves) > 3
     assert count.max() <= DIGITS_MAX

@@ -107,7 +107,7 @@ def test_a_page_spelled_among_others_is_the_page_spelled_alone(dataset: Dataset)
 @torch.no_grad()
 def test_a_history_is_what_it_is_with_entity_tokens(dataset: Dataset) -> None:
     """But for its entities' embeddings: one position each, merged."""
-    model, embedded = spelling_model(dataset)
+    _, embedded = spelling_model(dataset)
     assert embedded.token_EL is not None
     batch = packed(dataset)
     spelled = spell(batch, embedded.token_EL).batch

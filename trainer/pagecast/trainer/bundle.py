@@ -52,6 +52,10 @@ GRAPH_FILES = {"entity_tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": DECO
 CANARY_SEED = 20
 
 
+class ExportError(ValueError):
+    """This model cannot become a bundle; the message names the option and the remedy."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BundleFacts:
     """What the manifest tells of a model beside its files."""
@@ -68,8 +72,14 @@ def write_bundle(
     """Exports, compares and publishes `bundles/<version>`; returns its manifest.
 
     The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
-    is left as it is. Raises ParityError if a graph is not the model.
+    is left as it is. Raises ParityError if a graph is not the model, ExportError for a model that
+    serves no pages.
     """
+    if not model.config.merge_prompt:
+        raise ExportError(
+            "model.merge_prompt: a model that spells its prompt out is for measuring and cannot be "
+            "exported: train with merge_prompt true"
+        )
     files, differences = _contents(model.eval(), vocabulary)
     digests = {name: FileDigest.of(data) for name, data in files.items()}
     config = model.config
@@ -89,6 +99,7 @@ def write_bundle(
             steps_max=STEPS_MAX,
             positions_max=POSITIONS_MAX,
             compress_keep=config.compress_keep,
+            codes=config.codes if config.semantic else 0,
         ),
         opset=OPSET,
         data=dict(facts.data),

@@ -52,14 +52,14 @@ class ModelConfig:
     blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
     been measured. 64 keeps every prompt's history below 256 positions."""
     response: Response = "entities"
-    """With "semantic_ids" a row's entities are spelled in codes of what they are (docs/papers.md 2);
-    the codebook comes from a model of entity tokens that is trained first."""
+    """With "semantic_ids" a row's entities are spelled in codes of what they are (docs/papers.md
+    2); the codebook comes from a model of entity tokens that is trained first."""
     codes: int = 64
-    """Codes of each of a semantic ID's three levels: 64 tell 262,144 combinations apart, and are few
-    enough that each is seen often."""
+    """Codes of each of a semantic ID's three levels: 64 tell 262,144 combinations apart, and are
+    few enough that each is seen often."""
     merge_prompt: bool = True
-    """Semantic IDs: an entity takes one position in the prompt, its codes side by side times a matrix
-    (the token merger). False spells it out there, too: for measuring, it cannot be exported."""
+    """Semantic IDs: an entity takes one position in the prompt, its codes side by side times a
+    matrix (the token merger). False spells it there, too: for measuring, it is not exported."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
@@ -226,8 +226,8 @@ class TrainConfig:
     seed: int = 0
     """Of initial weights, pages and dropout."""
     entity_epochs: float | None = None
-    """Semantic IDs: epochs of the model of entity tokens that the codebook is made of; None: `epochs`.
-    It has a budget of time of its own, as long as the training's."""
+    """Semantic IDs: epochs of the model of entity tokens that the codebook is made of; None:
+    `epochs`. It has a budget of time of its own, as long as the training's."""
 
     def __post_init__(self) -> None:
         if not self.model.semantic:

@@ -31,7 +31,8 @@ class Dataset:
     """Aligned by user: `users`, `columns`. Only what the training may know.
 
     `shown` are logged pages, if the training is to read them. `cuts` are, by user, the steps whose
-    requests are learned from; None is all. `spelled_with` is a codebook, if the model is of semantic IDs.
+    requests are learned from; None is all. `spelled_with` is a codebook, for
+    semantic IDs.
     """
 
     catalog: CatalogSnapshot

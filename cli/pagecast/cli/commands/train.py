@@ -34,6 +34,13 @@ class Profile(StrEnum):
     LARGE = "large"
 
 
+class Response(StrEnum):
+    """`pagecast.trainer.config.Response` by name."""
+
+    ENTITIES = "entities"
+    SEMANTIC_IDS = "semantic_ids"
+
+
 def train(
     budget_minutes: Annotated[
         float | None,
@@ -56,6 +63,13 @@ def train(
     ] = Promotion.GATE,
     profile: Annotated[
         Profile | None, typer.Option(help="Size of the model.", show_default="tiny")
+    ] = None,
+    response: Annotated[
+        Response | None,
+        typer.Option(
+            help="What a page's entities are to the model (docs/semantic-ids.md).",
+            show_default="entities",
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -91,6 +105,7 @@ def train(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.semantic_ids import CodebookError
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.base import BaseError
     from pagecast.trainer.checkpoint import CheckpointError
@@ -103,7 +118,7 @@ def train(
         state_dir=state_dir,
         database_url=database_url,
         online_store_url=online_store_url,
-        train={"budget_minutes": budget_minutes, "profile": profile},
+        train={"budget_minutes": budget_minutes, "profile": profile, "response": response},
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
@@ -116,7 +131,7 @@ def train(
         raise LockedError(str(error), "wait for its end, or end it") from error
     except CheckpointError as error:
         raise CommandError(str(error), "train without --resume to begin anew") from error
-    except (BaseError, ContentError, NothingToTrainError, ParityError) as error:
+    except (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:
         return

@@ -73,6 +73,14 @@ class AskedModel:
         self.named: list[float] = []
         """Of a model that spells entities, by request: `semantic.search.Found.named`."""
 
+    @property
+    def hallucination_rate(self) -> float | None:
+        """Share of IDs that would name nothing if their codes were drawn without any mask.
+
+        Mean over the requests asked so far; None if entities are not spelled.
+        """
+        return 1.0 - sum(self.named) / len(self.named) if self.named else None
+
     @torch.no_grad()
     def scores(self, requests: Sequence[Request]) -> Scores:
         """`score_QN`, -inf for what the catalog lacks."""

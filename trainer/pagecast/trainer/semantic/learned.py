@@ -87,8 +87,8 @@ def named(model: "PageModel", features: Mapping[str, Tensor]) -> dict[str, Tenso
         return dict(features)
     id_E = features["id_E"]
     new = {name: feature[id_E == 0] for name, feature in features.items()}
-    fused_XS = model.tower.fused(new).numpy()
-    token_EL = model.tower.codes.codebook.assign(id_E.numpy(), fused_XS)
+    fused_XS, codebook = model.tower.fused(new).numpy(), model.tower.codes.codebook
+    token_EL = codebook.assign(id_E.numpy(), codebook.nearest(fused_XS), fused_XS)
     return {**features, "token_EL": torch.from_numpy(token_EL)}
 
 

@@ -4,9 +4,9 @@ The loss of an entity is the sum over its tokens, each after the ones before it.
 has several targets (docs/papers.md 3.3), the first level has them all, and the further ones those
 that go on as what was fed: what follows another beginning cannot be seen from there.
 
-Every code of a level competes, also those that lead to no entity from there: so the model learns by
-itself what exists, and how often it errs can be told. What was seen does not compete, as with entity
-tokens: a code is left out where all entities behind it are.
+Every code of a level competes, also those that lead to no entity from there: so the model learns
+by itself what exists, and how often it errs can be told. What was seen does not compete, as with
+entity tokens: a code is left out where all entities behind it are.
 
 Letters: J hidden positions that predict a token, K targets of J, X hidden positions, C codes of a
 level, D width, E entities.
@@ -56,9 +56,9 @@ def semantic_losses(
     step_dropout: float = 0.0,
     seen_compete: bool = True,
 ) -> Losses:
-    """As `forward.losses`. Of histories only the first code is predicted: no ID is spelled there."""
+    """As `forward.losses`; of histories only the first code: no ID is spelled there."""
     assert embedded.token_EL is not None
-    trie = Trie(embedded.token_EL, model.config.codes)
+    trie = model.tower.codes.trie(embedded.token_EL)
     spelled = spell(batch, trie.token_NL, merge_prompt=model.config.merge_prompt)
     decoded_XD = packed_decoded(model, embedded, spelled.batch, step_dropout=step_dropout)
     hidden_XD = model.head(decoded_XD)
@@ -109,7 +109,7 @@ def page_levels(trie: Trie, spelled: Spelled, out_JE: Bools) -> Iterator[LevelTa
 def _level(
     trie: Trie, level: int, targets: Targets, at_J: Ints, fed_J: Ints, out_JE: Bools
 ) -> LevelTargets:
-    """`fed_J` have the beginning after which the level's token comes; of level 0 nothing is used."""
+    """`fed_J` have the beginning after which the level's token comes; all have that of level 0."""
     node_J = trie.node_NL[fed_J, level] if level else np.zeros(len(at_J), np.int64)
     return LevelTargets(
         level=level,

@@ -12,6 +12,7 @@ N entities, D width, Y layers, H key/value heads.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,7 +22,8 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.semantic.trie import NO_NODE, Trie
 
 EXACT_NODES_MAX = 20_000
-"""Nodes of a trie that are all scored: the attention bias of one depth then takes 1.6 GB at most."""
+"""Nodes of a trie that are all scored: they are fed together, a depth at a time, and the bias of a
+depth of n of them takes n x n numbers."""
 
 BEAMS = 50
 """Beams where there are more; at this number TIGER's successors report (docs/papers.md 2.8)."""
@@ -52,9 +54,12 @@ class TrieSearch:
     """`beams` nodes of a depth are gone on from; None: all."""
 
     def __init__(self, model: PageModel, trie: Trie, beams: int | None = None) -> None:
-        self._model, self._trie, self._beams = model, trie, beams
+        self._model, self._beams = model, beams
         self._tokens = model.tower.codes
         self._node_NL = torch.from_numpy(trie.node_NL)
+        self._exists = [torch.from_numpy(count_PK > 0) for count_PK in trie.counts]
+        self._going = [exists_PK.any(1) for exists_PK in self._exists]
+        self._child = [_children(trie, level) for level in range(TOKENS_OF_ENTITY_MAX)]
         self._last = [
             torch.from_numpy(_token_of_node(trie, depth))
             for depth in range(1, TOKENS_OF_ENTITY_MAX + 1)
@@ -77,7 +82,6 @@ class TrieSearch:
             if not len(beams.node_P):
                 break
             tokens_PD = self._tokens.input(self._last[level][beams.node_P])
-            fed = keys.shape[3] - len(prompt_TD)
             own_PS = torch.cat([beams.sees_PS, torch.eye(len(beams.node_P))], dim=1)
             bias_PT = torch.where(own_PS > 0, 0.0, HIDDEN)
             bias_PT = torch.cat([torch.zeros(len(own_PS), len(prompt_TD)), bias_PT], dim=1)
@@ -85,7 +89,6 @@ class TrieSearch:
             hidden_1PD, new_keys, new_values = decoder.branch(
                 tokens_PD[None], position_P, bias_PT, (keys, values)
             )
-            assert own_PS.shape[1] == fed + len(own_PS)
             keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
             hidden_PD = hidden_1PD[0]
             beams = _Beams(
@@ -96,26 +99,17 @@ class TrieSearch:
     def _next(self, level: int, beams: _Beams, hidden_PD: Tensor) -> _Beams:
         """All nodes one token further."""
         logits_PK = self._model.head(hidden_PD) @ self._tokens.of_level(level).T
-        exists_PK = torch.from_numpy(self._trie.counts[level] > 0)[beams.node_P]
+        exists_PK = self._exists[level][beams.node_P]
         masked_PK = logits_PK.masked_fill(~exists_PK, -torch.inf)
         score_PK = beams.score_P[:, None] + torch.log_softmax(masked_PK, dim=-1)
         free_PK = beams.free_P[:, None] + torch.log_softmax(logits_PK, dim=-1)
         parent_C, code_C = torch.nonzero(exists_PK, as_tuple=True)
-        child_PK = self._children(level)
         return _Beams(
-            node_P=child_PK[beams.node_P[parent_C], code_C],
+            node_P=self._child[level][beams.node_P[parent_C], code_C],
             score_P=score_PK[parent_C, code_C],
             free_P=free_PK[parent_C, code_C],
             sees_PS=beams.sees_PS[parent_C],
         )
-
-    def _children(self, level: int) -> Tensor:
-        trie = self._trie
-        child_PK = np.full(trie.counts[level].shape, NO_NODE)
-        going = np.flatnonzero(trie.node_NL[:, level + 1] != NO_NODE)
-        at = (trie.node_NL[going, level], trie.code(going, level))
-        child_PK[at] = trie.node_NL[going, level + 1]
-        return torch.from_numpy(child_PK)
 
     def _ended(self, depth: int, beams: _Beams, score_N: Tensor) -> tuple[Tensor, float]:
         """Scores with those of entities whose ID ends at this depth, and their free probability."""
@@ -136,9 +130,7 @@ class TrieSearch:
         if depth == TOKENS_OF_ENTITY_MAX:
             going = torch.zeros(0, dtype=torch.long)
         else:
-            going = torch.nonzero(
-                torch.from_numpy(self._trie.counts[depth].sum(1) > 0)[beams.node_P]
-            )[:, 0]
+            going = torch.nonzero(self._going[depth][beams.node_P])[:, 0]
         if self._beams is not None and len(going) > self._beams:
             going = going[beams.score_P[going].topk(self._beams).indices]
         return _Beams(
@@ -155,7 +147,15 @@ def search_of(model: PageModel, trie: Trie) -> TrieSearch:
     return TrieSearch(model, trie, None if nodes <= EXACT_NODES_MAX else BEAMS)
 
 
-def _token_of_node(trie: Trie, depth: int) -> np.ndarray:
+def _children(trie: Trie, level: int) -> Tensor:
+    """`child_PK`: the node each token of a level leads to from a node."""
+    child_PK = np.full(trie.counts[level].shape, NO_NODE)
+    going = np.flatnonzero(trie.node_NL[:, level + 1] != NO_NODE)
+    child_PK[trie.node_NL[going, level], trie.code(going, level)] = trie.node_NL[going, level + 1]
+    return torch.from_numpy(child_PK)
+
+
+def _token_of_node(trie: Trie, depth: int) -> npt.NDArray[np.int64]:
     """The last token of each node of a depth."""
     node_N = trie.node_NL[:, depth]
     token_P = np.zeros(int(node_N.max(initial=NO_NODE)) + 1, np.int64)

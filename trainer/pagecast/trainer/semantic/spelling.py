@@ -158,12 +158,8 @@ def _positions(batch: PackedBatch, places: _Places, page_BL: Ints, offset_BL: In
     """Rotary positions: a page's go on from where its history, as far as it sees it, ends."""
     more_BL = places.own_BL - 1
     before_BL = np.cumsum(more_BL, axis=1) - more_BL
-    same_BL = np.arange(batch.page_BL.shape[1])[None] * np.ones_like(batch.page_BL)
-    begins_BL = np.where(
-        np.concatenate([batch.page_BL[:, :1] == 0, np.diff(batch.page_BL, axis=1) != 0], axis=1),
-        same_BL,
-        0,
-    )
+    begins_BL = np.diff(batch.page_BL, axis=1, prepend=PADDING) != 0
+    begins_BL = np.where(begins_BL, np.arange(batch.page_BL.shape[1]), 0)
     begin_BL = np.maximum.accumulate(begins_BL, axis=1)
     of_page_BL = before_BL - np.take_along_axis(before_BL, begin_BL, 1)
     sees_BL = np.maximum(batch.sees_BL, 0)

@@ -4,6 +4,8 @@ Letters: E entities, V those of the vocabulary, L tokens of an ID (three codes a
 where there is none), C tokens in all, K codes of a level, D width, S width of what is coded.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from pagecast.featurestore.semantic_ids import (
     tokens_of_levels,
 )
 from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.semantic.trie import Trie
 
 
 class SemanticTokens(nn.Module):
@@ -38,6 +41,7 @@ class SemanticTokens(nn.Module):
         self.register_buffer("centroid_LKS", torch.zeros(LEVELS, config.codes, width))
         codes_VL = torch.zeros(entities, TOKENS_OF_ENTITY_MAX, dtype=torch.long)
         self.register_buffer("code_VL", codes_VL)
+        self._trie: Trie | None = None
 
     def begin_as_sum(self) -> None:
         """The merger begins as the sum of an entity's codes."""
@@ -47,6 +51,12 @@ class SemanticTokens(nn.Module):
     def of_level(self, level: int) -> Tensor:
         """Output embeddings of a level's tokens."""
         return self.output.weight[level_tokens(level, self.centroid_LKS.shape[1])]
+
+    def trie(self, token_EL: npt.NDArray[np.int64]) -> Trie:
+        """Of a catalog's IDs; the newest is kept, since a training asks for it at every step."""
+        if self._trie is None or not np.array_equal(self._trie.token_NL, token_EL):
+            self._trie = Trie(token_EL, self.centroid_LKS.shape[1])
+        return self._trie
 
     @property
     def codebook(self) -> Codebook:

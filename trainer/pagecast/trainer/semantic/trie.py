@@ -26,7 +26,7 @@ class Trie:
 
     def __init__(self, token_NL: Ints, codes: int) -> None:
         self.token_NL, self.codes = token_NL, codes
-        self.begin_L = np.array([level_tokens(l, codes).start for l in range(LEVELS + 1)])
+        self.begin_L = np.array([level_tokens(level, codes).start for level in range(LEVELS + 1)])
         """The first token of each level."""
         nodes = [np.zeros(len(token_NL), np.int64)]
         for depth in range(1, TOKENS_OF_ENTITY_MAX + 1):
