@@ -260,10 +260,10 @@ def test_an_entity_with_another_semantic_id_is_another(model: Model) -> None:
     encoded, entities = encode(model, prompt_of("e1", "e2", "e3")), len(model.snapshot.entities)
     token_NL = np.arange(4 * entities).reshape(entities, 4)
     was = MadeFrom.of(encoded, model.snapshot, token_NL=token_NL)
-    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL.copy())) == 4
+    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL.copy())) == 5
     token_NL = token_NL.copy()
     token_NL[model.snapshot.entity_index["e2"], 3] += 1
-    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL)) == 2
+    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL)) == 3
 
 
 def prefix_of(model: Model, positions: int) -> Prefix:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.errors import BundleError
-from pagecast.engine.following import Followed, Following
+from pagecast.engine.following import Followed
+from pagecast.engine.following_ids import following
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import RowEnded
@@ -112,14 +113,9 @@ class Replays:
         if not page.HasField("rules_input"):
             raise NotReplayable("the page was served by a version that recorded too little")
         try:
-            bundle = load_bundle(self.bundles / version)
+            return load_bundle(self.bundles / version)
         except BundleError as error:
             raise NotReplayable(f"the bundle of model {version} is gone: {error}") from error
-        if bundle.spelling is not None:
-            raise NotReplayable(
-                f"model {version} spells entities in semantic IDs: such pages are not followed yet"
-            )
-        return bundle
 
     def _snapshot(self, page: events_pb2.PageServed) -> CatalogSnapshot:
         try:
@@ -166,8 +162,8 @@ def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: P
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling)
     recorded = _indices(page.rows, model.snapshot)
-    following = Following(options.picker(), recorded, first=len(rules.standing))
-    events = decode_page(model, prompt, rules, options, picker=following)
+    followed = following(model, options.picker(), recorded, first=len(rules.standing))
+    events = decode_page(model, prompt, rules, options, picker=followed)
     rows = 0
     while rows < len(recorded):
         rows += isinstance(next(events), RowEnded)
@@ -175,8 +171,8 @@ def _decoded(page: events_pb2.PageServed, model: Model, prompt: Prompt, rules: P
     return Replay(
         page=page,
         snapshot=model.snapshot,
-        tokens=tuple(following.tokens),
-        log_probability_difference_max=_largest_difference(page, following.tokens),
+        tokens=tuple(followed.tokens),
+        log_probability_difference_max=_largest_difference(page, followed.tokens),
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,17 @@ from trainer.factories_trainer import SMALL, catalog_changes
 from trainer.semantic.test_spelling import spelling_model
 
 from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.following_ids import following
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions, decode_page
-from pagecast.engine.page_events import EntityChosen, RowBegun
+from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
 from pagecast.featurestore.semantic_ids import LEVELS
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.standing_row import StandingRow
 from pagecast.trainer.bundle import BundleFacts, ExportError, load_model, write_bundle
 from pagecast.trainer.data import Dataset, catalog_features
 from pagecast.trainer.forward import Embedded
@@ -127,12 +129,39 @@ def test_a_page_holds_what_the_rules_let_stand_and_nothing_twice(
     rules = rules_of(exported.model)
     events = list(decode_page(exported.model, prompt_of("e1"), rules, options))
     rows = {event.row_position: event.row for event in events if isinstance(event, RowBegun)}
-    placed = [event for event in events if isinstance(event, EntityChosen)]
+    chosen = [event for event in events if isinstance(event, EntityChosen)]
     assert len(rows) == ROWS
-    assert len({event.entity for event in placed}) == len(placed)
-    for event in placed:
+    assert len({event.entity for event in chosen}) == len(chosen)
+    for event in chosen:
         words_W = rules.candidates_RW[rows[event.row_position]]
         assert words_W[event.entity // 64] >> np.uint64(event.entity % 64) & np.uint64(1)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_recorded_page_is_followed_along_its_ids(exported: Exported, *, warm: bool) -> None:
+    model, prompt = exported.model, prompt_of("e1")
+    rules, drawn = rules_of(model), DecodeOptions(temperature=3.0, seed=5)
+    events = list(decode_page(model, prompt, rules, drawn))
+    rows = placed(events)
+    followed = following(model, (drawn if warm else DecodeOptions()).picker(), rows, first=0)
+    again = list(decode_page(model, prompt, rules, drawn, picker=followed))
+    assert placed(again) == placed(events)
+    assert len(followed.tokens) == sum(1 + len(row.entities) for row in rows)
+    assert all(token.same for token in followed.tokens) == warm
+    if warm:
+        said = [e.log_probability for e in events if isinstance(e, RowBegun | EntityChosen)]
+        assert [token.log_probability for token in followed.tokens] == pytest.approx(said)
+
+
+def placed(events: Sequence[PageEvent]) -> list[StandingRow]:
+    """The page that events make."""
+    page: list[StandingRow] = []
+    for event in events:
+        if isinstance(event, RowBegun):
+            page.append(StandingRow(row=event.row, argument=event.argument, entities=()))
+        elif isinstance(event, EntityChosen):
+            page[-1] = dataclasses.replace(page[-1], entities=(*page[-1].entities, event.entity))
+    return page
 
 
 def test_a_page_that_stands_is_fed_as_it_was_spelled(exported: Exported) -> None:

@@ -92,7 +92,8 @@ class _Places:
     @property
     def last_BL(self) -> Ints:
         """Where the newest token of each old position stands: the one that stands for it."""
-        return self.first_BL + self.own_BL - 1
+        last_BL: Ints = self.first_BL + self.own_BL - 1
+        return last_BL
 
     def last(self, at_X: Ints) -> Ints:
         """The same of flattened positions, flattened."""
