@@ -98,3 +98,5 @@ def test_settings_become_the_trainers_config(paths: StatePaths) -> None:
     config = config_of(settings_of(paths, incremental=told))
     assert config.incremental == IncrementalConfig(replay_share=0.5, full_every=0)
     assert config.start == StartConfig(new_entities="mean")
+    assert not config.model.semantic
+    assert config_of(settings_of(paths, response="semantic_ids")).model.semantic

@@ -28,6 +28,15 @@ def test_what_is_sealed_is_read_again(sealed: bytes) -> None:
     assert manifest.version == bundle_version(manifest.files)
 
 
+def test_a_model_of_entity_tokens_says_nothing_of_codes(sealed: bytes) -> None:
+    """Its manifest is what it was before there were any, so older bundles stay readable."""
+    assert b"codes" not in sealed
+    manifest = Manifest.unseal(sealed)
+    assert not manifest.model.semantic
+    spelled = manifest.model_copy(update={"model": manifest.model.model_copy(update={"codes": 64})})
+    assert Manifest.unseal(spelled.seal()).model.codes == 64
+
+
 def test_the_version_is_the_content_address_of_the_files() -> None:
     files = {"b": FileDigest.of(b"2"), "a": FileDigest.of(b"1")}
     lines = "".join(f"{n} {hashlib.sha256(d).hexdigest()}\n" for n, d in (("a", b"1"), ("b", b"2")))

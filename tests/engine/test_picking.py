@@ -24,7 +24,7 @@ samplers = st.builds(
     temperature=st.floats(0.05, 5),
     top_p=st.floats(0.01, 1),
 )
-places = st.builds(Place, st.integers(0, 39), st.integers(0, 40))
+places = st.builds(Place, st.integers(0, 39), st.integers(0, 40), st.integers(0, 4))
 
 
 @given(distributions, masks, samplers, places)
@@ -83,9 +83,9 @@ def test_seeds_and_places_draw_otherwise() -> None:
     numbers = {
         (seed, place): tuple(gumbel(seed, place, 4))
         for seed in (0, 1, (1 << 64) - 1)
-        for place in (Place(0, 0), Place(0, 1), Place(1, 0))
+        for place in (Place(0, 0), Place(0, 1), Place(1, 0), Place(0, 0, 1))
     }
-    assert len(set(numbers.values())) == 9
+    assert len(set(numbers.values())) == 12
 
 
 def test_the_numbers_of_a_place_never_change() -> None:

@@ -255,6 +255,17 @@ def made_from(model: Model, prompt: Prompt) -> MadeFrom:
     return MadeFrom.of(encode(model, prompt), model.snapshot)
 
 
+def test_an_entity_with_another_semantic_id_is_another(model: Model) -> None:
+    """An ID may change while its entity does not: another one that was named before it did."""
+    encoded, entities = encode(model, prompt_of("e1", "e2", "e3")), len(model.snapshot.entities)
+    token_NL = np.arange(4 * entities).reshape(entities, 4)
+    was = MadeFrom.of(encoded, model.snapshot, token_NL=token_NL)
+    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL.copy())) == 5
+    token_NL = token_NL.copy()
+    token_NL[model.snapshot.entity_index["e2"], 3] += 1
+    assert was.common(MadeFrom.of(encoded, model.snapshot, token_NL=token_NL)) == 3
+
+
 def prefix_of(model: Model, positions: int) -> Prefix:
     caches_YHPK = np.zeros((4, 2, positions, 16), np.float32)
     return Prefix(made_from=made_from(model, prompt_of(*HISTORY)), caches_YHPK=caches_YHPK)

@@ -180,7 +180,9 @@ async def test_a_choice_that_would_be_another_is_named(house: House, bootstrap: 
     page.rows[0].entity_ids[:2] = [second, first]
     ingest.log.append_pages([LoggedPage("pages", 0, 1, page, page.SerializeToString())])
     [replay] = ingest.replays().replay("altered")
-    assert [tuple(token.place) for token in replay.differing][:1] == [(0, 1)]
+    assert [tuple(token.place) for token in replay.differing][:1] == [(0, 1, 0)]
     entities = replay.snapshot.entities
     assert entities[replay.differing[0].recorded].entity_id == second
-    assert entities[replay.differing[0].picked].entity_id == first
+    picked = replay.differing[0].picked
+    assert picked is not None
+    assert entities[picked].entity_id == first

@@ -40,6 +40,7 @@ def config_of(
     told = settings.train
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)
+    config = replace(config, model=replace(config.model, response=told.response))
     return replace(config, start=told.incremental.start(), incremental=told.incremental.config())
 
 

@@ -12,6 +12,7 @@ from pagecast.cli.exits import ExitCode, NotRunningError
 from pagecast.cli.settings import Settings
 from pagecast.cli.training import training_source
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.semantic_ids import CodebookError
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
@@ -25,7 +26,7 @@ from pagecast.trainer.snapshot import NothingToTrainError
 from pagecast.trainer.supervisor import TRY_AGAIN
 from pagecast.trainer.training_folder import FolderInUseError
 
-_FINAL = (BaseError, ContentError, NothingToTrainError, ParityError)
+_FINAL = (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError)
 """What another try would meet again."""
 
 _AWAY = (NotRunningError, OperationalError, InterfaceError)

@@ -80,6 +80,6 @@ def _difference(part: Replay, token: Followed) -> dict[str, Any]:
         "row_position": token.place.row,
         "entity_position": token.place.token - 1 if token.place.token else None,
         "recorded": names[token.recorded],
-        "picked": names[token.picked],
+        "picked": None if token.picked is None else names[token.picked],
         "near_tie": token.near_tie,
     }

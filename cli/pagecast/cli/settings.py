@@ -141,6 +141,9 @@ class TrainSettings(BaseModel):
     """The training loop stops here; unset means the trainer's own default."""
     profile: Literal["tiny", "small", "base", "large"] = "tiny"
     """Size of the model (docs/training.md)."""
+    response: Literal["entities", "semantic_ids"] = "entities"
+    """What a page's entities are to the model: a token each, or the codes of what they are
+    (docs/semantic-ids.md)."""
     incremental: IncrementalSettings = IncrementalSettings()
     align: AlignSettings = AlignSettings()
 

@@ -28,6 +28,7 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
@@ -54,6 +55,8 @@ class Bundle:
     row_output_RD: FloatArray
     stabilisation: Stabilisation
     heads: Graph | None = None
+    spelling: Spelling | None = None
+    """Of a model of semantic IDs."""
 
     @property
     def version(self) -> str:
@@ -88,7 +91,11 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
     }
     if HEADS_FILE in files:
         graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
-    rows = _row_tables(_tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
+    checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
+    rows = _row_tables(checkpoint)
+    spelling = None
+    if manifest.model.semantic:
+        spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
     check_graphs(graphs, manifest.model, vocabulary)
     check_rows(rows, manifest.model, vocabulary)
     check_indices(graphs, manifest.model, vocabulary)
@@ -111,6 +118,7 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         row_output_RD=rows["row_output_RD"],
         stabilisation=stabilisation_of(files, manifest.model),
         heads=graphs.get("heads"),
+        spelling=spelling,
     )
 
 

@@ -176,6 +176,9 @@ def _contract(
         "content_EC": ("E", vocabulary.content_dimensions),
         "has_content_EN": ("E", len(vocabulary.embeddings)),
     }
+    embedded: dict[str, Shape] = {"input_ED": ("E", d), "output_ED": ("E", o)}
+    if model.semantic:
+        embedded = {"fused_ES": ("E", d + o)}
     prompt: dict[str, Shape] = {
         "entity_BTD": ("B", "T", d),
         "fields_BTF": ("B", "T", len(FIELDS)),
@@ -187,7 +190,7 @@ def _contract(
         }
     states: dict[str, Shape] = {"state_BSD": ("B", "S", d)} if "heads" in graphs else {}
     contract: dict[str, tuple[dict[str, Shape], dict[str, Shape]]] = {
-        "tower": (features, {"input_ED": ("E", d), "output_ED": ("E", o)}),
+        "tower": (features, embedded),
         "prompt": (prompt, {"tokens_BTD": ("B", "T", d)}),
         "decode": (
             {"tokens_BSD": ("B", "S", d), "last_B": ("B",), "total": (), **caches},

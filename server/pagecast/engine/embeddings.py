@@ -11,6 +11,9 @@ import structlog
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
+from pagecast.engine.named_entities import NamedEntities, tokens_of_known
+from pagecast.engine.spelling import Spelling
+from pagecast.featurestore.semantic_ids import CodebookError
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
 from pagecast.featurestore.vocabulary import entity_features
 from pagecast.rules.compiled_catalog import changed_entities
@@ -27,19 +30,46 @@ class EntityTable:
 
     Given an `older` table of the same bundle, only the entities in `changed` (indices) go through
     the tower: one launched through the catalog can be placed with no retrain and no restart.
+    Where the model spells entities, `named` are their IDs, and they have no output embedding.
     """
 
     def __init__(
         self, bundle: Bundle, snapshot: CatalogSnapshot, older: "EntityTable | None" = None
     ) -> None:
-        """Raises EngineError if the tower cannot embed an entity."""
+        """Raises EngineError if the tower cannot embed an entity, or no semantic ID is left."""
         entities, model = snapshot.entities, bundle.manifest.model
         self.snapshot = snapshot
         self.input_ND = np.zeros((len(entities), model.d_model), np.float32)
         self.output_ND = np.zeros((len(entities), model.output_dim), np.float32)
         self.changed = np.arange(len(entities))
+        self.named: NamedEntities | None = None
         if older is not None:
             self.changed = changed_entities(older.snapshot, snapshot)
+        if bundle.spelling is not None:
+            self._name(bundle, bundle.spelling, older)
+        else:
+            self._embed(bundle, older)
+        _tell_misfits(bundle, [entities[i] for i in self.changed])
+        self._outside = _embed_outside(bundle, snapshot, older)
+
+    def _name(self, bundle: Bundle, spelling: Spelling, older: "EntityTable | None") -> None:
+        try:
+            self.named = NamedEntities(
+                spelling,
+                bundle.vocabulary,
+                self.snapshot,
+                self.changed,
+                lambda entities: _fused(bundle, entities),
+                None if older is None else older.named,
+            )
+        except CodebookError as error:
+            raise EngineError(str(error)) from error
+        self.input_ND = spelling.merged(self.named.token_NL)
+        self.output_ND = self.output_ND[:, :0]
+
+    def _embed(self, bundle: Bundle, older: "EntityTable | None") -> None:
+        entities = self.snapshot.entities
+        if older is not None:
             kept = min(len(older.input_ND), len(entities))
             self.input_ND[:kept] = older.input_ND[:kept]
             self.output_ND[:kept] = older.output_ND[:kept]
@@ -47,8 +77,6 @@ class EntityTable:
             run = self.changed[start : start + TOWER_ENTITIES_MAX]
             input_ED, output_ED = _embed(bundle, [entities[i] for i in run])
             self.input_ND[run], self.output_ND[run] = input_ED, output_ED
-        _tell_misfits(bundle, [entities[i] for i in self.changed])
-        self._outside = _embed_outside(bundle, snapshot, older)
 
     def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
         """Input embeddings [T, D] of a prompt's entities.
@@ -73,6 +101,21 @@ def _embed(bundle: Bundle, entities: Sequence[CatalogEntity]) -> tuple[FloatArra
         entity = entities[int(np.argmin(finite_E))]
         raise EngineError(f"{bundle.tower.name}: entity {entity.entity_id} embeds to no number")
     return input_ED, output_ED
+
+
+def _fused(bundle: Bundle, entities: Sequence[CatalogEntity]) -> FloatArray:
+    """Where metadata would put entities among those that were coded, [E, S]."""
+    shape = bundle.manifest.model
+    fused_ES = np.zeros((len(entities), shape.d_model + shape.output_dim), np.float32)
+    for start in range(0, len(entities), TOWER_ENTITIES_MAX):
+        run = entities[start : start + TOWER_ENTITIES_MAX]
+        outputs = bundle.tower.run(entity_features(run, bundle.vocabulary))
+        fused_ES[start : start + len(run)] = outputs["fused_ES"]
+    finite_E = np.isfinite(fused_ES).all(axis=1)
+    if not finite_E.all():
+        entity = entities[int(np.argmin(finite_E))]
+        raise EngineError(f"{bundle.tower.name}: entity {entity.entity_id} is nowhere")
+    return fused_ES
 
 
 def _tell_misfits(bundle: Bundle, entities: Sequence[CatalogEntity]) -> None:
@@ -105,6 +148,9 @@ def _embed_outside(
     outside = [e for e in bundle.vocabulary.entities if e not in snapshot.entity_index]
     if older is not None and outside == list(older._outside):
         return older._outside
+    if bundle.spelling is not None:
+        token_NL = tokens_of_known(bundle.spelling, bundle.vocabulary, outside)
+        return dict(zip(outside, bundle.spelling.merged(token_NL), strict=True))
     bare = [
         CatalogEntity(
             entity_id=entity_id, kind=0, title="", number=0, changed_at_ms=0, attributes={}

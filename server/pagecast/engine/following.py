@@ -25,11 +25,14 @@ class NotAllowedError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """A token that was followed. `recorded` and `picked` are rows or entities of the snapshot."""
+    """A token that was followed. `recorded` and `picked` are rows or entities of the snapshot.
+
+    `picked` is None where another one would be picked, and which is not known (`following_ids`).
+    """
 
     place: Place
     recorded: int
-    picked: int
+    picked: int | None
     near_tie: bool
     log_probability: float
 

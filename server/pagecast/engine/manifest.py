@@ -71,7 +71,8 @@ class ModelShape(Sealed):
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
     embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
     longest prompt, `positions_max` the positions of the longest prompt and page together;
-    `compress_keep` is that of `pagecast.featurestore.compression`.
+    `compress_keep` is that of `pagecast.featurestore.compression`. `codes` are those of a level of
+    semantic IDs, 0 if entities are tokens: then it is not in the file, as before there were any.
     """
 
     d_model: int = Field(gt=0)
@@ -84,6 +85,11 @@ class ModelShape(Sealed):
     steps_max: int = Field(gt=0)
     positions_max: int = Field(gt=0)
     compress_keep: int = Field(default=0, ge=0)
+    codes: int = Field(default=0, ge=0)
+
+    @property
+    def semantic(self) -> bool:
+        return self.codes > 0
 
     @property
     def compresses(self) -> bool:
@@ -103,7 +109,7 @@ class Manifest(SealedManifest):
     """
 
     older_formats: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    left_out_if_empty: ClassVar[tuple[str, ...]] = ("heads",)
+    left_out_if_empty: ClassVar[tuple[str, ...]] = ("heads", "model.codes")
 
     format: Literal[4] = 4
     model: ModelShape

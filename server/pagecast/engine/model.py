@@ -3,6 +3,8 @@
 Letters in names: R rows of the snapshot, D width.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pagecast.engine.bundle import Bundle
@@ -36,6 +38,14 @@ class Model:
     @property
     def version(self) -> str:
         return self.bundle.version
+
+    def entity_tokens(self, entities: Sequence[int]) -> FloatArray:
+        """What a page is fed for its entities, [S, D]: a token each, or each one's ID."""
+        indices, named = np.array(entities, np.int64), self.entities.named
+        if named is None or self.bundle.spelling is None:
+            tokens_SD: FloatArray = self.entities.input_ND[indices]
+            return tokens_SD
+        return self.bundle.spelling.spelled(named.token_NL[indices])
 
     def row_token(self, row: int, argument: int, request_D: FloatArray) -> FloatArray:
         """The token [D] of a row on a page: the row, its argument, and the page's request.

@@ -16,6 +16,7 @@ from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Greedy, Picker, Place, Sampler
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder
+from pagecast.engine.spelling import RowSpeller
 from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
@@ -190,6 +191,8 @@ class ModelChooser:
         self._hidden_after_fed_row_D: FloatArray
         self._candidates_C: Indices
         self._head: CandidateHead
+        self._speller_of = _speller_of(model)
+        self._speller: RowSpeller | None = None
         self._logits_C: FloatArray | None = None
         self._row_entities = 0
 
@@ -219,7 +222,8 @@ class ModelChooser:
 
     def shortlist(self) -> Indices | None:
         most = self._options.shortlist
-        if not most or len(self._candidates_C) <= most:
+        # An ID is spelled token by token: no one run scores all entities.
+        if not most or self._speller_of is not None or len(self._candidates_C) <= most:
             return None
         return likeliest(self._head.logits(self._hidden_D), most)
 
@@ -227,20 +231,29 @@ class ModelChooser:
         self._compete(candidates_C)
 
     def before_entity(self) -> Feed | None:
-        if self._row_entities > self._exact_entities:
+        # An ID is spelled token by token: no one run scores all entities.
+        if self._speller is None and self._row_entities > self._exact_entities:
             return None
         self._logits_C = None
         return self._feed()
 
-    def choose_entity(self, mask: EntityMask) -> Choice:
-        if self._logits_C is None:
-            self._logits_C = self._head.logits(self._hidden_D)
+    def choose_entity(self, mask: EntityMask) -> Choice | None:
         # `begin_row` has counted the row in hand.
         place = Place(self._rows - 1, self._row_entities + 1)
+        if self._speller is not None:
+            return self._spell(self._speller, mask, place)
+        if self._logits_C is None:
+            self._logits_C = self._head.logits(self._hidden_D)
         choice = self._picker.pick(mask.apply(self._logits_C), place, self._candidates_C)
         entity = self._candidates_C[choice.position]
         self._unfed.append(self._model.entities.input_ND[entity])
         self._row_entities += 1
+        return choice
+
+    def _spell(self, speller: RowSpeller, mask: EntityMask, place: Place) -> Choice | None:
+        token_D, choice = speller.choose(self._hidden_D, mask, place, self._picker)
+        self._unfed.append(token_D)
+        self._row_entities += choice is not None
         return choice
 
     def fed(self, hidden_SD: FloatArray) -> None:
@@ -252,7 +265,10 @@ class ModelChooser:
 
     def _compete(self, candidates_C: Indices) -> None:
         self._candidates_C = candidates_C
-        self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
+        if self._speller_of is None:
+            self._head = CandidateHead(self._model.entities.output_ND, candidates_C)
+        else:
+            self._speller = self._speller_of(candidates_C)
         self._logits_C = None
 
     def _feed(self) -> Feed | None:
@@ -267,3 +283,11 @@ class ModelChooser:
     def _logits_R(self) -> FloatArray:
         logits_R: FloatArray = self._model.row_output_RD @ self._hidden_D
         return logits_R
+
+
+def _speller_of(model: Model) -> Callable[[Indices], RowSpeller] | None:
+    """Makes what spells a row's candidates; None for a model of entity tokens."""
+    spelling, named = model.bundle.spelling, model.entities.named
+    if spelling is None or named is None:
+        return None
+    return lambda candidates_C: RowSpeller(spelling, named.token_NL[candidates_C])

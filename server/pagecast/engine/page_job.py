@@ -68,7 +68,13 @@ def prepare(
     check_catalog(model, rules)
     encoded = encode(model, prompt)
     key = (user_id, model.version)
-    made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
+    named = model.entities.named
+    made_from = MadeFrom.of(
+        encoded,
+        model.snapshot,
+        compressed=old_steps(model, encoded),
+        token_NL=None if named is None else named.token_NL,
+    )
     prefix, found = prefixes.find(key, made_from)
     prompt_TD = tokens_of(model, encoded, found)
     standing_SD = standing_tokens(model, rules.standing, prompt_TD[-1])

@@ -26,17 +26,24 @@ _STREAM = 0x5041474543415354
 
 
 class Place(NamedTuple):
-    """Where on the page: the row's position, and in it 0 for the row, 1 for its first entity..."""
+    """Where on the page: the row's position, and in it 0 for the row, 1 for its first entity...
+
+    Where an entity is spelled, `code` is 1 for the first token of its ID; else 0.
+    """
 
     row: int
     token: int
+    code: int = 0
 
 
 class Picker(Protocol):
     """Picks among what the rules let stand, which is always something."""
 
     def pick(self, masked_V: FloatArray, place: Place, tokens_V: Indices | None) -> Choice:
-        """`tokens_V` are the entities that compete; None if rows do. Raises EngineError."""
+        """`tokens_V` are the entities that compete; None if rows or codes do.
+
+        Raises EngineError.
+        """
 
     def log_probability(self, masked_V: FloatArray, position: int) -> float:
         """Of a token, under the distribution that is picked from; minus infinity outside of it."""
@@ -86,7 +93,7 @@ def gumbel(seed: int, place: Place, count: int) -> npt.NDArray[np.float64]:
     The generator's raw output is used: how numpy makes other numbers of it may change.
     """
     key = np.array([seed, _STREAM], np.uint64)
-    counter = np.array([0, place.token, place.row, 0], np.uint64)
+    counter = np.array([0, place.token, place.row, place.code], np.uint64)
     raw = np.random.Philox(key=key, counter=counter).random_raw(count)
     uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return -np.log(-np.log(uniform))

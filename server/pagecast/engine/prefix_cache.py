@@ -25,6 +25,7 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.prompt_inputs import positions_fed
 from pagecast.featurestore.encoding import EncodedPrompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.rules.predicates import Indices
 
 PREFIX_BYTES_MAX = 256 << 20
 """Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
@@ -37,8 +38,9 @@ is kept no longer than it is of use."""
 PREFIX_POSITIONS_MIN = 8
 """A shorter prefix is not kept: feeding it costs about as much as copying it."""
 
-EntityVersion = tuple[str, int, int] | None
-"""An entity with its number and time of change in the catalog; None for no known entity."""
+EntityVersion = tuple[str | int, ...] | None
+"""An entity with its number and time of change in the catalog, and its semantic ID where it has
+one; None for no known entity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,10 +56,16 @@ class MadeFrom:
 
     @classmethod
     def of(
-        cls, encoded: EncodedPrompt, snapshot: CatalogSnapshot, *, compressed: int = 0
+        cls,
+        encoded: EncodedPrompt,
+        snapshot: CatalogSnapshot,
+        *,
+        compressed: int = 0,
+        token_NL: Indices | None = None,
     ) -> "MadeFrom":
+        """`token_NL` are the entities' semantic IDs: one may change while its entity does not."""
         return cls(
-            entities=[_version(entity_id, snapshot) for entity_id in encoded.entity_ids],
+            entities=[_version(entity_id, snapshot, token_NL) for entity_id in encoded.entity_ids],
             fields_TF=encoded.fields_TF,
             compressed=compressed,
         )
@@ -172,10 +180,11 @@ class PrefixCache:
             del self._used_s[key]
 
 
-def _version(entity_id: str, snapshot: CatalogSnapshot) -> EntityVersion:
+def _version(entity_id: str, snapshot: CatalogSnapshot, token_NL: Indices | None) -> EntityVersion:
     index = snapshot.entity_index.get(entity_id)
     if index is None:
         # Known to the vocabulary alone, or to nobody: then its embedding is the model's.
         return (entity_id, -1, -1) if entity_id else None
     entity = snapshot.entities[index]
-    return entity_id, entity.number, entity.changed_at_ms
+    named = () if token_NL is None else tuple(token_NL[index].tolist())
+    return entity_id, entity.number, entity.changed_at_ms, *named

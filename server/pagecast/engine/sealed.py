@@ -7,6 +7,8 @@ A manifest is canonical JSON that contains its own digest: any other bytes are r
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -38,7 +40,8 @@ class SealedManifest(Sealed):
     """Formats that are no longer read."""
 
     left_out_if_empty: ClassVar[tuple[str, ...]] = ()
-    """Fields younger than the format: the bytes of older manifests, which are sealed, lack them."""
+    """Fields younger than the format, by dotted path: older manifests, whose bytes are sealed, lack
+    them."""
 
     format: int
     version: str = Field(pattern="^[0-9a-f]{16}$")
@@ -52,9 +55,11 @@ class SealedManifest(Sealed):
     def seal(self) -> bytes:
         """The bytes of `manifest.json`. Raises ValueError for a number JSON cannot hold."""
         contents = self.model_dump(mode="json", by_alias=True)
-        for name in self.left_out_if_empty:
-            if not contents[name]:
-                del contents[name]
+        for path in self.left_out_if_empty:
+            *parents, name = path.split(".")
+            part = reduce(getitem, parents, contents)
+            if not part[name]:
+                del part[name]
         digest = hashlib.sha256(_canonical(contents)).hexdigest()
         return _canonical(contents | {"sha256": digest})
 

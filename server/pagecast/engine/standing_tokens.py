@@ -22,7 +22,7 @@ def standing_tokens(
     tokens = []
     for row in standing:
         tokens.append(model.row_token(row.row, row.argument, request_D)[None])
-        tokens.append(model.entities.input_ND[list(row.entities)])
+        tokens.append(model.entity_tokens(row.entities))
     if not tokens:
         return np.zeros((0, model.row_input_RD.shape[1]), np.float32)
     return np.concatenate(tokens)

@@ -61,8 +61,11 @@ class Chooser(Protocol):
     def before_entity(self) -> Feed | None:
         """What must be fed before the next entity can be chosen."""
 
-    def choose_entity(self, mask: EntityMask) -> Choice:
-        """The next entity of the row, by its position in `candidates_C`; it will be placed."""
+    def choose_entity(self, mask: EntityMask) -> Choice | None:
+        """The next entity of the row, by its position in `candidates_C`; it will be placed.
+
+        None if it takes more tokens: then `before_entity` is asked again.
+        """
 
     def fed(self, hidden_SD: FloatArray, /) -> None:
         """What was to be fed has been."""
@@ -107,10 +110,7 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         )
         chooser.begin_row(choice.position, argument, state.candidates_C)
         while not state.row_complete:
-            yield from _feed(chooser, chooser.before_entity())
-            if not state.row_entities:
-                _narrow(state, chooser)
-            choice = chooser.choose_entity(state.entity_mask)
+            choice = yield from _entity(chooser, state)
             near_ties += choice.near_tie
             entity = int(state.candidates_C[choice.position])
             state.place(entity)
@@ -131,13 +131,24 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
     )
 
 
+def _entity(chooser: Chooser, state: PageState) -> Generator[Feed, FloatArray | None, Choice]:
+    """One entity, in as many tokens as it takes."""
+    choice: Choice | None = None
+    while choice is None:
+        yield from _feed(chooser, chooser.before_entity())
+        if not state.row_entities:
+            _narrow(state, chooser)
+        choice = chooser.choose_entity(state.entity_mask)
+    return choice
+
+
 def _narrow(state: PageState, chooser: Chooser) -> None:
     kept = chooser.shortlist()
     if kept is not None and state.narrow(kept):
         chooser.narrowed(state.candidates_C)
 
 
-def _feed(chooser: Chooser, feed: Feed | None) -> PageWalk:
+def _feed(chooser: Chooser, feed: Feed | None) -> Generator[Feed, FloatArray | None, None]:
     if feed is not None:
         hidden_SD = yield feed
         assert hidden_SD is not None, "a feed is answered with hidden states"

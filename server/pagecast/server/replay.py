@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 from pagecast.engine.errors import BundleError
 from pagecast.engine.following import Followed, Following
+from pagecast.engine.following_ids import following
+from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.page_events import RowEnded
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, load_served, whole_page
 from pagecast.featurestore.catalog import Catalog
@@ -167,8 +169,12 @@ def _decoded(
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling, page.shortlist)
     recorded = rows_by_index(page.rows, model.snapshot)
-    following = Following(options.picker(), recorded, first=len(rules.standing))
-    events = whole_page(model, prompt, rules, options, following)
+    picker, first = options.picker(), len(rules.standing)
+    if isinstance(model, MultiStageModel):
+        followed = Following(picker, recorded, first)
+    else:
+        followed = following(model, picker, recorded, first)
+    events = whole_page(model, prompt, rules, options, followed)
     rows = 0
     while rows < len(recorded):
         rows += isinstance(next(events), RowEnded)
@@ -176,8 +182,8 @@ def _decoded(
     return Replay(
         page=page,
         snapshot=model.snapshot,
-        tokens=tuple(following.tokens),
-        log_probability_difference_max=_largest_difference(page, following.tokens),
+        tokens=tuple(followed.tokens),
+        log_probability_difference_max=_largest_difference(page, followed.tokens),
     )
 
 

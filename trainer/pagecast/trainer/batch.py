@@ -63,7 +63,8 @@ class PackedBatch:
     `pages` from those of pages. `tail_at_X` are the flattened positions that have fields beside
     those of the history, and `tail_fields_XF` the fields. `old_at_G` are the flattened positions of
     groups of M old steps, `old_entity_GM` and `old_fields_GMF` the steps. `values` are
-    post-training's targets, `kinds` counts pages by kind.
+    post-training's targets, `kinds` counts pages by kind. `code_BL` are tokens of semantic IDs,
+    NOTHING elsewhere; None in a batch of entity tokens.
     """
 
     fields_BTF: npt.NDArray[np.int64]
@@ -85,6 +86,7 @@ class PackedBatch:
     pages: Targets
     values: Valued
     kinds: Mapping[str, int]
+    code_BL: npt.NDArray[np.int64] | None = None
 
     @property
     def tokens(self) -> int:

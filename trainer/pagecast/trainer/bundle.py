@@ -61,6 +61,10 @@ GRAPH_FILES = {
 CANARY_SEED = 20
 
 
+class ExportError(ValueError):
+    """This model cannot become a bundle; the message names the option and the remedy."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BundleFacts:
     """What the manifest tells of a model beside its files.
@@ -82,8 +86,13 @@ def write_bundle(
 
     The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
     is left as it is. Heads are exported if `facts.config` says that they were trained. Raises
-    ParityError if a graph is not the model.
+    ParityError if a graph is not the model, ExportError for a model that serves no pages.
     """
+    if not model.config.merge_prompt:
+        raise ExportError(
+            "model.merge_prompt: a model that spells its prompt out is for measuring and cannot be "
+            "exported: train with merge_prompt true"
+        )
     heads = trained_heads(facts.config)
     files, differences = _contents(model.eval(), vocabulary, heads=bool(heads))
     if facts.stabilisation is not None:
@@ -119,6 +128,7 @@ def shape_of(model: PageModel, vocabulary: Vocabulary) -> ModelShape:
         steps_max=STEPS_MAX,
         positions_max=POSITIONS_MAX,
         compress_keep=config.compress_keep,
+        codes=config.codes if config.semantic else 0,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -16,6 +17,9 @@ from pagecast.trainer.page_config import (
     PresentationConfig,
 )
 from pagecast.trainer.start_config import IncrementalConfig, StartConfig
+
+Response = Literal["entities", "semantic_ids"]
+"""What a page's entities are to the model: a token each, or the codes of a semantic ID."""
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
@@ -49,6 +53,15 @@ class ModelConfig:
     """Newest steps of a history that always have positions of their own; of the older ones, whole
     blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
     been measured. 64 keeps every prompt's history below 256 positions."""
+    response: Response = "entities"
+    """With "semantic_ids" a row's entities are spelled in codes of what they are (docs/papers.md
+    2); the codebook comes from a model of entity tokens that is trained first."""
+    codes: int = 64
+    """Codes of each of a semantic ID's three levels: 64 tell 262,144 combinations apart, and are
+    few enough that each is seen often."""
+    merge_prompt: bool = True
+    """Semantic IDs: an entity takes one position in the prompt, its codes side by side times a
+    matrix (the token merger). False spells it there, too: for measuring, it is not exported."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
@@ -57,6 +70,14 @@ class ModelConfig:
             raise ValueError("output_dim must not be negative")
         if self.compress_keep < 0:
             raise ValueError("compress_keep must not be negative")
+        if self.codes < 2:
+            raise ValueError("codes must be at least 2")
+        if self.compress_keep and not self.merge_prompt:
+            raise ValueError("compress_keep needs merge_prompt: a group holds whole steps")
+
+    @property
+    def semantic(self) -> bool:
+        return self.response == "semantic_ids"
 
     @property
     def output_width(self) -> int:
@@ -208,6 +229,23 @@ class TrainConfig:
     """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
     seed: int = 0
     """Of initial weights, pages and dropout."""
+    entity_epochs: float | None = None
+    """Semantic IDs: epochs of the model of entity tokens that the codebook is made of; None:
+    `epochs`. It has a budget of time of its own, as long as the training's."""
+
+    def __post_init__(self) -> None:
+        if not self.model.semantic:
+            return
+        if self.objective.negatives:
+            raise ValueError(
+                "objective.negatives: codes are few, and all of them compete: set it to 0 with "
+                "model.response semantic_ids"
+            )
+        if self.post.share:
+            raise ValueError(
+                "post.share: what one code of several is worth is not defined: set it to 0 with "
+                "model.response semantic_ids"
+            )
 
     def to_json(self) -> dict[str, JsonValue]:
         """As `manifest.config`."""

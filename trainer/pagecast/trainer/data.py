@@ -18,6 +18,7 @@ from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.trainer.config import EngagementConfig
 from pagecast.trainer.metadata import content_names, people_names
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.semantic.learned import Learned
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.users import UserColumns, columns
 
@@ -27,7 +28,8 @@ class Dataset:
     """Aligned by user: `users`, `columns`. Only what the training may know.
 
     `shown` are logged pages, if the training is to read them. `cuts` are, by user, the steps whose
-    requests are learned from; None is all.
+    requests are learned from; None is all. `spelled_with` is a codebook, for
+    semantic IDs.
     """
 
     catalog: CatalogSnapshot
@@ -36,6 +38,7 @@ class Dataset:
     columns: tuple[UserColumns, ...]
     shown: Shown = field(default_factory=Shown)
     cuts: tuple[npt.NDArray[np.int64], ...] | None = None
+    spelled_with: Learned | None = None
 
     def learned(self) -> Sequence[Sequence[int]]:
         """`cuts`, growing, of every user."""

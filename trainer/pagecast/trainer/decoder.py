@@ -75,6 +75,20 @@ class Decoder(nn.Module):
         past: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         bias_ST = torch.where(every_T[None] <= position_S[:, None], 0.0, HIDDEN)
+        return self.branch(tokens_BSD, position_S, bias_ST, past)
+
+    def branch(
+        self,
+        tokens_BSD: Tensor,
+        position_S: Tensor,
+        bias_ST: Tensor,
+        past: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `decode`, of new tokens that are not each other's past.
+
+        They stand at `position_S`, and `bias_ST` is HIDDEN where one does not see one of the past
+        and new ones. So many continuations share the cache of what they continue.
+        """
         rotation = self._rotation(position_S[None])
         keys, values = [], []
         for layer, block in enumerate(self.blocks):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -25,6 +26,7 @@ class Embedded:
     """Everything a page may hold, embedded once for a batch.
 
     `entity_offset_E` is added to entities' logits (`sampling.Narrowed`); none if all compete.
+    `token_EL` are entities' semantic IDs, if the model spells them; then they have no outputs.
     """
 
     entity_input_ED: Tensor
@@ -32,6 +34,7 @@ class Embedded:
     row_input_RD: Tensor
     row_output_RD: Tensor
     entity_offset_E: Tensor | None = None
+    token_EL: npt.NDArray[np.int64] | None = None
 
 
 def embed(
@@ -48,6 +51,7 @@ def embed(
         row_input_RD=model.row_input_RD[row_ids_R],
         row_output_RD=model.row_output_RD[row_ids_R],
         entity_offset_E=entity_offset_E,
+        token_EL=features["token_EL"].numpy() if model.config.semantic else None,
     )
 
 
@@ -68,6 +72,18 @@ def packed_decoded(
     model: PageModel, embedded: Embedded, batch: PackedBatch, *, step_dropout: float = 0.0
 ) -> Tensor:
     """The same before the output head: what the decoder says."""
+    tokens_BLD = packed_tokens(model, embedded, batch)
+    tokens_BLD = model.dropout(tokens_BLD)
+    mask_BLL = torch.from_numpy(batch.mask_BLL)
+    if step_dropout:
+        history = batch.fields_BTF.shape[1]
+        mask_BLL = mask_BLL & _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
+    hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
+    return hidden_BLD.flatten(0, 1)
+
+
+def packed_tokens(model: PageModel, embedded: Embedded, batch: PackedBatch) -> Tensor:
+    """What the decoder is fed, `tokens_BLD`, before dropout."""
     entity_BLD = look_up(embedded.entity_input_ED, torch.from_numpy(batch.entity_BL))
     row_BLD = look_up(embedded.row_input_RD, torch.from_numpy(batch.row_BL))
     history = batch.fields_BTF.shape[1]
@@ -79,13 +95,10 @@ def packed_decoded(
         tokens_BLD = _with_groups(model, embedded, tokens_BLD, batch)
     if len(batch.tail_at_X):
         tokens_BLD = _with_fields(model, tokens_BLD, batch)
-    tokens_BLD = _with_requests(tokens_BLD, batch)
-    tokens_BLD = model.dropout(tokens_BLD)
-    mask_BLL = torch.from_numpy(batch.mask_BLL)
-    if step_dropout:
-        mask_BLL = mask_BLL & _kept(len(mask_BLL), mask_BLL.shape[1], history, step_dropout)
-    hidden_BLD = model.decoder.packed(tokens_BLD, torch.from_numpy(batch.position_BL), mask_BLL)
-    return hidden_BLD.flatten(0, 1)
+    if batch.code_BL is not None:
+        code_CD = model.tower.codes.input.weight
+        tokens_BLD = tokens_BLD + look_up(code_CD, torch.from_numpy(batch.code_BL))
+    return _with_requests(tokens_BLD, batch)
 
 
 def _with_groups(
@@ -178,9 +191,6 @@ def losses(
     decoded_XD = packed_decoded(model, embedded, batch, step_dropout=step_dropout)
     hidden_XD = model.head(decoded_XD)
     genres, languages = auxiliary_losses(model.head, decoded_XD, batch.history, labels)
-    row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
-    log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
-    chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
 
     def entity_loss(targets: Targets) -> Tensor:
         if seen_compete:
@@ -191,10 +201,18 @@ def losses(
     return Losses(
         history=entity_loss(batch.history),
         pages=entity_loss(batch.pages),
-        rows=_weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M)),
+        rows=row_loss(hidden_XD, embedded, batch),
         genres=genres,
         languages=languages,
     )
+
+
+def row_loss(hidden_XD: Tensor, embedded: Embedded, batch: PackedBatch) -> Tensor:
+    """That of a batch's rows."""
+    row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
+    log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
+    chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]
+    return _weighted_mean(-chosen_M, torch.from_numpy(batch.row_weight_M))
 
 
 def _entity_loss(

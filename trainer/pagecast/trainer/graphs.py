@@ -50,6 +50,14 @@ class TowerGraph(nn.Module):
         return embeddings
 
 
+class NamingGraph(TowerGraph):
+    """Of a model of semantic IDs: features in, `fused_ES` out, from which an ID follows."""
+
+    def forward(self, *features: Tensor) -> Tensor:  # type: ignore[override]
+        fused_ES: Tensor = self.tower.fused(dict(zip(FEATURES, features, strict=True)))
+        return fused_ES
+
+
 class PromptGraph(nn.Module):
     """A prompt's positions in; the tokens that the decoder is fed out."""
 
@@ -88,16 +96,16 @@ def graph_specs(model: PageModel, *, heads: bool = False) -> tuple[GraphSpec, ..
     """Tower, prompt and decode, and the heads if they are exported; the model must be in
     evaluation mode."""
     caches = cache_names(model.config.layers)
-    compresses = bool(model.config.compress_keep)
+    compresses, semantic = bool(model.config.compress_keep), model.config.semantic
     prompt = {name: {0: "B", 1: "T"} for name in ("entity_BTD", "fields_BTF")}
     if compresses:
         prompt |= {name: {0: "B", 1: "G"} for name in ("old_entity_BGMD", "old_fields_BGMF")}
     specs = (
         GraphSpec(
             name="entity_tower",
-            module=TowerGraph(model),
+            module=NamingGraph(model) if semantic else TowerGraph(model),
             inputs={name: {0: "E"} for name in FEATURES},
-            outputs=("input_ED", "output_ED"),
+            outputs=("fused_ES",) if semantic else ("input_ED", "output_ED"),
         ),
         GraphSpec(
             name="prompt",

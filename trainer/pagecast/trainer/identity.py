@@ -39,6 +39,7 @@ def identity_of(
         "data.windows": len(windows),
         "data.steps": _digest(_steps(data, windows)),
         "data.logged_pages": _digest(examples.logged.digested()),
+        "data.codebook": None if data.spelled_with is None else data.spelled_with.codebook.version,
         "processes": processes,
         "base": None if start is None else start.base.version,
     }

@@ -45,6 +45,10 @@ class PageModel(nn.Module):
         self.apply(_initialise)
         if self.merger is not None:
             self.merger.begin_as_mean()
+        if config.semantic:
+            self.tower.codes.begin_as_sum()
+            for frozen in (*self.tower.metadata_layers(), self.tower.codes.to_fused):
+                frozen.requires_grad_(False)
         for table_RD in (self.row_input_RD, self.row_output_RD):
             nn.init.normal_(table_RD, std=INITIAL_STD)
         self.head = OutputHead(config, vocabulary)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.batch import CutPage
+from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.data import next_row
 from pagecast.trainer.forward import Embedded, packed_hidden
 from pagecast.trainer.model import PageModel
@@ -58,6 +58,12 @@ class Openings:
 
     def states(self, embedded: Embedded, openings: Sequence[Opening]) -> Tensor:
         """`hidden_JO` of the openings' requests, in their order, in one forward pass."""
+        batch = self.batch(openings)
+        hidden_XO = packed_hidden(self._model, embedded, batch)
+        return hidden_XO[torch.from_numpy(batch.pages.at_J)]
+
+    def batch(self, openings: Sequence[Opening]) -> PackedBatch:
+        """The openings, packed."""
         top = PageRow(row=next_row(self._catalog), argument=NO_ARGUMENT, entities=(), weights=())
         pages = [
             [
@@ -66,9 +72,7 @@ class Openings:
             ]
             for opening in openings
         ]
-        batch = pack([opening.window for opening in openings], pages, ahead_decay=1.0)
-        hidden_XO = packed_hidden(self._model, embedded, batch)
-        return hidden_XO[torch.from_numpy(batch.pages.at_J)]
+        return pack([opening.window for opening in openings], pages, ahead_decay=1.0)
 
 
 def together(openings: Iterable[Opening]) -> Iterator[list[Opening]]:

@@ -11,6 +11,7 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.forward import Embedded, losses, target_weights
 from pagecast.trainer.inputs import StepInputs
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.semantic.losses import semantic_losses
 from pagecast.trainer.value_loss import value_losses, value_weights
 
 
@@ -63,7 +64,8 @@ class Pretraining:
         given: StepInputs,
         share: Mapping[str, float],
     ) -> tuple[Tensor, dict[str, float]]:
-        whole = losses(
+        lose = semantic_losses if model.config.semantic else losses
+        whole = lose(
             model,
             embedded,
             given.batch,

@@ -27,6 +27,7 @@ from pagecast.trainer.phases import Phase, PostTraining, Pretraining
 from pagecast.trainer.post_examples import PostExamples
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.semantic.learned import named, spell_with
 from pagecast.trainer.touched import touched_rows
 from pagecast.trainer.warm_start import warm_start
 
@@ -53,6 +54,9 @@ class Run:
         self.model.decoder.recompute = config.recompute
         features = catalog_features(data.catalog, data.vocabulary)
         moved = self._begin(data, features, start)
+        if data.spelled_with is not None:
+            spell_with(self.model, data.spelled_with)
+            features = named(self.model, features)
         launches = Launches(
             features, launch_rate=config.launch_rate, unknown_rate=config.unknown_rate
         )

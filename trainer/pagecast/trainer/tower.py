@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pagecast.featurestore.vocabulary import MATURITY_BUCKETS, YEARS, Vocabulary
 from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.semantic.tokens import SemanticTokens
 
 FEATURES = (
     "id_E", "kind_E", "genres_EG", "year_E", "language_E", "maturity_E", "age_EA",
@@ -40,8 +41,12 @@ class EntityTower(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         d_model = config.d_model
-        self.input = _Mix(len(vocabulary.entities) + 1, config, d_model)
-        self.output = _Mix(len(vocabulary.entities) + 1, config, config.output_width)
+        self.semantic = config.semantic
+        if self.semantic:
+            self.codes = SemanticTokens(config, len(vocabulary.entities))
+        else:
+            self.input = _Mix(len(vocabulary.entities) + 1, config, d_model)
+            self.output = _Mix(len(vocabulary.entities) + 1, config, config.output_width)
         self.kind = nn.Embedding(KINDS, d_model)
         self.genre = nn.Linear(len(vocabulary.genres) + 1, d_model, bias=False)
         self.year = nn.Embedding(YEARS, d_model)
@@ -56,6 +61,11 @@ class EntityTower(nn.Module):
         for name in CLOSED:
             table: nn.Embedding = getattr(self, name)
             self.register_buffer(f"seen_{name}", torch.arange(table.num_embeddings))
+
+    def metadata_layers(self) -> list[nn.Module]:
+        """The layers of `metadata`."""
+        own = ("input", "output", "codes")
+        return [layer for name, layer in self.named_children() if name not in own]
 
     def sparse_gradients(self) -> None:
         """Tables of names get gradients of the rows a batch has, not of every row.
@@ -82,10 +92,26 @@ class EntityTower(nn.Module):
                 table[1:] = seen[distance_YS.argmin(1)]
 
     def forward(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Returns `input_ED` and `output_ED`; the latter is `ModelConfig.output_width` wide."""
+        """Returns `input_ED` and `output_ED`; the latter is `ModelConfig.output_width` wide.
+
+        With semantic IDs entities are what their codes are (`token_EL`), and have no output
+        embedding: `output_ED` is of width 0.
+        """
+        if self.semantic:
+            merged_ED = self.codes.merged(features["token_EL"])
+            return merged_ED, merged_ED[:, :0]
         metadata_ED = self.metadata(features)
         id_E, age_EA = features["id_E"], features["age_EA"]
         return self.input(id_E, metadata_ED, age_EA), self.output(id_E, metadata_ED, age_EA)
+
+    def fused(self, features: Mapping[str, Tensor]) -> Tensor:
+        """`fused_ES`: where entities would stand, by what is known of them, among coded ones.
+
+        An entity's age is left out: its ID does not change with it.
+        """
+        ageless = {**features, "age_EA": features["age_EA"] * 0.0}
+        fused_ES: Tensor = self.codes.to_fused(self.metadata(ageless))
+        return fused_ES
 
     def metadata(self, features: Mapping[str, Tensor]) -> Tensor:
         """`metadata_ED`: what is known of entities beside their IDs."""

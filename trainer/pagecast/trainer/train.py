@@ -53,6 +53,7 @@ from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
 from pagecast.trainer.release import Before, Stabilised, some_of, stabilise
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.semantic.teaching import clear_checkpoints, with_codebook
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.slice_reading import read_slice
 from pagecast.trainer.slices import shown_since
@@ -149,6 +150,7 @@ def train(
         outcome = _release(job.source, trained, progress)
     if job.checkpoint is not None:
         Checkpoints(job.checkpoint).clear()
+        clear_checkpoints(job.checkpoint)
     return outcome
 
 
@@ -211,7 +213,7 @@ def fit_on(
 ) -> Trained:
     """Trains a model on a snapshot, as it is, or from a base.
 
-    Raises NothingToTrainError, CheckpointError, BaseError.
+    Raises NothingToTrainError, CheckpointError, BaseError, CodebookError.
     """
     _log.info(
         "training_begins",
@@ -236,6 +238,7 @@ def fit_on(
         progress(TrainProgress(stage="fit", share_done=at.share_done, fit=at))
 
     with threads(config.threads):
+        data = with_codebook(data, builder, config, checkpoint, start)
         result = fit(data, builder, config, told, checkpoint, start)
     return Trained(
         model=result.model,

@@ -12,6 +12,7 @@ from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.offline.files import sync, write_whole
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.processes import Processes
+from pagecast.trainer.semantic.teaching import clear_checkpoints
 
 _POSITIONS = TypeAdapter(list[tuple[str, int, int]] | None)
 
@@ -68,6 +69,7 @@ class TrainingFolder:
 
     def _anew(self, until: NextOffsets | None) -> bytes:
         Checkpoints(self.path).clear()
+        clear_checkpoints(self.path)
         ends = None if until is None else [(*key, offset) for key, offset in sorted(until.items())]
         told = _POSITIONS.dump_json(ends)
         write_whole(self._until, told)

@@ -22,7 +22,7 @@ def evaluate(
         str,
         typer.Option(
             help="Some of popularity,last-item-counter,item-knn,ease,ease-recency,metadata-knn,"
-            "pagecast,pagecast-no-metadata.",
+            "pagecast,pagecast-no-metadata,pagecast-semantic-ids.",
             show_default="those of the protocol",
         ),
     ] = "",

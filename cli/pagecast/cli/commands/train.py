@@ -42,6 +42,13 @@ class Profile(StrEnum):
     LARGE = "large"
 
 
+class Response(StrEnum):
+    """`pagecast.trainer.config.Response` by name."""
+
+    ENTITIES = "entities"
+    SEMANTIC_IDS = "semantic_ids"
+
+
 def train(
     budget_minutes: Annotated[
         float | None,
@@ -64,6 +71,13 @@ def train(
     ] = Promotion.GATE,
     profile: Annotated[
         Profile | None, typer.Option(help="Size of the model.", show_default="tiny")
+    ] = None,
+    response: Annotated[
+        Response | None,
+        typer.Option(
+            help="What a page's entities are to the model (docs/semantic-ids.md).",
+            show_default="entities",
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -125,6 +139,7 @@ def train(
     from pagecast.cli.settings import load_settings
     from pagecast.cli.tasks import run_task
     from pagecast.featurestore.model_records import CHAMPION
+    from pagecast.featurestore.semantic_ids import CodebookError
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.alignment.credit import RewardError
     from pagecast.trainer.base import BaseError
@@ -138,7 +153,7 @@ def train(
         state_dir=state_dir,
         database_url=database_url,
         online_store_url=online_store_url,
-        train={"budget_minutes": budget_minutes, "profile": profile},
+        train={"budget_minutes": budget_minutes, "profile": profile, "response": response},
     )
     configure_logging(settings, level="warning")
     output, paths = Output(as_json=as_json), StatePaths(root=settings.state_dir)
@@ -176,7 +191,7 @@ def train(
         raise CommandError(
             str(error), "the newest checkpoint stays; change [train.align] and begin anew"
         ) from error
-    except (BaseError, ContentError, NothingToTrainError, ParityError) as error:
+    except (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error
     if outcome is None:
         return

@@ -31,6 +31,8 @@ _SMALL: Mapping[str, JsonValue] = {
     "model.mlp_hidden": 768,
 }
 
+_SPELLED: Mapping[str, JsonValue] = {"model.response": "semantic_ids"}
+
 _AUXILIARY: Mapping[str, JsonValue] = {"objective.genres": 0.1, "objective.languages": 0.1}
 
 ABLATIONS = (
@@ -71,6 +73,13 @@ ABLATIONS = (
         overrides={"context.summaries_max": 0, "context.new_max": 0, "context.live_max": 0},
     ),
     Ablation(name="old steps compressed, 64 kept", overrides={"model.compress_keep": 64}),
+    # Entities on a page.
+    Ablation(name="semantic IDs", overrides=_SPELLED),
+    Ablation(name="semantic IDs, no step dropout", overrides={**_SPELLED, "step_dropout": 0.0}),
+    Ablation(
+        name="the same, prompts spelled out",
+        overrides={**_SPELLED, "step_dropout": 0.0, "model.merge_prompt": False},
+    ),
     # Histories.
     Ablation(name="histories of 32", view=DataView(steps_max=32)),
     Ablation(name="histories of 128", view=DataView(steps_max=128)),

@@ -35,7 +35,11 @@ def validated(
     system.fit(part_of_users(split.part, users_share, config.seed), told)
     cpu_seconds = time.process_time() - began_s
     masked_T = answer(system, split).masked_T
+    told_of_ids = {}
+    if (rate := system.hallucination_rate) is not None:
+        told_of_ids = {"hallucination_rate": rate}
     return {
+        **told_of_ids,
         "ndcg_at_10": float(ndcg_gains(masked_T).mean()),
         "hr_at_10": float(hit_gains(masked_T).mean()),
         "cpu_seconds": cpu_seconds,

@@ -11,14 +11,19 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.batch import PackedBatch
 from pagecast.trainer.data import catalog_features, row_ids
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import Request
 from pagecast.trainer.evaluation.system import Scores
-from pagecast.trainer.forward import embed
+from pagecast.trainer.forward import embed, packed_tokens
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.openings import Opening, Openings, together
 from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.semantic.learned import named
+from pagecast.trainer.semantic.search import TrieSearch, search_of
+from pagecast.trainer.semantic.spelling import spell
+from pagecast.trainer.semantic.trie import Trie
 
 
 class AskedModel:
@@ -40,7 +45,22 @@ class AskedModel:
         if features is None:
             features = catalog_features(data.catalog, vocabulary)
         with torch.no_grad():
+            features = named(self._model, features)
             self._embedded = embed(self._model, features, row_ids(data.catalog, vocabulary))
+        self._search: TrieSearch | None = None
+        if self._embedded.token_EL is not None:
+            self._trie = Trie(self._embedded.token_EL, model.config.codes)
+            self._search = search_of(self._model, self._trie)
+        self.named: list[float] = []
+        """Of a model that spells entities, by request: `semantic.search.Found.named`."""
+
+    @property
+    def hallucination_rate(self) -> float | None:
+        """Share of IDs that would name nothing if their codes were drawn without any mask.
+
+        Mean over the requests asked so far; None if entities are not spelled.
+        """
+        return 1.0 - sum(self.named) / len(self.named) if self.named else None
 
     @torch.no_grad()
     def scores(self, requests: Sequence[Request]) -> Scores:
@@ -49,8 +69,7 @@ class AskedModel:
         score_QN = np.full((len(requests), len(self._data.entities)), -np.inf, np.float32)
         for batch in together(self._openings(requests)):
             numbers = [number for opening in batch for number in opening.requests]
-            hidden_JO = self._asked.states(self._embedded, batch)
-            score_QN[numbers, :entities] = (hidden_JO @ self._embedded.entity_output_ED.T).numpy()
+            score_QN[numbers, :entities] = self._scores(batch)
         return score_QN
 
     def _openings(self, requests: Sequence[Request]) -> list[Opening]:
@@ -67,6 +86,29 @@ class AskedModel:
         for number, cuts in fresh.items():
             openings += self._asked.of(number, self._data.users[number], cuts)
         return openings
+
+    def _scores(self, openings: Sequence[Opening]) -> Scores:
+        """`score_JE` of the openings' requests, in their order."""
+        if self._search is not None:
+            return self._found(self._asked.batch(openings), self._search)
+        hidden_JO = self._asked.states(self._embedded, openings)
+        score_JE: Scores = (hidden_JO @ self._embedded.entity_output_ED.T).numpy()
+        return score_JE
+
+    def _found(self, batch: PackedBatch, search: TrieSearch) -> Scores:
+        """The same where entities are spelled: each opening's prompt is gone on from alone."""
+        at_J, spelled = batch.pages.at_J, batch
+        if not self._model.config.merge_prompt:
+            told = spell(batch, self._trie.token_NL, merge_prompt=False)
+            at_J, spelled = told.batch.pages.at_J, told.batch
+        tokens_BLD = packed_tokens(self._model, self._embedded, spelled)
+        found = []
+        for window, position in zip(*np.divmod(at_J, tokens_BLD.shape[1]), strict=True):
+            seen_L = torch.from_numpy(spelled.mask_BLL[window, position])
+            found.append(search.find(tokens_BLD[window][seen_L]))
+        self.named += [one.named for one in found]
+        score_JN: Scores = torch.stack([one.score_N for one in found]).numpy()
+        return score_JN
 
 
 def is_fresh(user: UserSteps, request: Request) -> bool:

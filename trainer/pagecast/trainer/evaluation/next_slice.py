@@ -61,6 +61,8 @@ class Quality:
     """Of NDCG@10, masked, on the same targets."""
     over_champion: Difference | None = None
     """The same over the champion; None if the evaluation was not given one."""
+    hallucination_rate: float | None = None
+    """`AskedModel.hallucination_rate`: what the mask keeps from coming out."""
 
     def metrics(self) -> dict[str, float]:
         """Flat, for manifest and registry: `ndcg_at_10`, `popularity_ndcg_at_10`..."""
@@ -74,6 +76,8 @@ class Quality:
                 flat[f"{name}_ndcg_at_10"] = difference.mean
                 flat[f"{name}_ndcg_at_10_low"] = difference.interval.low
                 flat[f"{name}_ndcg_at_10_high"] = difference.interval.high
+        if self.hallucination_rate is not None:
+            flat["hallucination_rate"] = self.hallucination_rate
         return flat
 
 
@@ -100,7 +104,8 @@ def quality_on(
     popularity = _run(plan, popularity_candidates(0))
     days = half_life_days(popularity.chosen)
     counter = _run(plan, [Candidate(chosen={}, make=lambda: LastItemCounter(days))])
-    ours = _run(plan, [Candidate(chosen={}, make=lambda: TrainedSystem(model, vocabulary))])
+    system = TrainedSystem(model, vocabulary)
+    ours = _run(plan, [Candidate(chosen={}, make=lambda: system)])
     user_T = plan.data.user_X[plan.test.targets()]
     bootstrap = Bootstrap(user_T)
     theirs = None
@@ -115,6 +120,7 @@ def quality_on(
         last_item_counter=_score(counter, bootstrap),
         over_popularity=_difference(ours, popularity, bootstrap),
         over_champion=None if theirs is None else _difference(ours, theirs, bootstrap),
+        hallucination_rate=system.hallucination_rate,
     )
 
 

@@ -20,6 +20,7 @@ from pagecast.trainer.launches import without_metadata
 from pagecast.trainer.train import Trained
 
 PAGECAST, WITHOUT_METADATA = "pagecast", "pagecast-no-metadata"
+SEMANTIC_IDS = "pagecast-semantic-ids"
 
 
 class PagecastSystem:
@@ -42,6 +43,11 @@ class PagecastSystem:
 
     def reveal(self, interaction: int) -> None:
         """Weights are fixed; histories grow all the same."""
+
+    @property
+    def hallucination_rate(self) -> float | None:
+        """As `AskedModel.hallucination_rate`."""
+        return self._asked.hallucination_rate
 
     def pages(self) -> AbstractContextManager[MakePage]:
         trained = self.trained
@@ -74,15 +80,19 @@ class WithoutMetadata:
 
 
 def pagecast_families(seeds: tuple[int, ...], config: TrainConfig) -> dict[str, Family]:
-    """With and without metadata, by name: one model a seed, which both share.
+    """With and without metadata, by name: one model a seed, which both share. And one of its own
+    that spells entities in semantic IDs, otherwise configured alike.
 
     Nothing is chosen on validation.
     """
     trainings = Trainings()
+    spelled = replace(config, model=replace(config.model, response="semantic_ids"))
 
-    def family(name: str, system: type[PagecastSystem | WithoutMetadata]) -> Family:
+    def family(
+        name: str, system: type[PagecastSystem | WithoutMetadata], told: TrainConfig = config
+    ) -> Family:
         def candidates(seed: int) -> list[Candidate]:
-            of_seed = replace(config, seed=seed)
+            of_seed = replace(told, seed=seed)
             return [Candidate(chosen={}, make=partial(system, of_seed, trainings))]
 
         return Family(name=name, candidates=candidates, seeds=seeds)
@@ -90,4 +100,5 @@ def pagecast_families(seeds: tuple[int, ...], config: TrainConfig) -> dict[str, 
     return {
         PAGECAST: family(PAGECAST, PagecastSystem),
         WITHOUT_METADATA: family(WITHOUT_METADATA, WithoutMetadata),
+        SEMANTIC_IDS: family(SEMANTIC_IDS, PagecastSystem, spelled),
     }

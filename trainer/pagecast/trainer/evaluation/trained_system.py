@@ -24,5 +24,10 @@ class TrainedSystem(System):
     def scores(self, requests: Sequence[Request]) -> Scores:
         return self._asked.scores(requests)
 
+    @property
+    def hallucination_rate(self) -> float | None:
+        """As `AskedModel.hallucination_rate`."""
+        return self._asked.hallucination_rate
+
     def reveal(self, interaction: int) -> None:
         """Weights are fixed; histories grow all the same."""
