@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine.factories_engine import TinyModel
+from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
 from factories import START_MS, movie, play, timestamp, top_row, upsert
 from grpc import StatusCode
 from grpc.aio import AioRpcError
@@ -213,6 +214,18 @@ async def test_without_a_champion_nothing_is_answered(house: House) -> None:
                 await call
             assert failed.value.code() is StatusCode.UNAVAILABLE
             assert details_of(failed.value)["ErrorInfo"].reason == "MODEL_NOT_LOADED"
+
+
+async def test_a_champion_without_embeddings_says_so(house: House) -> None:
+    ids = [entity.entity_id for entity in house.catalog.snapshot().entities]
+    baseline = write_multi_stage(house.paths.bundles, tables_of(ids))
+    house.registry.register(baseline.name, parent_version=None, metrics={}, data={})
+    house.registry.promote(baseline.name, by="test")
+    async with asked_of(house) as asked:
+        with pytest.raises(AioRpcError) as failed:
+            await asked.vector("ada")
+    assert failed.value.code() is StatusCode.FAILED_PRECONDITION
+    assert details_of(failed.value)["ErrorInfo"].reason == "MODEL_NOT_GENERATIVE"
 
 
 async def test_without_histories_nobody_is_taken_for_a_stranger(house: House) -> None:

@@ -28,9 +28,15 @@ def champion_of(settings: Settings) -> Model:
         raise CommandError("there is no champion", "train a model and promote it")
     try:
         bundle = load_bundle(StatePaths(root=settings.state_dir).bundles / record.bundle)
-        return Model(bundle, snapshot)
+        model = Model(bundle, snapshot)
     except EngineError as error:
         raise CommandError(f"the champion cannot be used: {error}", "promote another") from error
+    if model.entities.named is not None:
+        raise CommandError(
+            "the champion spells entities in semantic IDs: they have no embeddings",
+            "promote a model of entities",
+        )
+    return model
 
 
 def run_job(

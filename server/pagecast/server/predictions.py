@@ -135,6 +135,12 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
                 reason="MODEL_NOT_GENERATIVE",
                 message="the champion is a multi-stage baseline: promote a generative model",
             )
+        if serving.model.entities.named is not None:
+            raise Refusal(
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                reason="MODEL_SPELLS_ENTITIES",
+                message="the champion spells entities in semantic IDs: they have no embeddings",
+            )
         if not serving.snapshot.entities:
             raise Refusal(
                 code=grpc.StatusCode.UNAVAILABLE,

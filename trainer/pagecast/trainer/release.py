@@ -71,6 +71,8 @@ class Before:
             return cls(why_none=FIRST)
         try:
             model, vocabulary, _ = load_model(bundles / version)
+            if model.config.semantic:
+                return cls(why_none=f"{version} spells entities in semantic IDs")
             stabilisation = load_stabilisation(bundles / version)
         except (BundleError, KeyError, RuntimeError, TypeError, ValueError) as error:
             told = str(error).splitlines()[0]
@@ -118,6 +120,9 @@ def stabilise(
     Where they cannot be compared with the release before, they begin a line of their own, in their
     canonical axes, and `facts` tells why. `users` are asked for their embeddings.
     """
+    if model.config.semantic:
+        width = model.config.output_width
+        return _begins(Stabilisation.identity(width), "entities that are spelled have no embedding")
     now = own_embeddings(model, vocabulary, catalog, users)
     if not (np.isfinite(now.entity_EO).all() and np.isfinite(now.user_UO).all()):
         # No graph of such a model equals torch: its export is refused, and says so.

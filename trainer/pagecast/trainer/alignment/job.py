@@ -44,6 +44,10 @@ def align_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Traine
     base, config = job.base, job.config.align
     if base is None or config is None:
         raise BaseError("align: there is no model to begin from: train one first, or name it")
+    if base.model.config.semantic:
+        raise BaseError(
+            "align: a model of semantic IDs cannot be aligned yet: take one of entities"
+        )
     progress(TrainProgress(stage="read", share_done=0.0))
     snapshot = job.source.read(until=job.until)
     reading = Reading(until=job.until, newest_ms=snapshot.newest_ms, config=job.config.logged)

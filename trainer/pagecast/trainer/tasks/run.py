@@ -55,6 +55,8 @@ def fit_task(job: TaskJob, progress: Progress = lambda _stage, _share: None) -> 
     base = load_base(job.bundle)
     if base.model.config.compress_keep:
         raise TaskError("--from: models with model.compress_keep above 0 take no tasks yet")
+    if base.model.config.semantic:
+        raise TaskError("--from: models of semantic IDs take no tasks yet: take one of entities")
     catalog = job.source.read_catalog()
     before = torch.get_num_threads()
     torch.set_num_threads(job.config.threads)
