@@ -67,7 +67,7 @@ def run_trainer(
             time.sleep(0.05)
         stop.set()
 
-    looking = threading.Thread(target=look)
+    looking = threading.Thread(target=look, daemon=True)
     looking.start()
     config = SupervisorConfig(
         command=command,

@@ -156,6 +156,17 @@ def test_what_is_stopped_from_outside_is_tried_again_but_not_for_ever(
     assert f"ended with exit code {code}" in trainings.get("r1").error
 
 
+def test_a_training_whose_process_cannot_be_started_ends_in_time_and_the_trainer_goes_on(
+    engine: sa.Engine, url: str, tmp_path: Path
+) -> None:
+    trainings = ask(engine)
+    (tmp_path / "logs").write_text("where the directory should be")
+    run_until(engine, config(url, tmp_path, SUCCEED), lambda: state(engine).ended)
+    failed = trainings.get("r1")
+    assert (failed.state, failed.attempt) == (TrainingState.FAILED, 5)
+    assert "could not be started" in failed.error
+
+
 def test_a_cancelled_training_ends_and_its_process_too(
     engine: sa.Engine, url: str, tmp_path: Path
 ) -> None:

@@ -104,12 +104,17 @@ class Supervisor:
             if claim is None:
                 return
             _log.info("training_claimed", request_id=claim.request_id, attempt=claim.attempt)
-            self._children.append(_Child(claim=claim, process=self._started(claim)))
+            self._settle(partial(self._start, claim))
 
-    def _started(self, claim: Claim) -> TrainingProcess:
+    def _start(self, claim: Claim) -> None:
         config = self._config
         log = config.logs / f"training-{claim.id}.log"
-        return TrainingProcess(config.command(claim), config.environment, log, config.stop_s)
+        try:
+            process = TrainingProcess(config.command(claim), config.environment, log, config.stop_s)
+        except OSError as error:  # a full disk, or no memory for one more process
+            self._give_back(claim, f"could not be started: {error}")
+        else:
+            self._children.append(_Child(claim=claim, process=process))
 
     def _look_after(self, child: "_Child") -> None:
         code = child.process.code
@@ -141,10 +146,15 @@ class Supervisor:
             _log.info("training_cancelled", request_id=claim.request_id)
             return
         if code in (0, TRY_AGAIN) or code < 0 or code > SIGNALLED:
-            pause_ms = round(self._config.pause_s * 1000)
-            self._claims.give_back(claim, crashed=told, pause_ms=pause_ms)
+            self._give_back(claim, told)
         else:
             self._claims.fail(claim, told)
+            _log.warning("training_crashed", request_id=claim.request_id, ending=told)
+
+    def _give_back(self, claim: Claim, told: str) -> None:
+        """Raises ClaimLost."""
+        pause_ms = round(self._config.pause_s * 1000)
+        self._claims.give_back(claim, crashed=told, pause_ms=pause_ms)
         _log.warning("training_crashed", request_id=claim.request_id, ending=told)
 
     def _settle(self, work: Callable[[], T]) -> T | None:
