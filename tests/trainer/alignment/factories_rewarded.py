@@ -8,6 +8,26 @@ from pathlib import Path
 
 from trainer.factories_logged import PagesWorld
 
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
+from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.shown import ShownPage
+
+TABLE = RewardConfig()
+
+MEMBERS = 80
+
+RewardedWorld = tuple[Policy, tuple[ShownPage, ...]]
+"""A champion and the pages that were logged."""
+
+REWARDED = AlignConfig(
+    reward=RewardModelConfig(
+        epochs=60.0, steps_max=80, learning_rate=1e-2, dropout=0.0, pages_per_batch=16, hidden=16
+    ),
+    gate_lift_min=0.0,
+)
+"""Learns what members like in seconds."""
+
 FILMS = 36
 
 GENRES = 3

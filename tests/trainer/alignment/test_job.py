@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue, TypeAdapter
 from trainer.alignment.factories_alignment import untrained
-from trainer.alignment.factories_rewarded import rewarding_world
-from trainer.alignment.test_reward_models import CONFIG
+from trainer.alignment.factories_rewarded import REWARDED, rewarding_world
 from trainer.factories_trainer import SMALL
 
 from pagecast.trainer.alignment.config import RewardModelConfig
@@ -19,7 +18,7 @@ from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import TrainJob, TrainProgress, data_facts
 
 ALIGN = dataclasses.replace(
-    CONFIG,
+    REWARDED,
     steps=2,
     prompts_per_step=2,
     group_size=2,

@@ -1,29 +1,24 @@
 """Alignment where all that is known is logged: the reward models' reward, and the truth beside."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import torch
-from trainer.alignment.factories_alignment import untrained
-from trainer.alignment.factories_rewarded import GENRES, rewarding_world
-from trainer.alignment.test_reward_models import CONFIG, TABLE
+from trainer.alignment.factories_rewarded import GENRES, REWARDED, TABLE
 
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import asks_of
 from pagecast.trainer.alignment.config import RECIPES, AlignConfig
 from pagecast.trainer.alignment.on_pages import align_on_pages, drawn_pages, judgement
-from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
 
 BRIEF = dataclasses.replace(
     RECIPES["grpo-sr"],
-    reward=CONFIG.reward,
+    reward=REWARDED.reward,
     gate=False,
-    steps=10,
+    steps=8,
     prompts_per_step=4,
     group_size=4,
     nll=0.0,
@@ -32,20 +27,6 @@ BRIEF = dataclasses.replace(
     entities_max=3,
     tokens=8,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Policy, tuple[ShownPage, ...]]:
-    data = rewarding_world(tmp_path_factory.mktemp("aligned")).dataset()
-    return untrained(data), data.shown.pages
 
 
 def truth(pages: Sequence[Rollout]) -> list[float]:
@@ -61,11 +42,11 @@ def _genre(page: Rollout) -> int:
 
 
 def test_learned_rewards_move_the_policy_towards_the_truth_they_never_see(
-    world: tuple[Policy, tuple[ShownPage, ...]],
+    rewarded_world: RewardedWorld, models: RewardModels
 ) -> None:
-    champion, pages = world
-    done = align_on_pages(champion, pages, BRIEF, truth, table=TABLE)
-    asks = asks_of(pages, CompiledCatalog(champion.catalog), champion.vocabulary, BRIEF, TABLE)
+    champion, pages = rewarded_world
+    done = align_on_pages(champion, pages, BRIEF, truth, table=TABLE, models=models)
+    asks = asks_of(pages[:30], CompiledCatalog(champion.catalog), champion.vocabulary, BRIEF, TABLE)
     before, after = (
         judgement(champion, drawn_pages(policy, asks), truth)
         for policy in (champion, done.aligned.policy)
@@ -76,9 +57,9 @@ def test_learned_rewards_move_the_policy_towards_the_truth_they_never_see(
 
 
 def test_an_ask_is_the_page_s_prompt_its_size_and_what_was_chosen(
-    world: tuple[Policy, tuple[ShownPage, ...]],
+    rewarded_world: RewardedWorld,
 ) -> None:
-    champion, pages = world
+    champion, pages = rewarded_world
     catalog = CompiledCatalog(champion.catalog)
     ask = asks_of(pages[:1], catalog, champion.vocabulary, AlignConfig(), TABLE)[0]
     page = pages[0]
@@ -99,9 +80,7 @@ def test_an_ask_is_the_page_s_prompt_its_size_and_what_was_chosen(
     assert not placed & watched
 
 
-def test_without_pages_there_is_nothing_to_draw(
-    world: tuple[Policy, tuple[ShownPage, ...]],
-) -> None:
-    champion, _ = world
+def test_without_pages_there_is_nothing_to_draw(rewarded_world: RewardedWorld) -> None:
+    champion, _ = rewarded_world
     with pytest.raises(NothingToTrainError, match="no logged page"):
         asks_of((), CompiledCatalog(champion.catalog), champion.vocabulary, BRIEF, TABLE)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,52 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 from trainer.alignment.factories_alignment import untrained
-from trainer.alignment.factories_rewarded import GENRES, films_of, rewarding_world
+from trainer.alignment.factories_rewarded import (
+    GENRES,
+    MEMBERS,
+    REWARDED,
+    TABLE,
+    RewardedWorld,
+    films_of,
+    rewarding_world,
+)
 
-from pagecast.featurestore.reward import RewardConfig
-from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
 from pagecast.trainer.alignment.logged_rewards import RewardedPage, halves_of
 from pagecast.trainer.alignment.members import learned_from, member_weights
 from pagecast.trainer.alignment.page_reward import train_page_reward
-from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.preference import train_preference
 from pagecast.trainer.alignment.reward_report import judge_preference
 from pagecast.trainer.alignment.rollouts import RolloutRow
-from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
-
-TABLE = RewardConfig()
-
-MEMBERS = 80
-
-CONFIG = AlignConfig(
-    reward=RewardModelConfig(
-        epochs=60.0, steps_max=80, learning_rate=1e-2, dropout=0.0, pages_per_batch=16, hidden=16
-    ),
-    gate_lift_min=0.0,
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Policy, tuple[ShownPage, ...]]:
-    world = rewarding_world(tmp_path_factory.mktemp("rewarding"), MEMBERS)
-    data = world.dataset()
-    return untrained(data), data.shown.pages
-
-
-@pytest.fixture(scope="module")
-def models(world: tuple[Policy, tuple[ShownPage, ...]]) -> RewardModels:
-    return train_reward_models(*world, CONFIG, TABLE)
 
 
 def test_the_preference_model_learns_what_members_like_by_their_history(
@@ -72,10 +44,10 @@ def test_the_preference_model_learns_what_members_like_by_their_history(
 
 
 def test_what_it_says_lies_between_0_and_1(
-    models: RewardModels, world: tuple[Policy, tuple[ShownPage, ...]]
+    models: RewardModels, rewarded_world: RewardedWorld
 ) -> None:
     every = list(range(GENRES * len(films_of(0))))
-    (liked,) = models.preference.predict([world[1][0].prompt], [every])
+    (liked,) = models.preference.predict([rewarded_world[1][0].prompt], [every])
     assert len(liked) == len(every)
     assert ((liked >= 0) & (liked <= 1)).all()
 
@@ -86,10 +58,10 @@ def test_every_page_is_learned_from_or_judges(models: RewardModels) -> None:
 
 
 def test_the_page_reward_model_regresses_what_pages_were_worth(
-    world: tuple[Policy, tuple[ShownPage, ...]],
+    rewarded_world: RewardedWorld,
 ) -> None:
     """Worth is how many comedies are on a page, and one less: pages it has not met."""
-    policy, pages = world
+    policy, pages = rewarded_world
     draw = random.Random(0)
     rewarded = [
         RewardedPage(
@@ -102,7 +74,7 @@ def test_the_page_reward_model_regresses_what_pages_were_worth(
         for page in pages * 2
         for some in [draw.sample(range(36), 4)]
     ]
-    config = dataclasses.replace(CONFIG.reward, learning_rate=3e-3)
+    config = dataclasses.replace(REWARDED.reward, learning_rate=3e-3)
     model = train_page_reward(policy, rewarded[:120], config)
     real = [page.reward for page in rewarded[120:]]
     assert np.corrcoef(model.predict(rewarded[120:]), real)[0, 1] > 0.7
@@ -121,8 +93,8 @@ def test_the_gate_tells_what_it_lets_through(models: RewardModels) -> None:
     assert models.report.gate.seen == 1.0, "more than 0 times as likely is everything"
 
 
-def test_nobody_is_on_both_sides(world: tuple[Policy, tuple[ShownPage, ...]]) -> None:
-    halves = halves_of(world[1], world[0].catalog, CONFIG, TABLE)
+def test_nobody_is_on_both_sides(rewarded_world: RewardedWorld) -> None:
+    halves = halves_of(rewarded_world[1], rewarded_world[0].catalog, REWARDED, TABLE)
     learned = {page.user_id for page in halves.learned}
     judging = {page.user_id for page in halves.judging}
     assert learned
@@ -153,8 +125,8 @@ def test_a_flood_by_one_member_does_not_turn_what_is_learned(tmp_path: Path) -> 
     policy = untrained(data)
 
     def auc(weight_max: float) -> float:
-        config = dataclasses.replace(CONFIG.reward, salt=salt, weight_max=weight_max)
-        align = dataclasses.replace(CONFIG, reward=config)
+        config = dataclasses.replace(REWARDED.reward, salt=salt, weight_max=weight_max)
+        align = dataclasses.replace(REWARDED, reward=config)
         halves = halves_of(data.shown.pages, policy.catalog, align, TABLE)
         model = train_preference(policy, halves.learned, config, TABLE)
         found = judge_preference(model, halves.learned, halves.judging, TABLE).auc
@@ -165,18 +137,18 @@ def test_a_flood_by_one_member_does_not_turn_what_is_learned(tmp_path: Path) -> 
 
 
 def test_a_loss_that_is_no_number_ends_the_training(
-    world: tuple[Policy, tuple[ShownPage, ...]],
+    rewarded_world: RewardedWorld,
 ) -> None:
-    halves = halves_of(world[1], world[0].catalog, CONFIG, TABLE)
+    halves = halves_of(rewarded_world[1], rewarded_world[0].catalog, REWARDED, TABLE)
     broken = [dataclasses.replace(page, rewards={0: math.nan}) for page in halves.learned]
     with pytest.raises(RewardError, match="loss is nan"):
-        train_page_reward(world[0], broken, CONFIG.reward)
+        train_page_reward(rewarded_world[0], broken, REWARDED.reward)
 
 
 def test_a_model_that_says_no_number_is_refused(
-    models: RewardModels, world: tuple[Policy, tuple[ShownPage, ...]]
+    models: RewardModels, rewarded_world: RewardedWorld
 ) -> None:
-    pages = halves_of(world[1], world[0].catalog, CONFIG, TABLE).judging[:3]
+    pages = halves_of(rewarded_world[1], rewarded_world[0].catalog, REWARDED, TABLE).judging[:3]
     for model, ask in (
         (models.page, lambda: models.page.predict(pages)),
         (models.preference, lambda: models.preference.predict([pages[0].prompt], [[0, 1]])),
@@ -192,15 +164,15 @@ def test_a_model_that_says_no_number_is_refused(
 
 
 def test_a_reward_model_begins_as_the_champion_and_leaves_it_as_it_was(
-    world: tuple[Policy, tuple[ShownPage, ...]], models: RewardModels
+    rewarded_world: RewardedWorld, models: RewardModels
 ) -> None:
-    policy = world[0]
+    policy = rewarded_world[0]
     assert models.page.model is not policy.model
     assert not any(p.grad is not None for p in policy.model.parameters()), (
         "the preference model reads embeddings and moves none"
     )
 
 
-def test_a_handful_of_pages_is_too_few(world: tuple[Policy, tuple[ShownPage, ...]]) -> None:
+def test_a_handful_of_pages_is_too_few(rewarded_world: RewardedWorld) -> None:
     with pytest.raises(NothingToTrainError, match="at least 20"):
-        train_reward_models(world[0], world[1][:10], CONFIG, TABLE)
+        train_reward_models(rewarded_world[0], rewarded_world[1][:10], REWARDED, TABLE)

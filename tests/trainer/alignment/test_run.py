@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import save
 from trainer.alignment.factories_alignment import ask_of, untrained
 
@@ -36,14 +35,6 @@ BRIEF = AlignConfig(
 
 COMEDIES = {n for n in range(36) if n % 3 == 1}
 """By catalog index: the genre of every third entity (`factories_trainer.catalog_changes`)."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""What files of this folder share: logged pages of a known worth, and reward models of them."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from trainer.alignment.factories_alignment import untrained
+from trainer.alignment.factories_rewarded import (
+    MEMBERS,
+    REWARDED,
+    TABLE,
+    RewardedWorld,
+    rewarding_world,
+)
+
+from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """The order of sums depends on the number of threads, and the last bits on that."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def rewarded_world(tmp_path_factory: pytest.TempPathFactory) -> RewardedWorld:
+    """An untrained champion, and a page of each member."""
+    data = rewarding_world(tmp_path_factory.mktemp("rewarding"), MEMBERS).dataset()
+    return untrained(data), data.shown.pages
+
+
+@pytest.fixture(scope="session")
+def models(rewarded_world: RewardedWorld) -> RewardModels:
+    return train_reward_models(*rewarded_world, REWARDED, TABLE)
