@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -52,6 +52,7 @@ async def swap_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
     """A server at half of its peak, and the champion moved on `config.swaps` times."""
+    versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
     job_spec, ready_file = server_job(DecodeWeights.FP32, world, config)
     with Job(job_spec) as job:
         async with channel_to(ready_file, job) as channel:
@@ -62,7 +63,7 @@ async def swap_rows(
             load = OpenLoop()
             asking = asyncio.create_task(load.keep_asking(channel, rate))
             try:
-                swapped = await _swap(world, config, job, load)
+                swapped = await _swap(world, versions, config, job, load)
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
@@ -104,8 +105,9 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     ]
 
 
-async def _swap(world: World, config: ServeBenchConfig, job: Job, load: OpenLoop) -> Swapped:
-    versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
+async def _swap(
+    world: World, versions: Sequence[str], config: ServeBenchConfig, job: Job, load: OpenLoop
+) -> Swapped:
     began_s = time.perf_counter()
     await asyncio.sleep(config.seconds)
     steady_ms = load.first_rows_between(began_s, time.perf_counter())
