@@ -27,7 +27,7 @@ from pagecast.trainer.config import TrainConfig
 
 SEEDS, MEMBERS, DAYS = "0,1,2,3,4", 200, 7
 
-QUICK_SEEDS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES, QUICK_RUNS = "0", 20, 2, 0.2, 10
+QUICK_SEEDS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES, QUICK_RUNS = "0", 20, 2, 4.0, 10
 
 GENREC = (
     "GenRec told of +9.5 % clicks and +8.7 % transactions over its multi-stage pipeline, on people."
