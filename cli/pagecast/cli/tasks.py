@@ -79,4 +79,6 @@ def _tell(output: Output, outcome: TaskOutcome) -> None:
     ]
     facts += [(name, f"{value:.4f}") for name, value in sorted(manifest.metrics.items())]
     output.table("", ("", ""), facts)
-    output.document({"bundle": str(outcome.folder), **manifest.model_dump(mode="json")})
+    output.document(
+        {"bundle": str(outcome.folder), **manifest.model_dump(mode="json", by_alias=True)}
+    )
