@@ -63,9 +63,11 @@ def run_trainer(
     stop, until = threading.Event(), time.monotonic() + SECONDS_MAX
 
     def look() -> None:
-        while not holds() and time.monotonic() < until:
-            time.sleep(0.05)
-        stop.set()
+        try:
+            while not holds() and time.monotonic() < until:
+                time.sleep(0.05)
+        finally:
+            stop.set()
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
