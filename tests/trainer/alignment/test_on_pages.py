@@ -1,24 +1,21 @@
 """Alignment where all that is known is logged: the reward models' reward, and the truth beside."""
 
 import dataclasses
-from collections.abc import Sequence
 
-import numpy as np
 import pytest
-from trainer.alignment.factories_rewarded import GENRES, REWARDED, TABLE
+from trainer.alignment.factories_rewarded import REWARDED, TABLE, RewardedWorld
 
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import asks_of
 from pagecast.trainer.alignment.config import RECIPES, AlignConfig
-from pagecast.trainer.alignment.on_pages import align_on_pages, drawn_pages, judgement
-from pagecast.trainer.alignment.rollouts import Rollout
+from pagecast.trainer.alignment.on_pages import drawn_pages
 from pagecast.trainer.snapshot import NothingToTrainError
 
 BRIEF = dataclasses.replace(
     RECIPES["grpo-sr"],
     reward=REWARDED.reward,
     gate=False,
-    steps=8,
+    steps=14,
     prompts_per_step=4,
     group_size=4,
     nll=0.0,
@@ -27,33 +24,6 @@ BRIEF = dataclasses.replace(
     entities_max=3,
     tokens=8,
 )
-
-
-def truth(pages: Sequence[Rollout]) -> list[float]:
-    """The share of a page's entities that are of the genre its member came with."""
-    return [
-        float(np.mean([entity % GENRES == _genre(page) for entity in page.entities]))
-        for page in pages
-    ]
-
-
-def _genre(page: Rollout) -> int:
-    return int(page.ask.prompt.steps[0].entity_id[1:]) % GENRES
-
-
-def test_learned_rewards_move_the_policy_towards_the_truth_they_never_see(
-    rewarded_world: RewardedWorld, models: RewardModels
-) -> None:
-    champion, pages = rewarded_world
-    done = align_on_pages(champion, pages, BRIEF, truth, table=TABLE, models=models)
-    asks = asks_of(pages[:30], CompiledCatalog(champion.catalog), champion.vocabulary, BRIEF, TABLE)
-    before, after = (
-        judgement(champion, drawn_pages(policy, asks), truth)
-        for policy in (champion, done.aligned.policy)
-    )
-    assert after.reward > before.reward + 0.1
-    assert 0.0 <= after.diversity <= 2.0
-    assert done.aligned.told[-1].reward > done.aligned.told[0].reward
 
 
 def test_an_ask_is_the_page_s_prompt_its_size_and_what_was_chosen(
