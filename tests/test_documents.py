@@ -43,6 +43,16 @@ def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_section_of_a_paper_that_the_code_names_is_told() -> None:
+    told = set(re.findall(r"^- \*\*(\d\.\d+)", (ROOT / "docs" / "papers.md").read_text(), re.M))
+    sources = "".join(
+        path.read_text() for package in PACKAGES.values() for path in package.rglob("*.py")
+    )
+    named = set(re.findall(r"docs/papers\.md (\d\.\d+)", sources))
+    assert named
+    assert named - told == set()
+
+
 @pytest.mark.parametrize(("name", "block"), SETTINGS)
 def test_every_block_of_settings_is_taken(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
