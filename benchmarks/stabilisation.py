@@ -38,8 +38,9 @@ from pagecast.trainer.evaluation.auc import weighted_auc
 from pagecast.trainer.evaluation.chronological import Cut
 from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
 from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.job import Trained
 from pagecast.trainer.release import Before, Own, Release, own_embeddings, some_of, stabilise
-from pagecast.trainer.train import Trained, fit_on
+from pagecast.trainer.train import fit_on
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]

@@ -35,6 +35,7 @@ from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.chronological import Cut
 from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
 from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.job import Trained
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.figures import figures_of
@@ -42,7 +43,7 @@ from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen
 from pagecast.trainer.tasks.head import TaskHead, fit_head
 from pagecast.trainer.tasks.prompts import TaskPrompt, TaskPrompts
 from pagecast.trainer.tasks.rows import LabelKind
-from pagecast.trainer.train import Trained, fit_on
+from pagecast.trainer.train import fit_on
 from pagecast.trainer.users import prompt_at
 
 PRETRAINED_ON, TESTED, GOOD_STARS = 0.6, 0.2, 4.0

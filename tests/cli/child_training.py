@@ -11,7 +11,7 @@ from pathlib import Path
 from pagecast.cli.claimed import run_claimed
 from pagecast.cli.settings import load_settings
 from pagecast.trainer.claimed import Noting
-from pagecast.trainer.train import TrainProgress
+from pagecast.trainer.job import TrainProgress
 
 MEMORY_LEFT = 48 * 1024 * 1024
 """Half of what the weights of `base` take."""

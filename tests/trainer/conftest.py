@@ -20,9 +20,10 @@ from trainer.factories_trainer import (
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.data import Dataset, build_dataset
+from pagecast.trainer.job import Trained, TrainJob, TrainOutcome
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.snapshot import Source, positions_before_last
-from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot, train
+from pagecast.trainer.train import fit_snapshot, train
 
 USERS = 80
 

@@ -23,7 +23,7 @@ from pagecast.engine.manifest import (
 )
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model, publish
-from pagecast.trainer.train import Trained, TrainOutcome
+from pagecast.trainer.job import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 

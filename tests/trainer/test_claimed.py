@@ -23,8 +23,8 @@ from pagecast.trainer import claimed, gate
 from pagecast.trainer.base import BaseError
 from pagecast.trainer.claimed import Noting
 from pagecast.trainer.fit import FitProgress
+from pagecast.trainer.job import TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError
-from pagecast.trainer.train import TrainOutcome, TrainProgress
 
 EVENTS = in_time_order(walk(user) for user in range(40))
 

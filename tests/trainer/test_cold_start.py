@@ -33,8 +33,9 @@ from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.chronological import next_slice_plan
 from pagecast.trainer.evaluation.interactions import interactions_of
+from pagecast.trainer.job import Trained, TrainJob
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import Trained, TrainJob, fit_snapshot
+from pagecast.trainer.train import fit_snapshot
 from pagecast.v1 import catalog_pb2, events_pb2
 
 FAMILIES = 3

@@ -27,9 +27,9 @@ from pagecast.trainer.evaluation.intervals import Difference, Interval
 from pagecast.trainer.evaluation.next_slice import Quality, quality_on, slice_plan
 from pagecast.trainer.evaluation.requests import Plan
 from pagecast.trainer.gate import Rival, judge
+from pagecast.trainer.job import Trained, TrainOutcome
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import Trained, TrainOutcome
 from pagecast.v1 import homepage_pb2
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]

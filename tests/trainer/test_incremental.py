@@ -23,16 +23,10 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.base import Base, BaseError, load_base
 from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.job import Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.start_config import IncrementalConfig
-from pagecast.trainer.train import (
-    Trained,
-    TrainJob,
-    TrainOutcome,
-    TrainProgress,
-    fit_snapshot,
-    train,
-)
+from pagecast.trainer.train import fit_snapshot, train
 
 USERS = 12
 

@@ -13,9 +13,9 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import DIFFERENCE_MAX, EXAMPLE, ParityError, RandomInputs, compare
-from pagecast.trainer.train import TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 

@@ -20,11 +20,12 @@ from pagecast.trainer.data import Dataset, catalog_features, row_ids
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.forward import embed, packed_hidden
+from pagecast.trainer.job import TrainJob
 from pagecast.trainer.packer import pack
 from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import TrainJob, fit_snapshot
+from pagecast.trainer.train import fit_snapshot
 
 POST = dataclasses.replace(
     SMALL,

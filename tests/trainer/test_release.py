@@ -20,10 +20,11 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import Dataset
+from pagecast.trainer.job import Trained, TrainJob, TrainOutcome
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.release import USERS_MAX, Before, Release, own_embeddings, some_of, stabilise
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import Trained, TrainJob, TrainOutcome, fit_snapshot
+from pagecast.trainer.train import fit_snapshot
 
 Labels = npt.NDArray[np.int64]
 

@@ -29,10 +29,10 @@ from pagecast.trainer.bundle import load_model
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
-from pagecast.trainer.train import TrainOutcome
 
 GROUPED = ModelConfig(d_model=32, layers=2, query_heads=4, kv_heads=2, mlp_hidden=48, output_dim=24)
 

@@ -12,17 +12,9 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.code_version import code_version
+from pagecast.trainer.job import Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError, Source
-from pagecast.trainer.train import (
-    Trained,
-    TrainJob,
-    TrainOutcome,
-    TrainProgress,
-    evaluate_bundle,
-    evaluate_next_slice,
-    fit_snapshot,
-    train,
-)
+from pagecast.trainer.train import evaluate_bundle, evaluate_next_slice, fit_snapshot, train
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 

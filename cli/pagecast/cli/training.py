@@ -13,10 +13,10 @@ from pagecast.featurestore.history import Profile
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.job import Progress as TrainerProgress
+from pagecast.trainer.job import TrainProgress
 from pagecast.trainer.profiles import PROFILES
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import Progress as TrainerProgress
-from pagecast.trainer.train import TrainProgress
 
 STAGES = {
     "read": "reading the feature store",

@@ -14,8 +14,9 @@ from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.job import REPORT_FILE, align_snapshot
 from pagecast.trainer.base import Base, BaseError
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
+from pagecast.trainer.job import TrainJob, TrainProgress
+from pagecast.trainer.registering import data_facts
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import TrainJob, TrainProgress, data_facts
 
 ALIGN = dataclasses.replace(
     REWARDED,

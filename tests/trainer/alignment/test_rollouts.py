@@ -19,7 +19,7 @@ from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.config import ModelConfig
 from pagecast.trainer.data import Dataset
-from pagecast.trainer.train import TrainOutcome
+from pagecast.trainer.job import TrainOutcome
 
 SEEDS = [page_seed(0, number) for number in range(6)]
 

@@ -10,10 +10,11 @@ from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.evaluation.next_slice import next_slice_quality
+from pagecast.trainer.job import Trained
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.snapshot import NothingToTrainError, Source
-from pagecast.trainer.train import Trained, evaluate_next_slice
+from pagecast.trainer.train import evaluate_next_slice
 
 
 def untrained(dataset: Dataset) -> PageModel:

@@ -12,7 +12,7 @@ from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.evaluation.page_making import told_to
-from pagecast.trainer.train import TrainOutcome
+from pagecast.trainer.job import TrainOutcome
 
 
 def test_a_model_is_told_of_new_entities_as_the_server_tells_it(

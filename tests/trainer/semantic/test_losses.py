@@ -15,11 +15,12 @@ from pagecast.trainer.config import ModelConfig, ObjectiveConfig, PostTrainConfi
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.next_slice import slice_plan
+from pagecast.trainer.job import Trained, TrainJob
 from pagecast.trainer.semantic.losses import page_levels, semantic_losses
 from pagecast.trainer.semantic.spelling import spell
 from pagecast.trainer.semantic.trie import Trie
 from pagecast.trainer.snapshot import Source, positions_before_last
-from pagecast.trainer.train import Trained, TrainJob, evaluate_next_slice, fit_snapshot
+from pagecast.trainer.train import evaluate_next_slice, fit_snapshot
 
 SEMANTIC = dataclasses.replace(
     SMALL,

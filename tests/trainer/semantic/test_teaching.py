@@ -11,6 +11,7 @@ from trainer.semantic.test_spelling import spelling_model
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.data import Dataset
+from pagecast.trainer.job import TrainJob
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.semantic.teaching import (
     FOLDER,
@@ -19,7 +20,7 @@ from pagecast.trainer.semantic.teaching import (
     with_codebook,
 )
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import TrainJob, fit_snapshot
+from pagecast.trainer.train import fit_snapshot
 
 BRIEF = dataclasses.replace(
     SMALL, model=dataclasses.replace(SMALL.model, response="semantic_ids", codes=4), epochs=1.0

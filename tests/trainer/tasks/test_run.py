@@ -21,6 +21,7 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.base import BaseError
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import catalog_features
+from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.tasks.bundle import TASK_FILE, TaskManifest
 from pagecast.trainer.tasks.config import TaskConfig
@@ -29,7 +30,6 @@ from pagecast.trainer.tasks.head import TaskHead
 from pagecast.trainer.tasks.prompts import prompts_of
 from pagecast.trainer.tasks.rows import TaskError, read_task
 from pagecast.trainer.tasks.run import TaskJob, TaskOutcome, fit_task
-from pagecast.trainer.train import TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 

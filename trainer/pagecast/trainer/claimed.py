@@ -27,9 +27,10 @@ from pagecast.trainer.base import load_base
 from pagecast.trainer.beginning import Beginning, go_on_from
 from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.job import TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.snapshot import Source, positions_before, positions_before_last
-from pagecast.trainer.train import TrainJob, TrainOutcome, TrainProgress, train
+from pagecast.trainer.train import train
 from pagecast.trainer.training_folder import TrainingFolder
 
 PROGRESS_EVERY_S = 1.0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pagecast.featurestore.model_records import ModelRecord
     from pagecast.featurestore.state import StatePaths
     from pagecast.trainer.beginning import Beginning
-    from pagecast.trainer.train import TrainOutcome
+    from pagecast.trainer.job import TrainOutcome
 
 
 class Promotion(StrEnum):
@@ -212,9 +212,10 @@ def _train(
     from pagecast.cli.beginning import aligning, config_of
     from pagecast.cli.training import training_bar, training_source
     from pagecast.trainer.alignment.job import align_job
+    from pagecast.trainer.job import TrainJob
     from pagecast.trainer.processes import process_group
     from pagecast.trainer.snapshot import positions_before_last
-    from pagecast.trainer.train import TrainJob, fit_snapshot
+    from pagecast.trainer.train import fit_snapshot
     from pagecast.trainer.train import train as run_training
     from pagecast.trainer.training_folder import TrainingFolder
 

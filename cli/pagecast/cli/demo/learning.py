@@ -5,14 +5,10 @@ from rich.console import Console
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
 from pagecast.cli.training import train_config, training_bar
 from pagecast.trainer.evaluation.next_slice import Quality, Score
+from pagecast.trainer.job import Trained, TrainJob
+from pagecast.trainer.registering import export_and_register
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.train import (
-    Trained,
-    TrainJob,
-    evaluate_next_slice,
-    export_and_register,
-    fit_snapshot,
-)
+from pagecast.trainer.train import evaluate_next_slice, fit_snapshot
 
 
 def learn(console: Console, source: Source, budget_minutes: float | None) -> Trained:

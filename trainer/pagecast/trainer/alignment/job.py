@@ -15,17 +15,11 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rounds import AlignProgress
 from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.fit import FitResult
+from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.logged import Reading, read_shown
 from pagecast.trainer.release import some_of
-from pagecast.trainer.train import (
-    Progress,
-    Trained,
-    TrainJob,
-    TrainOutcome,
-    TrainProgress,
-    threads,
-    train,
-)
+from pagecast.trainer.threads import threads
+from pagecast.trainer.train import train
 
 REPORT_FILE = "reward-models.html"
 """In the training's folder: figures and calibration curves of the reward models."""

@@ -36,7 +36,7 @@ from pagecast.trainer.evaluation.pagecast_system import PagecastSystem
 from pagecast.trainer.evaluation.ranks import ndcg_gains
 from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
 from pagecast.trainer.evaluation.training import Trainings
-from pagecast.trainer.train import Trained
+from pagecast.trainer.job import Trained
 
 
 def decoded(

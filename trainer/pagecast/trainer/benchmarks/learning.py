@@ -22,11 +22,12 @@ from pagecast.trainer.evaluation.forgetting import masked_ndcg
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Split
 from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.job import Trained
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.slices import draw_replayed
 from pagecast.trainer.snapshot import Snapshot
 from pagecast.trainer.start_config import NewEntities, StartConfig
-from pagecast.trainer.train import Trained, fit_on
+from pagecast.trainer.train import fit_on
 
 NEVER, FULL, INCREMENTAL = "never retrained", "full retrain", "incremental"
 

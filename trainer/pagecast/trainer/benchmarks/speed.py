@@ -18,8 +18,9 @@ from pagecast.trainer.benchmarks.sasrec import Loss, Sasrec, SasrecConfig, batch
 from pagecast.trainer.benchmarks.views import newest
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.job import TrainProgress
 from pagecast.trainer.snapshot import Snapshot
-from pagecast.trainer.train import TrainProgress, fit_on
+from pagecast.trainer.train import fit_on
 
 WARM_STEPS = 3
 """Allocations of the first steps are not counted."""

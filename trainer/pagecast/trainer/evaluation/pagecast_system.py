@@ -16,8 +16,8 @@ from pagecast.trainer.evaluation.page_making import bundle_pages
 from pagecast.trainer.evaluation.requests import FitPart, Request
 from pagecast.trainer.evaluation.system import Candidate, Family, Scores, Told
 from pagecast.trainer.evaluation.training import Trainings
+from pagecast.trainer.job import Trained
 from pagecast.trainer.launches import without_metadata
-from pagecast.trainer.train import Trained
 
 PAGECAST, WITHOUT_METADATA = "pagecast", "pagecast-no-metadata"
 SEMANTIC_IDS = "pagecast-semantic-ids"

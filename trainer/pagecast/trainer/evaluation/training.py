@@ -10,8 +10,9 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.asked_model import first_steps
 from pagecast.trainer.evaluation.requests import FitPart
 from pagecast.trainer.evaluation.system import Told
+from pagecast.trainer.job import Trained
 from pagecast.trainer.snapshot import Snapshot
-from pagecast.trainer.train import Trained, fit_on
+from pagecast.trainer.train import fit_on
 
 
 class Trainings:
