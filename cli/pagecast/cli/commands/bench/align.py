@@ -1,0 +1,66 @@
+"""`pagecast bench align`: whose pages simulated members like better."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pagecast.cli.options import AsJson, StateDir
+
+
+def align(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few minutes: to see whether it works.")
+    ] = False,
+    contenders: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with / between them; the baseline is always one.", show_default="all"
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Of trainings and members.", show_default="0,1,2,3,4")
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option(min=1, help="Simulated members a seed.", show_default="200")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Simulated days.", show_default="7")
+    ] = None,
+    passes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Of generative trainings.", show_default="the trainer's"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of `evaluate`, or made-up.",
+            show_default="ml-100k if it is fetched, else made-up",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is done in this file, and go on from what it holds."),
+    ] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whose pages simulated members like better, and how far off-policy estimates can be trusted.
+
+    Contenders are trained on the same data and visited by the same members with the same luck, each
+    in a world of its own, beside the multi-stage baseline.
+    """
+    from pagecast.cli.bench.align.command import AlignBench
+
+    AlignBench(
+        quick=quick,
+        contenders=contenders,
+        seeds=seeds,
+        members=members,
+        days=days,
+        passes=passes,
+        data=data,
+        out=out,
+        state_dir=state_dir,
+        as_json=as_json,
+    ).run()
