@@ -41,9 +41,11 @@ async def test_who_made_room_is_told_when_to_come_again(house: House) -> None:
     async with house.serve(slots_max=1, waiting_max=2) as served:
         slots = served.server.resources.slots
         held = slots.take("id:flood")
-        first, second = (served.stream(f"u{i}", client="flood", **PAGE) for i in range(2))
-        reads = [asyncio.create_task(call.read()) for call in (first, second)]
-        await eventually(lambda: slots.waiting == 2)
+        calls, reads = [], []
+        for waiting in (1, 2):
+            calls.append(served.stream(f"u{waiting}", client="flood", **PAGE))
+            reads.append(asyncio.create_task(calls[-1].read()))
+            await eventually(lambda: slots.waiting == waiting)  # noqa: B023 - it is awaited here
         other = asyncio.create_task(served.page("ada", client="quiet", **PAGE))
         with pytest.raises(AioRpcError) as refused:
             await reads[1]
@@ -54,5 +56,5 @@ async def test_who_made_room_is_told_when_to_come_again(house: House) -> None:
         held.leave()
         assert (await other).rows
         assert (await reads[0]).HasField("page_started")
-        assert await end_of(first) is StatusCode.OK
+        assert await end_of(calls[0]) is StatusCode.OK
         assert served.metric("pagecast_rejected_total", reason="SLOTS_EXHAUSTED") == 1

@@ -315,6 +315,7 @@ async def test_a_cancel_stops_the_sending(broker: EmbeddedBroker, tmp_path: Path
     assert len(await logged(broker, 3_601)) == 3_601
 
 
+@pytest.mark.faults
 async def test_a_fast_client_is_taken_at_kafkas_pace(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ COMPACTED = 0.1
 """Share of the workers beside which the offline log is compacted."""
 
 
-@pytest.fixture(params=["sqlite", "valkey"])
+@pytest.fixture(params=["sqlite", pytest.param("valkey", marks=pytest.mark.faults)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ValkeyServer | None]:
     """Where histories are: in a Valkey server, or in SQLite if None."""
     if request.param == "sqlite":

@@ -9,7 +9,7 @@ from trainer.factories_trainer import SMALL, in_time_order, logged, replayed, wa
 
 from pagecast.engine.model import Model
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.benchmarks.eight_bit import both_forms, page_choices
+from pagecast.trainer.benchmarks.decoding import both_forms, page_choices
 from pagecast.trainer.evaluation.engine_system import EngineSystem
 from pagecast.trainer.evaluation.interactions import interactions_of
 from pagecast.trainer.evaluation.pagecast_system import PagecastSystem

@@ -38,6 +38,9 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "downstream.py"
 CONFIG = TaskConfig(threads=1)
 
 
+pytestmark = pytest.mark.faults  # an export of three graphs
+
+
 @pytest.fixture(scope="module")
 def paths(outcome: Outcome, tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
     """A state directory of this module, with a model."""
