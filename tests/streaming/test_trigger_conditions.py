@@ -81,12 +81,20 @@ def test_so_many_events_hold_until_something_is_asked_for() -> None:
 
 def test_new_entities_are_those_since_the_last_request() -> None:
     watched = Watched(new_entities)
-    assert watched.look(entities=50) is None, "those that were there when it first looked"
-    assert watched.look(entities=52) is None
-    assert watched.look(entities=53) == "3 new entities since 2026-01-05T12:00:00Z"
+    assert watched.look(asked=0, entities=50) is None, "those that were there when it first looked"
+    assert watched.look(asked=0, entities=52) is None
+    assert watched.look(asked=0, entities=53) == "3 new entities since 2026-01-05T12:00:00Z"
     assert watched.look(hours=2, asked=1, entities=53) is None
     assert watched.look(hours=2, asked=1, entities=55) is None
     assert watched.look(hours=2, asked=1, entities=56) is not None
+
+
+def test_a_catalog_that_comes_in_before_the_first_training_is_not_new() -> None:
+    watched = Watched(new_entities)
+    assert watched.look(entities=0) is None
+    assert watched.look(entities=1000) is None
+    assert watched.look(hours=1, asked=1, entities=1000) is None
+    assert watched.look(hours=1, asked=1, entities=1003) is not None
 
 
 def test_it_is_time_when_nothing_was_asked_for_that_long() -> None:

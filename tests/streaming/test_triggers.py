@@ -100,7 +100,8 @@ def test_a_new_model_is_as_good_as_a_request(engine: sa.Engine) -> None:
 
 
 def test_new_entities_ask_once(engine: sa.Engine) -> None:
-    triggers = Triggers(engine, only(new_entities=2))
+    triggers = Triggers(engine, only(new_entities=2, events=10))
+    assert triggers.observe(rows(0, 10), START_MS - 1), "to what is new there must be an older one"
     catalog = Catalog(engine)
     made = []
     for offset in range(4):

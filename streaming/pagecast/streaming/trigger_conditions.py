@@ -89,7 +89,9 @@ def new_entities(
         figures["entities"] = figures.get("looked", moment.entities)
     figures["looked"] = moment.entities
     new = moment.entities - figures["entities"]
-    if not config.new_entities or new < config.new_entities:
+    # To a catalog that comes in before anything was trained nothing is new, and hardly anybody has
+    # used it yet.
+    if not config.new_entities or new < config.new_entities or not moment.asked_ms:
         return None
     return f"{new} new entities since {_time(state.since_ms)}"
 

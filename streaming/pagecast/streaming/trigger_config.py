@@ -22,7 +22,8 @@ class TriggersConfig:
 
     new_entities: int = 100
     """Entities that came to the catalog since then. One may stand on a page at once, without a
-    training: its metadata say what it is like; what people make of it, a training learns."""
+    training: its metadata say what it is like; what people make of it, a training learns. Before
+    the first request or model none is new."""
 
     drift: float = 0.1
     """Jensen-Shannon divergence, in bits, of actions or of entities from the window before the
