@@ -14,7 +14,7 @@ import pytest
 from factories import START_MS, play, rate
 from factories_featurestore import event_streams, fold, make_event, stop
 from featurestore.factories_offline import DAY_MS, TOPIC, logged, page, parts, row_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.fold import apply_token, begin
@@ -105,6 +105,7 @@ def test_as_of_a_position_is_what_came_before_it(tmp_path: Path) -> None:
     assert [user.events[-1][0] for user in log.by_user(until={(t, 0): 2})] == [1]
 
 
+@settings(max_examples=40)
 @given(
     batches=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=5),
     days=st.integers(1, 3),

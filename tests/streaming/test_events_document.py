@@ -82,6 +82,7 @@ def ends(records: Sequence[Record]) -> dict[tuple[str, int], int]:
     return {(r.topic, r.partition): r.offset + 1 for r in sorted(records, key=lambda r: r.offset)}
 
 
+@pytest.mark.faults
 def test_its_blocks_run_and_do_what_it_says(
     bootstrap: str, paths: StatePaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def _few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "PAGES", 3)
 
 
+@pytest.mark.faults
 def test_the_first_model_serves_and_the_next_goes_on_from_it_and_is_compared_with_it(
     engine: sa.Engine, paths: StatePaths
 ) -> None:

@@ -9,6 +9,7 @@ from factories_stores import valkey_server
 from pagecast.cli.bench.reads import ReadsConfig, compare, measure_reads
 
 
+@pytest.mark.faults
 def test_both_stores_are_measured_beside_their_own_clients(tmp_path: Path) -> None:
     config = ReadsConfig(users=40, reads=200)
     with valkey_server(tmp_path / "valkey") as server:

@@ -64,6 +64,7 @@ def test_a_fresh_stack_removes_what_was_there_but_never_under_another(tmp_path: 
         assert not (tmp_path / "bundles" / "old").exists()
 
 
+@pytest.mark.faults
 def test_a_stack_is_what_its_configuration_says_and_not_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
