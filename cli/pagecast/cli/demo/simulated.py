@@ -1,4 +1,4 @@
-"""The demo's last act if it is asked for: simulated members, and an experiment's lift, live."""
+"""The demo's very last act, if it is asked for: simulated members, and an experiment's lift, live."""
 
 import tempfile
 import time
@@ -34,7 +34,7 @@ from pagecast.simulator.world import DAY_MS
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import train_baseline
 
-ACT = 9
+ACT = 10
 """The number of the heading."""
 
 EXPERIMENT = "simulated"
