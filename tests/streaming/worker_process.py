@@ -125,8 +125,9 @@ class WorkerProcess:
     def is_killed_within(self, timeout_s: float) -> bool:
         """Whether it dies at a failpoint in this time; it must not die of anything else."""
         self._process.join(timeout_s)
-        assert self._process.exitcode in (None, -signal.SIGKILL), self.log.read_text()
-        return self._process.exitcode is not None
+        code = self._process.exitcode
+        assert code in (None, -signal.SIGKILL), f"exit code {code}: {self.log.read_text()}"
+        return code is not None
 
     def wait_failed(self, timeout_s: float = 30.0) -> str:
         """Returns what it has said when it has ended with an error."""
