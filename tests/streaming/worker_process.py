@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -52,6 +54,11 @@ def _work(config: IngestConfig, failpoint: str, log: Path, ready: Path) -> None:
     run_worker(config, lambda _: ready.touch())
 
 
+_LOOKING = threading.Lock()
+"""Whoever starts a process looks at all others. Of two threads that look at an ended one at once,
+the second would read nothing, which multiprocessing takes for exit code 255."""
+
+
 class WorkerProcess:
     """A worker that works until it is stopped; small batches, so that there are many of them.
 
@@ -82,7 +89,8 @@ class WorkerProcess:
         self._process: BaseProcess = _context().Process(
             target=_work, args=(config, failpoint, self.log, self._ready)
         )
-        self._process.start()
+        with _LOOKING:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -92,7 +100,8 @@ class WorkerProcess:
     @property
     def exitcode(self) -> int | None:
         """None while it runs; negative is the signal that killed it."""
-        return self._process.exitcode
+        with _LOOKING:
+            return self._process.exitcode
 
     @property
     def resident_bytes(self) -> int:
@@ -104,9 +113,9 @@ class WorkerProcess:
         """Returns when it has joined its group, or was killed at a failpoint before."""
         deadline = time.monotonic() + timeout_s
         while not self._ready.exists():
-            if self._process.exitcode == -signal.SIGKILL:
+            if (code := self.exitcode) == -signal.SIGKILL:
                 return
-            assert self._process.is_alive(), self.log.read_text()
+            assert code is None, f"exit code {code}: {self.log.read_text()}"
             assert time.monotonic() < deadline, "the worker does not join its group"
             time.sleep(0.02)
 
@@ -119,21 +128,19 @@ class WorkerProcess:
 
     def wait_killed(self, timeout_s: float = 60.0) -> None:
         """Returns when it has died at a failpoint."""
-        self._process.join(timeout_s)
-        assert self._process.exitcode == -signal.SIGKILL, self.log.read_text()
+        code = self._ended(timeout_s)
+        assert code == -signal.SIGKILL, f"exit code {code}: {self.log.read_text()}"
 
     def is_killed_within(self, timeout_s: float) -> bool:
         """Whether it dies at a failpoint in this time; it must not die of anything else."""
-        self._process.join(timeout_s)
-        code = self._process.exitcode
+        code = self._ended(timeout_s)
         assert code in (None, -signal.SIGKILL), f"exit code {code}: {self.log.read_text()}"
         return code is not None
 
     def wait_failed(self, timeout_s: float = 30.0) -> str:
         """Returns what it has said when it has ended with an error."""
-        self._process.join(timeout_s)
-        said = self.log.read_text()
-        assert self._process.exitcode == 1, f"exit code {self._process.exitcode}: {said}"
+        code, said = self._ended(timeout_s), self.log.read_text()
+        assert code == 1, f"exit code {code}: {said}"
         return said
 
     def halt(self) -> None:
@@ -145,7 +152,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._ended(None)
 
     def stop(self, timeout_s: float = 30.0) -> None:
         """SIGTERM; it must end by itself, and well."""
@@ -154,11 +161,16 @@ class WorkerProcess:
         while not self._catches(signal.SIGTERM) and time.monotonic() < deadline:
             time.sleep(0.02)
         self._process.terminate()
-        self._process.join(timeout_s)
-        if self._process.is_alive():
+        code = self._ended(timeout_s)
+        if code is None:
             self.kill()
             raise AssertionError("the worker does not stop: " + self.log.read_text())
-        assert self._process.exitcode == 0, self.log.read_text()
+        assert code == 0, f"exit code {code}: {self.log.read_text()}"
+
+    def _ended(self, timeout_s: float | None) -> int | None:
+        """Its exit code, for which it waits so long at most."""
+        wait([self._process.sentinel], timeout_s)
+        return self.exitcode
 
     def _catches(self, number: signal.Signals) -> bool:
         """Whether it handles a signal; True if it has ended."""
