@@ -1,4 +1,4 @@
-"""The demo's very last act, if it is asked for: simulated members, and an experiment's lift, live."""
+"""The demo's very last act, if asked for: simulated members, and an experiment's lift, live."""
 
 import tempfile
 import time
