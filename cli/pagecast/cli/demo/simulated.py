@@ -39,8 +39,9 @@ ACT = 10
 
 EXPERIMENT = "simulated"
 
-MEMBERS, DAYS, SEED = 240, 2, 1
-"""A hundred members and more in each arm, before which there is no interval, in about a minute."""
+MEMBERS, DAYS, SEED = 400, 2, 1
+"""Three in four come within the days: a hundred and more in each arm, before which there is no
+interval."""
 
 BASELINE = MultiStageConfig(regularisations=(300.0,), halves=(5.0,), examples_max=400)
 """One choice of everything, so that it takes seconds; `pagecast train --baseline` chooses."""
