@@ -22,17 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from pagecast.engine.graph import Array, EngineConfig, Graph
-from pagecast.engine.manifest import ModelShape
 from pagecast.engine.slot_decoder import SlotDecoder
-from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.bundle import shape_of
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.decoder import HIDDEN
 from pagecast.trainer.graphs import OPSET, export, graph_specs
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.profiles import PROFILES
-from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
 PAST = 260
 STEPS_A_CALL = 20
@@ -109,7 +107,7 @@ def prefills(config: ModelConfig) -> dict[str, Callable[[], object]]:
             Graph(spec.name, export(spec, inputs.draw(spec.name, EXAMPLE, 0)), EngineConfig())
             for spec in (prompt, decode)
         )
-        decoder = SlotDecoder(run, _shape(model.config), slots=1)
+        decoder = SlotDecoder(run, shape_of(model, VOCABULARY), slots=1)
         for name, (plain, groups) in prompts.items():
             drawn = inputs.draw("prompt", {"B": 1, "T": plain, "G": groups}, 1)
             fed = {n: d.numpy() for n, d in zip(prompt.inputs, drawn, strict=True)}
@@ -120,21 +118,6 @@ def prefills(config: ModelConfig) -> dict[str, Callable[[], object]]:
 def _prefill(embed: Graph, decoder: SlotDecoder, fed: Mapping[str, Array]) -> object:
     decoder.slots.begin(0)
     return decoder.feed(0, embed.run(fed)["tokens_BTD"][0])
-
-
-def _shape(config: ModelConfig) -> ModelShape:
-    return ModelShape(
-        d_model=config.d_model,
-        output_dim=config.output_width,
-        layers=config.layers,
-        query_heads=config.query_heads,
-        kv_heads=config.kv_heads,
-        head_dim=HEAD_DIM,
-        genres=len(VOCABULARY.genres),
-        steps_max=STEPS_MAX,
-        positions_max=POSITIONS_MAX,
-        compress_keep=config.compress_keep,
-    )
 
 
 def decodes(config: ModelConfig) -> dict[str, Callable[[], object]]:

@@ -222,7 +222,6 @@ class ModelChooser:
 
     def shortlist(self) -> Indices | None:
         most = self._options.shortlist
-        # An ID is spelled token by token: no one run scores all entities.
         if not most or self._speller_of is not None or len(self._candidates_C) <= most:
             return None
         return likeliest(self._head.logits(self._hidden_D), most)
@@ -231,7 +230,6 @@ class ModelChooser:
         self._compete(candidates_C)
 
     def before_entity(self) -> Feed | None:
-        # An ID is spelled token by token: no one run scores all entities.
         if self._speller is None and self._row_entities > self._exact_entities:
             return None
         self._logits_C = None
@@ -286,7 +284,11 @@ class ModelChooser:
 
 
 def _speller_of(model: Model) -> Callable[[Indices], RowSpeller] | None:
-    """Makes what spells a row's candidates; None for a model of entity tokens."""
+    """Makes what spells a row's candidates; None for a model of entity tokens.
+
+    An ID is spelled token by token, so no one run scores all entities: there are neither hybrid
+    rows nor shortlists of spelled ones.
+    """
     spelling, named = model.bundle.spelling, model.entities.named
     if spelling is None or named is None:
         return None
