@@ -257,16 +257,22 @@ class GetExperimentReportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    OFF_POLICY_PAGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name."""
+    off_policy_pages: _builtins.int
+    """How many of the newest drawn pages of each arm to follow for off-policy estimates; 0 makes none.
+    Each is decoded again, in the process that serves pages.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        off_policy_pages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "off_policy_pages", b"off_policy_pages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,7 +304,7 @@ Global___GetExperimentReportResponse: _TypeAlias = GetExperimentReportResponse  
 
 @_typing.final
 class Estimate(_message.Message):
-    """A figure and its interval, which is valid however often it is looked at."""
+    """A figure and its interval, valid however often it is looked at unless the field says otherwise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -431,6 +437,7 @@ class ArmReport(_message.Message):
     VERSION_NOW_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     COVERAGE_PAGES_FIELD_NUMBER: _builtins.int
+    DRAWN_FIELD_NUMBER: _builtins.int
     alias: _builtins.str
     """Alias."""
     share: _builtins.float
@@ -449,6 +456,8 @@ class ArmReport(_message.Message):
     """Share of the catalog on the arm's first `coverage_pages` pages."""
     coverage_pages: _builtins.int
     """Pages that coverage was counted on: as many for each arm."""
+    drawn: _builtins.int
+    """Pages that were drawn at random (`sampling`), and whole."""
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Pages by model version."""
@@ -466,14 +475,85 @@ class ArmReport(_message.Message):
         version_now: _builtins.str = ...,
         coverage: _builtins.float = ...,
         coverage_pages: _builtins.int = ...,
+        drawn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "coverage", b"coverage", "coverage_pages", b"coverage_pages", "fell_back", b"fell_back", "pages", b"pages", "pending", b"pending", "share", b"share", "users", b"users", "version_now", b"version_now", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "coverage", b"coverage", "coverage_pages", b"coverage_pages", "drawn", b"drawn", "fell_back", b"fell_back", "pages", b"pages", "pending", b"pending", "share", b"share", "users", b"users", "version_now", b"version_now", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ArmReport: _TypeAlias = ArmReport  # noqa: Y015
+
+@_typing.final
+class OffPolicyEstimate(_message.Message):
+    """What a model would have earned on pages that another arm drew at random, by three estimators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWN_BY_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TARGET_VERSION_FIELD_NUMBER: _builtins.int
+    WHY_NOT_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_PAGES_FIELD_NUMBER: _builtins.int
+    EARNED_FIELD_NUMBER: _builtins.int
+    IPS_FIELD_NUMBER: _builtins.int
+    SNIPS_FIELD_NUMBER: _builtins.int
+    DR_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    drawn_by: _builtins.str
+    """Alias of the arm whose drawn pages were followed."""
+    target: _builtins.str
+    """Alias of the arm whose model is asked about; empty where `drawn_by` drew nothing."""
+    target_version: _builtins.str
+    """Version of that model."""
+    why_not: _builtins.str
+    """Why there is no estimate; where it is set, nothing below is."""
+    pages: _builtins.int
+    """Pages that were followed."""
+    effective_pages: _builtins.float
+    """How many pages of the target's own they are worth (effective sample size)."""
+    earned: _builtins.float
+    """Mean reward of those pages themselves."""
+    @_builtins.property
+    def ips(self) -> Global___Estimate:
+        """Inverse propensity scores: mean reward a page. The intervals of these three are at one time."""
+
+    @_builtins.property
+    def snips(self) -> Global___Estimate:
+        """Self-normalised inverse propensity scores."""
+
+    @_builtins.property
+    def dr(self) -> Global___Estimate:
+        """Doubly robust."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know before believing it, for people."""
+
+    def __init__(
+        self,
+        *,
+        drawn_by: _builtins.str = ...,
+        target: _builtins.str = ...,
+        target_version: _builtins.str = ...,
+        why_not: _builtins.str = ...,
+        pages: _builtins.int = ...,
+        effective_pages: _builtins.float = ...,
+        earned: _builtins.float = ...,
+        ips: Global___Estimate | None = ...,
+        snips: Global___Estimate | None = ...,
+        dr: Global___Estimate | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dr", b"dr", "ips", b"ips", "snips", b"snips"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dr", b"dr", "drawn_by", b"drawn_by", "earned", b"earned", "effective_pages", b"effective_pages", "ips", b"ips", "pages", b"pages", "snips", b"snips", "target", b"target", "target_version", b"target_version", "warnings", b"warnings", "why_not", b"why_not"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffPolicyEstimate: _TypeAlias = OffPolicyEstimate  # noqa: Y015
 
 @_typing.final
 class ExperimentReport(_message.Message):
@@ -491,6 +571,7 @@ class ExperimentReport(_message.Message):
     GUARDRAILS_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    OFF_POLICY_FIELD_NUMBER: _builtins.int
     sample_ratio_evidence: _builtins.float
     """How many times better other shares than the planned explain the users of the arms."""
     sample_ratio_alarm: _builtins.bool
@@ -527,6 +608,10 @@ class ExperimentReport(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What to know before believing it, for people."""
 
+    @_builtins.property
+    def off_policy(self) -> _containers.RepeatedCompositeFieldContainer[Global___OffPolicyEstimate]:
+        """Control and treated arms about each other; an arm that drew nothing has one, with `why_not`."""
+
     def __init__(
         self,
         *,
@@ -540,10 +625,11 @@ class ExperimentReport(_message.Message):
         guardrails: _abc.Iterable[Global___ArmComparison] | None = ...,
         segments: _abc.Iterable[Global___ArmComparison] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        off_policy: _abc.Iterable[Global___OffPolicyEstimate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "began_at", b"began_at", "experiment", b"experiment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "as_of", b"as_of", "began_at", b"began_at", "experiment", b"experiment", "guardrails", b"guardrails", "metrics", b"metrics", "sample_ratio_alarm", b"sample_ratio_alarm", "sample_ratio_evidence", b"sample_ratio_evidence", "segments", b"segments", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "as_of", b"as_of", "began_at", b"began_at", "experiment", b"experiment", "guardrails", b"guardrails", "metrics", b"metrics", "off_policy", b"off_policy", "sample_ratio_alarm", b"sample_ratio_alarm", "sample_ratio_evidence", b"sample_ratio_evidence", "segments", b"segments", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

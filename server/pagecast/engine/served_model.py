@@ -1,11 +1,13 @@
 """What a server can serve by alias: a generative model, or the multi-stage baseline."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from pagecast.engine import following_ids
 from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
 from pagecast.engine.bundle_files import kind_of
+from pagecast.engine.following import Following
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.model import Model
 from pagecast.engine.multi_stage.bundle import MultiStageBundle, load_multi_stage
@@ -18,6 +20,7 @@ from pagecast.engine.picking import Picker
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.page_rules import PageRules
+from pagecast.rules.standing_row import StandingRow
 
 ServedBundle: TypeAlias = Bundle | MultiStageBundle
 ServedModel: TypeAlias = Model | MultiStageModel
@@ -53,3 +56,12 @@ def whole_page(
     if isinstance(model, MultiStageModel):
         return multi_stage_page(model, prompt, rules, options, picker)
     return decode_page(model, prompt, rules, options, picker=picker)
+
+
+def following(
+    model: ServedModel, picker: Picker, rows: Sequence[StandingRow], first: int
+) -> Following:
+    """What follows the recorded `rows` of a page, which stand from row position `first` on."""
+    if isinstance(model, MultiStageModel):
+        return Following(picker, rows, first)
+    return following_ids.following(model, picker, rows, first)

@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from pagecast.featurestore.offline import OfflineLog
+from pagecast.server.arm_estimates import ReportSource
 from pagecast.server.config import ServerConfig
 from pagecast.server.experiments import ExperimentService
 from pagecast.server.features import FeatureService
@@ -137,8 +137,8 @@ class PagecastServer:
         _log.info("stopped")
 
     def _add_services(self) -> None:
-        server, resources = self._server, self.resources
-        self._homepage = HomepageService(self._config, resources, self.metrics)
+        server, resources, config = self._server, self.resources, self._config
+        self._homepage = HomepageService(config, resources, self.metrics)
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(self._homepage, server)
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
             FeatureService(
@@ -151,11 +151,11 @@ class PagecastServer:
             TrainingService(resources.trainings), server
         )
         experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
-            ExperimentService(resources.engine, OfflineLog(self._config.state.offline)), server
+            ExperimentService(ReportSource.of(resources.engine, config.state, config.fold)), server
         )
         prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(
-                self._config, resources.servings, resources.predicting, resources.neighbours
+                config, resources.servings, resources.predicting, resources.neighbours
             ),
             server,
         )

@@ -1,5 +1,6 @@
 """Experiments and their reports as messages."""
 
+from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparison import Estimate
 from pagecast.featurestore.experiments.report import ArmReport, Compared, ExperimentReport
@@ -31,6 +32,7 @@ def report_message(report: ExperimentReport) -> experiment_pb2.ExperimentReport:
         guardrails=map(_compared, report.guardrails),
         segments=map(_compared, report.segments),
         warnings=report.warnings,
+        off_policy=map(_off_policy, report.off_policy),
     )
     if report.began_ms is not None:
         message.began_at.FromMilliseconds(report.began_ms)
@@ -64,3 +66,20 @@ def _estimate(estimate: Estimate) -> experiment_pb2.Estimate:
     if interval is None:
         return experiment_pb2.Estimate(value=estimate.value)
     return experiment_pb2.Estimate(value=estimate.value, low=interval.low, high=interval.high)
+
+
+def _off_policy(one: ArmEstimate) -> experiment_pb2.OffPolicyEstimate:
+    message = experiment_pb2.OffPolicyEstimate(
+        drawn_by=one.drawn_by,
+        target=one.target,
+        target_version=one.target_version,
+        why_not=one.why_not,
+    )
+    if (found := one.found) is not None:
+        message.pages, message.effective_pages = found.pages, found.effective
+        message.earned = found.earned
+        message.warnings.extend(found.warnings)
+        for each in found.estimates:
+            figure = Estimate(value=each.value, interval=each.interval)
+            getattr(message, each.estimator).CopyFrom(_estimate(figure))
+    return message

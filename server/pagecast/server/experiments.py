@@ -6,18 +6,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import grpc
-import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
-from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.store import (
     LISTED_MAX,
     OUTCOME_MS,
     Experiments,
     ExperimentUnknown,
 )
-from pagecast.featurestore.offline import OfflineLog
+from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument, registry_unavailable
 from pagecast.server.experiment_messages import experiment_message, report_message
 from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
@@ -29,10 +27,9 @@ T = TypeVar("T")
 
 
 class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
-    def __init__(self, engine: sa.Engine, log: OfflineLog) -> None:
-        self._engine = engine
-        self._log = log
-        self._experiments = Experiments(engine)
+    def __init__(self, source: ReportSource) -> None:
+        self._source = source
+        self._experiments = Experiments(source.engine)
         # Each reads the whole offline log, in the process that serves pages: one at a time. Held by
         # the thread, so that a client that gives up does not make room for a second one.
         self._reporting = threading.Lock()
@@ -65,10 +62,12 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
     async def GetExperimentReport(
         self, request: experiment_pb2.GetExperimentReportRequest, _context: Any
     ) -> experiment_pb2.GetExperimentReportResponse:
-        report = await _answer(lambda: self._report(request.name))
+        report = await _answer(lambda: self._report(request))
         return experiment_pb2.GetExperimentReportResponse(report=report)
 
-    def _report(self, name: str) -> experiment_pb2.ExperimentReport:
+    def _report(
+        self, request: experiment_pb2.GetExperimentReportRequest
+    ) -> experiment_pb2.ExperimentReport:
         if not self._reporting.acquire(blocking=False):
             raise Refusal(
                 code=grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -77,7 +76,10 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
                 retry_delay_ms=RETRY_DELAY_MS,
             )
         try:
-            return report_message(report_experiment(self._engine, self._log, name))
+            report = report_with_estimates(
+                self._source, request.name, off_policy_pages=request.off_policy_pages
+            )
+            return report_message(report)
         finally:
             self._reporting.release()
 

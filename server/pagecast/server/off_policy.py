@@ -11,12 +11,11 @@ from hashlib import blake2b
 
 import numpy as np
 
-from pagecast.engine.following import Following
 from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
-from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind, following, whole_page
 from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.experiments.off_policy import DrawnPages, NothingDrawn
+from pagecast.featurestore.experiments.off_policy import GREEDY, DrawnPages, NothingDrawn, was_drawn
 from pagecast.featurestore.experiments.page_worth import PageWorth, Rows
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
@@ -32,6 +31,7 @@ from pagecast.featurestore.served_prompt import (
 )
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules
+from pagecast.server.options import decode_options
 from pagecast.server.replay import NotReplayable, rows_by_index, rules_of_page
 from pagecast.v1 import events_pb2
 
@@ -45,22 +45,26 @@ ORDINARY_REWARDS = RewardConfig()
 class Target:
     """The policy that is asked about: a model that draws at a temperature above 0.
 
-    `dreams` are pages of its own that the reward model is asked about, for each logged one.
+    Where `temperature` is None, as each logged page was drawn: sampling is the request's, and the
+    target would have been asked with the same. `dreams` are pages of its own that the reward model
+    is asked about, for each logged one.
     """
 
     bundle: ServedBundle
-    temperature: float = 1.0
+    temperature: float | None = 1.0
     top_p: float = 1.0
     dreams: int = 1
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
+        if self.temperature is not None and self.temperature <= 0:
             raise ValueError(
                 "temperature: must be above 0: of a target that takes the best token every page "
                 "but one has probability 0, and no logged page is like it"
             )
 
     def options(self, page: events_pb2.PageServed, seed: int) -> DecodeOptions:
+        if self.temperature is None:
+            return decode_options(page.exact_entities, seed, page.sampling)
         return DecodeOptions(
             exact_entities=page.exact_entities,
             seed=seed,
@@ -76,11 +80,6 @@ class LogOfPages:
     log: OfflineLog
     catalog: Catalog
     fold: FoldConfig = DEFAULT_FOLD
-
-
-def was_drawn(page: events_pb2.PageServed) -> bool:
-    """Whether its log-probabilities are those that it was drawn with, and it is whole."""
-    return page.sampling.temperature > 0 and not page.rows_before and bool(page.model_version)
 
 
 def drawn_pages(
@@ -99,10 +98,7 @@ def drawn_pages(
         if was_drawn(page := events_pb2.PageServed.FromString(one.value))
     ]
     if not drawn:
-        raise NothingDrawn(
-            f"none of {len(logged)} pages was drawn: an arm that takes the best token has no "
-            "estimate; let a small share of traffic ask with sampling, at a temperature above 0"
-        )
+        raise NothingDrawn(f"none of {len(logged)} pages was drawn: {GREEDY}")
     worths = [
         PageWorth.fit((one for one in logged if _half(one.user_id) != half), rewards)
         for half in (0, 1)
@@ -189,9 +185,10 @@ def _seen(
     worth: PageWorth,
 ) -> _Seen:
     options = target.options(page, page.seed)
-    following = Following(options.picker(), rows_by_index(page.rows, model.snapshot), first=0)
+    recorded = rows_by_index(page.rows, model.snapshot)
+    followed = following(model, options.picker(), recorded, first=0)
     rows = 0
-    for event in whole_page(model, prompt, rules, options, following):
+    for event in whole_page(model, prompt, rules, options, followed):
         rows += isinstance(event, RowEnded)
         if rows == len(page.rows):
             break
@@ -201,7 +198,7 @@ def _seen(
     ]
     predicted = worth.of([row.entity_ids for row in page.rows])
     return _Seen(
-        log_probability=min(0.0, sum(token.log_probability for token in following.tokens)),
+        log_probability=min(0.0, sum(token.log_probability for token in followed.tokens)),
         predicted=predicted if dreams else 0.0,
         expected=float(np.mean(dreams)) if dreams else 0.0,
     )

@@ -13,11 +13,16 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pagecast.engine.errors import BundleError
-from pagecast.engine.following import Followed, Following
-from pagecast.engine.following_ids import following
-from pagecast.engine.multi_stage.model import MultiStageModel
+from pagecast.engine.following import Followed
 from pagecast.engine.page_events import RowEnded
-from pagecast.engine.served_model import ServedBundle, ServedModel, bind, load_served, whole_page
+from pagecast.engine.served_model import (
+    ServedBundle,
+    ServedModel,
+    bind,
+    following,
+    load_served,
+    whole_page,
+)
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
@@ -169,11 +174,7 @@ def _decoded(
     sampling = page.sampling if page.HasField("sampling") else None
     options = decode_options(page.exact_entities, page.seed, sampling, page.shortlist)
     recorded = rows_by_index(page.rows, model.snapshot)
-    picker, first = options.picker(), len(rules.standing)
-    if isinstance(model, MultiStageModel):
-        followed = Following(picker, recorded, first)
-    else:
-        followed = following(model, picker, recorded, first)
+    followed = following(model, options.picker(), recorded, len(rules.standing))
     events = whole_page(model, prompt, rules, options, followed)
     rows = 0
     while rows < len(recorded):

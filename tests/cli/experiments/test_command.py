@@ -47,6 +47,11 @@ def test_a_report_says_the_lift_and_writes_a_page(experiment: Experiment, tmp_pa
     plots = [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", page, re.S)]
     assert [len(plot) > 2 for plot in plots] == [True, True]
     assert "device=web" in page
+    assert [(one["drawn_by"], one["estimates"]) for one in said["off_policy"]] == [
+        ("champion", None),
+        ("rival", None),
+    ]
+    assert page.count("an arm that takes the best token has no estimate") == 2
 
 
 def test_experiments_are_started_listed_and_stopped(experiment: Experiment) -> None:

@@ -42,6 +42,7 @@ class Log:
         version: str = "v1",
         degraded: str = "",
         device: str = "tv",
+        temperature: float = 0.0,
     ) -> None:
         """A page of one row, all of it seen."""
         page_id = f"p{len(self._pages)}"
@@ -54,6 +55,7 @@ class Log:
             arm=arm,
             degraded_reason=degraded,
             rows=[events_pb2.ServedRow(row_id="r0", entity_ids=entities)],
+            sampling=events_pb2.Sampling(temperature=temperature),
         )
         value = served.SerializeToString()
         self._pages.append(LoggedPage("pages/1", 0, len(self._pages), served, value))

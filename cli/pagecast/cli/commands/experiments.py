@@ -108,11 +108,22 @@ def report(
     html: Annotated[
         Path | None, typer.Option(help="Write the report to this file, as one HTML page.")
     ] = None,
+    off_policy_pages: Annotated[
+        int,
+        typer.Option(min=0, help="The newest drawn pages of an arm to follow; 0 follows none."),
+    ] = 400,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Compares the arms by what their users did; may be read as often as you like."""
-    from pagecast.cli.experiments.command import tell_report
+    from pagecast.cli.experiments.reporting import tell_report
 
-    tell_report(name, html=html, state_dir=state_dir, database_url=database_url, as_json=as_json)
+    tell_report(
+        name,
+        html=html,
+        off_policy_pages=off_policy_pages,
+        state_dir=state_dir,
+        database_url=database_url,
+        as_json=as_json,
+    )

@@ -3,23 +3,30 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import CommandError, InputError
-from pagecast.cli.experiments.html import experiment_html
-from pagecast.cli.experiments.table import show_experiments, show_report
+from pagecast.cli.experiments.table import show_experiments
 from pagecast.cli.output import Output
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
 from pagecast.featurestore.experiments.report import experiment_json
-from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
-from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.state import StatePaths
 
 HOUR_MS = 3_600_000
+
+
+class Opened(NamedTuple):
+    """Where experiments and their pages are; `fold` is what ingest was told."""
+
+    engine: sa.Engine
+    paths: StatePaths
+    fold: FoldConfig
 
 
 def start_experiment(
@@ -34,8 +41,8 @@ def start_experiment(
 ) -> None:
     """Raises InputError that names what is wrong with it."""
     parsed = [_arm(text) for text in arms]
-    with opened(state_dir, database_url) as (engine, _):
-        started = Experiments(engine).start(
+    with opened(state_dir, database_url) as house:
+        started = Experiments(house.engine).start(
             name, parsed, control=control, outcome_ms=round(outcome_hours * HOUR_MS)
         )
     output = Output(as_json=as_json)
@@ -47,16 +54,16 @@ def stop_experiment(
     name: str, *, state_dir: Path | None, database_url: str | None, as_json: bool
 ) -> None:
     """Raises CommandError if there is none."""
-    with opened(state_dir, database_url) as (engine, _):
-        stopped = Experiments(engine).stop(name)
+    with opened(state_dir, database_url) as house:
+        stopped = Experiments(house.engine).stop(name)
     output = Output(as_json=as_json)
     show_experiments(output, [stopped])
     output.document(experiment_json(stopped))
 
 
 def list_all(*, state_dir: Path | None, database_url: str | None, as_json: bool) -> None:
-    with opened(state_dir, database_url) as (engine, _):
-        found = Experiments(engine).list()
+    with opened(state_dir, database_url) as house:
+        found = Experiments(house.engine).list()
     output = Output(as_json=as_json)
     show_experiments(output, found)
     if not found:
@@ -64,36 +71,13 @@ def list_all(*, state_dir: Path | None, database_url: str | None, as_json: bool)
     output.document([experiment_json(one) for one in found])
 
 
-def tell_report(
-    name: str,
-    *,
-    html: Path | None,
-    state_dir: Path | None,
-    database_url: str | None,
-    as_json: bool,
-) -> None:
-    """Raises CommandError if there is no such experiment, InputError for no folder."""
-    if html is not None and not html.resolve().parent.is_dir():
-        raise InputError(f"--html: {html.parent} is no folder", "make it first")
-    output = Output(as_json=as_json)
-    reading = output.console.status("joining pages")
-    with opened(state_dir, database_url) as (engine, paths), reading:
-        report = report_experiment(engine, OfflineLog(paths.offline), name)
-    show_report(output, report)
-    if html is not None:
-        html.write_text(experiment_html(report), "utf-8")
-        output.say(f"report: {html}")
-    output.document(report.to_json())
-
-
 @contextmanager
-def opened(
-    state_dir: Path | None, database_url: str | None
-) -> Iterator[tuple[sa.Engine, StatePaths]]:
+def opened(state_dir: Path | None, database_url: str | None) -> Iterator[Opened]:
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     try:
         with open_database(settings) as engine:
-            yield engine, StatePaths(root=settings.state_dir)
+            paths = StatePaths(root=settings.state_dir)
+            yield Opened(engine, paths, settings.fold.config())
     except ExperimentInvalid as error:
         raise InputError(str(error)) from error
     except ExperimentUnknown as error:

@@ -1,6 +1,6 @@
 """`pagecast experiments estimate`: off-policy estimates from the pages of an arm that drew."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,8 +11,10 @@ from pagecast.cli.output import Output
 from pagecast.engine.errors import BundleError
 from pagecast.engine.served_model import ServedBundle, load_served
 from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.experiments.arm_estimates import newest_drawn, off_policy_json
 from pagecast.featurestore.experiments.off_policy import (
-    NothingDrawn,
+    GREEDY,
+    NoEstimate,
     OffPolicyReport,
     estimate_off_policy,
 )
@@ -44,14 +46,15 @@ def tell_estimate(
 ) -> None:
     """Raises InputError for options that make no sense, CommandError where nothing can be said."""
     output = Output(as_json=as_json)
-    with opened(state_dir, database_url) as (engine, paths):
-        label = _label(engine, asked)
-        version, bundle = _bundle(engine, paths, asked.target)
-        log = OfflineLog(paths.offline)
-        pages = [page for page in logged_pages(log) if page.arm == label][-asked.pages_max :]
+    with opened(state_dir, database_url) as house:
+        label = _label(house.engine, asked)
+        version, bundle = _bundle(house.engine, house.paths, asked.target)
+        log = OfflineLog(house.paths.offline)
+        pages = newest_drawn(logged_pages(log), {label}, asked.pages_max).get(label, [])
+        source = LogOfPages(log=log, catalog=Catalog(house.engine), fold=house.fold)
         try:
-            report = _report(LogOfPages(log=log, catalog=Catalog(engine)), pages, bundle, asked)
-        except (NothingDrawn, NotReplayable) as error:
+            report = _report(source, pages, bundle, asked)
+        except (NoEstimate, NotReplayable) as error:
             raise CommandError(f"arm {asked.drawn_by}: {error}") from error
         except ValueError as error:
             raise InputError(f"--{error}") from error
@@ -64,13 +67,7 @@ def tell_estimate(
             "target_version": version,
             "temperature": asked.temperature,
             "top_p": asked.top_p,
-            "pages": report.pages,
-            "effective": report.effective,
-            "estimates": [
-                {"estimator": one.estimator, "value": one.value, **asdict(one.interval)}
-                for one in report.estimates
-            ],
-            "warnings": list(report.warnings),
+            **off_policy_json(report),
         }
     )
 
@@ -103,6 +100,8 @@ def _report(
     target = Target(
         bundle=bundle, temperature=asked.temperature, top_p=asked.top_p, dreams=asked.dreams
     )
+    if not pages:
+        raise NoEstimate(f"no page was drawn half an hour ago or earlier: {GREEDY}")
     return estimate_off_policy(drawn_pages(source, pages, target))
 
 
@@ -119,6 +118,9 @@ def _show(output: Output, report: OffPolicyReport) -> None:
             for one in report.estimates
         ],
     )
-    output.say(f"{report.pages} drawn pages are worth {report.effective:.1f} of the target's own")
+    output.say(
+        f"{report.pages} drawn pages earned {report.earned:.3f} a page, and are worth "
+        f"{report.effective:.1f} of the target's own"
+    )
     for warning in report.warnings:
         output.say(f"warning: {warning}")

@@ -7,8 +7,11 @@ from pagecast.cli.experiments.plot import lifts, path_plot
 from pagecast.cli.experiments.table import (
     ARMS,
     COMPARED,
+    ESTIMATED,
     arm_cells,
     compared_cells,
+    estimate_cells,
+    estimate_notes,
     moment,
     segment_cells,
 )
@@ -32,6 +35,12 @@ _READING = (
     "logged."
 )
 
+_ESTIMATES = (
+    "What an arm's model would have earned a page if it had drawn, too: from pages that another "
+    "arm drew at random. Worth: how many of the target's own pages the pages are worth. Earned: "
+    "what they earned themselves. These intervals are at one time, not at every reading together."
+)
+
 
 def experiment_html(report: ExperimentReport) -> str:
     """The page: arms, lifts with intervals, how they came about, guardrails, segments."""
@@ -42,6 +51,7 @@ def experiment_html(report: ExperimentReport) -> str:
         "<h2>Arms</h2>",
         html_table(ARMS, map(arm_cells, report.arms)),
         *_compared(report),
+        *_off_policy(report),
     ]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -61,6 +71,15 @@ def _compared(report: ExperimentReport) -> Iterable[str]:
     yield html_table(COMPARED, map(compared_cells, report.guardrails))
     yield "<h2>Segments</h2>"
     yield html_table(("segment", "users", *COMPARED), segment_cells(report.segments))
+
+
+def _off_policy(report: ExperimentReport) -> Iterable[str]:
+    if not report.off_policy:
+        return
+    yield f"<h2>Off-policy estimates</h2><p>{_ESTIMATES}</p>"
+    if found := list(estimate_cells(report.off_policy)):
+        yield html_table(ESTIMATED, found)
+    yield from (f"<p>{escape(told)}</p>" for told in estimate_notes(report.off_policy))
 
 
 def _facts(report: ExperimentReport) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from rich.markup import escape
 
 from pagecast.cli.output import Output
+from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparison import Estimate
 from pagecast.featurestore.experiments.report import ArmReport, Compared, ExperimentReport
@@ -13,8 +14,11 @@ from pagecast.featurestore.experiments.report import ArmReport, Compared, Experi
 COMPARED = ("metric", "arm", "control", "treated", "lift", "95 %, however often read", "variance")
 """Columns of `compared_cells`."""
 
-ARMS = ("arm", "share", "users", "pending", "pages", "fell back", "versions", "coverage")
+ARMS = ("arm", "share", "users", "pending", "pages", "fell back", "drawn", "versions", "coverage")
 """Columns of `arm_cells`."""
+
+ESTIMATED = ("pages of", "target", "pages", "worth", "earned", "IPS", "SNIPS", "DR")
+"""Columns of `estimate_cells`."""
 
 
 def show_experiments(output: Output, experiments: Sequence[Experiment]) -> None:
@@ -41,6 +45,11 @@ def show_report(output: Output, report: ExperimentReport) -> None:
         if found:
             output.say()
             output.table(title, COMPARED, [compared_cells(one) for one in found])
+    if found := list(estimate_cells(report.off_policy)):
+        output.say()
+        output.table("off-policy: page reward, a page", ESTIMATED, found)
+    for told in estimate_notes(report.off_policy):
+        output.say(escape(told))
     for warning in report.warnings:
         output.say(f"[yellow]warning:[/] {escape(warning)}")
 
@@ -49,7 +58,7 @@ def arm_cells(arm: ArmReport) -> Sequence[str]:
     versions = " ".join(f"{version or 'none'}:{n}" for version, n in arm.versions.items())
     return (
         *(arm.alias, f"{arm.share:g}", f"{arm.users:,}", f"{arm.pending:,}", f"{arm.pages:,}"),
-        *(f"{arm.fell_back:,}", versions or "-", f"{arm.coverage:.1%}"),
+        *(f"{arm.fell_back:,}", f"{arm.drawn:,}", versions or "-", f"{arm.coverage:.1%}"),
     )
 
 
@@ -65,6 +74,31 @@ def compared_cells(one: Compared) -> Sequence[str]:
         *(one.metric, one.arm, f"{found.control_mean:.4f}", f"{found.treated_mean:.4f}", *shown),
         f"{found.variance_kept:.0%}",
     )
+
+
+def estimate_cells(asked: Iterable[ArmEstimate]) -> Iterable[Sequence[str]]:
+    """Those there are, each with its 95 % interval at this one time."""
+    for one in asked:
+        if (found := one.found) is not None:
+            yield (
+                *(one.drawn_by, one.target, f"{found.pages:,}", f"{found.effective:,.1f}"),
+                f"{found.earned:.3f}",
+                *(
+                    f"{est.value:.3f} ({est.interval.low:.3f} to {est.interval.high:.3f})"
+                    for est in found.estimates
+                ),
+            )
+
+
+def estimate_notes(asked: Iterable[ArmEstimate]) -> Iterable[str]:
+    """Why there is none, and what to know before believing one."""
+    for one in asked:
+        of = f" of {one.target}" if one.target else ""
+        about = f"off-policy estimate{of} from pages of {one.drawn_by}"
+        if one.found is None:
+            yield f"no {about}: {one.why_not}"
+        else:
+            yield from (f"{about}: {warning}" for warning in one.found.warnings)
 
 
 def moment(at_ms: int | None) -> str:

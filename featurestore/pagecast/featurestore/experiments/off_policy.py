@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from pagecast.featurestore.experiments.comparison import Floats
 from pagecast.featurestore.experiments.sequence import Interval
+from pagecast.v1 import events_pb2
 
 EFFECTIVE_MIN = 100.0
 """Pages' worth of weight below which the normal interval is not to be trusted: then a few pages
@@ -34,7 +35,18 @@ UNLIKELY = NormalDist().inv_cdf(0.9995)
 probabilities are not those that were drawn with, or leave out pages the target makes."""
 
 
-class NothingDrawn(ValueError):  # noqa: N818 - named by what is wrong
+GREEDY = (
+    "an arm that takes the best token has no estimate; let a small share of traffic ask with "
+    "sampling, at a temperature above 0"
+)
+"""Why there is none, and what mends it."""
+
+
+class NoEstimate(ValueError):  # noqa: N818 - named by what is wrong
+    """The pages say nothing of the target; the message tells why."""
+
+
+class NothingDrawn(NoEstimate):
     """The pages were not drawn at random, so that nothing can be said of other pages."""
 
 
@@ -66,10 +78,7 @@ class DrawnPages:
         if self.log_drawn_P.max() > 0:
             raise ValueError("log_drawn_P: must be at most 0")
         if not self.log_drawn_P.any():
-            raise NothingDrawn(
-                "every page had probability 1: an arm that takes the best token has no estimate; "
-                "let a small share of traffic draw, at a temperature above 0, and log it"
-            )
+            raise NothingDrawn(f"every page had probability 1: {GREEDY}")
 
     @property
     def weight_P(self) -> Floats:
@@ -89,20 +98,29 @@ class OffPolicyEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class OffPolicyReport:
-    """`effective` is how many pages of the target's own the log is worth."""
+    """`effective` is how many pages of the target's own the log is worth.
+
+    `earned` is the mean reward of the logged pages themselves: what the estimates stand beside.
+    """
 
     pages: int
     effective: float
+    earned: float
     estimates: tuple[OffPolicyEstimate, ...]
     warnings: tuple[str, ...]
 
 
+def was_drawn(page: events_pb2.PageServed) -> bool:
+    """Whether its log-probabilities are those that it was drawn with, and it is whole."""
+    return page.sampling.temperature > 0 and not page.rows_before and bool(page.model_version)
+
+
 def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
-    """IPS, SNIPS and DR; a page's weight may not be so large that it is no number."""
+    """IPS, SNIPS and DR. Raises NoEstimate where no page is one of the target's."""
     weight_P = pages.weight_P
     total = float(weight_P.sum())
     if not np.isfinite(total) or total <= 0:
-        raise ValueError("the target never makes these pages, or a weight is no number")
+        raise NoEstimate("the target never makes these pages, or a weight is no number")
     effective = total**2 / float((weight_P**2).sum())
     ips = float(np.mean(weight_P * pages.reward_P))
     snips = float((weight_P * pages.reward_P).sum() / total)
@@ -111,6 +129,7 @@ def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
     return OffPolicyReport(
         pages=len(weight_P),
         effective=effective,
+        earned=float(pages.reward_P.mean()),
         estimates=(
             _estimate("ips", ips, weight_P * pages.reward_P - ips, pages.user_P),
             _estimate(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparison import Comparison, Estimate
 from pagecast.featurestore.experiments.sample_ratio import SampleRatio
@@ -46,7 +47,8 @@ class Compared:
 class ArmReport:
     """An arm as it was served. `version_now` is empty if its alias points nowhere.
 
-    `coverage` is the share of the catalog on its first `coverage_pages` pages: as many for each.
+    `drawn` of its pages were drawn at random, not made of the best tokens. `coverage` is the share
+    of the catalog on its first `coverage_pages` pages: as many for each.
     """
 
     alias: str
@@ -55,6 +57,7 @@ class ArmReport:
     pending: int
     pages: int
     fell_back: int
+    drawn: int
     versions: dict[str, int]
     version_now: str
     coverage: float
@@ -75,7 +78,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentReport:
-    """`began_ms` and `as_of_ms` are by the clock of the pages, None without any."""
+    """`began_ms` and `as_of_ms` are by the clock of the pages, None without any.
+
+    `off_policy` is empty if nobody has looked: `pagecast.server.arm_estimates` does.
+    """
 
     experiment: Experiment
     began_ms: int | None
@@ -87,6 +93,7 @@ class ExperimentReport:
     segments: tuple[Compared, ...]
     path: tuple[Step, ...]
     warnings: tuple[str, ...]
+    off_policy: tuple[ArmEstimate, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Of `pagecast experiments report --json`."""
@@ -104,6 +111,7 @@ class ExperimentReport:
                 {"arm": step.arm, "users": step.users, "difference": _estimate(step.difference)}
                 for step in self.path
             ],
+            "off_policy": [one.to_json() for one in self.off_policy],
             "warnings": list(self.warnings),
         }
 

@@ -107,6 +107,7 @@ def _arms(
             pending=int((of_arm_U & users.pending_U).sum()) if users else 0,
             pages=len(served.entities),
             fell_back=served.fell_back,
+            drawn=served.drawn,
             versions=dict(served.versions),
             version_now=versions.get(arm.alias, ""),
             coverage=len(placed) / max(offered, 1),

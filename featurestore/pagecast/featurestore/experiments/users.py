@@ -19,6 +19,7 @@ import numpy as np
 
 from pagecast.featurestore.experiments.assignment import ARM_MODEL_NOT_LOADED, DAY_MS, Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats
+from pagecast.featurestore.experiments.off_policy import was_drawn
 from pagecast.featurestore.experiments.page_quality import QUALITIES, Indices, PageQuality
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
 from pagecast.featurestore.reward import RewardConfig
@@ -41,6 +42,7 @@ class ArmPages:
 
     versions: Counter[str] = field(default_factory=Counter)
     fell_back: int = 0
+    drawn: int = 0
     entities: list[Indices] = field(default_factory=list)
 
 
@@ -149,6 +151,7 @@ def _take_up(
     entity_E = quality.entities([e for row in served.rows for e in row.entity_ids])
     arm.versions[page.model_version] += 1
     arm.fell_back += ARM_MODEL_NOT_LOADED in served.degraded_reason.split(",")
+    arm.drawn += was_drawn(served)
     arm.entities.append(entity_E)
     return quality.of(entity_E, page.requested_at_ms)
 

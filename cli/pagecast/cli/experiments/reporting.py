@@ -1,0 +1,34 @@
+"""`pagecast experiments report` from options to answer."""
+
+from pathlib import Path
+
+from pagecast.cli.exits import InputError
+from pagecast.cli.experiments.command import opened
+from pagecast.cli.experiments.html import experiment_html
+from pagecast.cli.experiments.table import show_report
+from pagecast.cli.output import Output
+from pagecast.server.arm_estimates import ReportSource, report_with_estimates
+
+
+def tell_report(
+    name: str,
+    *,
+    html: Path | None,
+    off_policy_pages: int,
+    state_dir: Path | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Raises CommandError if there is no such experiment, InputError for no folder."""
+    if html is not None and not html.resolve().parent.is_dir():
+        raise InputError(f"--html: {html.parent} is no folder", "make it first")
+    output = Output(as_json=as_json)
+    reading = output.console.status("joining pages, and following those that were drawn")
+    with opened(state_dir, database_url) as house, reading:
+        source = ReportSource.of(house.engine, house.paths, house.fold)
+        report = report_with_estimates(source, name, off_policy_pages=off_policy_pages)
+    show_report(output, report)
+    if html is not None:
+        html.write_text(experiment_html(report), "utf-8")
+        output.say(f"report: {html}")
+    output.document(report.to_json())

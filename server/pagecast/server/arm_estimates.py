@@ -1,0 +1,104 @@
+"""The report of an experiment, with off-policy estimates where an arm's pages were drawn.
+
+Control and treated arms are asked about each other, as the report compares them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pagecast.engine.errors import EngineError
+from pagecast.engine.served_model import load_served
+from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.experiments.arm_estimates import ArmEstimate, newest_drawn
+from pagecast.featurestore.experiments.assignment import Experiment
+from pagecast.featurestore.experiments.off_policy import GREEDY, NoEstimate, estimate_off_policy
+from pagecast.featurestore.experiments.report import ArmReport, ExperimentReport
+from pagecast.featurestore.experiments.reporting import report_experiment
+from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.state import StatePaths
+from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
+from pagecast.server.replay import NotReplayable
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSource:
+    """What a report is made of; `fold` is what ingest was told."""
+
+    engine: sa.Engine
+    log: OfflineLog
+    bundles: Path
+    fold: FoldConfig
+
+    @classmethod
+    def of(cls, engine: sa.Engine, paths: StatePaths, fold: FoldConfig) -> "ReportSource":
+        """Of a state directory and its database."""
+        return cls(engine=engine, log=OfflineLog(paths.offline), bundles=paths.bundles, fold=fold)
+
+
+def report_with_estimates(
+    source: ReportSource, name: str, *, off_policy_pages: int
+) -> ExperimentReport:
+    """The newest `off_policy_pages` drawn pages of an arm are decoded again under each target.
+
+    0 decodes none, and the report says of how many pages it could. Raises as `report_experiment`.
+    """
+    report = report_experiment(source.engine, source.log, name)
+    return replace(report, off_policy=tuple(_estimates(source, report, off_policy_pages)))
+
+
+def _estimates(
+    source: ReportSource, report: ExperimentReport, pages_max: int
+) -> Iterator[ArmEstimate]:
+    experiment, arms = report.experiment, {arm.alias: arm for arm in report.arms}
+    labels = {experiment.label(arm.alias) for arm in report.arms if arm.drawn}
+    drawn: Mapping[str, list[LoggedPageOutcome]] = {}
+    if labels and pages_max:
+        drawn = newest_drawn(logged_pages(source.log), labels, pages_max)
+    for arm in report.arms:
+        if not arm.drawn:
+            yield ArmEstimate(drawn_by=arm.alias, why_not=f"none of its pages was drawn: {GREEDY}")
+            continue
+        pages = drawn.get(experiment.label(arm.alias), [])
+        for target in _asked_about(experiment, arm.alias):
+            asked = ArmEstimate(
+                drawn_by=arm.alias, target=target, target_version=arms[target].version_now
+            )
+            if why_not := _why_not(arm, asked, pages, pages_max):
+                yield replace(asked, why_not=why_not)
+            else:
+                yield _estimated(source, asked, pages)
+
+
+def _asked_about(experiment: Experiment, alias: str) -> tuple[str, ...]:
+    return experiment.treatments if alias == experiment.control else (experiment.control,)
+
+
+def _why_not(
+    arm: ArmReport, asked: ArmEstimate, pages: Sequence[LoggedPageOutcome], pages_max: int
+) -> str:
+    """Empty if nothing stands against decoding them."""
+    if not pages_max:
+        return f"not asked for: {arm.drawn} of its pages were drawn"
+    if not asked.target_version:
+        return f"the alias {asked.target} points to no model"
+    if not pages:
+        return f"the half hour of its drawn pages ({arm.drawn}) is not over yet"
+    return ""
+
+
+def _estimated(
+    source: ReportSource, asked: ArmEstimate, pages: Sequence[LoggedPageOutcome]
+) -> ArmEstimate:
+    log = LogOfPages(log=source.log, catalog=Catalog(source.engine), fold=source.fold)
+    record = Registry(source.engine).get(asked.target_version)
+    try:
+        target = Target(bundle=load_served(source.bundles / record.bundle), temperature=None)
+        return replace(asked, found=estimate_off_policy(drawn_pages(log, pages, target)))
+    except (NoEstimate, NotReplayable, EngineError) as error:
+        return replace(asked, why_not=str(error))
