@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
 from factories import START_MS, movie, play, upsert
 from trainer.factories_trainer import (
     DAY_MS,
@@ -26,13 +27,18 @@ from pagecast.trainer import gate
 from pagecast.trainer.evaluation.intervals import Difference, Interval
 from pagecast.trainer.evaluation.next_slice import Quality, quality_on, slice_plan
 from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.evaluation.trained_system import TrainedSystem
 from pagecast.trainer.gate import Rival, judge
 from pagecast.trainer.job import Trained, TrainOutcome
 from pagecast.trainer.model import PageModel
+from pagecast.trainer.multi_stage.config import MultiStageConfig
+from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
 from pagecast.trainer.snapshot import Source
 from pagecast.v1 import homepage_pb2
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
+
+QUICK = MultiStageConfig(regularisations=(10.0,), halves=(1.0,), examples_max=60, candidates_max=20)
 
 CRITERIA = [
     "not_worse_than_champion",
@@ -69,6 +75,18 @@ def criterion(verdict: Verdict, name: str) -> Criterion:
     return next(c for c in verdict.criteria if c.name == name)
 
 
+def registered(bundle: Path) -> ModelRecord:
+    return ModelRecord(
+        version="v1",
+        bundle=Path(bundle.name),
+        parent_version=None,
+        created_at_ms=0,
+        metrics={},
+        data={},
+        aliases=(),
+    )
+
+
 def over(mean: float, low: float, high: float) -> Difference:
     return Difference(mean=mean, interval=Interval(low=low, high=high))
 
@@ -84,13 +102,31 @@ def test_a_first_model_that_has_learned_passes(outcome: Outcome) -> None:
 def test_a_better_model_is_let_through_and_a_worse_one_is_not(
     outcome: Outcome, plan: Plan, trained: Trained
 ) -> None:
-    good, poor = (trained.model, trained.vocabulary), (untrained(trained), trained.vocabulary)
+    good, poor = trained.model, untrained(trained)
     for ours, theirs, passes in ((good, poor, True), (poor, good, False), (good, good, True)):
-        quality = quality_on(plan, *ours, champion=theirs)
-        verdict = judge(outcome[0].bundle, quality, plan, Rival(version="v1", model=theirs))
+        rival = Rival(version="v1", system=TrainedSystem(theirs, trained.vocabulary))
+        quality = quality_on(plan, ours, trained.vocabulary, rival.system)
+        verdict = judge(outcome[0].bundle, quality, plan, rival)
         found = criterion(verdict, "not_worse_than_champion")
         assert found.passed is passes, found.told
         assert "95 % interval" in found.told
+
+
+def test_a_baseline_that_serves_is_compared_by_its_entity_ranker(
+    outcome: Outcome, plan: Plan, trained: Trained, world: StatePaths, tmp_path: Path
+) -> None:
+    """Not by nothing: then no generative model would ever replace it."""
+    snapshot = Source(paths=world).read(until=trained.positions)
+    fitted = write_baseline(tmp_path, fit_baseline(snapshot, QUICK), snapshot, QUICK)
+    blind = tables_of([e.entity_id for e in snapshot.catalog.entities], entity={"unknown": 1.0})
+    strong, weak = tmp_path / fitted.version, write_multi_stage(tmp_path, blind)
+    good, poor = trained.model, untrained(trained)
+    for ours, theirs, passes in ((good, weak, True), (poor, strong, False)):
+        rival = Rival.of(registered(theirs), tmp_path)
+        quality = quality_on(plan, ours, trained.vocabulary, rival.system)
+        found = criterion(judge(outcome[0].bundle, quality, plan, rival), "not_worse_than_champion")
+        assert found.passed is passes, found.told
+        assert found.told.endswith("to the entity ranker of v1, a multi-stage baseline")
 
 
 @pytest.mark.parametrize(
@@ -123,17 +159,8 @@ def test_a_champion_that_cannot_be_read_leaves_the_decision_to_people(
 ) -> None:
     copy = shutil.copytree(outcome[0].bundle, tmp_path / "damaged")
     (copy / "checkpoint.safetensors").write_bytes(b"cut short")
-    record = ModelRecord(
-        version="v1",
-        bundle=Path("damaged"),
-        parent_version=None,
-        created_at_ms=0,
-        metrics={},
-        data={},
-        aliases=(),
-    )
-    rival = Rival.of(record, tmp_path)
-    assert rival.model is None
+    rival = Rival.of(registered(copy), tmp_path)
+    assert rival.system is None
     verdict = judge(outcome[0].bundle, quality, plan, rival)
     found = criterion(verdict, "not_worse_than_champion")
     assert not found.passed

@@ -13,8 +13,11 @@ from typing import Self
 import numpy as np
 
 from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundle_files import kind_of
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
+from pagecast.engine.multi_stage.bundle import load_multi_stage
+from pagecast.engine.multi_stage.manifest import MULTI_STAGE
 from pagecast.featurestore.model_records import ModelRecord
 from pagecast.featurestore.steps import WATCHED_ACTIONS
 from pagecast.featurestore.verdicts import Criterion, Verdict
@@ -28,7 +31,9 @@ from pagecast.trainer.evaluation.page_figures import page_figures
 from pagecast.trainer.evaluation.page_making import pages_of
 from pagecast.trainer.evaluation.page_sample import PageAsk, sample_pages
 from pagecast.trainer.evaluation.requests import Plan, Request
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.evaluation.system import System
+from pagecast.trainer.evaluation.trained_system import TrainedSystem
+from pagecast.trainer.multi_stage.system import MultiStageSystem
 from pagecast.trainer.parity import DIFFERENCE_MAX
 
 PAGES = 100
@@ -42,10 +47,13 @@ metadata alone. Not of the catalog: a long tail that nobody watches is met by no
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
-    """The champion a challenger is compared with, if there is one, and if it can be read."""
+    """The champion a challenger is compared with, if there is one, and if it can be read.
+
+    A multi-stage baseline has no next-entity distribution; its entity ranker is asked instead.
+    """
 
     version: str | None = None
-    model: tuple[PageModel, Vocabulary] | None = None
+    system: System | None = None
     unreadable: str = ""
 
     @classmethod
@@ -53,11 +61,18 @@ class Rival:
         if champion is None:
             return cls()
         try:
-            model, vocabulary, _ = load_model(bundles / champion.bundle)
+            system = _system_of(bundles / champion.bundle)
         except (EngineError, KeyError, RuntimeError, ValueError) as error:
             # Damaged, or of a format that this version no longer reads.
             return cls(version=champion.version, unreadable=str(error))
-        return cls(version=champion.version, model=(model, vocabulary))
+        return cls(version=champion.version, system=system)
+
+
+def _system_of(bundle: Path) -> System:
+    if kind_of(bundle) == MULTI_STAGE:
+        return MultiStageSystem(load_multi_stage(bundle).tables)
+    model, vocabulary, _ = load_model(bundle)
+    return TrainedSystem(model, vocabulary)
 
 
 def judge(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Verdict:
@@ -91,7 +106,10 @@ def _not_worse(difference: Difference | None, rival: Rival) -> Criterion:
         told = f"the champion {rival.version} cannot be read: {rival.unreadable}"
         return Criterion(name=name, passed=False, told=told)
     passed = difference.interval.high >= 0.0
-    return Criterion(name=name, passed=passed, told=f"NDCG@10 {_told(difference)}")
+    told = f"NDCG@10 {_told(difference)}"
+    if isinstance(rival.system, MultiStageSystem):
+        told += f", to the entity ranker of {rival.version}, a multi-stage baseline"
+    return Criterion(name=name, passed=passed, told=told)
 
 
 def _above_popularity(quality: Quality) -> Criterion:

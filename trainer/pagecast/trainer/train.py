@@ -76,7 +76,7 @@ def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutco
     with registry_of(source) as registry:
         champion = Rival.of(registry.resolve(CHAMPION), source.paths.bundles)
         with threads(trained.config.threads):
-            quality = quality_on(plan, trained.model, trained.vocabulary, champion.model)
+            quality = quality_on(plan, trained.model, trained.vocabulary, champion.system)
         outcome = export_and_register(source, trained, quality, progress)
         progress(TrainProgress(stage="judge", share_done=0.0, metrics=outcome.metrics))
         verdict = judge(outcome.bundle, quality, plan, champion)

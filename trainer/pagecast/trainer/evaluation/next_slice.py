@@ -15,7 +15,7 @@ from pagecast.trainer.evaluation.one_run import Run
 from pagecast.trainer.evaluation.popularity import half_life_days, popularity_candidates
 from pagecast.trainer.evaluation.ranks import ndcg_gains
 from pagecast.trainer.evaluation.requests import FRESH, Plan
-from pagecast.trainer.evaluation.system import Candidate, Family
+from pagecast.trainer.evaluation.system import Candidate, Family, System
 from pagecast.trainer.evaluation.trained_system import TrainedSystem
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.replay import UserSteps
@@ -98,7 +98,7 @@ def quality_on(
     plan: Plan,
     model: PageModel,
     vocabulary: Vocabulary,
-    champion: tuple[PageModel, Vocabulary] | None = None,
+    champion: System | None = None,
 ) -> Quality:
     """Evaluates on a plan's targets, and a champion beside it if one is given."""
     popularity = _run(plan, popularity_candidates(0))
@@ -110,7 +110,7 @@ def quality_on(
     bootstrap = Bootstrap(user_T)
     theirs = None
     if champion is not None:
-        theirs = _run(plan, [Candidate(chosen={}, make=lambda: TrainedSystem(*champion))])
+        theirs = _run(plan, [Candidate(chosen={}, make=lambda: champion)])
     return Quality(
         protocol=PROTOCOL.format(half_life=f"{days:g}"),
         targets=len(user_T),

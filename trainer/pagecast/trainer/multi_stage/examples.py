@@ -60,13 +60,14 @@ def examples(
         prompt = prompt_at(user, step, data.catalog)
         own_N = score_N[: len(data.catalog.entities)]
         popular = np.argsort(-own_N, kind="stable")[: np.count_nonzero(own_N)]
-        rules = compile_rules(catalog, _facts(prompt, config), popular)
+        rules = compile_rules(catalog, facts_of_prompt(prompt, config), popular)
         chosen = int(data.entity_X[x])
         if bitsets.holds(rules.candidates_RW, chosen).any():
             yield Example(prompt=prompt, rules=rules, chosen=chosen)
 
 
-def _facts(prompt: Prompt, config: MultiStageConfig) -> RequestFacts:
+def facts_of_prompt(prompt: Prompt, config: MultiStageConfig) -> RequestFacts:
+    """What the rules of a page of `config`'s size depend on, of a request of the past."""
     watched = [s.entity_id for s in prompt.steps if s.action in WATCHED_ACTIONS]
     newest = list(dict.fromkeys(reversed(watched)))[:BECAUSE_STEPS]
     return RequestFacts(
