@@ -293,8 +293,23 @@ def test_a_request_to_train_is_taken_under_its_id_alone() -> None:
     assert rejection.reason == Reason.KEY_MISMATCH
 
 
-def test_a_request_to_train_that_breaks_a_rule_is_refused_by_field() -> None:
-    value = training_request(detail="x" * 1025).SerializeToString()
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("detail", "x" * 1025),
+        ("kind", 9),
+        ("base_version", "v" * 65),
+        ("hold_out", 0.95),
+        ("budget_minutes", 0.0),
+        ("budget_steps", 0),
+        ("profile", "huge"),
+        ("promotion", 3),
+    ],
+)
+def test_a_request_to_train_that_breaks_a_rule_is_refused_by_field(
+    field: str, wrong: object
+) -> None:
+    value = training_request(**{field: wrong}).SerializeToString()
     rejection = training_requested_of(record(value, b"r1", TRAININGS))
     assert isinstance(rejection, Rejection)
-    assert (rejection.reason, rejection.field) == (Reason.RULE_BROKEN, "detail")
+    assert (rejection.reason, rejection.field) == (Reason.RULE_BROKEN, field)

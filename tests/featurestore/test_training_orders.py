@@ -3,10 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast.featurestore.training_orders import (
+    AnyRequest,
     OrderError,
     Promoting,
+    TrainingKind,
     TrainingOrder,
+    order_of,
 )
+from pagecast.v1 import training_pb2
 
 ORDERS = st.builds(
     TrainingOrder,
@@ -41,3 +45,41 @@ def test_what_cannot_be_carried_out_is_refused_with_field_and_remedy(
 ) -> None:
     with pytest.raises(OrderError, match=told):
         TrainingOrder(**wrong)  # type: ignore[arg-type]
+
+
+DOORS = [training_pb2.StartTrainingRequest, training_pb2.TrainingRequested]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_either_door_is_told_what_to_train_alike(
+    door: type[AnyRequest],
+) -> None:
+    assert order_of(door()) == TrainingOrder()
+    request = door(
+        kind=training_pb2.TRAINING_KIND_INCREMENTAL,
+        base_version="v7",
+        until={"seconds": 5},
+        budget_minutes=2.5,
+        budget_steps=50,
+        profile="small",
+        promotion=training_pb2.TRAINING_PROMOTION_NEVER,
+        beside=True,
+    )
+    assert order_of(request) == TrainingOrder(
+        kind=TrainingKind.INCREMENTAL,
+        base_version="v7",
+        until_ms=5000,
+        budget_minutes=2.5,
+        budget_steps=50,
+        profile="small",
+        promoting=Promoting.NEVER,
+        beside=True,
+    )
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("seconds", [10**12, -(10**12), 0])
+def test_a_moment_that_is_none_is_refused(door: type[AnyRequest], seconds: int) -> None:
+    with pytest.raises(OrderError, match="until: ") as error:
+        order_of(door(until={"seconds": seconds}))
+    assert error.value.field == "until"

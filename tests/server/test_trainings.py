@@ -73,6 +73,7 @@ async def test_what_was_asked_for_reaches_the_trainer(empty_house: House) -> Non
         ({"profile": "huge"}, "profile"),
         ({"base_version": "v1"}, "base_version"),
         ({"until": {"seconds": 0}}, "until"),
+        ({"until": {"seconds": 10**12}}, "until"),
     ],
 )
 async def test_bad_input_names_its_field(

@@ -11,7 +11,7 @@ from factories import START_MS, timestamp
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS, dead_letter
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.training_orders import TrainingOrder
+from pagecast.featurestore.training_orders import TrainingKind, TrainingOrder
 from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.requested import RequestReader
 from pagecast.v1 import training_pb2
@@ -31,12 +31,13 @@ def trainings(tmp_path: Path) -> Iterator[Trainings]:
     engine.dispose()
 
 
-def request(request_id: str) -> training_pb2.TrainingRequested:
+def request(request_id: str, **asked: object) -> training_pb2.TrainingRequested:
     return training_pb2.TrainingRequested(
         request_id=request_id,
         occurred_at=timestamp(START_MS),
         trigger=training_pb2.TRAINING_TRIGGER_EVENTS,
         detail="12000 events",
+        **asked,  # type: ignore[arg-type]
     )
 
 
@@ -74,6 +75,35 @@ def test_a_request_is_one_training_however_often_it_is_read_and_what_is_none_a_d
     assert letters[0].value == b"\xff no message"
     first = trainings.get("r1")
     assert (first.asked_by, first.detail, first.order) == ("topic", "12000 events", TrainingOrder())
+
+
+def test_a_request_says_what_is_trained_as_the_rpc_is_told_it(
+    bootstrap: str, trainings: Trainings
+) -> None:
+    incremental = training_pb2.TRAINING_KIND_INCREMENTAL
+    asked = {"kind": incremental, "base_version": "v7", "hold_out": 0.2, "budget_minutes": 3.0}
+    with EventProducer(bootstrap) as producer:
+        producer.send(TRAININGS, "r1", request("r1", **asked, budget_steps=50))
+        producer.send(TRAININGS, "r2", request("r2", base_version="v7"))
+        producer.send(TRAININGS, "r1", request("r1", **asked))
+        producer.send(TRAININGS, "r3", request("r3", budget_minutes=-1.0))
+        producer.flush()
+    reader = RequestReader(bootstrap, trainings, pause_s=0.1)
+    eventually(lambda: ids(trainings) == ["r1"])
+    letters = read_all(bootstrap, dead_letter(TRAININGS), 3)
+    reader.stop()
+    assert ids(trainings) == ["r1"]
+    assert trainings.get("r1").order == TrainingOrder(
+        kind=TrainingKind.INCREMENTAL,
+        base_version="v7",
+        hold_out=0.2,
+        budget_minutes=3.0,
+        budget_steps=50,
+    )
+    told = {letter.headers["dlt_offset"]: letter.headers for letter in letters}
+    fields = {offset: headers["dlt_field"] for offset, headers in told.items()}
+    assert fields == {b"1": b"base_version", b"2": b"request_id", b"3": b"budget_minutes"}
+    assert b"leave it empty" in told[b"1"]["dlt_detail"]
 
 
 @pytest.mark.faults

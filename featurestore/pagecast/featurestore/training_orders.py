@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
+
+from pagecast.v1 import training_pb2
 
 BUDGET_MINUTES_MAX = 7 * 24 * 60.0
 """A week: who asks for more has mistaken the unit."""
@@ -88,3 +90,38 @@ class TrainingOrder:
         """Raises OrderError, and ValueError for a kind or a promotion that there is not."""
         kind, promoting = TrainingKind(told["kind"]), Promoting(told["promoting"])
         return cls(**{**told, "kind": kind, "promoting": promoting})
+
+
+AnyRequest: TypeAlias = training_pb2.StartTrainingRequest | training_pb2.TrainingRequested
+"""Asks for a training, by either of two doors; what is to be trained is told alike."""
+
+
+def order_of(request: AnyRequest) -> TrainingOrder:
+    """What a request asks for. Raises OrderError."""
+    end = request.WhichOneof("end")
+    incremental = request.kind == training_pb2.TRAINING_KIND_INCREMENTAL
+    never = request.promotion == training_pb2.TRAINING_PROMOTION_NEVER
+    said: dict[str, Any] = {}
+    if end == "hold_out":
+        said["hold_out"] = request.hold_out
+    if end == "until":
+        said["until_ms"] = _moment_ms(request)
+    if request.HasField("budget_minutes"):
+        said["budget_minutes"] = request.budget_minutes
+    if request.HasField("budget_steps"):
+        said["budget_steps"] = request.budget_steps
+    return TrainingOrder(
+        kind=TrainingKind.INCREMENTAL if incremental else TrainingKind.FULL,
+        base_version=request.base_version,
+        profile=request.profile,
+        promoting=Promoting.NEVER if never else Promoting.GATE,
+        beside=request.beside,
+        **said,
+    )
+
+
+def _moment_ms(request: AnyRequest) -> int:
+    try:
+        return request.until.ToMilliseconds()
+    except ValueError as error:
+        raise OrderError("until", f"is no moment: {error}") from error

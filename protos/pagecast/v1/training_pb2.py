@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apagecast/v1/training.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x11TrainingRequested\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x37\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x07trigger\x18\x03 \x01(\x0e\x32\x1c.pagecast.v1.TrainingTriggerB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\"\xf6\x02\n\x08Training\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.pagecast.v1.TrainingState\x12,\n\x08\x61sked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61sked_by\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12/\n\x08progress\x18\x08 \x01(\x0b\x32\x1d.pagecast.v1.TrainingProgress\x12\x15\n\rmodel_version\x18\t \x01(\t\x12\r\n\x05\x65rror\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\r\x12\x14\n\x0c\x63\x61ncel_asked\x18\x0c \x01(\x08\"\xe9\x02\n\x10TrainingProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nshare_done\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x04\x12\x18\n\x0b\x65ntity_loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08row_loss\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12 \n\x13\x65xamples_per_second\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12&\n\x03\x65ta\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\nevaluation\x18\x08 \x03(\x0b\x32-.pagecast.v1.TrainingProgress.EvaluationEntry\x1a\x31\n\x0f\x45valuationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_entity_lossB\x0b\n\t_row_lossB\x16\n\x14_examples_per_second\"\x9c\x04\n\x14StartTrainingRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pagecast.v1.TrainingKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0c\x62\x61se_version\x18\x03 \x01(\tB\x07\xbaH\x04r\x02(@\x12+\n\x08hold_out\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x12+\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x34\n\x0e\x62udget_minutes\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\xb0\xc3@!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\'\n\x0c\x62udget_steps\x18\x07 \x01(\x04\x42\x0c\xbaH\t2\x07\x18\x80\xc2\xd7/(\x01H\x02\x88\x01\x01\x12\x32\n\x07profile\x18\x08 \x01(\tB!\xbaH\x1er\x1cR\x00R\x04tinyR\x05smallR\x04\x62\x61seR\x05large\x12;\n\tpromotion\x18\t \x01(\x0e\x32\x1e.pagecast.v1.TrainingPromotionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0e\n\x06\x62\x65side\x18\n \x01(\x08\x12\x18\n\x06\x64\x65tail\x18\x0b \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x42\x05\n\x03\x65ndB\x11\n\x0f_budget_minutesB\x0f\n\r_budget_steps\"@\n\x15StartTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"4\n\x12GetTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\">\n\x13GetTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"r\n\x14ListTrainingsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12=\n\x06states\x18\x02 \x03(\x0e\x32\x1a.pagecast.v1.TrainingStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\"A\n\x15ListTrainingsResponse\x12(\n\ttrainings\x18\x01 \x03(\x0b\x32\x15.pagecast.v1.Training\"6\n\x14WatchTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"@\n\x15WatchTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"7\n\x15\x43\x61ncelTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"A\n\x16\x43\x61ncelTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training*\xae\x01\n\x0fTrainingTrigger\x12 \n\x1cTRAINING_TRIGGER_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_TRIGGER_EVENTS\x10\x01\x12!\n\x1dTRAINING_TRIGGER_NEW_ENTITIES\x10\x02\x12\x1a\n\x16TRAINING_TRIGGER_DRIFT\x10\x03\x12\x1d\n\x19TRAINING_TRIGGER_SCHEDULE\x10\x04*d\n\x0cTrainingKind\x12\x1d\n\x19TRAINING_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_KIND_FULL\x10\x01\x12\x1d\n\x19TRAINING_KIND_INCREMENTAL\x10\x02*r\n\x11TrainingPromotion\x12\"\n\x1eTRAINING_PROMOTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_PROMOTION_GATE\x10\x01\x12\x1c\n\x18TRAINING_PROMOTION_NEVER\x10\x02*\xbe\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_STATE_WAITING\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\xc8\x03\n\x0fTrainingService\x12V\n\rStartTraining\x12!.pagecast.v1.StartTrainingRequest\x1a\".pagecast.v1.StartTrainingResponse\x12P\n\x0bGetTraining\x12\x1f.pagecast.v1.GetTrainingRequest\x1a .pagecast.v1.GetTrainingResponse\x12V\n\rListTrainings\x12!.pagecast.v1.ListTrainingsRequest\x1a\".pagecast.v1.ListTrainingsResponse\x12X\n\rWatchTraining\x12!.pagecast.v1.WatchTrainingRequest\x1a\".pagecast.v1.WatchTrainingResponse0\x01\x12Y\n\x0e\x43\x61ncelTraining\x12\".pagecast.v1.CancelTrainingRequest\x1a#.pagecast.v1.CancelTrainingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apagecast/v1/training.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x05\n\x11TrainingRequested\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x37\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x07trigger\x18\x03 \x01(\x0e\x32\x1c.pagecast.v1.TrainingTriggerB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x12\x31\n\x04kind\x18\x05 \x01(\x0e\x32\x19.pagecast.v1.TrainingKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0c\x62\x61se_version\x18\x06 \x01(\tB\x07\xbaH\x04r\x02(@\x12+\n\x08hold_out\x18\x07 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x12+\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x34\n\x0e\x62udget_minutes\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\xb0\xc3@!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\'\n\x0c\x62udget_steps\x18\n \x01(\x04\x42\x0c\xbaH\t2\x07\x18\x80\xc2\xd7/(\x01H\x02\x88\x01\x01\x12\x32\n\x07profile\x18\x0b \x01(\tB!\xbaH\x1er\x1cR\x00R\x04tinyR\x05smallR\x04\x62\x61seR\x05large\x12;\n\tpromotion\x18\x0c \x01(\x0e\x32\x1e.pagecast.v1.TrainingPromotionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0e\n\x06\x62\x65side\x18\r \x01(\x08\x42\x05\n\x03\x65ndB\x11\n\x0f_budget_minutesB\x0f\n\r_budget_steps\"\xf6\x02\n\x08Training\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.pagecast.v1.TrainingState\x12,\n\x08\x61sked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61sked_by\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12/\n\x08progress\x18\x08 \x01(\x0b\x32\x1d.pagecast.v1.TrainingProgress\x12\x15\n\rmodel_version\x18\t \x01(\t\x12\r\n\x05\x65rror\x18\n \x01(\t\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\r\x12\x14\n\x0c\x63\x61ncel_asked\x18\x0c \x01(\x08\"\xe9\x02\n\x10TrainingProgress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nshare_done\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x04\x12\x18\n\x0b\x65ntity_loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08row_loss\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12 \n\x13\x65xamples_per_second\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12&\n\x03\x65ta\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\nevaluation\x18\x08 \x03(\x0b\x32-.pagecast.v1.TrainingProgress.EvaluationEntry\x1a\x31\n\x0f\x45valuationEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_entity_lossB\x0b\n\t_row_lossB\x16\n\x14_examples_per_second\"\x9c\x04\n\x14StartTrainingRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pagecast.v1.TrainingKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x0c\x62\x61se_version\x18\x03 \x01(\tB\x07\xbaH\x04r\x02(@\x12+\n\x08hold_out\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x12+\n\x05until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x34\n\x0e\x62udget_minutes\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\xb0\xc3@!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\'\n\x0c\x62udget_steps\x18\x07 \x01(\x04\x42\x0c\xbaH\t2\x07\x18\x80\xc2\xd7/(\x01H\x02\x88\x01\x01\x12\x32\n\x07profile\x18\x08 \x01(\tB!\xbaH\x1er\x1cR\x00R\x04tinyR\x05smallR\x04\x62\x61seR\x05large\x12;\n\tpromotion\x18\t \x01(\x0e\x32\x1e.pagecast.v1.TrainingPromotionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0e\n\x06\x62\x65side\x18\n \x01(\x08\x12\x18\n\x06\x64\x65tail\x18\x0b \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x42\x05\n\x03\x65ndB\x11\n\x0f_budget_minutesB\x0f\n\r_budget_steps\"@\n\x15StartTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"4\n\x12GetTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\">\n\x13GetTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"r\n\x14ListTrainingsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12=\n\x06states\x18\x02 \x03(\x0e\x32\x1a.pagecast.v1.TrainingStateB\x11\xbaH\x0e\x92\x01\x0b\x10\x05\"\x07\x82\x01\x04\x10\x01 \x00\"A\n\x15ListTrainingsResponse\x12(\n\ttrainings\x18\x01 \x03(\x0b\x32\x15.pagecast.v1.Training\"6\n\x14WatchTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"@\n\x15WatchTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training\"7\n\x15\x43\x61ncelTrainingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x02\"A\n\x16\x43\x61ncelTrainingResponse\x12\'\n\x08training\x18\x01 \x01(\x0b\x32\x15.pagecast.v1.Training*\xae\x01\n\x0fTrainingTrigger\x12 \n\x1cTRAINING_TRIGGER_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_TRIGGER_EVENTS\x10\x01\x12!\n\x1dTRAINING_TRIGGER_NEW_ENTITIES\x10\x02\x12\x1a\n\x16TRAINING_TRIGGER_DRIFT\x10\x03\x12\x1d\n\x19TRAINING_TRIGGER_SCHEDULE\x10\x04*d\n\x0cTrainingKind\x12\x1d\n\x19TRAINING_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12TRAINING_KIND_FULL\x10\x01\x12\x1d\n\x19TRAINING_KIND_INCREMENTAL\x10\x02*r\n\x11TrainingPromotion\x12\"\n\x1eTRAINING_PROMOTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRAINING_PROMOTION_GATE\x10\x01\x12\x1c\n\x18TRAINING_PROMOTION_NEVER\x10\x02*\xbe\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_STATE_WAITING\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\xc8\x03\n\x0fTrainingService\x12V\n\rStartTraining\x12!.pagecast.v1.StartTrainingRequest\x1a\".pagecast.v1.StartTrainingResponse\x12P\n\x0bGetTraining\x12\x1f.pagecast.v1.GetTrainingRequest\x1a .pagecast.v1.GetTrainingResponse\x12V\n\rListTrainings\x12!.pagecast.v1.ListTrainingsRequest\x1a\".pagecast.v1.ListTrainingsResponse\x12X\n\rWatchTraining\x12!.pagecast.v1.WatchTrainingRequest\x1a\".pagecast.v1.WatchTrainingResponse0\x01\x12Y\n\x0e\x43\x61ncelTraining\x12\".pagecast.v1.CancelTrainingRequest\x1a#.pagecast.v1.CancelTrainingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGREQUESTED'].fields_by_name['trigger']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_TRAININGREQUESTED'].fields_by_name['detail']._loaded_options = None
   _globals['_TRAININGREQUESTED'].fields_by_name['detail']._serialized_options = b'\272H\005r\003(\200\010'
+  _globals['_TRAININGREQUESTED'].fields_by_name['kind']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TRAININGREQUESTED'].fields_by_name['base_version']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['base_version']._serialized_options = b'\272H\004r\002(@'
+  _globals['_TRAININGREQUESTED'].fields_by_name['hold_out']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['hold_out']._serialized_options = b'\272H\024\022\022\031\315\314\314\314\314\314\354?)\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGREQUESTED'].fields_by_name['budget_minutes']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['budget_minutes']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\260\303@!\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGREQUESTED'].fields_by_name['budget_steps']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['budget_steps']._serialized_options = b'\272H\t2\007\030\200\302\327/(\001'
+  _globals['_TRAININGREQUESTED'].fields_by_name['profile']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['profile']._serialized_options = b'\272H\036r\034R\000R\004tinyR\005smallR\004baseR\005large'
+  _globals['_TRAININGREQUESTED'].fields_by_name['promotion']._loaded_options = None
+  _globals['_TRAININGREQUESTED'].fields_by_name['promotion']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._loaded_options = None
   _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._serialized_options = b'8\001'
   _globals['_STARTTRAININGREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -72,42 +86,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHTRAININGREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
   _globals['_CANCELTRAININGREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELTRAININGREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001(\200\002'
-  _globals['_TRAININGTRIGGER']._serialized_start=2252
-  _globals['_TRAININGTRIGGER']._serialized_end=2426
-  _globals['_TRAININGKIND']._serialized_start=2428
-  _globals['_TRAININGKIND']._serialized_end=2528
-  _globals['_TRAININGPROMOTION']._serialized_start=2530
-  _globals['_TRAININGPROMOTION']._serialized_end=2644
-  _globals['_TRAININGSTATE']._serialized_start=2647
-  _globals['_TRAININGSTATE']._serialized_end=2837
+  _globals['_TRAININGTRIGGER']._serialized_start=2691
+  _globals['_TRAININGTRIGGER']._serialized_end=2865
+  _globals['_TRAININGKIND']._serialized_start=2867
+  _globals['_TRAININGKIND']._serialized_end=2967
+  _globals['_TRAININGPROMOTION']._serialized_start=2969
+  _globals['_TRAININGPROMOTION']._serialized_end=3083
+  _globals['_TRAININGSTATE']._serialized_start=3086
+  _globals['_TRAININGSTATE']._serialized_end=3276
   _globals['_TRAININGREQUESTED']._serialized_start=138
-  _globals['_TRAININGREQUESTED']._serialized_end=352
-  _globals['_TRAINING']._serialized_start=355
-  _globals['_TRAINING']._serialized_end=729
-  _globals['_TRAININGPROGRESS']._serialized_start=732
-  _globals['_TRAININGPROGRESS']._serialized_end=1093
-  _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._serialized_start=991
-  _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._serialized_end=1040
-  _globals['_STARTTRAININGREQUEST']._serialized_start=1096
-  _globals['_STARTTRAININGREQUEST']._serialized_end=1636
-  _globals['_STARTTRAININGRESPONSE']._serialized_start=1638
-  _globals['_STARTTRAININGRESPONSE']._serialized_end=1702
-  _globals['_GETTRAININGREQUEST']._serialized_start=1704
-  _globals['_GETTRAININGREQUEST']._serialized_end=1756
-  _globals['_GETTRAININGRESPONSE']._serialized_start=1758
-  _globals['_GETTRAININGRESPONSE']._serialized_end=1820
-  _globals['_LISTTRAININGSREQUEST']._serialized_start=1822
-  _globals['_LISTTRAININGSREQUEST']._serialized_end=1936
-  _globals['_LISTTRAININGSRESPONSE']._serialized_start=1938
-  _globals['_LISTTRAININGSRESPONSE']._serialized_end=2003
-  _globals['_WATCHTRAININGREQUEST']._serialized_start=2005
-  _globals['_WATCHTRAININGREQUEST']._serialized_end=2059
-  _globals['_WATCHTRAININGRESPONSE']._serialized_start=2061
-  _globals['_WATCHTRAININGRESPONSE']._serialized_end=2125
-  _globals['_CANCELTRAININGREQUEST']._serialized_start=2127
-  _globals['_CANCELTRAININGREQUEST']._serialized_end=2182
-  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2184
-  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2249
-  _globals['_TRAININGSERVICE']._serialized_start=2840
-  _globals['_TRAININGSERVICE']._serialized_end=3296
+  _globals['_TRAININGREQUESTED']._serialized_end=791
+  _globals['_TRAINING']._serialized_start=794
+  _globals['_TRAINING']._serialized_end=1168
+  _globals['_TRAININGPROGRESS']._serialized_start=1171
+  _globals['_TRAININGPROGRESS']._serialized_end=1532
+  _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._serialized_start=1430
+  _globals['_TRAININGPROGRESS_EVALUATIONENTRY']._serialized_end=1479
+  _globals['_STARTTRAININGREQUEST']._serialized_start=1535
+  _globals['_STARTTRAININGREQUEST']._serialized_end=2075
+  _globals['_STARTTRAININGRESPONSE']._serialized_start=2077
+  _globals['_STARTTRAININGRESPONSE']._serialized_end=2141
+  _globals['_GETTRAININGREQUEST']._serialized_start=2143
+  _globals['_GETTRAININGREQUEST']._serialized_end=2195
+  _globals['_GETTRAININGRESPONSE']._serialized_start=2197
+  _globals['_GETTRAININGRESPONSE']._serialized_end=2259
+  _globals['_LISTTRAININGSREQUEST']._serialized_start=2261
+  _globals['_LISTTRAININGSREQUEST']._serialized_end=2375
+  _globals['_LISTTRAININGSRESPONSE']._serialized_start=2377
+  _globals['_LISTTRAININGSRESPONSE']._serialized_end=2442
+  _globals['_WATCHTRAININGREQUEST']._serialized_start=2444
+  _globals['_WATCHTRAININGREQUEST']._serialized_end=2498
+  _globals['_WATCHTRAININGRESPONSE']._serialized_start=2500
+  _globals['_WATCHTRAININGRESPONSE']._serialized_end=2564
+  _globals['_CANCELTRAININGREQUEST']._serialized_start=2566
+  _globals['_CANCELTRAININGREQUEST']._serialized_end=2621
+  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2623
+  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2688
+  _globals['_TRAININGSERVICE']._serialized_start=3279
+  _globals['_TRAININGSERVICE']._serialized_end=3735
 # @@protoc_insertion_point(module_scope)

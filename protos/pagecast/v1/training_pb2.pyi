@@ -139,7 +139,9 @@ Global___TrainingState: _TypeAlias = TrainingState  # noqa: Y015
 
 @_typing.final
 class TrainingRequested(_message.Message):
-    """A training should be run; the topic has one partition and the key is `request_id`."""
+    """A training should be run; the topic has one partition and the key is `request_id`. What is to be
+    trained is told as StartTraining is told it, and refused for the same reasons.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,15 +149,44 @@ class TrainingRequested(_message.Message):
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     TRIGGER_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    HOLD_OUT_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    BUDGET_MINUTES_FIELD_NUMBER: _builtins.int
+    BUDGET_STEPS_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    BESIDE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Id of the request; a retry carries the same one, and is one request."""
     trigger: Global___TrainingTrigger.ValueType
     """Why."""
     detail: _builtins.str
     """The figure that set it off, for people: "12000 events since 2026-10-01T12:00:00Z"."""
+    kind: Global___TrainingKind.ValueType
+    """From what it starts; not said: a full one."""
+    base_version: _builtins.str
+    """The model an incremental training starts from; empty is the champion."""
+    hold_out: _builtins.float
+    """Keeps this share of the time, 0 to 0.9, from the training. Not said: 0.1."""
+    budget_minutes: _builtins.float
+    """Minutes after which the training loop stops; not said: the trainer's setting."""
+    budget_steps: _builtins.int
+    """Steps of the optimiser after which it stops; not said: as many as its epochs have."""
+    profile: _builtins.str
+    """Size of the model: "tiny", "small", "base" or "large"; empty: the trainer's setting."""
+    promotion: Global___TrainingPromotion.ValueType
+    """Whether the model may become the champion."""
+    beside: _builtins.bool
+    """Whether it may run while another training does."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Keeps everything from this moment on."""
 
     def __init__(
         self,
@@ -164,12 +195,32 @@ class TrainingRequested(_message.Message):
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
         trigger: Global___TrainingTrigger.ValueType = ...,
         detail: _builtins.str = ...,
+        kind: Global___TrainingKind.ValueType = ...,
+        base_version: _builtins.str = ...,
+        hold_out: _builtins.float = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        budget_minutes: _builtins.float | None = ...,
+        budget_steps: _builtins.int | None = ...,
+        profile: _builtins.str = ...,
+        promotion: Global___TrainingPromotion.ValueType = ...,
+        beside: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_minutes", b"_budget_minutes", "_budget_steps", b"_budget_steps", "budget_minutes", b"budget_minutes", "budget_steps", b"budget_steps", "end", b"end", "hold_out", b"hold_out", "occurred_at", b"occurred_at", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "occurred_at", b"occurred_at", "request_id", b"request_id", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_minutes", b"_budget_minutes", "_budget_steps", b"_budget_steps", "base_version", b"base_version", "beside", b"beside", "budget_minutes", b"budget_minutes", "budget_steps", b"budget_steps", "detail", b"detail", "end", b"end", "hold_out", b"hold_out", "kind", b"kind", "occurred_at", b"occurred_at", "profile", b"profile", "promotion", b"promotion", "request_id", b"request_id", "trigger", b"trigger", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__budget_minutes: _TypeAlias = _typing.Literal["budget_minutes"]  # noqa: Y015
+    _WhichOneofArgType__budget_minutes: _TypeAlias = _typing.Literal["_budget_minutes", b"_budget_minutes"]  # noqa: Y015
+    _WhichOneofReturnType__budget_steps: _TypeAlias = _typing.Literal["budget_steps"]  # noqa: Y015
+    _WhichOneofArgType__budget_steps: _TypeAlias = _typing.Literal["_budget_steps", b"_budget_steps"]  # noqa: Y015
+    _WhichOneofReturnType_end: _TypeAlias = _typing.Literal["hold_out", "until"]  # noqa: Y015
+    _WhichOneofArgType_end: _TypeAlias = _typing.Literal["end", b"end"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_minutes) -> _WhichOneofReturnType__budget_minutes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_steps) -> _WhichOneofReturnType__budget_steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_end) -> _WhichOneofReturnType_end | None: ...
 
 Global___TrainingRequested: _TypeAlias = TrainingRequested  # noqa: Y015
 

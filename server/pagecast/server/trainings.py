@@ -7,12 +7,7 @@ from typing import Any, TypeVar
 import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
-from pagecast.featurestore.training_orders import (
-    OrderError,
-    Promoting,
-    TrainingKind,
-    TrainingOrder,
-)
+from pagecast.featurestore.training_orders import OrderError, order_of
 from pagecast.featurestore.training_records import Training
 from pagecast.featurestore.trainings import (
     LISTED_MAX,
@@ -49,7 +44,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     ) -> training_pb2.StartTrainingResponse:
         training = await _answer(
             lambda: self._trainings.ask(
-                request.request_id, _order(request), asked_by=ASKED_BY, detail=request.detail
+                request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
             )
         )
         return training_pb2.StartTrainingResponse(training=training_message(training))
@@ -103,29 +98,6 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
 
     async def _get(self, request_id: str) -> Training:
         return await _answer(lambda: self._trainings.get(request_id))
-
-
-def _order(request: training_pb2.StartTrainingRequest) -> TrainingOrder:
-    """Raises OrderError."""
-    end = request.WhichOneof("end")
-    incremental = request.kind == training_pb2.TRAINING_KIND_INCREMENTAL
-    never = request.promotion == training_pb2.TRAINING_PROMOTION_NEVER
-    said: dict[str, Any] = {}
-    if end == "hold_out":
-        said["hold_out"] = request.hold_out
-    if end == "until":
-        said["until_ms"] = request.until.ToMilliseconds()
-    for name in ("budget_minutes", "budget_steps"):
-        if request.HasField(name):
-            said[name] = getattr(request, name)
-    return TrainingOrder(
-        kind=TrainingKind.INCREMENTAL if incremental else TrainingKind.FULL,
-        base_version=request.base_version,
-        profile=request.profile,
-        promoting=Promoting.NEVER if never else Promoting.GATE,
-        beside=request.beside,
-        **said,
-    )
 
 
 async def _answer(ask: Callable[[], T]) -> T:

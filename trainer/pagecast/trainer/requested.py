@@ -15,7 +15,7 @@ from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import TOPICS, TRAININGS, dead_letter
 from pagecast.eventlog.validation import Reason, Rejection, training_requested_of
-from pagecast.featurestore.training_orders import OrderError, TrainingOrder
+from pagecast.featurestore.training_orders import OrderError, order_of
 from pagecast.featurestore.trainings import QueueFull, RequestDiffers, Trainings
 
 GROUP = "pagecast-trainer"
@@ -87,9 +87,11 @@ class RequestReader:
             return request
         try:
             self._trainings.ask(
-                request.request_id, TrainingOrder(), asked_by=ASKED_BY, detail=request.detail
+                request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
             )
-        except (OrderError, RequestDiffers) as error:
+        except OrderError as error:
+            return Rejection(reason=Reason.RULE_BROKEN, field=error.field, detail=str(error))
+        except RequestDiffers as error:
             return Rejection(reason=Reason.RULE_BROKEN, field="request_id", detail=str(error))
         return None
 
