@@ -1,6 +1,7 @@
 """The batch job writes everybody who may be remembered, once, whatever ends it."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pagecast.engine.model import Model
 from pagecast.featurestore.embeddings import EmbeddingKind
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.offline import LoggedEvent, OfflineLog
+from pagecast.featurestore.offline.embedding_log import EmbeddingsInUse
 from pagecast.featurestore.tokens import token_of
 from pagecast.server.embedding_job import EmbeddingJob, EmbeddingStores, Progress
 
@@ -99,6 +101,23 @@ def test_killed_it_goes_on_behind_the_last_chunk(world: World) -> None:
     assert (run.name, progress[-1].resumed) == (unfinished.name, 5)
     assert 0 < progress[-1].users < 9, "the chunks that were there are not made again"
     assert set(world.rows("users")) == world.users_online() == set(USERS)
+
+
+def test_a_second_job_is_refused_and_told_who_writes(world: World) -> None:
+    refused: list[str] = []
+
+    def meanwhile(at: Progress) -> None:
+        if at.parts_done == 1:
+            with pytest.raises(EmbeddingsInUse) as error:
+                world.job().run()
+            refused.append(str(error.value))
+
+    run = world.job().run(meanwhile)
+    [told] = refused
+    assert told.startswith(f"process {os.getpid()} on ")
+    assert "(since 2026-01-05 12:00:00 UTC) writes embeddings below" in told
+    assert world.job().run().name == run.name
+    assert set(world.rows("users")) == set(USERS)
 
 
 def test_who_was_erased_is_left_out(world: World) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pagecast.cli.database import open_database
-from pagecast.cli.exits import CommandError
+from pagecast.cli.exits import CommandError, LockedError
 from pagecast.cli.settings import Settings
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.errors import EngineError
@@ -12,7 +12,7 @@ from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.offline.embedding_log import Run
+from pagecast.featurestore.offline.embedding_log import EmbeddingsInUse, Run
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
@@ -57,6 +57,8 @@ def run_job(
                 online=online, offline=OfflineLog(paths.offline), erasures=Erasures(engine)
             )
             run = EmbeddingJob(model, stores).run(tell)
+        except EmbeddingsInUse as error:
+            raise LockedError(str(error)) from error
         finally:
             online.close()
     return run, newest[0]

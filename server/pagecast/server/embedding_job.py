@@ -6,10 +6,13 @@ ended anywhere, the job goes on behind the last file, and what it writes again i
 Letters in names: N entities of the snapshot, O width of output embeddings.
 """
 
+import os
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -58,7 +61,7 @@ class EmbeddingStores:
 
 
 class EmbeddingJob:
-    """Writes the embeddings of one model. At most one job at a time in a state directory."""
+    """Writes the embeddings of one model. One job at a time in a state directory."""
 
     def __init__(
         self,
@@ -77,8 +80,21 @@ class EmbeddingJob:
         self._written: dict[str, int] = defaultdict(int)
 
     def run(self, told: Callable[[Progress], None] = lambda _: None) -> Run:
-        """Begins a run, or goes on with an unfinished one of this model. Raises EngineError, and
-        what the stores raise; then it may be called again."""
+        """Begins a run, or goes on with an unfinished one of this model.
+
+        Raises EmbeddingsInUse while another job runs, EngineError, and what the stores raise; then
+        it may be called again.
+        """
+        with self._log.held(self._who()):
+            return self._run(told)
+
+    def _who(self) -> str:
+        """This job, for whoever is refused because of it."""
+        now = datetime.fromtimestamp(self._clock_ms() / 1000, UTC)
+        host, since = socket.gethostname(), f"{now:%Y-%m-%d %H:%M:%S} UTC"
+        return f"process {os.getpid()} on {host} (since {since})"
+
+    def _run(self, told: Callable[[Progress], None]) -> Run:
         user_ids = _user_ids(self._stores.offline)
         chunks = max(1, -(-len(user_ids) // self._chunk_users))
         run = self._log.begin(self._model.version, self._clock_ms(), chunks)

@@ -5,6 +5,7 @@ their id, so that nothing but the rows names a user, and a chunk is the same use
 resumed.
 """
 
+import fcntl
 import json
 import shutil
 import zlib
@@ -60,11 +61,37 @@ class Run:
         return zlib.crc32(user_id.encode()) % self.chunks
 
 
+class EmbeddingsInUse(RuntimeError):  # noqa: N818 - named by what is wrong
+    """Another job writes embeddings there; the message says which."""
+
+
 class EmbeddingLog:
-    """The runs below `root`. One writer a run; erasures may come at any time."""
+    """The runs below `root`. One writer at a time; erasures may come at any time."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @contextmanager
+    def held(self, who: str) -> Iterator[None]:
+        """Nobody else writes runs until the end, whatever ends it; the kernel frees a dead one's.
+
+        Raises EmbeddingsInUse with the `who` of the one that does.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".writer").open("a+b") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                holder = lock.read().decode() or "another process"
+                raise EmbeddingsInUse(
+                    f"{holder} writes embeddings below {self.root}: wait for its end, or end it"
+                ) from error
+            lock.truncate(0)
+            lock.write(who.encode())
+            lock.flush()
+            yield
+            lock.truncate(0)
 
     def runs(self) -> list[Run]:
         """The oldest first."""
