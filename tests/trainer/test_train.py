@@ -10,11 +10,14 @@ from pagecast.featurestore.database import connect
 from pagecast.featurestore.model_records import CHALLENGER
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.base import positions_of
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.code_version import code_version
+from pagecast.trainer.evaluation.next_slice import next_slice_quality
 from pagecast.trainer.job import Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError, Source
-from pagecast.trainer.train import evaluate_bundle, evaluate_next_slice, fit_snapshot, train
+from pagecast.trainer.threads import threads
+from pagecast.trainer.train import evaluate_next_slice, fit_snapshot, train
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
@@ -111,7 +114,11 @@ def test_the_same_training_in_parts_gives_the_same_model(
 
 def test_a_bundle_is_evaluated_like_the_model_it_was_made_of(outcome: Outcome) -> None:
     result, _, paths = outcome
-    assert evaluate_bundle(Source(paths=paths), result.bundle) == result.quality
+    model, vocabulary, manifest = load_model(result.bundle)
+    snapshot = Source(paths=paths).read(known=positions_of(manifest))
+    with threads(SMALL.threads):
+        quality = next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
+    assert quality == result.quality
 
 
 def test_an_interrupted_training_leaves_nothing(world: StatePaths) -> None:

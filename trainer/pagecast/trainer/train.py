@@ -10,17 +10,9 @@ from pathlib import Path
 import structlog
 
 from pagecast.featurestore.model_records import CHAMPION
-from pagecast.featurestore.offline import NextOffsets
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.trainer.base import (
-    Base,
-    Start,
-    incremental_config,
-    positions_of,
-    refuse_unlike,
-)
+from pagecast.trainer.base import Base, Start, incremental_config, refuse_unlike
 from pagecast.trainer.begun import begun
-from pagecast.trainer.bundle import load_model
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
@@ -181,12 +173,3 @@ def evaluate_next_slice(
         return next_slice_quality(
             trained.model, trained.vocabulary, snapshot.catalog, snapshot.users
         )
-
-
-def evaluate_bundle(source: Source, bundle: Path, after: NextOffsets | None = None) -> Quality:
-    """The same for a bundle directory; `after` None is where its training data ended."""
-    model, vocabulary, manifest = load_model(bundle)
-    positions = positions_of(manifest) if after is None else after
-    snapshot = source.read(known=positions)
-    with threads(TrainConfig().threads):
-        return next_slice_quality(model, vocabulary, snapshot.catalog, snapshot.users)
