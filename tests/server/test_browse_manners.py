@@ -193,20 +193,47 @@ async def test_a_call_without_a_deadline_has_the_servers(
     assert refused[:2] == (StatusCode.DEADLINE_EXCEEDED, "PAGE_TIME_EXCEEDED")
 
 
-async def test_a_full_server_refuses_and_what_stands_can_be_carried_on(house: House) -> None:
-    house.train_champion(SLOW)
+async def test_two_readers_of_one_slot_wait_for_their_turns_and_a_newcomer_is_refused(
+    house: House,
+) -> None:
+    house.train_champion()
+    async with (
+        house.serve(slots_max=1, waiting_max=0) as served,
+        browsing(served, "ada", rows_ahead=1) as ada,
+    ):
+        await ada.row(0)
+        await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
+        async with browsing(served, "bob", rows_ahead=1) as bob:
+            await bob.row(0)
+            await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
+            held = served.server.resources.slots.take("neighbour")
+            await ada.see(0)
+            await bob.see(0)
+            await eventually(lambda: served.metric("pagecast_slots_waiting") == 2)
+            async with browsing(served, "carl") as carl:
+                refused = await refusal(carl)
+            held.leave()
+            await ada.row(1)
+            await bob.row(1)
+    assert refused[:2] == (StatusCode.RESOURCE_EXHAUSTED, "SLOTS_EXHAUSTED")
+
+
+async def test_a_part_that_gets_no_slot_in_its_time_ends_and_what_stands_can_be_carried_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.train_champion()
     async with house.serve(slots_max=1, waiting_max=0) as served:
-        async with browsing(served, rows_ahead=1, **LONG_PAGE) as browser:
+        async with browsing(served, rows_ahead=1) as browser:
             token = (await browser.row(0)).continuation
             await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
-            neighbour = served.stream("bob", **LONG_PAGE)
-            await neighbour.read()
+            monkeypatch.setattr(browse, "PAGE_TIME_MAX_S", 0.2)
+            held = served.server.resources.slots.take("neighbour")
             await browser.see(0)
             refused = await refusal(browser)
-            neighbour.cancel()
-        await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
+            held.leave()
+        await eventually(lambda: served.metric("pagecast_slots_waiting") == 0)
         rest = await served.page("ada", continuation=token, rows=1, entities_per_row=1)
-    assert refused[:2] == (StatusCode.RESOURCE_EXHAUSTED, "SLOTS_EXHAUSTED")
+    assert refused[:2] == (StatusCode.DEADLINE_EXCEEDED, "PAGE_TIME_EXCEEDED")
     assert rest.started.rows_before == 1
 
 

@@ -148,3 +148,32 @@ async def test_who_waits_with_as_much_gets_no_room() -> None:
     for client in (ONE, OTHER, THIRD, "fourth"):
         with pytest.raises(SlotsExhausted, match="3 waiting"):
             slots.take(client)
+
+
+async def test_a_page_goes_on_in_its_client_s_turn_however_full_the_line_is() -> None:
+    slots = Slots(slots_max=1, waiting_max=2)
+    held = slots.take(ONE)
+    waiting = [slots.take(ONE), slots.take(ONE)]
+    later = [slots.take_on(OTHER), slots.take_on(ONE)]
+    assert slots.waiting == 4
+    with pytest.raises(SlotsExhausted, match="4 waiting"):
+        slots.take(ONE)
+    order = []
+    for _ in range(4):
+        held.leave()
+        (held,) = [p for p in (*waiting, *later) if await begun(p) and p not in order]
+        order.append(held)
+    assert order == [waiting[0], later[0], waiting[1], later[1]]
+
+
+async def test_pages_that_go_on_take_no_room_and_make_none() -> None:
+    slots = Slots(slots_max=1, waiting_max=2)
+    slots.take(ONE)
+    later = [slots.take_on(ONE) for _ in range(10)]
+    first = [slots.take(ONE), slots.take(ONE)]
+    other = slots.take(OTHER)
+    with pytest.raises(SlotsExhausted, match="made room"):
+        await first[1].turn(PATIENCE_S)
+    assert not any([await begun(place) for place in (*later, first[0], other)])
+    with pytest.raises(SlotsExhausted):
+        slots.take(ONE)

@@ -45,22 +45,27 @@ def test_who_leaves_is_out_and_nobody_else(arrivals: list[tuple[str, bool]]) -> 
     assert {line.next() for _ in range(len(line))} == stayed
 
 
-@given(ARRIVALS, CLIENTS)
-def test_room_is_made_by_the_newest_of_who_waits_with_most(
-    arrivals: list[str], client: str
+@given(ARRIVALS, CLIENTS, st.sets(st.integers(0, 59)))
+def test_room_is_made_by_the_newest_of_who_waits_with_most_and_may_go(
+    arrivals: list[str], client: str, staying: set[int]
 ) -> None:
-    line = line_of(arrivals)
-    most = max(map(arrivals.count, arrivals), default=0)
+    line: WaitingLine[int] = WaitingLine()
+    for number, one in enumerate(arrivals):
+        line.join(one, number, stays=number in staying)
+    may_go = [one for number, one in enumerate(arrivals) if number not in staying]
+    assert line.movable == len(may_go)
+    most = max(map(may_go.count, may_go), default=0)
     pushed_out = line.make_room(client)
-    if most < arrivals.count(client) + 2:
+    if most < may_go.count(client) + 2:
         assert pushed_out is None
         assert len(line) == len(arrivals)
         return
     assert pushed_out is not None
     loser = arrivals[pushed_out]
-    assert arrivals.count(loser) == most
-    assert pushed_out == max(n for n, one in enumerate(arrivals) if one == loser)
-    assert len(line) == len(arrivals) - 1
+    assert may_go.count(loser) == most
+    own = {number for number, one in enumerate(arrivals) if one == loser}
+    assert pushed_out == max(own - staying)
+    assert (len(line), line.movable) == (len(arrivals) - 1, len(may_go) - 1)
 
 
 @given(ARRIVALS)

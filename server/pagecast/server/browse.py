@@ -38,7 +38,10 @@ Response = homepage_pb2.BrowseHomepageResponse
 
 
 class Browse:
-    """One call. `serving_of` and `take_place` are the service's; both raise Refusal."""
+    """One call. `serving_of` and `take_place` are the service's; both raise Refusal.
+
+    `take_place` is for the first part; those after it have `take_next`, which refuses none.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Browse:
         metrics: Metrics,
         serving_of: Callable[[PageRequest], Awaitable[Serving]],
         take_place: Callable[[], Place],
+        take_next: Callable[[], Place],
     ) -> None:
         self._first = page
         self._page = replace(page, clock=_clock_of_part(page))
@@ -55,7 +59,7 @@ class Browse:
         self._resources = resources
         self._metrics = metrics
         self._serving_of = serving_of
-        self._take_place = take_place
+        self._take_place, self._take_next = take_place, take_next
         self._loop = asyncio.get_running_loop()
         self._outgoing: asyncio.Queue[Response | BaseException | None] = asyncio.Queue(OUTGOING_MAX)
         self._listening = True
@@ -156,7 +160,7 @@ class Browse:
                 raise time_exceeded() from error
             if self._browsing.is_cut:
                 raise _draining()
-            self._page = self._carried_on()
+            self._page, self._take_place = self._carried_on(), self._take_next
         self._unpublished.put_nowait(None)
         await publishing
         await self._say(None)

@@ -24,7 +24,7 @@ something is missing:
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -48,7 +48,7 @@ from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSES_MAX = 1_000
 """Pages browsed at the same time: each holds its user's history and its rows between its parts, and
-wakes up when its reader scrolls."""
+wakes up when its reader scrolls. So many parts of them may wait for a slot beside other pages."""
 
 
 BROWSES_RETRY_MS = 1_000
@@ -107,8 +107,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self._browses += 1
         try:
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
-            take_place = partial(self._take_place, client_of(context))
-            browse = await self._browse(requests, clock, take_place)
+            browse = await self._browse(requests, clock, client_of(context))
             self._browsed.add(browse)
             try:
                 async with aclosing(browse.responses(requests)) as responses:
@@ -119,9 +118,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         finally:
             self._browses -= 1
 
-    async def _browse(
-        self, requests: Requests, clock: PageClock, take_place: Callable[[], Place]
-    ) -> Browse:
+    async def _browse(self, requests: Requests, clock: PageClock, client: str) -> Browse:
         try:
             async with asyncio.timeout(clock.remaining_s()):
                 begin = await first_of(requests)
@@ -140,7 +137,15 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             fold=self._resources.fold,
             erasures=self._resources.erasures,
         )
-        return Browse(page, browsing, self._resources, self._metrics, self._serving, take_place)
+        return Browse(
+            page,
+            browsing,
+            self._resources,
+            self._metrics,
+            self._serving,
+            partial(self._take_place, client),
+            partial(self._resources.slots.take_on, client),
+        )
 
     def _carried_on(
         self, request: homepage_pb2.StreamHomepageRequest

@@ -2,7 +2,8 @@
 
 Beyond that a page is refused at once: clients are better refused than kept waiting (docs/facts.md,
 section 1). Clients that wait take turns, and a full line makes room for a client who waits with
-less than another. Lives in the event loop; nothing here waits in a thread.
+less than another. Of a page that is browsed the first part is a page like others; those after it
+wait however full the line is. Lives in the event loop; nothing here waits in a thread.
 """
 
 import asyncio
@@ -95,13 +96,24 @@ class Slots:
 
     def take(self, client: str) -> Place:
         """A place for a page of `client`. Never waits. Raises SlotsExhausted."""
-        if self.in_use + self.waiting >= self.slots_max + self.waiting_max:
+        if self.in_use + self._line.movable >= self.slots_max + self.waiting_max:
             pushed_out = self._line.make_room(client)
             if pushed_out is None:
                 raise SlotsExhausted(f"{self.slots_max} slots taken, {self.waiting} waiting")
             pushed_out._push_out()
+        return self._joined(client, stays=False)
+
+    def take_on(self, client: str) -> Place:
+        """A place for the next part of a page of `client` that somebody reads already.
+
+        It waits for its client's turn, however full the line is, makes room for nobody, and takes
+        none from pages that begin. Who calls bounds how many there are.
+        """
+        return self._joined(client, stays=True)
+
+    def _joined(self, client: str, *, stays: bool) -> Place:
         place = Place(self, client)
-        self._line.join(client, place)
+        self._line.join(client, place, stays=stays)
         self._give()
         return place
 

@@ -13,12 +13,23 @@ class WaitingLine(Generic[T]):
     def __init__(self) -> None:
         self._clients: OrderedDict[str, deque[T]] = OrderedDict()
         self._length = 0
+        self._staying: set[T] = set()
 
     def __len__(self) -> int:
         return self._length
 
-    def join(self, client: str, one: T) -> None:
-        """Behind what else waits of its client, which has its turn after those before it."""
+    @property
+    def movable(self) -> int:
+        """Those who may have to make room for others."""
+        return self._length - len(self._staying)
+
+    def join(self, client: str, one: T, *, stays: bool = False) -> None:
+        """Behind what else waits of its client, which has its turn after those before it.
+
+        One that `stays` makes room for nobody.
+        """
+        if stays:
+            self._staying.add(one)
         self._clients.setdefault(client, deque()).append(one)
         self._length += 1
 
@@ -27,7 +38,7 @@ class WaitingLine(Generic[T]):
         client, waiting = next(iter(self._clients.items()))
         one = waiting.popleft()
         self._clients.move_to_end(client)
-        self._shrunk(client)
+        self._shrunk(client, one)
         return one
 
     def leave(self, client: str, one: T) -> bool:
@@ -36,7 +47,7 @@ class WaitingLine(Generic[T]):
         if one not in waiting:
             return False
         self._clients[client].remove(one)
-        self._shrunk(client)
+        self._shrunk(client, one)
         return True
 
     def make_room(self, client: str) -> T | None:
@@ -44,14 +55,18 @@ class WaitingLine(Generic[T]):
 
         None if that would only change places: then the client itself is to be refused.
         """
-        most = max(self._clients, key=lambda one: len(self._clients[one]), default=client)
-        if len(self._clients.get(most, ())) < len(self._clients.get(client, ())) + 2:
+        most = max(self._clients, key=lambda one: len(self._movable_of(one)), default=client)
+        movable = self._movable_of(most)
+        if len(movable) < len(self._movable_of(client)) + 2:
             return None
-        pushed_out = self._clients[most].pop()
-        self._shrunk(most)
-        return pushed_out
+        self.leave(most, movable[-1])
+        return movable[-1]
 
-    def _shrunk(self, client: str) -> None:
+    def _movable_of(self, client: str) -> list[T]:
+        return [one for one in self._clients.get(client, ()) if one not in self._staying]
+
+    def _shrunk(self, client: str, one: T) -> None:
         self._length -= 1
+        self._staying.discard(one)
         if not self._clients[client]:
             del self._clients[client]
