@@ -45,9 +45,9 @@ def show_report(output: Output, report: ExperimentReport) -> None:
         if found:
             output.say()
             output.table(title, COMPARED, [compared_cells(one) for one in found])
-    if found := list(estimate_cells(report.off_policy)):
+    if estimated := list(estimate_cells(report.off_policy)):
         output.say()
-        output.table("off-policy: page reward, a page", ESTIMATED, found)
+        output.table("off-policy: page reward, a page", ESTIMATED, estimated)
     for told in estimate_notes(report.off_policy):
         output.say(escape(told))
     for warning in report.warnings:
