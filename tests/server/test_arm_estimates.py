@@ -1,7 +1,7 @@
 """Off-policy estimates in an experiment's report: of arms that drew, and why not of others."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +35,11 @@ def bootstrap(tmp_path: Path) -> Iterator[str]:
         yield servers
 
 
-def estimates_of(house: House, pages: int) -> dict[tuple[str, str], ArmEstimate]:
+def estimates_of(
+    house: House, pages: int, told: Callable[[float], None] = lambda _: None
+) -> dict[tuple[str, str], ArmEstimate]:
     source = ReportSource.of(house.engine, house.paths, DEFAULT_FOLD)
-    report = report_with_estimates(source, "one", off_policy_pages=pages)
+    report = report_with_estimates(source, "one", off_policy_pages=pages, told=told)
     return {(one.drawn_by, one.target): one for one in report.off_policy}
 
 
@@ -68,7 +70,9 @@ async def test_an_arm_that_drew_has_estimates_of_the_other_and_a_greedy_one_says
     assert (of_nobody.drawn_by, of_nobody.target, of_nobody.pages) == ("rival", "", 0)
     assert "takes the best token has no estimate" in of_nobody.why_not
 
-    found = await asyncio.to_thread(estimates_of, house, 10)
+    shares: list[float] = []
+    found = await asyncio.to_thread(estimates_of, house, 10, shares.append)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1.0])
     bundle = load_bundle(house.paths.bundles / versions["rival"])
     source = LogOfPages(log=ingest.log, catalog=house.catalog)
     pages = [page for page in logged_pages(ingest.log) if page.arm == "one/champion"]

@@ -1,5 +1,10 @@
 """ExperimentService: start, stop, list, report."""
 
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
 import pytest
 from featurestore.experiments.factories_experiments import clicking
 from grpc import StatusCode
@@ -8,6 +13,7 @@ from server.factories_server import House, Served, details_of
 from server.test_arms import with_rival
 
 from pagecast.featurestore.experiments.store import Experiments
+from pagecast.server import experiments
 from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
 
 
@@ -78,3 +84,25 @@ async def test_the_report_is_made_of_the_log_that_ingest_writes(house: House) ->
     assert clicks.treated_mean - clicks.control_mean == pytest.approx(clicks.difference.value)
     assert not clicks.difference.HasField("low")
     assert report.as_of.ToMilliseconds() > report.began_at.ToMilliseconds()
+
+
+async def test_the_work_on_a_report_that_nobody_waits_for_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def endless(*_: object, told: Callable[[float], None], **__: object) -> None:
+        try:
+            while True:
+                told(0.5)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(experiments, "report_with_estimates", endless)
+    request = experiment_pb2.GetExperimentReportRequest(name="one", off_policy_pages=10)
+    async with house.serve() as served:
+        with pytest.raises(AioRpcError) as error:
+            await stub(served).GetExperimentReport(request, timeout=0.2)
+        assert await asyncio.to_thread(ended.wait, 10)
+    assert error.value.code() == StatusCode.DEADLINE_EXCEEDED

@@ -3,7 +3,7 @@
 Control and treated arms are asked about each other, as the report compares them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,19 +42,38 @@ class ReportSource:
 
 
 def report_with_estimates(
-    source: ReportSource, name: str, *, off_policy_pages: int
+    source: ReportSource,
+    name: str,
+    *,
+    off_policy_pages: int,
+    told: Callable[[float], None] = lambda _: None,
 ) -> ExperimentReport:
     """The newest `off_policy_pages` drawn pages of an arm are decoded again under each target.
 
-    0 decodes none, and the report says of how many pages it could. Raises as `report_experiment`.
+    0 decodes none, and the report says of how many pages it could. `told` takes which share of them
+    is done, after each; what it raises ends the report. Raises as `report_experiment`.
     """
     report = report_experiment(source.engine, source.log, name)
-    return replace(report, off_policy=tuple(_estimates(source, report, off_policy_pages)))
+    asked = list(_asked(source, report, off_policy_pages))
+    followed, total = 0, sum(len(pages) for _, pages in asked)
+
+    def one_more() -> None:
+        nonlocal followed
+        followed += 1
+        told(followed / total)
+
+    return replace(
+        report,
+        off_policy=tuple(
+            _estimated(source, one, pages, one_more) if pages else one for one, pages in asked
+        ),
+    )
 
 
-def _estimates(
+def _asked(
     source: ReportSource, report: ExperimentReport, pages_max: int
-) -> Iterator[ArmEstimate]:
+) -> Iterator[tuple[ArmEstimate, Sequence[LoggedPageOutcome]]]:
+    """With the pages to follow; with none, and why not, where there is nothing to be had."""
     experiment, arms = report.experiment, {arm.alias: arm for arm in report.arms}
     labels = {experiment.label(arm.alias) for arm in report.arms if arm.drawn}
     drawn: Mapping[str, list[LoggedPageOutcome]] = {}
@@ -62,17 +81,17 @@ def _estimates(
         drawn = newest_drawn(logged_pages(source.log), labels, pages_max)
     for arm in report.arms:
         if not arm.drawn:
-            yield ArmEstimate(drawn_by=arm.alias, why_not=f"none of its pages was drawn: {GREEDY}")
+            why_not = f"none of its pages was drawn: {GREEDY}"
+            yield ArmEstimate(drawn_by=arm.alias, why_not=why_not), ()
             continue
         pages = drawn.get(experiment.label(arm.alias), [])
         for target in _asked_about(experiment, arm.alias):
-            asked = ArmEstimate(
-                drawn_by=arm.alias, target=target, target_version=arms[target].version_now
+            version = arms[target].version_now
+            why_not = _why_not(arm, arms[target], pages, pages_max)
+            one = ArmEstimate(
+                drawn_by=arm.alias, target=target, target_version=version, why_not=why_not
             )
-            if why_not := _why_not(arm, asked, pages, pages_max):
-                yield replace(asked, why_not=why_not)
-            else:
-                yield _estimated(source, asked, pages)
+            yield one, () if why_not else pages
 
 
 def _asked_about(experiment: Experiment, alias: str) -> tuple[str, ...]:
@@ -80,25 +99,29 @@ def _asked_about(experiment: Experiment, alias: str) -> tuple[str, ...]:
 
 
 def _why_not(
-    arm: ArmReport, asked: ArmEstimate, pages: Sequence[LoggedPageOutcome], pages_max: int
+    arm: ArmReport, target: ArmReport, pages: Sequence[LoggedPageOutcome], pages_max: int
 ) -> str:
-    """Empty if nothing stands against decoding them."""
+    """Empty if nothing stands against following the arm's pages."""
     if not pages_max:
         return f"not asked for: {arm.drawn} of its pages were drawn"
-    if not asked.target_version:
-        return f"the alias {asked.target} points to no model"
+    if not target.version_now:
+        return f"the alias {target.alias} points to no model"
     if not pages:
         return f"the half hour of its drawn pages ({arm.drawn}) is not over yet"
     return ""
 
 
 def _estimated(
-    source: ReportSource, asked: ArmEstimate, pages: Sequence[LoggedPageOutcome]
+    source: ReportSource,
+    asked: ArmEstimate,
+    pages: Sequence[LoggedPageOutcome],
+    told: Callable[[], None],
 ) -> ArmEstimate:
     log = LogOfPages(log=source.log, catalog=Catalog(source.engine), fold=source.fold)
     record = Registry(source.engine).get(asked.target_version)
     try:
         target = Target(bundle=load_served(source.bundles / record.bundle), temperature=None)
-        return replace(asked, found=estimate_off_policy(drawn_pages(log, pages, target)))
+        found = estimate_off_policy(drawn_pages(log, pages, target, told=told))
     except (NoEstimate, NotReplayable, EngineError) as error:
         return replace(asked, why_not=str(error))
+    return replace(asked, found=found)

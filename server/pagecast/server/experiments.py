@@ -26,6 +26,10 @@ RETRY_DELAY_MS = 5_000
 T = TypeVar("T")
 
 
+class _NobodyWaits(Exception):  # noqa: N818 - it is news, not an error
+    """Ends the work on a report whose client has left, or has waited until its deadline."""
+
+
 class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
     def __init__(self, source: ReportSource) -> None:
         self._source = source
@@ -62,12 +66,22 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
     async def GetExperimentReport(
         self, request: experiment_pb2.GetExperimentReportRequest, _context: Any
     ) -> experiment_pb2.GetExperimentReportResponse:
-        report = await _answer(lambda: self._report(request))
+        left = threading.Event()
+        try:
+            report = await _answer(lambda: self._report(request, left))
+        finally:
+            left.set()
         return experiment_pb2.GetExperimentReportResponse(report=report)
 
     def _report(
-        self, request: experiment_pb2.GetExperimentReportRequest
+        self, request: experiment_pb2.GetExperimentReportRequest, left: threading.Event
     ) -> experiment_pb2.ExperimentReport:
+        """`left` says that nobody waits for it any more."""
+
+        def told(_share: float) -> None:
+            if left.is_set():
+                raise _NobodyWaits
+
         if not self._reporting.acquire(blocking=False):
             raise Refusal(
                 code=grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -77,7 +91,10 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
             )
         try:
             report = report_with_estimates(
-                self._source, request.name, off_policy_pages=request.off_policy_pages
+                self._source,
+                request.name,
+                off_policy_pages=request.off_policy_pages,
+                told=told,
             )
             return report_message(report)
         finally:

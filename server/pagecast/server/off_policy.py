@@ -4,7 +4,7 @@ Each page is rebuilt from its record, as a replay does, and followed under the t
 probability there is of the same rules and the same request. Letters: P pages.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -87,10 +87,13 @@ def drawn_pages(
     logged: Sequence[LoggedPageOutcome],
     target: Target,
     rewards: RewardConfig = ORDINARY_REWARDS,
+    *,
+    told: Callable[[], None] = lambda: None,
 ) -> DrawnPages:
     """The logged pages that were drawn, under the target. Raises NothingDrawn and NotReplayable.
 
-    The reward model of a page is fitted on the pages of the other half of the users.
+    The reward model of a page is fitted on the pages of the other half of the users. `told` is
+    called after each page; what it raises ends the work.
     """
     drawn = [
         (one, page)
@@ -103,7 +106,10 @@ def drawn_pages(
         PageWorth.fit((one for one in logged if _half(one.user_id) != half), rewards)
         for half in (0, 1)
     ]
-    found = dict(_followed(source, [page for _, page in drawn], target, worths))
+    found = dict[int, _Seen]()
+    for number, seen in _followed(source, [page for _, page in drawn], target, worths):
+        found[number] = seen
+        told()
     order = range(len(drawn))
     users = {one.user_id: n for n, (one, _) in enumerate(drawn)}
     return DrawnPages(

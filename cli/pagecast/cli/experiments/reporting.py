@@ -7,6 +7,7 @@ from pagecast.cli.experiments.command import opened
 from pagecast.cli.experiments.html import experiment_html
 from pagecast.cli.experiments.table import show_report
 from pagecast.cli.output import Output
+from pagecast.cli.progress import progress_bar
 from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 
 
@@ -23,10 +24,16 @@ def tell_report(
     if html is not None and not html.resolve().parent.is_dir():
         raise InputError(f"--html: {html.parent} is no folder", "make it first")
     output = Output(as_json=as_json)
-    reading = output.console.status("joining pages, and following those that were drawn")
-    with opened(state_dir, database_url) as house, reading:
+    with opened(state_dir, database_url) as house, progress_bar(output.console) as bar:
+        task = bar.add_task("report", total=1.0, note="joining pages")
         source = ReportSource.of(house.engine, house.paths, house.fold)
-        report = report_with_estimates(source, name, off_policy_pages=off_policy_pages)
+        report = report_with_estimates(
+            source,
+            name,
+            off_policy_pages=off_policy_pages,
+            told=lambda share: bar.update(task, completed=share, note="following drawn pages"),
+        )
+        bar.update(task, completed=1.0, note="")
     show_report(output, report)
     if html is not None:
         html.write_text(experiment_html(report), "utf-8")
