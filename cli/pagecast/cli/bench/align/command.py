@@ -11,6 +11,7 @@ from pagecast.cli.bench.align.coverage import RUNS, Coverage, coverage
 from pagecast.cli.bench.align.data import ArenaData, arena_data
 from pagecast.cli.bench.align.lifts import Lift, lift
 from pagecast.cli.bench.align.loop.bench import LoopOptions, run_loop
+from pagecast.cli.bench.align.loop.config import LoopConfig
 from pagecast.cli.bench.machine import Circumstances
 from pagecast.cli.bench.model_budget import QUICK_USERS
 from pagecast.cli.bench.model_cells import DoneCells
@@ -61,9 +62,10 @@ class AlignBench:
         settings = load_settings(state_dir=self.state_dir)
         configure_logging(settings, level="error")
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
-        tables, wanted, circumstances = self._tables(), self._cells(), Circumstances.now()
-        name = chosen_data(self.data, paths)
+        tables, circumstances = self._tables(), Circumstances.now()
+        wanted = self._cells() if CONTENDERS_TABLE in tables else []
         loop = self._loop() if LOOP in tables else None
+        name = chosen_data(self.data, paths)
         data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
         facts = {
             "data": name,
@@ -84,7 +86,7 @@ class AlignBench:
             show_coverage(output, estimates)
             told["off_policy"] = [one.to_dict() for one in estimates]
         if loop is not None:
-            told["loop"] = run_loop(loop, data, circumstances.commit, output)
+            told["loop"] = run_loop(loop, data, circumstances.commit, self.plot, output)
         if self.quick:
             output.say("\nQuick: few users, members and days. These are not the real figures.")
         show_circumstances(output, circumstances)
@@ -103,7 +105,8 @@ class AlignBench:
             raise InputError(f"--tables: {unknown[0]!r} is none of {', '.join(TABLES)}")
         return names
 
-    def _loop(self) -> LoopOptions:
+    def _loop(self) -> LoopConfig:
+        """Raises InputError."""
         return LoopOptions(
             quick=self.quick,
             arms=self.arms,
@@ -112,8 +115,7 @@ class AlignBench:
             days=self.days,
             passes=self.passes,
             out=self.out,
-            plot=self.plot,
-        )
+        ).config()
 
     def _cells(self) -> list[Cell]:
         names = self.contenders.split("/") if self.contenders else list(CONTENDERS)

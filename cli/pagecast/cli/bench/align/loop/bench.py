@@ -30,7 +30,6 @@ class LoopOptions:
     passes: float | None
     out: Path | None
     """The file of the whole bench: what the loop keeps is in a folder beside it."""
-    plot: Path | None
 
     def config(self) -> LoopConfig:
         """Raises InputError that names the option."""
@@ -56,15 +55,16 @@ def _seeds(told: str) -> tuple[int, ...]:
         raise ValueError(f"seeds: {told!r} is no list; write it as 0,1,2") from error
 
 
-def run_loop(options: LoopOptions, data: ArenaData, commit: str, output: Output) -> dict[str, Any]:
+def run_loop(
+    config: LoopConfig, data: ArenaData, commit: str, plot: Path | None, output: Output
+) -> dict[str, Any]:
     """Measures, tells, draws; returns what the JSON document has of it."""
-    config = options.config()
     with output.console.status("the closed loop") as status:
         rows = measure_loop(config, data, commit, status.update)
     arms = summaries(rows)
     show_loop(output, arms)
-    if options.plot is not None:
-        options.plot.write_text(loop_svg(rows), "utf-8")
+    if plot is not None:
+        plot.write_text(loop_svg(rows), "utf-8")
     return {
         "days": [row.to_dict() for row in rows],
         "arms": [one.to_dict() for one in arms],
