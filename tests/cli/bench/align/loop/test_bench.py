@@ -1,4 +1,4 @@
-"""`pagecast bench align` from the front door: what cannot be asked, and a small loop."""
+"""The loop from the front door: what cannot be asked, and a small one."""
 
 import dataclasses
 from pathlib import Path
