@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pagecast.cli.bench.align.data import ArenaData
-from pagecast.cli.bench.align.loop.config import DEFAULT_ARMS, LoopConfig
+from pagecast.cli.bench.align.loop.config import DEFAULT_ARMS, MULTI_STAGE, LoopConfig
 from pagecast.cli.bench.align.loop.measure import measure_loop
 from pagecast.cli.bench.align.loop.plot import loop_svg
 from pagecast.cli.bench.align.loop.show import show_loop
@@ -14,7 +14,7 @@ from pagecast.cli.exits import InputError
 from pagecast.cli.output import Output
 from pagecast.trainer.config import TrainConfig
 
-QUICK_ARMS, QUICK_MEMBERS, QUICK_DAYS = ("multi-stage", "greedy"), 12, 3
+QUICK_ARMS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES = (MULTI_STAGE, "greedy"), 20, 3, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,14 @@ class LoopOptions:
         """Raises InputError that names the option."""
         quick, default, train = self.quick, LoopConfig(), TrainConfig()
         arms = QUICK_ARMS if quick else DEFAULT_ARMS
+        passes = self.passes or (QUICK_PASSES if quick else train.epochs)
         try:
             return LoopConfig(
                 arms=tuple(self.arms.split("/")) if self.arms else arms,
                 seeds=_seeds(self.seeds) if self.seeds else default.seeds,
                 members=self.members or (QUICK_MEMBERS if quick else default.members),
                 days=self.days or (QUICK_DAYS if quick else default.days),
-                train=train if self.passes is None else replace(train, epochs=self.passes),
+                train=replace(train, epochs=passes),
                 folder=None if self.out is None else self.out.with_suffix(".loop"),
             )
         except ValueError as error:
