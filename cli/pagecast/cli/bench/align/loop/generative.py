@@ -17,13 +17,13 @@ from pagecast.trainer.slices import draw_replayed
 from pagecast.trainer.snapshot import Snapshot
 from pagecast.trainer.train import fit_on
 
-DAY_MINUTES_MAX = 60.0
-"""A day's training ends with its steps, on a busy machine too, so that a run repeats itself."""
+TRAINING_MINUTES_MAX = 240.0
+"""A training ends with its passes, on a busy machine too, so that a run repeats itself."""
 
 
 def train_config(config: TrainConfig, seed: int) -> TrainConfig:
     """Of the model that all generative arms of a seed begin with."""
-    return replace(config, seed=seed, threads=1)
+    return replace(config, seed=seed, threads=1, budget_minutes=TRAINING_MINUTES_MAX)
 
 
 def train_first(place: Path, snapshot: Snapshot, config: TrainConfig) -> None:
@@ -46,7 +46,6 @@ class GenerativeLearner(Learner):
         self._first, self._people = first, people
         self._config = replace(
             incremental_config(config),
-            budget_minutes=DAY_MINUTES_MAX,
             pages_from=arm.pages_from,
             presentation=replace(config.presentation, correct=arm.correct),
         )
