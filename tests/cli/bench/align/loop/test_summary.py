@@ -1,5 +1,7 @@
 """The first third of the days and the last, beside the same days of the arms that are compared."""
 
+import dataclasses
+
 import pytest
 from cli.bench.align.factories_loop import days_with_tail, row
 
@@ -54,6 +56,14 @@ def test_days_after_all_have_left_are_no_days() -> None:
     rows = [*month(MULTI_STAGE, 1.0), *month("greedy", 1.0)[:2]]
     _, greedy = summaries(rows)
     assert (greedy.last.sessions, greedy.last.reward.mean, greedy.last.beside) == (0, None, {})
+
+
+def test_drawn_pages_have_a_mean_of_their_own() -> None:
+    drawn = dataclasses.replace(row("exploring", 0, {0: (4, 5.0)}), drawn_pages=4, drawn_reward=1.0)
+    (one,) = summaries([drawn])
+    assert (one.first.best_page, one.first.drawn_page) == (4.0 / 6, 0.25)
+    (never,) = summaries(month("greedy", 1.0))
+    assert never.first.drawn_page is None
 
 
 def test_one_day_is_its_first_and_its_last() -> None:

@@ -16,7 +16,7 @@ class LoopPlatform(ArenaPlatform):
 
     def __init__(
         self,
-        bundle: ServedBundle,
+        bundle: ServedBundle | None,
         catalog: CatalogSnapshot,
         counts: Mapping[str, float],
         start_ms: int,

@@ -9,7 +9,17 @@ from pagecast.cli.output import Output
 TITLE = "Closed loop: each day is learned from before the next"
 
 REWARD_COLUMNS = ("arm", "days", "sessions", "reward", *(f"beside {name}" for name in BESIDE))
-SEEN_COLUMNS = ("arm", "days", "long tail", "launched", "coverage", "effective", "members")
+SEEN_COLUMNS = (
+    "arm",
+    "days",
+    "best page",
+    "drawn page",
+    "long tail",
+    "launched",
+    "coverage",
+    "effective",
+    "members",
+)
 
 TOLD = """
 Rewards are per session, intervals 95 % over members, paired where arms are compared. Nobody was
@@ -25,7 +35,11 @@ def show_loop(output: Output, arms: Sequence[Summary]) -> None:
     ]
     output.table(TITLE, REWARD_COLUMNS, [_reward(name, period) for name, period in periods])
     output.say()
-    output.table("What was seen", SEEN_COLUMNS, [_seen(name, period) for name, period in periods])
+    output.table(
+        "Rewards of pages, and what was seen",
+        SEEN_COLUMNS,
+        [_seen(name, period) for name, period in periods],
+    )
     output.say(TOLD)
 
 
@@ -48,6 +62,8 @@ def _seen(name: str, period: Period) -> tuple[str, ...]:
     return (
         name,
         _days(period),
+        "" if period.best_page is None else f"{period.best_page:.3f}",
+        "" if period.drawn_page is None else f"{period.drawn_page:.3f}",
         f"{period.tail:.1%}",
         f"{period.launched:.1%}",
         f"{period.coverage:.1%}",

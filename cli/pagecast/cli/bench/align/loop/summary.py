@@ -33,6 +33,9 @@ class Period:
     """Per session, with an interval over members."""
     beside: Mapping[str, Lift]
     """The reward's lift, by the arm it is compared with; of those that were measured."""
+    best_page: float | None
+    drawn_page: float | None
+    """Reward of a page whose tokens were the best, and of one that was drawn; None of no page."""
     tail: float
     launched: float
     """Shares of impressions."""
@@ -71,6 +74,8 @@ def _period(every: Sequence[Row], name: str, days: range) -> Period:
     cells = _cells(rows)
     sessions_M = [n for cell in cells for n in cell["sessions"]]
     reward_M = [worth for cell in cells for worth in cell["reward"]]
+    pages, drawn_pages = sum(row.pages for row in rows), sum(row.drawn_pages for row in rows)
+    reward, drawn_reward = sum(reward_M), sum(row.drawn_reward for row in rows)
     seen = [row.exposure for row in rows]
     impressions = max(sum(one.impressions for one in seen), 1)
     return Period(
@@ -79,12 +84,18 @@ def _period(every: Sequence[Row], name: str, days: range) -> Period:
         sessions=round(sum(sessions_M)),
         reward=mean_by_member(reward_M, sessions_M),
         beside=_beside(every, name, days),
+        best_page=_mean(reward - drawn_reward, pages - drawn_pages),
+        drawn_page=_mean(drawn_reward, drawn_pages),
         tail=sum(one.tail * one.impressions for one in seen) / impressions,
         launched=sum(one.launched * one.impressions for one in seen) / impressions,
         coverage=float(np.mean([one.coverage for one in seen])) if seen else 0.0,
         effective=float(np.mean([one.effective for one in seen])) if seen else 0.0,
         members=float(np.mean([of[-1].members for of in _by_seed(rows)])) if rows else 0.0,
     )
+
+
+def _mean(total: float, count: int) -> float | None:
+    return total / count if count else None
 
 
 def _beside(every: Sequence[Row], name: str, days: range) -> dict[str, Lift]:
