@@ -161,3 +161,18 @@ def test_a_platform_that_does_not_answer_ends_it(tmp_path: Path) -> None:
 def test_a_run_that_cannot_be_is_refused_by_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         dataclasses.replace(SMALL, **{field: value})
+
+
+def test_a_day_is_over_once_when_nobody_visits_any_more(tmp_path: Path) -> None:
+    platform, days = FixedPlatform(), list[tuple[int, int, int]]()
+
+    def over(day: int, members: int) -> None:
+        days.append((day, members, sum(map(len, platform.published.values()))))
+
+    report = simulate(
+        DATA, dataclasses.replace(SMALL, reaction_members=0), platform, tmp_path, over=over
+    )
+    assert [day for day, *_ in days] == list(range(report.days))
+    assert days[-1][1] == report.members - report.members_left
+    assert [published for *_, published in days] == sorted(published for *_, published in days)
+    assert days[-1][2] == sum(map(len, platform.published.values()))

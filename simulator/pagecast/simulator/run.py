@@ -39,6 +39,10 @@ class Progress:
 
 Told = Callable[[Progress], None]
 
+DayOver = Callable[[int, int], None]
+"""Takes a day, from 0, whose sessions are all over, and how many members are left. Nobody visits
+the platform meanwhile, so it may learn what the day has brought."""
+
 _Result = TypeVar("_Result")
 
 
@@ -48,19 +52,27 @@ def simulate(
     platform: Platform,
     folder: Path,
     told: Told = lambda _: None,
+    over: DayOver = lambda _day, _members: None,
 ) -> Report:
     """Runs a simulation; its records are kept in `folder`.
 
     Raises SimulationFailed and the event log's errors.
     """
-    return _Simulation(data, config, platform, folder, told).run()
+    return _Simulation(data, config, platform, folder, told, over).run()
 
 
 class _Simulation:
     def __init__(
-        self, data: TrainingData, config: RunConfig, platform: Platform, folder: Path, told: Told
+        self,
+        data: TrainingData,
+        config: RunConfig,
+        platform: Platform,
+        folder: Path,
+        told: Told,
+        over: DayOver,
     ) -> None:
-        self._config, self._platform, self._told = config, platform, told
+        self._config, self._platform = config, platform
+        self._told, self._over = told, over
         self._chance = Chance(config.seed)
         self._world = World(data, config.simulator, self._chance)
         self._prefix = f"{config.prefix}-{config.seed}"
@@ -143,6 +155,7 @@ class _Simulation:
             chance = self._chance.below("end", day, member.number)
             member.end_day(self._world, chance, visited=member.number in visited)
         self._tell(day_ms + DAY_MS)
+        self._over(day, sum(1 for _ in self._present()))
 
     def _play(
         self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, begin_s: float

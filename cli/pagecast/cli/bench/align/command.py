@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pagecast.cli.bench.align.cells import METRICS, align_cells, measure_cell
 from pagecast.cli.bench.align.contenders import BASELINE, CONTENDERS
 from pagecast.cli.bench.align.coverage import RUNS, Coverage, coverage
-from pagecast.cli.bench.align.data import arena_data
+from pagecast.cli.bench.align.data import ArenaData, arena_data
 from pagecast.cli.bench.align.lifts import Lift, lift
+from pagecast.cli.bench.align.loop.bench import LoopOptions, run_loop
+from pagecast.cli.bench.align.loop.config import LoopConfig
 from pagecast.cli.bench.machine import Circumstances
 from pagecast.cli.bench.model_budget import QUICK_USERS
 from pagecast.cli.bench.model_cells import DoneCells
@@ -25,6 +28,8 @@ from pagecast.simulator.config import SimulatorConfig
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.config import TrainConfig
 
+CONTENDERS_TABLE, OFF_POLICY, LOOP = TABLES = "contenders", "off-policy", "loop"
+
 SEEDS, MEMBERS, DAYS = "0,1,2,3,4", 200, 7
 
 QUICK_SEEDS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES, QUICK_RUNS = "0", 20, 2, 4.0, 10
@@ -39,13 +44,16 @@ class AlignBench:
     """The command's options, as given; None is what the command's help says."""
 
     quick: bool
+    tables: str | None
     contenders: str | None
+    arms: str | None
     seeds: str | None
     members: int | None
     days: int | None
     passes: float | None
     data: str | None
     out: Path | None
+    plot: Path | None
     state_dir: Path | None
     as_json: bool
 
@@ -54,31 +62,62 @@ class AlignBench:
         settings = load_settings(state_dir=self.state_dir)
         configure_logging(settings, level="error")
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
-        wanted, circumstances = self._cells(), Circumstances.now()
-        estimates = coverage(QUICK_RUNS if self.quick else RUNS)
-        cells, facts = self._measured(wanted, paths, circumstances.commit, output)
-        lifts = lifts_of(cells)
-        show_lifts(output, lifts)
-        show_coverage(output, estimates)
+        tables, circumstances = self._tables(), Circumstances.now()
+        wanted = self._cells() if CONTENDERS_TABLE in tables else []
+        loop = self._loop() if LOOP in tables else None
+        name = chosen_data(self.data, paths)
+        data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
+        facts = {
+            "data": name,
+            "data_sha256": data.people.sha256,
+            "simulator_sha256": SimulatorConfig().sha256,
+            "reward": " ".join(f"{k}={v:g}" for k, v in RewardConfig().table.items()),
+        }
+        told: dict[str, Any] = {}
+        if CONTENDERS_TABLE in tables:
+            done = DoneCells(self.out, {"commit": circumstances.commit, **facts})
+            cells = measured(wanted, data, done, output)
+            lifts = lifts_of(cells)
+            show_lifts(output, lifts)
+            told["cells"] = [{**cell.to_json(), **sums_of(figures)} for cell, figures in cells]
+            told["rows"] = [one.to_dict() for one in lifts]
+        if OFF_POLICY in tables:
+            estimates = coverage(QUICK_RUNS if self.quick else RUNS)
+            show_coverage(output, estimates)
+            told["off_policy"] = [one.to_dict() for one in estimates]
+        if loop is not None:
+            told["loop"] = run_loop(loop, data, circumstances.commit, self.plot, output)
         if self.quick:
             output.say("\nQuick: few users, members and days. These are not the real figures.")
         show_circumstances(output, circumstances)
         output.say("".join(f"{name} {value}\n" for name, value in facts.items()).rstrip())
         output.document(
-            {
-                **circumstances.to_dict(),
-                **facts,
-                "simulator": True,
-                "quick": self.quick,
-                "cells": [{**cell.to_json(), **sums_of(figures)} for cell, figures in cells],
-                "rows": [one.to_dict() for one in lifts],
-                "off_policy": [one.to_dict() for one in estimates],
-            }
+            {**circumstances.to_dict(), **facts, "simulator": True, "quick": self.quick, **told}
         )
 
+    def _tables(self) -> Sequence[str]:
+        """Raises InputError."""
+        for option, path in (("--out", self.out), ("--plot", self.plot)):
+            if path is not None and not path.resolve().parent.is_dir():
+                raise InputError(f"{option}: {path.parent} is no folder", "make it first")
+        names = TABLES if self.tables is None else tuple(self.tables.split(","))
+        if unknown := [name for name in names if name not in TABLES]:
+            raise InputError(f"--tables: {unknown[0]!r} is none of {', '.join(TABLES)}")
+        return names
+
+    def _loop(self) -> LoopConfig:
+        """Raises InputError."""
+        return LoopOptions(
+            quick=self.quick,
+            arms=self.arms,
+            seeds=self.seeds,
+            members=self.members,
+            days=self.days,
+            passes=self.passes,
+            out=self.out,
+        ).config()
+
     def _cells(self) -> list[Cell]:
-        if self.out is not None and not self.out.resolve().parent.is_dir():
-            raise InputError(f"--out: {self.out.parent} is no folder", "make it first")
         names = self.contenders.split("/") if self.contenders else list(CONTENDERS)
         seeds = self.seeds or (QUICK_SEEDS if self.quick else SEEDS)
         passes = QUICK_PASSES if self.quick else TrainConfig().epochs
@@ -93,27 +132,20 @@ class AlignBench:
         except ValueError as error:
             raise InputError(f"--{error}") from error
 
-    def _measured(
-        self, wanted: Sequence[Cell], paths: StatePaths, commit: str, output: Output
-    ) -> tuple[list[tuple[Cell, Figures]], dict[str, str]]:
-        name = chosen_data(self.data, paths)
-        data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
-        facts = {
-            "data": name,
-            "data_sha256": data.people.sha256,
-            "simulator_sha256": SimulatorConfig().sha256,
-            "reward": " ".join(f"{k}={v:g}" for k, v in RewardConfig().table.items()),
-        }
-        done = DoneCells(self.out, {"commit": commit, **facts})
-        with progress_bar(output.console) as progress:
-            task = progress.add_task("simulating", total=len(wanted), note="")
-            for cell in wanted:
-                progress.update(task, note=f"{cell.name}, seed {cell.seed}")
-                if done.get(cell) is None:
-                    done.add(cell, measure_cell(cell, data))
-                progress.advance(task)
-        found = [(cell, done.get(cell)) for cell in wanted]
-        return [(cell, figures) for cell, figures in found if figures is not None], facts
+
+def measured(
+    wanted: Sequence[Cell], data: ArenaData, done: DoneCells, output: Output
+) -> list[tuple[Cell, Figures]]:
+    """Cells with their figures, of what was done before and what was not."""
+    with progress_bar(output.console) as progress:
+        task = progress.add_task("simulating", total=len(wanted), note="")
+        for cell in wanted:
+            progress.update(task, note=f"{cell.name}, seed {cell.seed}")
+            if done.get(cell) is None:
+                done.add(cell, measure_cell(cell, data))
+            progress.advance(task)
+    found = [(cell, done.get(cell)) for cell in wanted]
+    return [(cell, figures) for cell, figures in found if figures is not None]
 
 
 def lifts_of(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:

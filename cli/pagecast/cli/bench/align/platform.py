@@ -6,31 +6,38 @@ meet the same members with the same luck.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
+from pagecast.cli.bench.align.exploration import NEVER, Exploration
+from pagecast.cli.bench.align.served import served_rows, shown_row
+from pagecast.engine.page_events import PageEvent
 from pagecast.engine.popular import popular_page
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
 from pagecast.featurestore.catalog_items import entity_of, item_change
 from pagecast.featurestore.context import NO_CONTEXT
 from pagecast.featurestore.fold import apply_event
 from pagecast.featurestore.history import STEPS_MAX, History, HistoryVersion, Profile
+from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.popularity import decay
-from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
+from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.rules.page_state import NO_ARGUMENT
+from pagecast.rules.page_rules import compile_rules
+from pagecast.server.basis import PageBasis
 from pagecast.server.facts import facts_of
+from pagecast.server.options import decode_options
 from pagecast.server.request import PageClock, PageRequest
 from pagecast.simulator.events import SURFACE, Visit
-from pagecast.simulator.page import ShownPage, ShownRow
+from pagecast.simulator.page import ShownPage
 from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 ROWS, ENTITIES_PER_ROW = 8, 10
 """Of a page, as clients ask by default."""
+
+EXACT_ENTITIES = 3
+"""Of a row, one by one, as servers decode by default."""
 
 POPULARITY_PERIOD_MS = 3_600_000
 """Of simulated time: how old popularity may be when a page is made."""
@@ -49,34 +56,37 @@ class ArenaPlatform:
         catalog: CatalogSnapshot,
         counts: Mapping[str, float],
         start_ms: int,
+        explore: Exploration = NEVER,
     ) -> None:
         self._catalog = CompiledCatalog(catalog)
         self._model: ServedModel | None = None if bundle is None else bind(bundle, catalog)
         self._counts, self._as_of_ms = dict(counts), start_ms
+        self._explore = explore
         self._histories: dict[str, History] = {}
-        self._pages = itertools.count()
+        self._pages, self._next_offset = itertools.count(), 0
         self._rank(start_ms)
+
+    def serve(self, bundle: ServedBundle) -> None:
+        """Every page from now on is made by another model."""
+        self._model = bind(bundle, self.catalog)
 
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         if at_ms - self._ranked_ms >= POPULARITY_PERIOD_MS:
             self._rank(at_ms)
-        request = _request(visit, at_ms, seed, next(self._pages))
-        history = self._histories.get(visit.user_id)
-        facts = facts_of(request, history, Profile(), self._catalog.snapshot)
-        rules = compile_rules(self._catalog, facts, self._popular)
+        basis = self._basis(_request(visit, at_ms, seed, next(self._pages), self._explore))
         return ShownPage(
-            page_id=request.page_id,
+            page_id=basis.page.page_id,
             user_id=visit.user_id,
             requested_at_ms=at_ms,
-            rows=tuple(_rows(self._events(self._prompt(request, history), rules), rules)),
-            model_version="" if self._model is None else self._model.version,
+            rows=tuple(shown_row(row) for row in self._rows(basis)),
+            model_version=basis.model_version,
         )
 
     def publish(self, user_id: str, events: Sequence[events_pb2.InteractionEvent]) -> None:
         history = self._histories.setdefault(user_id, History(user_id))
-        offset = history.version.next_offset if history.version else 0
-        for number, event in enumerate(events, start=offset + 1):
-            version = HistoryVersion(topic_id=LOG, partition=0, next_offset=number)
+        for event in events:
+            self._next_offset += 1
+            version = HistoryVersion(topic_id=LOG, partition=0, next_offset=self._next_offset)
             apply_event(history, event, version)
             if event.WhichOneof("action") in ("play", "rate", "purchase"):
                 self._count(event)
@@ -85,7 +95,7 @@ class ArenaPlatform:
         """Upserts of entities: nothing else happens in a simulation."""
         if not changes:
             return
-        older = self._catalog.snapshot
+        older = self.catalog
         number = older.number + len(changes)
         entities = [
             entity_of(
@@ -104,27 +114,54 @@ class ArenaPlatform:
             self._model = bind(self._model.bundle, snapshot, older=self._model)
         self._rank(self._ranked_ms)
 
+    @property
+    def catalog(self) -> CatalogSnapshot:
+        """As of now."""
+        return self._catalog.snapshot
+
     def knows(self, user_id: str) -> bool:
         return user_id in self._histories
 
     def forget(self, user_id: str) -> bool:
         return self._histories.pop(user_id, None) is not None
 
-    def _prompt(self, request: PageRequest, history: History | None) -> Prompt:
+    def _basis(self, request: PageRequest) -> PageBasis:
+        """Steps 3 and 4 of the life of a page."""
+        history = self._histories.get(request.user_id)
         bundle = None if self._model is None else self._model.bundle
-        return build_prompt(
+        steps_max = STEPS_MAX if bundle is None else bundle.steps_max
+        context = NO_CONTEXT if bundle is None else bundle.context
+        catalog = self.catalog
+        prompt = build_prompt(
             history,
             Profile(),
             request.half,
-            catalog=self._catalog.snapshot,
-            steps_max=STEPS_MAX if bundle is None else bundle.steps_max,
-            context=NO_CONTEXT if bundle is None else bundle.context,
+            catalog=catalog,
+            steps_max=steps_max,
+            context=context,
+        )
+        facts = facts_of(request, history, Profile(), catalog)
+        return PageBasis(
+            page=request,
+            history=history,
+            prompt=prompt,
+            steps_max=steps_max,
+            context=context,
+            rules=compile_rules(self._catalog, facts, self._popular),
+            model_version="" if self._model is None else self._model.version,
+            arm=CHAMPION,
         )
 
-    def _events(self, prompt: Prompt, rules: PageRules) -> Iterable[PageEvent]:
+    def _rows(self, basis: PageBasis) -> list[events_pb2.ServedRow]:
+        """Step 6: the page's rows, with each token's log-probability."""
+        return served_rows(self._events(basis), basis.snapshot)
+
+    def _events(self, basis: PageBasis) -> Iterable[PageEvent]:
         if self._model is None:
-            return popular_page(rules, self._scores_N)
-        return whole_page(self._model, prompt, rules)
+            return popular_page(basis.rules, self._scores_N)
+        page = basis.page
+        options = decode_options(page.exact_entities, page.seed, page.sampling)
+        return whole_page(self._model, basis.prompt, basis.rules, options)
 
     def _count(self, event: events_pb2.InteractionEvent) -> None:
         entity_id = getattr(event, event.WhichOneof("action") or "").entity_id
@@ -133,13 +170,13 @@ class ArenaPlatform:
 
     def _rank(self, at_ms: int) -> None:
         """Scores are all as of one moment, which their order does not depend on."""
-        entities = self._catalog.snapshot.entities
+        entities = self.catalog.entities
         scores_N = np.array([self._counts.get(e.entity_id, 0.0) for e in entities], np.float32)
         self._scores_N, self._ranked_ms = scores_N, at_ms
         self._popular = np.argsort(-scores_N, kind="stable")[: np.count_nonzero(scores_N)]
 
 
-def _request(visit: Visit, at_ms: int, seed: int, number: int) -> PageRequest:
+def _request(visit: Visit, at_ms: int, seed: int, number: int, explore: Exploration) -> PageRequest:
     return PageRequest(
         clock=PageClock.start(None),
         page_id=f"{visit.session_id}-{number}",
@@ -149,29 +186,8 @@ def _request(visit: Visit, at_ms: int, seed: int, number: int) -> PageRequest:
         rows=ROWS,
         entities_per_row=ENTITIES_PER_ROW,
         rules=rules_pb2.RequestRules(),
-        exact_entities=3,
+        exact_entities=EXACT_ENTITIES,
         seed=seed,
         entity_by_entity=False,
-    )
-
-
-def _rows(events: Iterable[PageEvent], rules: PageRules) -> Iterator[ShownRow]:
-    snapshot = rules.catalog.snapshot
-    begun: RowBegun | None = None
-    placed: list[str] = []
-    for event in events:
-        if isinstance(event, EntityChosen):
-            placed.append(snapshot.entities[event.entity].entity_id)
-            continue
-        if begun is not None and placed:
-            yield _row(begun, placed, snapshot)
-        begun, placed = (event if isinstance(event, RowBegun) else None), []
-
-
-def _row(begun: RowBegun, placed: Sequence[str], snapshot: CatalogSnapshot) -> ShownRow:
-    known = begun.argument != NO_ARGUMENT
-    return ShownRow(
-        row_id=snapshot.rows[begun.row].row_id,
-        argument_entity_id=snapshot.entities[begun.argument].entity_id if known else "",
-        entity_ids=tuple(placed),
+        sampling=explore.sampling(seed),
     )

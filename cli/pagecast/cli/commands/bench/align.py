@@ -12,20 +12,29 @@ def align(
     quick: Annotated[
         bool, typer.Option("--quick", help="A few minutes: to see whether it works.")
     ] = False,
+    tables: Annotated[
+        str | None, typer.Option(help="Some of contenders,off-policy,loop.", show_default="all")
+    ] = None,
     contenders: Annotated[
         str | None,
         typer.Option(
             help="Names with / between them; the baseline is always one.", show_default="all"
         ),
     ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(help="Of the loop, with / between them.", show_default="all but one"),
+    ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="Of trainings and members.", show_default="0,1,2,3,4")
+        str | None,
+        typer.Option(help="Of trainings and members.", show_default="0,1,2,3,4; loop: 0"),
     ] = None,
     members: Annotated[
-        int | None, typer.Option(min=1, help="Simulated members a seed.", show_default="200")
+        int | None,
+        typer.Option(min=1, help="Simulated members a seed.", show_default="200; loop: 100"),
     ] = None,
     days: Annotated[
-        int | None, typer.Option(min=1, help="Simulated days.", show_default="7")
+        int | None, typer.Option(min=1, help="Simulated days.", show_default="7; loop: 30")
     ] = None,
     passes: Annotated[
         float | None,
@@ -42,25 +51,33 @@ def align(
         Path | None,
         typer.Option(help="Keep what is done in this file, and go on from what it holds."),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw reward and long tail by day of the loop into this file, as SVG."),
+    ] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Whose pages simulated members like better, and how far off-policy estimates can be trusted.
 
     Contenders are trained on the same data and visited by the same members with the same luck, each
-    in a world of its own, beside the multi-stage baseline.
+    in a world of its own, beside the multi-stage baseline. In the loop, arms learn every day from
+    their own pages.
     """
     from pagecast.cli.bench.align.command import AlignBench
 
     AlignBench(
         quick=quick,
+        tables=tables,
         contenders=contenders,
+        arms=arms,
         seeds=seeds,
         members=members,
         days=days,
         passes=passes,
         data=data,
         out=out,
+        plot=plot,
         state_dir=state_dir,
         as_json=as_json,
     ).run()

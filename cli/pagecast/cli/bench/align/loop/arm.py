@@ -1,0 +1,115 @@
+"""An arm's month: members visit, the day is closed, told and learned from, and the next begins."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pagecast.cli.bench.align.data import ArenaData
+from pagecast.cli.bench.align.loop.config import Arm, LoopConfig
+from pagecast.cli.bench.align.loop.exposure import exposure, ranks
+from pagecast.cli.bench.align.loop.kept import KeptArm
+from pagecast.cli.bench.align.loop.learning import Day, Learner
+from pagecast.cli.bench.align.loop.log import LoopLog, SeenPage
+from pagecast.cli.bench.align.loop.platform import LoopPlatform
+from pagecast.cli.bench.align.loop.rows import Row, row_of
+from pagecast.cli.bench.align.platform import LOG
+from pagecast.engine.served_model import ServedBundle
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.simulator.run import simulate
+from pagecast.simulator.run_config import RunConfig
+from pagecast.trainer.logged import shown_rows
+from pagecast.trainer.replay import replay
+from pagecast.trainer.shown import ShownPage
+
+Say = Callable[[str], None]
+"""Takes what is being done, a line at a time."""
+
+
+class LoopArm:
+    """One arm with one seed; `first` is the model it begins with, `learner` None learns nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        arm: Arm,
+        seed: int,
+        config: LoopConfig,
+        data: ArenaData,
+        first: ServedBundle,
+        learner: Learner | None,
+        kept: KeptArm,
+    ) -> None:
+        self._name, self._days, self._people = name, config.days, data.people
+        self._run = RunConfig(
+            members=config.members,
+            days=config.days,
+            seed=seed,
+            start_ms=data.start_ms,
+            readers=1,
+            reaction_members=0,
+            simulator=config.simulator,
+        )
+        prefix = f"{self._run.prefix}-{seed}"
+        self._members = [f"{prefix}-{number}" for number in range(config.members)]
+        self._learner, self._kept = learner, kept
+        self._log = LoopLog(kept.log)
+        catalog = data.snapshot.catalog
+        self._ranks = ranks(data.people, catalog)
+        self._platform = LoopPlatform(
+            first, catalog, data.counts, data.start_ms, arm.explore, self._log
+        )
+
+    def run(self, say: Say) -> None:
+        """Every day that is not done; those that are, are gone through again to come to it."""
+
+        def over(day: int, present: int) -> None:
+            row = self._end(day, present)
+            mean = row.reward / max(row.sessions, 1)
+            say(f"{self._name}, seed {row.seed}: day {day + 1} of {self._days}, {mean:.2f}")
+
+        with tempfile.TemporaryDirectory(prefix="members-") as folder:
+            simulate(self._people, self._run, self._platform, Path(folder), over=over)
+
+    def _end(self, day: int, present: int) -> Row:
+        pages = self._log.close_day()
+        row = row_of(
+            self._name,
+            self._run.seed,
+            day,
+            present,
+            self._members,
+            pages,
+            exposure(pages, self._platform.catalog, self._ranks),
+            RewardConfig(),
+        )
+        self._kept.add(row)
+        if self._learner is not None and day + 1 < self._days:
+            bundle = self._learner.learn(self._brought(day, pages))
+            if bundle is not None:
+                self._platform.serve(bundle)
+        return row
+
+    def _brought(self, day: int, pages: Sequence[SeenPage]) -> Day:
+        known = {(LOG, 0): self._log.day_begins}
+        return Day(
+            number=day,
+            catalog=self._platform.catalog,
+            members=tuple(
+                replay(name, events, known=known) for name, events in self._log.events_of.items()
+            ),
+            pages=_examples(pages),
+        )
+
+
+def _examples(pages: Sequence[SeenPage]) -> list[ShownPage]:
+    """Those of which something was seen. The day is over, and with it what became of them."""
+    return [
+        ShownPage(
+            user_id=one.page.user_id,
+            prompt=one.prompt,
+            rows=tuple(shown_rows(one.page, one.outcome)),
+            closed=True,
+        )
+        for one in pages
+        if one.outcome.entities
+    ]

@@ -1,0 +1,72 @@
+"""The loop as a table of `pagecast bench align`: from options to what is told."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pagecast.cli.bench.align.data import ArenaData
+from pagecast.cli.bench.align.loop.config import DEFAULT_ARMS, MULTI_STAGE, LoopConfig
+from pagecast.cli.bench.align.loop.measure import measure_loop
+from pagecast.cli.bench.align.loop.plot import loop_svg
+from pagecast.cli.bench.align.loop.show import show_loop
+from pagecast.cli.bench.align.loop.summary import summaries
+from pagecast.cli.exits import InputError
+from pagecast.cli.output import Output
+from pagecast.trainer.config import TrainConfig
+
+QUICK_ARMS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES = (MULTI_STAGE, "greedy"), 20, 3, 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """As given; None is the default of `LoopConfig`, or of a quick run."""
+
+    quick: bool
+    arms: str | None
+    """Names with / between them."""
+    seeds: str | None
+    members: int | None
+    days: int | None
+    passes: float | None
+    out: Path | None
+    """The file of the whole bench: what the loop keeps is in a folder beside it."""
+
+    def config(self) -> LoopConfig:
+        """Raises InputError that names the option."""
+        quick, default, train = self.quick, LoopConfig(), TrainConfig()
+        arms = QUICK_ARMS if quick else DEFAULT_ARMS
+        passes = self.passes or (QUICK_PASSES if quick else train.epochs)
+        try:
+            return LoopConfig(
+                arms=tuple(self.arms.split("/")) if self.arms else arms,
+                seeds=_seeds(self.seeds) if self.seeds else default.seeds,
+                members=self.members or (QUICK_MEMBERS if quick else default.members),
+                days=self.days or (QUICK_DAYS if quick else default.days),
+                train=replace(train, epochs=passes),
+                folder=None if self.out is None else self.out.with_suffix(".loop"),
+            )
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
+
+
+def _seeds(told: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(seed) for seed in told.split(",")))
+    except ValueError as error:
+        raise ValueError(f"seeds: {told!r} is no list; write it as 0,1,2") from error
+
+
+def run_loop(
+    config: LoopConfig, data: ArenaData, commit: str, plot: Path | None, output: Output
+) -> dict[str, Any]:
+    """Measures, tells, draws; returns what the JSON document has of it."""
+    with output.console.status("the closed loop") as status:
+        rows = measure_loop(config, data, commit, status.update)
+    arms = summaries(rows)
+    show_loop(output, arms)
+    if plot is not None:
+        plot.write_text(loop_svg(rows), "utf-8")
+    return {
+        "days": [row.to_dict() for row in rows],
+        "arms": [one.to_dict() for one in arms],
+    }

@@ -1,0 +1,77 @@
+"""What a run of the closed loop is of: its arms, their members and days, and how they learn."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pagecast.cli.bench.align.exploration import NEVER, Exploration
+from pagecast.simulator.config import SimulatorConfig
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.page_config import PagesFrom
+
+DRAWN_SHARE = 0.25
+"""Of an exploring arm's requests: enough for a hundred members to be shown a few dozen pages a day
+that the model would not have chosen, and few enough that most of what is measured is its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to make pages for a month."""
+
+    model: Literal["generative", "multi-stage"] = "generative"
+    learns: bool = True
+    """Whether each day is learned from before the next begins."""
+    explore: Exploration = NEVER
+    correct: bool = False
+    """Whether what was seen is weighed by how seldom its place is (`PresentationConfig`)."""
+    pages_from: PagesFrom = "both"
+    """Of a generative model's trainings, as `TrainConfig` says."""
+
+
+_DRAWN = Exploration(share=DRAWN_SHARE)
+
+MULTI_STAGE, FROZEN = "multi-stage", "frozen"
+"""What the other arms are compared with. The baseline learns from events, not from pages; the model
+that learns nothing shows what the members' own satiation and drift do to any pages."""
+
+ARMS: dict[str, Arm] = {
+    MULTI_STAGE: Arm(model="multi-stage"),
+    "greedy": Arm(),
+    "exploring": Arm(explore=_DRAWN),
+    "greedy, corrected": Arm(correct=True),
+    "exploring, corrected": Arm(explore=_DRAWN, correct=True),
+    FROZEN: Arm(learns=False),
+    "from events": Arm(pages_from="constructed"),
+}
+"""By name. The last learns what members chose, and no page."""
+
+DEFAULT_ARMS = tuple(name for name in ARMS if name != "from events")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Raises ValueError that names the field."""
+
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    """Of ARMS; each has the same members with the same luck, in a world of its own."""
+    seeds: tuple[int, ...] = (0,)
+    """Of trainings and members."""
+    members: int = 100
+    """Simulated members: some 90 sessions a day, of which an arm learns."""
+    days: int = 30
+    """Simulated days."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Of generative models: `epochs` for the one that all arms begin with, `incremental` for a
+    day's. What an arm says and the seed are put in its place."""
+    simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
+    folder: Path | None = None
+    """Keeps what is done, and a run goes on from it; None keeps nothing."""
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.arms if name not in ARMS]:
+            raise ValueError(f"arms: {unknown[0]!r} is none of {', '.join(ARMS)}")
+        if not self.arms or not self.seeds:
+            raise ValueError("arms and seeds: name one at least")
+        for name in ("members", "days"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")

@@ -1,0 +1,96 @@
+"""A generative model learns a day by an incremental run, on the pages it was served with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pagecast.cli.bench.align.loop.config import Arm
+from pagecast.cli.bench.align.loop.learning import Day, Learner
+from pagecast.cli.bench.align.loop.models import FIRST, Models
+from pagecast.trainer.base import Base, Start, incremental_config, load_base, told_positions
+from pagecast.trainer.bundle import BundleFacts, write_bundle
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.job import Trained
+from pagecast.trainer.replay import UserSteps
+from pagecast.trainer.shown import Shown, ShownPage
+from pagecast.trainer.slices import draw_replayed
+from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.train import fit_on
+
+TRAINING_MINUTES_MAX = 240.0
+"""A training ends with its passes, on a busy machine too, so that a run repeats itself."""
+
+
+def train_config(config: TrainConfig, seed: int) -> TrainConfig:
+    """Of the model that all generative arms of a seed begin with."""
+    return replace(config, seed=seed, threads=1, budget_minutes=TRAINING_MINUTES_MAX)
+
+
+def train_first(place: Path, snapshot: Snapshot, config: TrainConfig) -> None:
+    """On the data alone, from pages that are constructed of it."""
+    _publish(place, fit_on(snapshot, config), runs=0)
+
+
+class GenerativeLearner(Learner):
+    """`first` is the bundle that the arm begins with, `people` are the users it was trained on."""
+
+    def __init__(
+        self,
+        models: Models,
+        first: Path,
+        people: Sequence[UserSteps],
+        config: TrainConfig,
+        arm: Arm,
+    ) -> None:
+        super().__init__(models)
+        self._first, self._people = first, people
+        self._config = replace(
+            incremental_config(config),
+            pages_from=arm.pages_from,
+            presentation=replace(config.presentation, correct=arm.correct),
+        )
+        self._base: Base | None = None
+        self._earlier: list[ShownPage] = []
+        self._pages: list[ShownPage] = []
+
+    def _remember(self, day: Day) -> None:
+        self._earlier += self._pages
+        self._pages = list(day.pages)
+
+    def _train(self, day: Day) -> None:
+        base = self._base or self._kept_base()
+        replayed = self._replayed(day, base.incremental_runs)
+        everybody = (*self._people, *day.members)
+        users = tuple(u for u in everybody if u.new_N.any() or u.user_id in replayed)
+        snapshot = Snapshot(catalog=day.catalog, users=users, positions={})
+        again = [page for page in self._earlier if page.user_id in replayed]
+        shown = Shown(pages=(*again, *self._pages))
+        start = Start(base=base, replayed=replayed)
+        trained = fit_on(snapshot, self._config, shown=shown, start=start)
+        runs = base.incremental_runs + 1
+        _publish(self._models.place(day.number), trained, runs=runs)
+        self._base = Base(
+            model=trained.model,
+            vocabulary=trained.vocabulary,
+            positions={},
+            incremental_runs=runs,
+        )
+
+    def _kept_base(self) -> Base:
+        """Of the run's beginning, or of the last day that an earlier run has learned."""
+        newest = self._models.newest
+        return load_base(self._first if newest == FIRST else self._models.bundle(newest))
+
+    def _replayed(self, day: Day, runs: int) -> frozenset[str]:
+        old = {user.user_id: int((~user.new_N).sum()) for user in (*self._people, *day.members)}
+        share = self._config.incremental.replay_share
+        return draw_replayed(old, day.new_steps, share, (self._config.seed, runs))
+
+
+def _publish(place: Path, trained: Trained, *, runs: int) -> None:
+    facts = BundleFacts(
+        data={"positions": told_positions({}), "incremental_runs": runs},
+        metrics={},
+        config=trained.config.to_json(),
+    )
+    write_bundle(place, trained.model, trained.vocabulary, facts)

@@ -1,0 +1,77 @@
+"""What a run of the loop has done, in a folder: a run that was cut goes on behind its last day."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pagecast.cli.bench.align.loop.rows import Row
+from pagecast.cli.exits import InputError
+
+_OF, _ROWS = "run.json", "rows.json"
+
+
+class KeptRun:
+    """`of` are facts that all of a folder must share: commit, data, and what a run is of.
+
+    Raises InputError if the folder is of others.
+    """
+
+    def __init__(self, folder: Path, of: Mapping[str, str]) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / _OF
+        if not path.exists():
+            _write(path, dict(of))
+        was = json.loads(path.read_text("utf-8"))
+        for name, value in of.items():
+            if was.get(name) != value:
+                raise InputError(
+                    f"--out: {folder} is of {name} {was.get(name)!r}, this run of {value!r}",
+                    "give another file, or remove the folder",
+                )
+
+    def first(self, model: str, seed: int) -> Path:
+        """Where the model is that arms of a kind begin with."""
+        return self._folder / f"first-{_plain(model)}-{seed}"
+
+    def arm(self, name: str, seed: int) -> "KeptArm":
+        return KeptArm(self._folder / f"{_plain(name)}-{seed}")
+
+
+class KeptArm:
+    """An arm's log, its models and the rows of its days.
+
+    `all_left` says that all members have: no day is to come then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.log, self.models = folder / "log", folder / "models"
+        folder.mkdir(exist_ok=True)
+        self._path = folder / _ROWS
+        self.rows: list[Row] = []
+        self.all_left = False
+        if self._path.exists():
+            told = json.loads(self._path.read_text("utf-8"))
+            self.rows = [Row.from_json(one) for one in told["rows"]]
+            self.all_left = told["all_left"]
+
+    def done(self, days: int) -> bool:
+        return self.all_left or len(self.rows) >= days
+
+    def add(self, row: Row) -> None:
+        """The next day; one that is done again comes in the place of what it was, its equal."""
+        self.rows[row.day : row.day + 1] = [row]
+        self.all_left = not row.members
+        told = {"rows": [one.to_json() for one in self.rows], "all_left": self.all_left}
+        _write(self._path, told)
+
+
+def _write(path: Path, told: object) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(told), "utf-8")
+    temporary.replace(path)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name)

@@ -1,0 +1,93 @@
+"""Runs the loop: arm after arm, a month of days each."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from pagecast.cli.bench.align.data import ArenaData
+from pagecast.cli.bench.align.loop import generative, stages
+from pagecast.cli.bench.align.loop.arm import LoopArm, Say
+from pagecast.cli.bench.align.loop.config import ARMS, Arm, LoopConfig
+from pagecast.cli.bench.align.loop.kept import KeptArm, KeptRun
+from pagecast.cli.bench.align.loop.learning import Learner
+from pagecast.cli.bench.align.loop.models import Models, published
+from pagecast.cli.bench.align.loop.rows import Row
+from pagecast.engine.served_model import load_served
+
+
+def measure_loop(config: LoopConfig, data: ArenaData, commit: str, say: Say) -> list[Row]:
+    """The days of every arm and seed, in order.
+
+    Raises InputError if `config.folder` is of another run.
+    """
+    rows: list[Row] = []
+    with _folder(config) as folder:
+        run = KeptRun(folder, _facts(config, data, commit))
+        for seed in config.seeds:
+            for name in config.arms:
+                kept = run.arm(name, seed)
+                if not kept.done(config.days):
+                    _measure(name, seed, config, data, run, kept, say)
+                rows += kept.rows[: config.days]
+    return rows
+
+
+def _measure(
+    name: str,
+    seed: int,
+    config: LoopConfig,
+    data: ArenaData,
+    run: KeptRun,
+    kept: KeptArm,
+    say: Say,
+) -> None:
+    arm = ARMS[name]
+    first = _first(run.first(arm.model, seed), arm, seed, config, data, say)
+    learner = _learner(arm, seed, config, data, first, kept) if arm.learns else None
+    LoopArm(name, arm, seed, config, data, load_served(first), learner, kept).run(say)
+
+
+def _first(place: Path, arm: Arm, seed: int, config: LoopConfig, data: ArenaData, say: Say) -> Path:
+    """The bundle that arms with this model begin with, trained on the data alone."""
+    if published(place) is None:
+        say(f"the first {arm.model} model, seed {seed}")
+        if arm.model == "multi-stage":
+            stages.train_first(place, data.snapshot, seed)
+        else:
+            train = generative.train_config(config.train, seed)
+            generative.train_first(place, data.snapshot, train)
+    bundle = published(place)
+    assert bundle is not None
+    return bundle
+
+
+def _learner(
+    arm: Arm, seed: int, config: LoopConfig, data: ArenaData, first: Path, kept: KeptArm
+) -> Learner:
+    models, people = Models(kept.models), data.snapshot.users
+    if arm.model == "multi-stage":
+        return stages.StagesLearner(models, first, people)
+    train = generative.train_config(config.train, seed)
+    return generative.GenerativeLearner(models, first, people, train, arm)
+
+
+def _facts(config: LoopConfig, data: ArenaData, commit: str) -> dict[str, str]:
+    """Without arms, seeds and days: a run may go on with more of them."""
+    return {
+        "commit": commit,
+        "data_sha256": data.people.sha256,
+        "simulator_sha256": config.simulator.sha256,
+        "train_sha256": sha256(repr(config.train).encode()).hexdigest(),
+        "members": str(config.members),
+    }
+
+
+@contextmanager
+def _folder(config: LoopConfig) -> Iterator[Path]:
+    if config.folder is not None:
+        yield config.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="loop-") as folder:
+        yield Path(folder)
