@@ -5,7 +5,6 @@ Steps 7 and 9 of the life of a model meet here.
 Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.engine.parts import Parts
 from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.featurestore.context import ContextConfig
@@ -73,40 +73,38 @@ class Bundle:
         return self.vocabulary.context
 
 
-def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
-    """Loads the bundle in the directory `path`.
+def load_bundle(
+    path: Path, config: EngineConfig = DEFAULT_CONFIG, parts: Parts | None = None
+) -> Bundle:
+    """Loads the bundle in the directory `path`; `parts` is told how long what took.
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
     than where it was made; 8-bit weights may be off by INT8_ERROR_MAX.
     """
-    began_s = time.monotonic()
-    manifest, files = read_bundle_files(path)
-    vocabulary = _vocabulary(files[VOCABULARY_FILE])
-    decode_file = config.decode_weights.file
-    graphs = {
-        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
-        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
-        "decode": Graph(decode_file, files[decode_file], config),
-    }
-    if HEADS_FILE in files:
-        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
-    checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
-    rows = _row_tables(checkpoint)
-    spelling = None
-    if manifest.model.semantic:
-        spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
-    check_graphs(graphs, manifest.model, vocabulary)
-    check_rows(rows, manifest.model, vocabulary)
-    check_indices(graphs, manifest.model, vocabulary)
-    canary = _tensors(CANARY_FILE, files[CANARY_FILE])
-    check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
-    took_ms = round((time.monotonic() - began_s) * 1000)
+    parts = parts or Parts()
+    with parts.part("read"):
+        manifest, files = read_bundle_files(path)
+    with parts.part("parse"):
+        vocabulary = _vocabulary(files[VOCABULARY_FILE])
+        checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
+        rows = _row_tables(checkpoint)
+        spelling = None
+        if manifest.model.semantic:
+            spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
+        canary = _tensors(CANARY_FILE, files[CANARY_FILE])
+    with parts.part("graphs"):
+        graphs = _graphs(files, config)
+    with parts.part("check"):
+        check_graphs(graphs, manifest.model, vocabulary)
+        check_rows(rows, manifest.model, vocabulary)
+        check_indices(graphs, manifest.model, vocabulary)
+        check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
     _log.info(
         "bundle_loaded",
         version=manifest.version,
         decode_weights=config.decode_weights.value,
-        took_ms=took_ms,
+        took_ms=round(sum(parts.wall_s.values()) * 1000),
     )
     return Bundle(
         manifest=manifest,
@@ -120,6 +118,18 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         heads=graphs.get("heads"),
         spelling=spelling,
     )
+
+
+def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph]:
+    decode_file = config.decode_weights.file
+    graphs = {
+        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
+        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
+        "decode": Graph(decode_file, files[decode_file], config),
+    }
+    if HEADS_FILE in files:
+        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
+    return graphs
 
 
 def _vocabulary(data: bytes) -> Vocabulary:

@@ -15,6 +15,7 @@ import structlog
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
+from pagecast.engine.parts import Parts
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
@@ -35,6 +36,10 @@ from pagecast.rules.predicates import Indices
 from pagecast.server.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
+
+WARM_ROWS = 1
+"""Of the page that a new model decodes first: a row has a prompt's chunk, steps, and a row filled
+from one state. More rows run the same again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,20 +118,23 @@ class Servings:
         """Read once a page."""
         return self._current
 
-    def take_up_bundle(self, bundle: ServedBundle, kept: ServedModel | None = None) -> None:
+    def take_up_bundle(
+        self, bundle: ServedBundle, kept: ServedModel | None = None, parts: Parts | None = None
+    ) -> None:
         """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog, or
-        what of it has changed since `kept`, a model of the same bundle.
+        what of it has changed since `kept`, a model of the same bundle; `parts` is told.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
-        model = self._warmed(bundle, kept)
-        with self._changing:
+        parts = parts or Parts()
+        model = self._warmed(bundle, kept, parts)
+        with parts.part("exchange"), self._changing:
             self._embedded = self._up_to_date(model)
             self._publish(replace(self._current, model=self._embedded))
 
     def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
         """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
-        model = self._warmed(bundle)
+        model = self._warmed(bundle, None, Parts())
         with self._changing:
             self._embedded_arms[alias] = self._up_to_date(model)
             arm_models = {**self._current.arm_models, alias: self._embedded_arms[alias]}
@@ -169,11 +177,13 @@ class Servings:
                 )
             )
 
-    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None = None) -> ServedModel:
+    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None, parts: Parts) -> ServedModel:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
-        model = bind(bundle, serving.snapshot, older=kept)
-        _warm(replace(serving, model=model), model)
+        with parts.part("embed"):
+            model = bind(bundle, serving.snapshot, older=kept)
+        with parts.part("warm"):
+            warm(replace(serving, model=model), model)
         return model
 
     def _up_to_date(self, model: ServedModel) -> ServedModel:
@@ -222,10 +232,11 @@ def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[Fl
     return scores_N, popular
 
 
-def _warm(serving: Serving, model: ServedModel) -> None:
-    """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
+def warm(serving: Serving, model: ServedModel) -> None:
+    """Decodes a stranger's row, so that the first page does not pay for what is made lazily."""
     now_ms = time.time_ns() // 1_000_000
-    rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
+    facts = RequestFacts(at_ms=now_ms, rows=WARM_ROWS)
+    rules = compile_rules(serving.catalog, facts, serving.popular)
     prompt = build_prompt(
         None,
         Profile(),

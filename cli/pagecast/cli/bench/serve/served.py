@@ -68,6 +68,7 @@ def server_job(
             "state": str(world.paths.root),
             "ready_file": str(ready_file),
             "decode_weights": weights.value,
+            "provider": config.provider.value,
         },
         core=measured_core(),
         log=config.folder / "serve.log",

@@ -40,6 +40,9 @@ def serve(
     swaps: Annotated[
         int, typer.Option(min=0, help="Swaps of the champion under load; 0: none.")
     ] = SERVE_SWAPS,
+    provider: Annotated[
+        str, typer.Option(help="What runs our graphs: cpu, or cuda beside the CPU.")
+    ] = "cpu",
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,6 +58,7 @@ def serve(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.engine.providers import Provider, ProviderMissingError, usable_provider
 
     settings = load_settings(state_dir=state_dir)
     configure_logging(settings, level="error")
@@ -70,8 +74,9 @@ def serve(
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
             step_entities=[int(number) for number in step_entities.split(",") if number],
             swaps=swaps,
+            provider=usable_provider(Provider(provider), fallback=False),
         )
-    except ValueError as error:
+    except (ValueError, ProviderMissingError) as error:
         raise InputError(str(error)) from error
     config.folder.mkdir(parents=True, exist_ok=True)
     circumstances = Circumstances.now()
