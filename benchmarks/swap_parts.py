@@ -33,7 +33,7 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.vocabulary import entity_features
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.server.main import SWITCH_INTERVAL_S
-from pagecast.server.serving import Serving, warm
+from pagecast.server.warming import warm
 
 PULSE_S = 0.0002
 """Between two looks at the clock of the thread that waits for the GIL."""
@@ -125,14 +125,9 @@ def swap(world: World, version: str, took: Took) -> Model:
     bundle = bundles.load_bundle(path)
     with took.part("embed"):
         model = Model(bundle, world.snapshot)
-    serving = Serving(
-        catalog=CompiledCatalog(world.snapshot),
-        scores_N=model.entities.input_ND[:, 0],
-        popular=model.entities.changed[:0],
-        model=model,
-    )
+    catalog = CompiledCatalog(world.snapshot)
     with took.part("warm"):
-        warm(serving, model)
+        warm(model, catalog, model.entities.changed[:0])
     return model
 
 
