@@ -6,7 +6,7 @@ Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pagecast.engine.manifest import (
     Manifest,
 )
 from pagecast.engine.parts import Parts
+from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
 from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.featurestore.context import ContextConfig
@@ -57,6 +58,8 @@ class Bundle:
     heads: Graph | None = None
     spelling: Spelling | None = None
     """Of a model of semantic IDs."""
+    ready: OnlyOnce = field(default_factory=lambda: OnlyOnce(None))
+    """Embeddings for the first binding to a catalog."""
 
     @property
     def version(self) -> str:
@@ -93,6 +96,7 @@ def load_bundle(
         if manifest.model.semantic:
             spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
         canary = _tensors(CANARY_FILE, files[CANARY_FILE])
+        ready = ready_of(files, manifest.model)
     with parts.part("graphs"):
         graphs = _graphs(files, config)
     with parts.part("check"):
@@ -117,6 +121,7 @@ def load_bundle(
         stabilisation=stabilisation_of(files, manifest.model),
         heads=graphs.get("heads"),
         spelling=spelling,
+        ready=ready,
     )
 
 

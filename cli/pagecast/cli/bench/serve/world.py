@@ -160,4 +160,4 @@ def _write_model(
     )
     model = PageModel(shape, vocabulary).eval()
     facts = BundleFacts(data={}, metrics={}, config={"model": dataclasses.asdict(shape)})
-    return bundles / write_bundle(bundles, model, vocabulary, facts).version
+    return bundles / write_bundle(bundles, model, vocabulary, facts, snapshot).version
