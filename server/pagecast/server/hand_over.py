@@ -1,10 +1,10 @@
 """Step 9 of the life of a model: people whose histories are kept come over one by one.
 
 A new champion has no keys and values of anybody's history, so each person's first page by it costs
-a whole prompt. If all came over at once, a server at half of its peak would have more to do than it
-can, and pages would wait for seconds. So while others are being served, who would lose a kept
+a whole prompt. If all came over at once, a server at half of its peak would be nearly full, with a
+model to load beside it, and pages would wait. So while others are being served, who would lose a kept
 history comes over at a moment of their own within `HAND_OVER_S_MAX`; everybody else is served by
-the new champion at once (docs/adr/0020).
+the new champion at once (docs/adr/0020-handing-people-over.md).
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from typing import Self
 from pagecast.engine.served_model import ServedModel
 
 HAND_OVER_S_MAX = 20.0
-"""Until the last person has come over. At half of peak, with all of 64 people back every seven
-seconds and prompts of 260 positions, ten seconds would still ask for more than there is."""
+"""Until the last person has come over. A prompt of 260 positions costs 60 ms of a core: with ten
+kept histories coming back a second, three of them a second that come over take a fifth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
