@@ -23,6 +23,8 @@ class ServeBenchConfig:
     entities: int
     prompt: int
     """Positions: the profile, the steps and the request."""
+    provider: Provider = Provider.CPU
+    """What runs our graphs; peers run on the CPU."""
     rounds: int
     seconds: float
     clients: Sequence[int]
@@ -33,9 +35,6 @@ class ServeBenchConfig:
 
     step_entities: Sequence[int] = ()
     """Sizes of the catalogs at which decode steps are measured."""
-
-    provider: Provider = Provider.CPU
-    """What runs our graphs; peers run on the CPU."""
 
     def __post_init__(self) -> None:
         if min(self.mask_entities, default=1000) < 1000:

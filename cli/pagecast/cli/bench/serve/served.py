@@ -69,10 +69,10 @@ def server_job(
         python=Path(sys.executable),
         program="pagecast.cli.bench.jobs.serve",
         settings={
+            "provider": config.provider.value,
             "state": str(world.paths.root),
             "ready_file": str(ready_file),
             "decode_weights": weights.value,
-            "provider": config.provider.value,
             **settings,
         },
         core=measured_core(),

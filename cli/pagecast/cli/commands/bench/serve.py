@@ -31,6 +31,9 @@ def serve(
     clients: Annotated[
         str, typer.Option(help="Clients of the closed loops, smallest first.")
     ] = SERVE_CLIENTS,
+    provider: Annotated[
+        str, typer.Option(help="What runs our graphs: cpu, or cuda beside the CPU.")
+    ] = "cpu",
     mask_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs whose masks are measured; empty: none.")
     ] = CATALOGS,
@@ -40,9 +43,6 @@ def serve(
     swaps: Annotated[
         int, typer.Option(min=0, help="Swaps of the champion under load; 0: none.")
     ] = SERVE_SWAPS,
-    provider: Annotated[
-        str, typer.Option(help="What runs our graphs: cpu, or cuda beside the CPU.")
-    ] = "cpu",
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +67,7 @@ def serve(
         config = ServeBenchConfig(
             folder=settings.state_dir / BENCH_FOLDER,
             entities=entities,
+            provider=usable_provider(Provider(provider), fallback=False),
             prompt=SERVE_PROMPT,
             rounds=rounds,
             seconds=seconds,
@@ -74,7 +75,6 @@ def serve(
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
             step_entities=[int(number) for number in step_entities.split(",") if number],
             swaps=swaps,
-            provider=usable_provider(Provider(provider), fallback=False),
         )
     except (ValueError, ProviderMissingError) as error:
         raise InputError(str(error)) from error
