@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
 
 from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices, check_rows
 from pagecast.engine.bundle_files import read_bundle_files
@@ -31,6 +29,7 @@ from pagecast.engine.parts import Parts
 from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
 from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
+from pagecast.engine.tensor_file import TensorFile
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
 
@@ -144,15 +143,15 @@ def _vocabulary(data: bytes) -> Vocabulary:
         raise BundleError(f"{VOCABULARY_FILE}: not a vocabulary: {error}") from error
 
 
-def _tensors(name: str, data: bytes) -> dict[str, Any]:
+def _tensors(name: str, data: bytes) -> Mapping[str, Any]:
     try:
-        return load_safetensors(data)
-    except SafetensorError as error:
+        return TensorFile(data)
+    except ValueError as error:
         raise BundleError(f"{name}: not safetensors: {error}") from error
 
 
 def _row_tables(checkpoint: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     try:
-        return {name: checkpoint[name] for name in ("row_input_RD", "row_output_RD")}
+        return {name: checkpoint[name].copy() for name in ("row_input_RD", "row_output_RD")}
     except KeyError as error:
         raise BundleError(f"{CHECKPOINT_FILE}: no tensor {error}") from error

@@ -89,9 +89,8 @@ class EntityTable:
         """Returns the indices of the entities that are not among them."""
         if ready is None:
             return self.changed
-        at, there = ready.matching(self.snapshot.entities)
-        self.input_ND[at], self.output_ND[at] = ready.input_ED[there], ready.output_ED[there]
-        return np.setdiff1d(self.changed, at)
+        self.input_ND, self.output_ND, right_N = ready.tables(self.snapshot.entities)
+        return self.changed[~right_N]
 
     def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
         """Input embeddings [T, D] of a prompt's entities.

@@ -10,26 +10,25 @@ Letters in names: E entities of the catalog of training, N of the snapshot, D wi
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.manifest import EMBEDDINGS_FILE, ModelShape
+from pagecast.engine.tensor_file import TensorFile
 from pagecast.featurestore.snapshot import CatalogEntity
-from pagecast.rules.predicates import Indices
 
 Longs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReadyEmbeddings:
-    """Of entities as they were when their change had `number_E` and happened at `changed_at_ms_E`.
+    """Of one entity at least, as they were when their change had `number_E` and happened at
+    `changed_at_ms_E`.
 
     The three together name a version: numbers begin anew with a catalog topic that starts over.
     """
@@ -57,18 +56,18 @@ class ReadyEmbeddings:
     def from_bytes(cls, data: bytes, model: ModelShape) -> Self:
         """Raises BundleError for what is no such file, or of another model."""
         try:
-            tensors = load_safetensors(data)
-            entity_ids = json.loads(tensors.pop("entity_ids").tobytes())
-            found = cls(entity_ids=entity_ids, **tensors)
+            tensors: Mapping[str, Any] = TensorFile(data)
+            entity_ids = json.loads(tensors["entity_ids"].tobytes())
             shapes = _shapes(len(entity_ids), model)
+            found = cls(entity_ids=entity_ids, **{name: tensors[name] for name in shapes})
             right = all(
                 getattr(found, name).shape == shape and getattr(found, name).dtype == kind
                 for name, (shape, kind) in shapes.items()
             )
-        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise BundleError(f"{EMBEDDINGS_FILE}: no embeddings: {error}") from error
-        if not right:
-            raise BundleError(f"{EMBEDDINGS_FILE}: shapes must be {shapes}")
+        if not (right and entity_ids):
+            raise BundleError(f"{EMBEDDINGS_FILE}: shapes must be {shapes}, of one entity at least")
         if not (np.isfinite(found.input_ED).all() and np.isfinite(found.output_ED).all()):
             raise BundleError(f"{EMBEDDINGS_FILE}: an embedding is no number")
         return found
@@ -86,19 +85,25 @@ class ReadyEmbeddings:
             }
         )
 
-    def matching(self, entities: Sequence[CatalogEntity]) -> tuple[Indices, Indices]:
-        """Indices of `entities` whose very version is here, and its index here for each."""
+    def tables(
+        self, entities: Sequence[CatalogEntity]
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+        """Input and output embeddings [N, D] of `entities`, and which of them are right [N].
+
+        The others' rows are anybody's. Without one of those, the arrays are these here: read-only.
+        """
         index = {entity_id: at for at, entity_id in enumerate(self.entity_ids)}
         here_N = np.array([index.get(entity.entity_id, -1) for entity in entities], np.int64)
-        at_X = np.flatnonzero(here_N >= 0)
-        here_X = here_N[at_X]
-        same_X = self.number_E[here_X] == _numbers(entities)[at_X]
-        same_X &= self.changed_at_ms_E[here_X] == _changes_ms(entities)[at_X]
-        return at_X[same_X], here_X[same_X]
+        right_N = here_N >= 0
+        right_N &= self.number_E[here_N] == _numbers(entities)
+        right_N &= self.changed_at_ms_E[here_N] == _changes_ms(entities)
+        if right_N.all() and np.array_equal(here_N, np.arange(len(self.entity_ids))):
+            return self.input_ED, self.output_ED, right_N
+        return self.input_ED[here_N], self.output_ED[here_N], right_N
 
 
 class OnlyOnce:
-    """What is taken the first time and not held afterwards: embeddings are copied into a table."""
+    """What is taken the first time and not held afterwards."""
 
     def __init__(self, ready: ReadyEmbeddings | None) -> None:
         self._ready = [] if ready is None else [ready]

@@ -2,9 +2,9 @@
 
 A new champion has no keys and values of anybody's history, so each person's first page by it costs
 a whole prompt. If all came over at once, a server at half of its peak would be nearly full, with a
-model to load beside it, and pages would wait. So while others are being served, who would lose a kept
-history comes over at a moment of their own within `HAND_OVER_S_MAX`; everybody else is served by
-the new champion at once (docs/adr/0020-handing-people-over.md).
+model to load beside it, and pages would wait. So while others are being served, who would lose a
+kept history comes over at a moment of their own within `HAND_OVER_S_MAX`; everybody else is served
+by the new champion at once (docs/adr/0020-handing-people-over.md).
 """
 
 import hashlib
