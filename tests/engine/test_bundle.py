@@ -29,6 +29,7 @@ from pagecast.engine.manifest import (
     Manifest,
     ModelShape,
 )
+from pagecast.engine.providers import Provider
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
 FILES = (MANIFEST_FILE, *BUNDLE_FILES)
@@ -241,6 +242,6 @@ def test_what_is_no_safetensors_is_refused(copy: Path, name: str) -> None:
 
 
 def test_a_provider_that_is_not_there_is_refused_with_the_remedy(bundle_path: Path) -> None:
-    config = EngineConfig(providers=("CUDAExecutionProvider", "CPUExecutionProvider"))
-    with pytest.raises(BundleError, match="no CUDAExecutionProvider here; install onnxruntime-gpu"):
+    config = EngineConfig(provider=Provider.CUDA)
+    with pytest.raises(BundleError, match="no CUDAExecutionProvider here: install onnxruntime-gpu"):
         load_bundle(bundle_path, config)

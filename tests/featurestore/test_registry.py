@@ -51,7 +51,9 @@ def test_promotion_moves_the_alias(engine: sa.Engine) -> None:
     register(registry, "v1", "v2")
     assert registry.promote("v1", by="ada").aliases == (CHAMPION,)
     assert registry.resolve(CHALLENGER) == registry.get("v2")
+    assert (registry.version_of(CHAMPION), registry.version_of(CHALLENGER)) == ("v1", "v2")
     assert registry.promote("v2", by="ada").aliases == (CHAMPION,)
+    assert (registry.version_of(CHAMPION), registry.version_of(CHALLENGER)) == ("v2", None)
     assert registry.get("v1").aliases == ()
     assert registry.resolve(CHALLENGER) is None
 

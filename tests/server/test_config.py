@@ -31,6 +31,12 @@ def test_weights_are_of_a_form_there_is() -> None:
         config(decode_weights="int4")
 
 
+def test_a_provider_is_one_there_is() -> None:
+    assert config(provider="cuda").provider == "cuda"
+    with pytest.raises(ValueError, match="provider is 'tpu', must be cpu or cuda"):
+        config(provider="tpu")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

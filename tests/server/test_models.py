@@ -4,11 +4,13 @@ import asyncio
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 import pytest
 from engine.factories_engine import TinyModel
 from server.factories_server import House, Page, eventually
+from structlog.testing import capture_logs
 
 from pagecast.engine.bundle import Bundle
 from pagecast.featurestore.catalog import CatalogFollower
@@ -28,6 +30,27 @@ async def test_a_promoted_model_serves_new_pages_without_a_restart(house: House)
         await eventually(lambda: served.metric(swapped[0], **swapped[1]) == 1, 5)
         assert (await served.page("ada")).started.model_version == version
         assert served.metric("pagecast_model_info", version=version) == 1
+
+
+async def test_a_swap_says_what_its_parts_took(house: House) -> None:
+    house.train_champion()
+    async with house.serve() as served:
+        version = house.train(OTHER)
+        with capture_logs() as logs:
+            house.registry.promote(version, by="test")
+            await eventually(lambda: served.metric("pagecast_model_info", version=version) == 1)
+            await eventually(lambda: told_of(logs, "model_swapped") != [])
+        parts = ("read", "parse", "graphs", "check", "embed", "warm", "exchange")
+        counted = [served.metric("pagecast_swap_seconds_count", part=part) for part in parts]
+    (told,) = told_of(logs, "model_swapped")
+    assert (told["version"], told["log_level"]) == (version, "info")
+    assert all(told[f"{part}_ms"] >= 0 for part in parts)
+    assert told["cpu_ms"] > 0
+    assert counted == [2] * len(parts)  # the champion that was there was taken up as well
+
+
+def told_of(logs: list[Any], event: str) -> list[Any]:
+    return [told for told in logs if told["event"] == event]
 
 
 async def test_a_champion_that_is_there_serves_the_first_page(house: House) -> None:

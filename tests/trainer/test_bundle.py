@@ -8,12 +8,14 @@ from safetensors.numpy import load_file
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX
+from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
+    EMBEDDINGS_FILE,
     MANIFEST_FILE,
     STABILISATION_FILE,
     DecodeWeights,
@@ -27,7 +29,7 @@ from pagecast.trainer.job import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
-FILES = (*BUNDLE_FILES, STABILISATION_FILE)
+FILES = (*BUNDLE_FILES, STABILISATION_FILE, EMBEDDINGS_FILE)
 
 
 def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
@@ -48,6 +50,15 @@ def test_the_engine_loads_it_with_8_bit_weights(outcome: Outcome) -> None:
     """They come out otherwise than the exact ones, by less than is refused."""
     bundle = load_bundle(outcome[0].bundle, EngineConfig(decode_weights=DecodeWeights.INT8))
     assert 0.0 < bundle.manifest.metrics["decode_int8_error"] < INT8_ERROR_MAX
+
+
+def test_it_brings_the_embeddings_a_server_would_make(outcome: Outcome, trained: Trained) -> None:
+    """Bit for bit, so that a page is the same whoever embedded its entities."""
+    with_them, without = load_bundle(outcome[0].bundle), load_bundle(outcome[0].bundle)
+    assert without.ready.take() is not None
+    ready, made = (EntityTable(each, trained.catalog) for each in (with_them, without))
+    np.testing.assert_array_equal(ready.input_ND, made.input_ND)
+    np.testing.assert_array_equal(ready.output_ND, made.output_ND)
 
 
 def test_row_tables_are_read_by_name(outcome: Outcome, trained: Trained) -> None:

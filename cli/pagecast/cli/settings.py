@@ -52,6 +52,10 @@ class ServeSettings(BaseModel):
     """MiB of users' histories kept as keys and values; 0 keeps none."""
     decode_weights: Literal["fp32", "int8"] = "fp32"
     """`int8` makes steps faster; pages may differ from those of `fp32`."""
+    provider: Literal["cpu", "cuda"] = "cpu"
+    """What runs the model; `cuda` needs onnxruntime-gpu."""
+    provider_fallback: bool = False
+    """Where the provider does not run, go on with the CPU and a warning; else do not start."""
     shortlist: int = 0
     """Candidates of a row that compete after all have been scored once; 0: all, at every entity."""
     workers: int = 1

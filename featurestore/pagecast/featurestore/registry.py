@@ -103,6 +103,13 @@ class Registry:
             at = alias_row(connection, alias)
             return None if at is None else record_of_version(connection, at.version)
 
+    def version_of(self, alias: str) -> str | None:
+        """The version an alias points to, if any: one row, for those who ask several times a
+        second."""
+        with self._engine.connect() as connection:
+            at = alias_row(connection, alias)
+            return None if at is None else str(at.version)
+
     def judge(self, version: str, verdict: Verdict) -> ModelRecord:
         """Keeps what the gate said of a model; the newest verdict counts. Raises ModelUnknown."""
         with exclusive(self._engine, Lock.REGISTRY) as connection:

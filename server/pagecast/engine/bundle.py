@@ -5,15 +5,12 @@ Steps 7 and 9 of the life of a model meet here.
 Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
 
 from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices, check_rows
 from pagecast.engine.bundle_files import read_bundle_files
@@ -28,8 +25,11 @@ from pagecast.engine.manifest import (
     VOCABULARY_FILE,
     Manifest,
 )
+from pagecast.engine.parts import Parts
+from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
 from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
+from pagecast.engine.tensor_file import TensorFile
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
 
@@ -57,6 +57,8 @@ class Bundle:
     heads: Graph | None = None
     spelling: Spelling | None = None
     """Of a model of semantic IDs."""
+    ready: OnlyOnce = field(default_factory=lambda: OnlyOnce(None))
+    """Embeddings for the first binding to a catalog."""
 
     @property
     def version(self) -> str:
@@ -73,40 +75,39 @@ class Bundle:
         return self.vocabulary.context
 
 
-def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
-    """Loads the bundle in the directory `path`.
+def load_bundle(
+    path: Path, config: EngineConfig = DEFAULT_CONFIG, parts: Parts | None = None
+) -> Bundle:
+    """Loads the bundle in the directory `path`; `parts` is told how long what took.
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
     than where it was made; 8-bit weights may be off by INT8_ERROR_MAX.
     """
-    began_s = time.monotonic()
-    manifest, files = read_bundle_files(path)
-    vocabulary = _vocabulary(files[VOCABULARY_FILE])
-    decode_file = config.decode_weights.file
-    graphs = {
-        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
-        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
-        "decode": Graph(decode_file, files[decode_file], config),
-    }
-    if HEADS_FILE in files:
-        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
-    checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
-    rows = _row_tables(checkpoint)
-    spelling = None
-    if manifest.model.semantic:
-        spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
-    check_graphs(graphs, manifest.model, vocabulary)
-    check_rows(rows, manifest.model, vocabulary)
-    check_indices(graphs, manifest.model, vocabulary)
-    canary = _tensors(CANARY_FILE, files[CANARY_FILE])
-    check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
-    took_ms = round((time.monotonic() - began_s) * 1000)
+    parts = parts or Parts()
+    with parts.part("read"):
+        manifest, files = read_bundle_files(path)
+    with parts.part("parse"):
+        vocabulary = _vocabulary(files[VOCABULARY_FILE])
+        checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
+        rows = _row_tables(checkpoint)
+        spelling = None
+        if manifest.model.semantic:
+            spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
+        canary = _tensors(CANARY_FILE, files[CANARY_FILE])
+        ready = ready_of(files, manifest.model)
+    with parts.part("graphs"):
+        graphs = _graphs(files, config)
+    with parts.part("check"):
+        check_graphs(graphs, manifest.model, vocabulary)
+        check_rows(rows, manifest.model, vocabulary)
+        check_indices(graphs, manifest.model, vocabulary)
+        check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
     _log.info(
         "bundle_loaded",
         version=manifest.version,
         decode_weights=config.decode_weights.value,
-        took_ms=took_ms,
+        took_ms=round(sum(parts.wall_s.values()) * 1000),
     )
     return Bundle(
         manifest=manifest,
@@ -119,7 +120,20 @@ def load_bundle(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> Bundle:
         stabilisation=stabilisation_of(files, manifest.model),
         heads=graphs.get("heads"),
         spelling=spelling,
+        ready=ready,
     )
+
+
+def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph]:
+    decode_file = config.decode_weights.file
+    graphs = {
+        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
+        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
+        "decode": Graph(decode_file, files[decode_file], config),
+    }
+    if HEADS_FILE in files:
+        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
+    return graphs
 
 
 def _vocabulary(data: bytes) -> Vocabulary:
@@ -129,15 +143,15 @@ def _vocabulary(data: bytes) -> Vocabulary:
         raise BundleError(f"{VOCABULARY_FILE}: not a vocabulary: {error}") from error
 
 
-def _tensors(name: str, data: bytes) -> dict[str, Any]:
+def _tensors(name: str, data: bytes) -> Mapping[str, Any]:
     try:
-        return load_safetensors(data)
-    except SafetensorError as error:
+        return TensorFile(data)
+    except ValueError as error:
         raise BundleError(f"{name}: not safetensors: {error}") from error
 
 
 def _row_tables(checkpoint: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     try:
-        return {name: checkpoint[name] for name in ("row_input_RD", "row_output_RD")}
+        return {name: checkpoint[name].copy() for name in ("row_input_RD", "row_output_RD")}
     except KeyError as error:
         raise BundleError(f"{CHECKPOINT_FILE}: no tensor {error}") from error

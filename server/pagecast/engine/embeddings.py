@@ -10,18 +10,21 @@ import structlog
 
 from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
-from pagecast.engine.graph import FloatArray
+from pagecast.engine.graph import FloatArray, Graph
 from pagecast.engine.named_entities import NamedEntities, tokens_of_known
+from pagecast.engine.ready_embeddings import ReadyEmbeddings
 from pagecast.engine.spelling import Spelling
 from pagecast.featurestore.semantic_ids import CodebookError
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
-from pagecast.featurestore.vocabulary import entity_features
+from pagecast.featurestore.vocabulary import Vocabulary, entity_features
 from pagecast.rules.compiled_catalog import changed_entities
+from pagecast.rules.predicates import Indices
 
 _log = structlog.get_logger(__name__)
 
-TOWER_ENTITIES_MAX = 1024
-"""Entities of one run of the tower: a catalog of 100,000 at once would need gigabytes."""
+TOWER_ENTITIES_MAX = 256
+"""Entities of one run of the tower: what is in between stays in a core's cache, and pages that are
+being decoded wait for a few milliseconds at most. 1,024 took a tenth longer."""
 
 
 class EntityTable:
@@ -30,7 +33,8 @@ class EntityTable:
 
     Given an `older` table of the same bundle, only the entities in `changed` (indices) go through
     the tower: one launched through the catalog can be placed with no retrain and no restart.
-    Where the model spells entities, `named` are their IDs, and they have no output embedding.
+    Without one, those that the bundle does not bring (`Bundle.ready`). Where the model spells
+    entities, `named` are their IDs, and they have no output embedding.
     """
 
     def __init__(
@@ -73,10 +77,20 @@ class EntityTable:
             kept = min(len(older.input_ND), len(entities))
             self.input_ND[:kept] = older.input_ND[:kept]
             self.output_ND[:kept] = older.output_ND[:kept]
-        for start in range(0, len(self.changed), TOWER_ENTITIES_MAX):
-            run = self.changed[start : start + TOWER_ENTITIES_MAX]
+            rest = self.changed
+        else:
+            rest = self._take_ready(bundle.ready.take())
+        for start in range(0, len(rest), TOWER_ENTITIES_MAX):
+            run = rest[start : start + TOWER_ENTITIES_MAX]
             input_ED, output_ED = _embed(bundle, [entities[i] for i in run])
             self.input_ND[run], self.output_ND[run] = input_ED, output_ED
+
+    def _take_ready(self, ready: ReadyEmbeddings | None) -> Indices:
+        """Returns the indices of the entities that are not among them."""
+        if ready is None:
+            return self.changed
+        self.input_ND, self.output_ND, right_N = ready.tables(self.snapshot.entities)
+        return self.changed[~right_N]
 
     def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
         """Input embeddings [T, D] of a prompt's entities.
@@ -93,14 +107,33 @@ class EntityTable:
         return input_TD
 
 
-def _embed(bundle: Bundle, entities: Sequence[CatalogEntity]) -> tuple[FloatArray, FloatArray]:
-    outputs = bundle.tower.run(entity_features(entities, bundle.vocabulary))
+def make_ready(
+    tower: Graph, vocabulary: Vocabulary, entities: Sequence[CatalogEntity]
+) -> ReadyEmbeddings:
+    """What a bundle brings for the catalog it was trained on. Raises EngineError as `embed`."""
+    runs = [
+        embed(tower, vocabulary, entities[start : start + TOWER_ENTITIES_MAX])
+        for start in range(0, len(entities), TOWER_ENTITIES_MAX)
+    ]
+    input_ED, output_ED = (np.concatenate(side) for side in zip(*runs, strict=True))
+    return ReadyEmbeddings.of(entities, input_ED, output_ED)
+
+
+def embed(
+    tower: Graph, vocabulary: Vocabulary, entities: Sequence[CatalogEntity]
+) -> tuple[FloatArray, FloatArray]:
+    """Input and output embeddings [E, D] of one run. Raises EngineError for what is no number."""
+    outputs = tower.run(entity_features(entities, vocabulary))
     input_ED, output_ED = outputs["input_ED"], outputs["output_ED"]
     finite_E = np.isfinite(input_ED).all(axis=1) & np.isfinite(output_ED).all(axis=1)
     if not finite_E.all():
         entity = entities[int(np.argmin(finite_E))]
-        raise EngineError(f"{bundle.tower.name}: entity {entity.entity_id} embeds to no number")
+        raise EngineError(f"{tower.name}: entity {entity.entity_id} embeds to no number")
     return input_ED, output_ED
+
+
+def _embed(bundle: Bundle, entities: Sequence[CatalogEntity]) -> tuple[FloatArray, FloatArray]:
+    return embed(bundle.tower, bundle.vocabulary, entities)
 
 
 def _fused(bundle: Bundle, entities: Sequence[CatalogEntity]) -> FloatArray:

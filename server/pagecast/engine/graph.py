@@ -10,6 +10,7 @@ import onnxruntime
 
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.providers import Provider, why_missing
 
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
@@ -28,8 +29,8 @@ LOG_ERRORS_ONLY = 3
 class EngineConfig:
     """Where graphs run, and in which form."""
 
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    """onnxruntime's execution providers, the preferred first; each must really be there."""
+    provider: Provider = Provider.CPU
+    """What runs the graphs; it must really be there (`providers.usable_provider`)."""
 
     decode_weights: DecodeWeights = DecodeWeights.FP32
     """Which form of a bundle's decode graph is loaded; the other one is not."""
@@ -39,23 +40,20 @@ class Graph:
     """A loaded graph. `run` releases the GIL and may be called by several threads at once."""
 
     def __init__(self, name: str, data: bytes, config: EngineConfig) -> None:
-        """Raises BundleError if onnxruntime refuses the graph or has not all of the providers."""
+        """Raises BundleError if onnxruntime refuses the graph or has not the provider."""
         self.name = name
-        missing = set(config.providers) - set(onnxruntime.get_available_providers())
-        if missing:
-            raise BundleError(
-                f"{name}: no {', '.join(sorted(missing))} here; install onnxruntime-gpu"
-                " (extra `gpu`) or choose another provider"
-            )
+        self.provider = wanted = config.provider
+        if wanted.onnxruntime_name not in onnxruntime.get_available_providers():
+            raise BundleError(f"{name}: {why_missing(wanted)}")
         try:
             self._session = onnxruntime.InferenceSession(
-                data, _session_options(), providers=list(config.providers)
+                data, _session_options(), providers=wanted.sessions
             )
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise BundleError(f"{name}: onnxruntime refuses it: {error}") from error
         # A provider that fails to start is replaced by the CPU with no more than a log line.
-        if self._session.get_providers()[0] != config.providers[0]:
-            raise BundleError(f"{name}: {config.providers[0]} does not start here")
+        if self._session.get_providers()[0] != wanted.onnxruntime_name:
+            raise BundleError(f"{name}: {wanted.onnxruntime_name} does not start here")
         self.inputs: dict[str, list[int | str | None]] = {
             each.name: each.shape for each in self._session.get_inputs()
         }

@@ -150,6 +150,11 @@ class PrefixCache:
             self.positions_found += found
         return (prefix, found) if found else (None, 0)
 
+    def keeps(self, key: PrefixKey) -> bool:
+        """Whether anything is kept under the key; that is no use of it."""
+        with self._lock:
+            return key in self._prefixes
+
     def keep(self, key: PrefixKey, prefix: Prefix) -> None:
         """Instead of what was kept under the key; the least recently used make room."""
         with self._lock:

@@ -16,6 +16,7 @@ from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
 from pagecast.engine.page import DEFAULT_OPTIONS, DecodeOptions, decode_page
 from pagecast.engine.page_events import PageEvent
+from pagecast.engine.parts import Parts
 from pagecast.engine.picking import Picker
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -26,11 +27,13 @@ ServedBundle: TypeAlias = Bundle | MultiStageBundle
 ServedModel: TypeAlias = Model | MultiStageModel
 
 
-def load_served(path: Path, config: EngineConfig = DEFAULT_CONFIG) -> ServedBundle:
+def load_served(
+    path: Path, config: EngineConfig = DEFAULT_CONFIG, parts: Parts | None = None
+) -> ServedBundle:
     """Loads the bundle in the directory `path`, of whichever kind. Raises BundleError."""
     if kind_of(path) == MULTI_STAGE:
         return load_multi_stage(path)
-    return load_bundle(path, config)
+    return load_bundle(path, config, parts)
 
 
 def bind(

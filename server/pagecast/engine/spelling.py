@@ -58,7 +58,7 @@ class Spelling:
                 raise BundleError(f"{where} is missing")
             if tensor.shape != shape or not np.isfinite(tensor).all():
                 raise BundleError(f"{where} must be finite, of shape {list(shape)}")
-            tensors[name] = tensor
+            tensors[name] = tensor.copy()
         try:
             codebook = Codebook(
                 centroid_LKS=tensors["centroid_LKS"], code_VL=tensors["code_VL"].astype(np.int64)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
+from pagecast.engine.providers import Provider
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
@@ -61,6 +62,12 @@ class ServerConfig:
     decode_weights: str = DecodeWeights.FP32.value
     """`fp32`, or `int8`: faster steps, and pages that may differ (docs/serving.md)."""
 
+    provider: str = Provider.CPU.value
+    """What runs the model: `cpu`, or `cuda` with onnxruntime-gpu (docs/serving.md)."""
+
+    provider_fallback: bool = False
+    """Where the provider does not run, go on with the CPU and a warning; else do not start."""
+
     rows_default: int = 8
     """Rows of a page if the client does not say."""
 
@@ -98,6 +105,8 @@ class ServerConfig:
             raise ValueError(
                 f"decode_weights is {self.decode_weights!r}, must be {' or '.join(DecodeWeights)}"
             )
+        if self.provider not in list(Provider):
+            raise ValueError(f"provider is {self.provider!r}, must be {' or '.join(Provider)}")
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if not low <= value <= high:

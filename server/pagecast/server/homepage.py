@@ -156,7 +156,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
 
     async def _serving(self, page: PageRequest) -> Serving:
         if page.carried_on is None:
-            serving = self._resources.servings.current.drawn_for(page.user_id)
+            serving = self._serving_of_now(page.user_id)
         else:
             try:
                 async with asyncio.timeout(page.clock.remaining_s()):
@@ -170,6 +170,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
                 message="the catalog has no entities or no rows: publish some and try again",
             )
         return serving
+
+    def _serving_of_now(self, user_id: str) -> Serving:
+        serving = self._resources.servings.current.drawn_for(user_id)
+        if not self._resources.slots.in_use:
+            return serving  # a whole prompt delays nobody
+        prefixes = self._resources.prefixes
+        return serving.before_hand_over(user_id, lambda of: prefixes.keeps((user_id, of)))
 
     def _take_place(self, client: str) -> Place:
         slots = self._resources.slots

@@ -19,6 +19,9 @@ PAGE_BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.
 ENTITY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
 """A decode step takes 0.2 to 3 ms, and among others it waits for theirs."""
 
+SWAP_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)
+"""The parts of a swap together should take less than two seconds."""
+
 
 class Metrics:
     """Every metric of one server, in a registry of its own: a process may hold several servers."""
@@ -78,6 +81,13 @@ class Metrics:
             "pagecast_model_swaps",
             "Champions taken up (swapped) or turned down (refused).",
             "outcome",
+        )
+        self.swap_parts = Histogram(
+            "pagecast_swap_seconds",
+            "What a swap took, by part, from reading the bundle to the exchange.",
+            ["part"],
+            buckets=SWAP_BUCKETS_S,
+            registry=self.registry,
         )
         self.catalog_number = Gauge(
             "pagecast_catalog_number", "Catalog number of new pages.", registry=self.registry

@@ -8,6 +8,7 @@ import structlog
 from pagecast.engine.bundle import DEFAULT_CONFIG
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig
+from pagecast.engine.parts import Parts
 from pagecast.engine.served_model import load_served
 from pagecast.featurestore.model_records import CHAMPION, ModelRecord
 from pagecast.featurestore.registry import Registry
@@ -17,9 +18,9 @@ from pagecast.server.serving import Servings
 
 _log = structlog.get_logger(__name__)
 
-POLL_S = 0.5
+POLL_S = 0.2
 """How often the registry is asked for the champion: a promotion shows within two seconds, though
-its bundle may have to be loaded first."""
+its bundle may have to be loaded first. It is asked for one row, in half a millisecond of CPU."""
 
 REFUSED_AGAIN_AFTER_S = 30.0
 """A bundle that does not load is not read every second; its files may be mended meanwhile."""
@@ -42,7 +43,7 @@ class ChampionFollower:
         self._bundles = bundles
         self._servings = servings
         self._former = former
-        self._swaps = metrics.model_swaps
+        self._metrics = metrics
         self._serving_version = ""
         self._refused_version = ""
         self._refused_at_s = 0.0
@@ -52,37 +53,50 @@ class ChampionFollower:
 
         A bundle that cannot serve is refused: the server goes on with what it has.
         """
-        champion = self._registry.resolve(CHAMPION)
-        if champion is None or champion.version == self._serving_version:
+        version = self._registry.version_of(CHAMPION)
+        if version is None or version == self._serving_version:
             return
-        if champion.version == self._refused_version and self._refused_lately():
+        if version == self._refused_version and self._refused_lately():
             return
+        champion = self._registry.get(version)
         try:
             self._take_up(champion)
         except EngineError as error:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord) -> None:
+        parts = Parts()
         kept = self._former.kept(champion.version)
         if kept is None:
-            bundle = load_served(self._bundles / champion.bundle, self._engine)
+            bundle = load_served(self._bundles / champion.bundle, self._engine, parts)
         else:
             bundle = kept.bundle
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model
-        self._servings.take_up_bundle(bundle, kept)
+        self._servings.take_up_bundle(bundle, kept, parts)
         if before is not None:
             self._former.keep(before)
         self._former.serves_again(champion.version)
         self._serving_version, self._refused_version = champion.version, ""
-        self._swaps.labels(outcome="swapped").inc()
-        _log.info("model_swapped", version=champion.version)
+        self._tell(champion.version, parts)
+
+    def _tell(self, version: str, parts: Parts) -> None:
+        self._metrics.model_swaps.labels(outcome="swapped").inc()
+        for part, wall_s in parts.wall_s.items():
+            self._metrics.swap_parts.labels(part=part).observe(wall_s)
+        _log.info("model_swapped", version=version, **_milliseconds(parts))
 
     def _refuse(self, version: str, reason: str) -> None:
         self._refused_version, self._refused_at_s = version, time.monotonic()
-        self._swaps.labels(outcome="refused").inc()
+        self._metrics.model_swaps.labels(outcome="refused").inc()
         _log.error("model_refused", version=version, reason=reason)
 
     def _refused_lately(self) -> bool:
         return time.monotonic() - self._refused_at_s < REFUSED_AGAIN_AFTER_S
+
+
+def _milliseconds(parts: Parts) -> dict[str, int]:
+    """What a log line says: how long each part took, and what of it the CPU worked in all."""
+    taken = {f"{part}_ms": round(wall_s * 1000) for part, wall_s in parts.wall_s.items()}
+    return {**taken, "cpu_ms": round(sum(parts.cpu_s.values()) * 1000)}

@@ -11,6 +11,7 @@ from pagecast.engine.decode_loop import DecodeLoop
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.providers import Provider, usable_provider
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
@@ -27,6 +28,7 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
 from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
+from pagecast.server.hand_over import HAND_OVER_S_MAX
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.neighbour_indexes import NeighbourIndexes
@@ -77,8 +79,10 @@ class Resources:
     def open(cls, config: ServerConfig, metrics: Metrics) -> "Resources":
         """Opens everything, and loads the champion if there is one.
 
-        Raises what the stores raise if they cannot be opened; then nothing stays open.
+        Raises ProviderMissingError, and what the stores raise if they cannot be opened; then
+        nothing stays open.
         """
+        runs = _engine_config(config)
         with ExitStack() as stack:
             users = Users(OnlineFeatures.open(config.state, config.online_store_url or None))
             stack.callback(users.close)
@@ -88,7 +92,6 @@ class Resources:
             catalog = stack.enter_context(CatalogFollower(Catalog(engine)))
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
-            runs = EngineConfig(decode_weights=DecodeWeights(config.decode_weights))
             former = FormerModels(registry, config.state.bundles, runs)
             champion = ChampionFollower(
                 registry, config.state.bundles, servings, former, metrics, runs
@@ -100,6 +103,7 @@ class Resources:
                 ("champion-follower", POLL_S, champion.check),
                 ("arm-follower", ARM_POLL_S, arms.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
+                ("hand-over", HAND_OVER_S_MAX / 10, servings.end_hand_over),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
@@ -149,6 +153,14 @@ class Resources:
     def close(self) -> None:
         """Ends pages first, then reports what is left, then the rest."""
         self.closing.close()
+
+
+def _engine_config(config: ServerConfig) -> EngineConfig:
+    """Raises ProviderMissingError."""
+    return EngineConfig(
+        provider=usable_provider(Provider(config.provider), fallback=config.provider_fallback),
+        decode_weights=DecodeWeights(config.decode_weights),
+    )
 
 
 def _reporter(config: ServerConfig, metrics: Metrics) -> PageReporter | None:

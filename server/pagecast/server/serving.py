@@ -6,8 +6,7 @@ always fit each other, and nobody waits for a change. The last page on an old on
 """
 
 import threading
-import time
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +14,8 @@ import structlog
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
+from pagecast.engine.parts import Parts
+from pagecast.engine.served_model import ServedBundle, ServedModel, bind
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig, prepare
 from pagecast.featurestore.experiments.assignment import (
@@ -23,16 +23,15 @@ from pagecast.featurestore.experiments.assignment import (
     Experiment,
     draw_arm,
 )
-from pagecast.featurestore.history import STEPS_MAX, Profile
+from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.popularity import Popularity
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
-from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.predicates import Indices
+from pagecast.server.hand_over import HandOver
 from pagecast.server.metrics import Metrics
+from pagecast.server.warming import warm
 
 _log = structlog.get_logger(__name__)
 
@@ -42,9 +41,10 @@ class Serving:
     """What a page is made with. N entities of the snapshot.
 
     `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
-    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded. `running`
-    are the experiments, the oldest first, `arm_models` those of their arms by alias; `arm` and
-    `degraded` are a page's, once its user is known.
+    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded. `hand_over`
+    leads to it from the champion before. `running` are the experiments, the oldest first,
+    `arm_models` those of their arms by alias; `arm` and `degraded` are a page's, once its user is
+    known.
     """
 
     catalog: CompiledCatalog
@@ -55,6 +55,7 @@ class Serving:
     arm_models: Mapping[str, ServedModel] = field(default_factory=dict)
     arm: str = CHAMPION
     degraded: tuple[str, ...] = ()
+    hand_over: HandOver | None = None
 
     def drawn_for(self, user_id: str) -> "Serving":
         """What the user's page is made with: the model of the user's arm, if there is one."""
@@ -68,7 +69,14 @@ class Serving:
         model = self.arm_models.get(alias)
         if model is None:
             return replace(self, arm=arm, degraded=(ARM_MODEL_NOT_LOADED,))
-        return replace(self, arm=arm, model=model)
+        return replace(self, arm=arm, model=model, hand_over=None)
+
+    def before_hand_over(self, user_id: str, kept: Callable[[str], bool]) -> "Serving":
+        """The champion before for who has not come over yet (`HandOver.stays`)."""
+        over = self.hand_over
+        if over is None or self.model is None or not over.stays(user_id, self.model.version, kept):
+            return self
+        return replace(self, model=over.before)
 
     @property
     def snapshot(self) -> CatalogSnapshot:
@@ -113,20 +121,27 @@ class Servings:
         """Read once a page."""
         return self._current
 
-    def take_up_bundle(self, bundle: ServedBundle, kept: ServedModel | None = None) -> None:
-        """New pages are decoded by `bundle` from now on. Takes as long as embedding the catalog, or
-        what of it has changed since `kept`, a model of the same bundle.
+    def take_up_bundle(
+        self, bundle: ServedBundle, kept: ServedModel | None = None, parts: Parts | None = None
+    ) -> None:
+        """New pages are decoded by `bundle` from now on, but for those of the hand-over. Takes as
+        long as embedding the catalog, or what of it has changed since `kept`, a model of the same
+        bundle; `parts` is told. Back to a model that was kept all people go at once: a rollback has
+        its reasons, and most histories are still kept for it.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
-        model = self._warmed(bundle, kept)
-        with self._changing:
+        parts = parts or Parts()
+        model = self._warmed(bundle, kept, parts)
+        with parts.part("exchange"), self._changing:
             self._embedded = self._up_to_date(model)
-            self._publish(replace(self._current, model=self._embedded))
+            before = self._current.model if kept is None else None
+            hand_over = None if before is None else HandOver.begin(before)
+            self._publish(replace(self._current, model=self._embedded, hand_over=hand_over))
 
     def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
         """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
-        model = self._warmed(bundle)
+        model = self._warmed(bundle, None, Parts())
         with self._changing:
             self._embedded_arms[alias] = self._up_to_date(model)
             arm_models = {**self._current.arm_models, alias: self._embedded_arms[alias]}
@@ -141,6 +156,13 @@ class Servings:
                 return
             self._embedded_arms = {a: m for a, m in self._embedded_arms.items() if a in aliases}
             self._publish(replace(serving, running=running, arm_models=kept))
+
+    def end_hand_over(self) -> None:
+        """Lets go of the champion before, once everybody has come over."""
+        with self._changing:
+            over = self._current.hand_over
+            if over is not None and over.is_over:
+                self._publish(replace(self._current, hand_over=None))
 
     def refresh_popularity(self) -> None:
         """Raises what the database raises; then the scores stay as they were."""
@@ -166,14 +188,17 @@ class Servings:
                     model=self._embed(snapshot),
                     running=older.running,
                     arm_models=self._embed_arms(snapshot),
+                    hand_over=_followed(older.hand_over, snapshot),
                 )
             )
 
-    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None = None) -> ServedModel:
+    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None, parts: Parts) -> ServedModel:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
-        model = bind(bundle, serving.snapshot, older=kept)
-        _warm(replace(serving, model=model), model)
+        with parts.part("embed"):
+            model = bind(bundle, serving.snapshot, older=kept)
+        with parts.part("warm"):
+            warm(model, serving.catalog, serving.popular)
         return model
 
     def _up_to_date(self, model: ServedModel) -> ServedModel:
@@ -213,6 +238,14 @@ def _newer(model: ServedModel, snapshot: CatalogSnapshot) -> ServedModel | None:
         return None
 
 
+def _followed(over: HandOver | None, snapshot: CatalogSnapshot) -> HandOver | None:
+    """The same with a newer catalog; None if it has ended, or the tower fails."""
+    if over is None or over.is_over:
+        return None
+    before = _newer(over.before, snapshot)
+    return None if before is None else replace(over, before=before)
+
+
 def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[FloatArray, Indices]:
     """Scores [N] of the snapshot's entities, and the indices of those with one, best first."""
     scores_N = np.zeros(len(snapshot.entities), np.float32)
@@ -220,18 +253,3 @@ def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[Fl
     popular = np.array([snapshot.entity_index[e] for e in known], np.int64)
     scores_N[popular] = [scores[e] for e in known]
     return scores_N, popular
-
-
-def _warm(serving: Serving, model: ServedModel) -> None:
-    """Decodes a stranger's page, so that the first one does not pay for what is made lazily."""
-    now_ms = time.time_ns() // 1_000_000
-    rules = compile_rules(serving.catalog, RequestFacts(at_ms=now_ms), serving.popular)
-    prompt = build_prompt(
-        None,
-        Profile(),
-        RequestHalf(at_ms=now_ms),
-        catalog=serving.snapshot,
-        context=serving.context,
-    )
-    for _ in whole_page(model, prompt, rules):
-        pass

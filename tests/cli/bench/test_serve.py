@@ -15,6 +15,7 @@ from pagecast.cli.bench.serve.load import Loaded, quantile
 from pagecast.cli.bench.serve.mask_world import mask_snapshot
 from pagecast.cli.bench.serve.masks import measure_masks, ways_of
 from pagecast.cli.bench.serve.served import rows_of_loads
+from pagecast.cli.bench.serve.swap_parts import rows_of_parts
 from pagecast.cli.bench.serve.swaps import Swapped, rows_of_swaps
 from pagecast.cli.main import app
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -130,3 +131,14 @@ def test_swaps_stand_beside_the_same_load_without() -> None:
     longest = rows["promotion to first page of the new model, longest s"]
     assert (longest.ours, longest.reached) == (1.5, True)
     assert rows["resident MiB of the server after 2 swaps"].ratio == pytest.approx(1.01)
+
+
+def test_what_a_swap_took_is_the_mean_of_those_that_were_measured() -> None:
+    """The first model was taken up before; a part that no swap had is left out."""
+    before = {"read": (1.0, 5.0), "embed": (1.0, 2.0), "check": (1.0, 1.0)}
+    after = {"read": (3.0, 5.4), "embed": (3.0, 2.1), "check": (1.0, 1.0)}
+    rows = {row.what: row.ours for row in rows_of_parts(before, after)}
+    assert rows == {
+        "of a swap, read, mean ms": pytest.approx(200.0),
+        "of a swap, embed, mean ms": pytest.approx(50.0),
+    }

@@ -16,11 +16,14 @@ from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 
 from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.embeddings import make_ready
+from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_FILE,
     DECODE_INT8_FILE,
+    EMBEDDINGS_FILE,
     HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
@@ -35,6 +38,7 @@ from pagecast.engine.manifest import (
 from pagecast.engine.stabilisation import Stabilisation
 from pagecast.featurestore.bundle_room import UNFINISHED
 from pagecast.featurestore.history import STEPS_MAX
+from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
@@ -80,10 +84,16 @@ class BundleFacts:
 
 
 def write_bundle(
-    bundles: Path, model: PageModel, vocabulary: Vocabulary, facts: BundleFacts
+    bundles: Path,
+    model: PageModel,
+    vocabulary: Vocabulary,
+    facts: BundleFacts,
+    catalog: CatalogSnapshot | None = None,
 ) -> Manifest:
     """Exports, compares and publishes `bundles/<version>`; returns its manifest.
 
+    With a `catalog` the bundle brings the embeddings of its entities, so that servers take it up
+    without embedding them.
     The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
     is left as it is. Heads are exported if `facts.config` says that they were trained. Raises
     ParityError if a graph is not the model, ExportError for a model that serves no pages.
@@ -97,6 +107,9 @@ def write_bundle(
     files, differences = _contents(model.eval(), vocabulary, heads=bool(heads))
     if facts.stabilisation is not None:
         files[STABILISATION_FILE] = facts.stabilisation.to_bytes()
+    if catalog is not None and catalog.entities and not model.config.semantic:
+        tower = Graph(TOWER_FILE, files[TOWER_FILE], EngineConfig())
+        files[EMBEDDINGS_FILE] = make_ready(tower, vocabulary, catalog.entities).to_bytes()
     digests = {name: FileDigest.of(data) for name, data in files.items()}
     manifest = Manifest(
         version=bundle_version(digests),

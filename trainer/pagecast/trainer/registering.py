@@ -48,7 +48,7 @@ def export_and_register(
             parent_version=parent,
             stabilisation=stable.stabilisation,
         )
-        manifest = write_bundle(bundles, trained.model, trained.vocabulary, facts)
+        manifest = write_bundle(bundles, trained.model, trained.vocabulary, facts, trained.catalog)
         registry.register(
             manifest.version,
             parent_version=manifest.parent_version or None,

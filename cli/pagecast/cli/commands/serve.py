@@ -42,6 +42,13 @@ def serve(
     decode_weights: Annotated[
         str | None, typer.Option(help="fp32, or int8 for faster steps.", show_default="fp32")
     ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="What runs the model: cpu or cuda.", show_default="cpu")
+    ] = None,
+    provider_fallback: Annotated[
+        bool | None,
+        typer.Option("--provider-fallback", help="Go on with the CPU where it does not run."),
+    ] = None,
     workers: Workers = None,
     bootstrap_servers: BootstrapServers = None,
     state_dir: StateDir = None,
@@ -62,6 +69,8 @@ def serve(
         "insecure": insecure,
         "allow_client_clock": allow_client_clock,
         "decode_weights": decode_weights,
+        "provider": provider,
+        "provider_fallback": provider_fallback,
         "workers": workers,
     }
     settings = load_settings(
@@ -105,13 +114,14 @@ def serve_worker(
 
 def _run_here(config: "ServerConfig", ready: "Callable[[Listening], None]") -> None:
     from pagecast.cli.exits import CommandError
+    from pagecast.engine.providers import ProviderMissingError
     from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.server.listening import PortTakenError
     from pagecast.server.main import run
 
     try:
         run(config, ready)
-    except (OnlineStoreRefused, PortTakenError) as error:
+    except (OnlineStoreRefused, PortTakenError, ProviderMissingError) as error:
         raise CommandError(str(error)) from error
 
 

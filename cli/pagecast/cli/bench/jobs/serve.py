@@ -19,7 +19,8 @@ def main() -> None:
     config = ServerConfig(state=state, port=0, metrics_port=0, allow_client_clock=True, **settings)
 
     def ready(listening: Listening) -> None:
-        announce(ready_file, {"address": listening.target})
+        facts = {"address": listening.target, "metrics_port": listening.metrics_port}
+        announce(ready_file, facts)
 
     run(config, ready)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pagecast.cli.bench.serve.asked import Clock
 from pagecast.cli.bench.serve.peers import Peer, decode_by
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions
@@ -18,7 +19,7 @@ from pagecast.rules.page_rules import PageRules
 
 @dataclass(kw_only=True)
 class Timed:
-    """Milliseconds of CPU of the measuring thread, turn by turn, and the last page."""
+    """Milliseconds, turn by turn, and the last page."""
 
     page_ms: list[float] = field(default_factory=list)
     first_row_ms: list[float] = field(default_factory=list)
@@ -30,7 +31,12 @@ Turn = Callable[[Timed], None]
 
 
 def our_turn(
-    model: Model, batch: PageBatch, prompt: Prompt, rules: PageRules, options: DecodeOptions
+    model: Model,
+    batch: PageBatch,
+    prompt: Prompt,
+    rules: PageRules,
+    options: DecodeOptions,
+    clock: Clock = time.thread_time,
 ) -> Turn:
     """The page as a job of a batch; nothing is kept of the history."""
     prefixes = PrefixCache(0)
@@ -38,19 +44,19 @@ def our_turn(
     def turn(timed: Timed) -> None:
         events: list[PageEvent] = []
         failed: list[BaseException | None] = []
-        began_s, first_row_s = time.thread_time(), 0.0
+        began_s, first_row_s = clock(), 0.0
 
         def put(portion: Sequence[PageEvent]) -> None:
             nonlocal first_row_s
             if not first_row_s and isinstance(portion[-1], RowEnded):
-                first_row_s = time.thread_time()
+                first_row_s = clock()
             events.extend(portion)
 
         sink = PageSink(put=put, end=failed.append)
         batch.join(prepare(model, "bench", prompt, rules, options, prefixes, sink))
         while not failed:
             batch.turn()
-        timed.page_ms.append((time.thread_time() - began_s) * 1000)
+        timed.page_ms.append((clock() - began_s) * 1000)
         timed.first_row_ms.append((first_row_s - began_s) * 1000)
         if failed[0] is not None:
             raise failed[0]
@@ -60,17 +66,17 @@ def our_turn(
     return turn
 
 
-def peer_turn(peer: Peer, model: Model, prompt: Prompt, rules: PageRules) -> Turn:
+def peer_turn(
+    peer: Peer, model: Model, prompt: Prompt, rules: PageRules, clock: Clock = time.thread_time
+) -> Turn:
     """The same page by a peer; embedding the prompt counts for both."""
 
     def turn(timed: Timed) -> None:
-        began_s = time.thread_time()
+        began_s = clock()
         rows_s: list[float] = []
         tokens_TD = tokens_of(model, encode(model, prompt))
-        timed.placed = decode_by(
-            peer, model, tokens_TD, rules, lambda: rows_s.append(time.thread_time())
-        )
-        timed.page_ms.append((time.thread_time() - began_s) * 1000)
+        timed.placed = decode_by(peer, model, tokens_TD, rules, lambda: rows_s.append(clock()))
+        timed.page_ms.append((clock() - began_s) * 1000)
         timed.first_row_ms.append((rows_s[0] - began_s) * 1000)
 
     return turn

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pagecast.engine.graph import EngineConfig
+from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.providers import Provider
+
 HYBRID_K = 3
 """Entities of a row decoded one by one in hybrid decoding."""
 
@@ -19,6 +23,8 @@ class ServeBenchConfig:
     entities: int
     prompt: int
     """Positions: the profile, the steps and the request."""
+    provider: Provider = Provider.CPU
+    """What runs our graphs; peers run on the CPU."""
     rounds: int
     seconds: float
     clients: Sequence[int]
@@ -37,3 +43,7 @@ class ServeBenchConfig:
             raise ValueError("steps are measured at 1,000 entities at least")
         if self.entities < 1000 or self.prompt < 3 or self.rounds < 1:
             raise ValueError("at least 1,000 entities, a prompt of 3 positions and one round")
+
+    def runs(self, weights: DecodeWeights = DecodeWeights.FP32) -> EngineConfig:
+        """How a bundle is loaded."""
+        return EngineConfig(provider=self.provider, decode_weights=weights)

@@ -8,28 +8,24 @@ from statistics import median
 
 from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.alone import Timed, Turn, our_turn, peer_turn, take_turns
+from pagecast.cli.bench.serve.asked import asked_page, clock_of
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
 from pagecast.cli.bench.serve.load import PageShape
 from pagecast.cli.bench.serve.masks import measure_masks
+from pagecast.cli.bench.serve.parity import parity_rows
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.served import served_rows
 from pagecast.cli.bench.serve.steps import measure_steps
 from pagecast.cli.bench.serve.swaps import swap_rows
-from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
+from pagecast.cli.bench.serve.world import World, build_world
 from pagecast.engine.bundle import load_bundle
-from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.providers import Provider
 from pagecast.engine.slot_decoder import SlotDecoder
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
-from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
-from pagecast.rules.page_rules import compile_rules
 
 TORCH, ONNX = "torch eager, KV cache, full head", "onnxruntime, plain export, full head"
 
@@ -44,7 +40,10 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     say("a catalog and a model of random weights")
     world = build_world(folder, config.entities, config.prompt - 2)
     say("pages one at a time")
-    rows = _alone(world, config.rounds)
+    rows = _alone(world, config)
+    if config.provider is not Provider.CPU:
+        say(f"parity of {config.provider} with the CPU")
+        rows += parity_rows(world, config)
     rows += measure_masks(config.mask_entities, config.rounds, say)
     if config.step_entities:
         rows += measure_steps(config.folder, config.step_entities, config.rounds, say)
@@ -53,37 +52,29 @@ def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[
     return rows + (asyncio.run(swap_rows(world, config, say)) if config.swaps else [])
 
 
-def _alone(world: World, rounds: int) -> list[Row]:
+def _alone(world: World, config: ServeBenchConfig) -> list[Row]:
     """Peers are fed the embeddings of the exact form; those of the other are the same."""
     forms = {
-        weights: Model(
-            load_bundle(world.bundle, EngineConfig(decode_weights=weights)), world.snapshot
-        )
+        weights: Model(load_bundle(world.bundle, config.runs(weights)), world.snapshot)
         for weights in DecodeWeights
     }
     model = forms[DecodeWeights.FP32]
-    shape = PageShape()
-    facts = RequestFacts(at_ms=START_MS, rows=shape.rows, entities_per_row=shape.entities_per_row)
-    rules = compile_rules(CompiledCatalog(world.snapshot), facts, ())
-    store = OnlineFeatures.open(world.paths)
-    history = store.read_history(USER)
-    store.close()
-    half = RequestHalf(at_ms=START_MS, device="tv")
-    prompt = build_prompt(history, Profile(), half, catalog=world.snapshot)
+    prompt, rules = asked_page(world)
+    unit, clock = clock_of(config.provider)
     turns: dict[str, Turn] = {}
     for weights, form in forms.items():
         decoder = SlotDecoder(form.bundle.decode, form.bundle.manifest.model, slots=1)
         batch = PageBatch(decoder, PrefixCache(0))
-        for way, exact_entities in (("exact", shape.entities_per_row), ("hybrid", HYBRID_K)):
+        for way, exact_entities in (("exact", PageShape().entities_per_row), ("hybrid", HYBRID_K)):
             options = DecodeOptions(exact_entities=exact_entities)
-            turns[f"{way} {weights}"] = our_turn(form, batch, prompt, rules, options)
+            turns[f"{way} {weights}"] = our_turn(form, batch, prompt, rules, options, clock)
     torch_model, table = world.model(), output_table(model)
-    turns[TORCH] = peer_turn(TorchEager(torch_model, table), model, prompt, rules)
-    turns[ONNX] = peer_turn(PlainOnnx(torch_model, table), model, prompt, rules)
-    return rows_alone(take_turns(turns, rounds))
+    turns[TORCH] = peer_turn(TorchEager(torch_model, table), model, prompt, rules, clock)
+    turns[ONNX] = peer_turn(PlainOnnx(torch_model, table), model, prompt, rules, clock)
+    return rows_alone(take_turns(turns, config.rounds), unit)
 
 
-def rows_alone(timed: dict[str, Timed]) -> list[Row]:
+def rows_alone(timed: dict[str, Timed], unit: str = "CPU ms") -> list[Row]:
     """Each way of ours beside each peer, then how equal their pages are.
 
     A page of random weights says little about 8 bits: what follows one other choice is another page
@@ -97,7 +88,7 @@ def rows_alone(timed: dict[str, Timed]) -> list[Row]:
             reach = REACH[peer, way] if weights is DecodeWeights.INT8 else None
             rows.append(
                 Row(
-                    what=f"whole page, {name} {weights}, CPU ms",
+                    what=f"whole page, {name} {weights}, {unit}",
                     beside=peer,
                     ours=median(ours),
                     theirs=median(theirs),

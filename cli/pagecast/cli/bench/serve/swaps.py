@@ -9,15 +9,17 @@ from statistics import median
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import channel_to, closed_loop, quantile
-from pagecast.cli.bench.serve.open_loop import SHAPE, OpenLoop
+from pagecast.cli.bench.serve.load import channel_to, closed_loop, one_page, quantile
+from pagecast.cli.bench.serve.open_loop import SHAPE, USERS, OpenLoop
 from pagecast.cli.bench.serve.served import server_job
+from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
 from pagecast.cli.bench.serve.world import World, train_another
 from pagecast.cli.exits import CommandError
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FORMER_MODELS_MAX
+from pagecast.server.hand_over import HAND_OVER_S_MAX
 
 PEAK_CLIENTS = 16
 """Of the closed loop whose pages a second are the peak: as many as there are slots."""
@@ -28,8 +30,9 @@ MODELS = FORMER_MODELS_MAX + 2
 FOLLOW_SECONDS_MAX = 120.0
 """Then a swap has failed: loading and embedding a catalog of 20,000 takes seconds."""
 
-AFTER_SECONDS = 0.5
-"""Behind the first page of the new model a swap is still felt: the old one is freed."""
+PREFIX_MB = 112
+"""Of the server's kept histories: of all users by two models, not by all of them in the circle. A
+new champion has none in life either."""
 
 FIRST_ROW_REACH, FOLLOW_REACH_S = 2.0, 2.0
 """Of the p99 in swaps by the steady one; of a promotion until the new model's first page."""
@@ -53,21 +56,24 @@ async def swap_rows(
 ) -> list[Row]:
     """A server at half of its peak, and the champion moved on `config.swaps` times."""
     versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
-    job_spec, ready_file = server_job(DecodeWeights.FP32, world, config)
+    job_spec, ready_file = server_job(DecodeWeights.FP32, world, config, prefix_cache_mb=PREFIX_MB)
     with Job(job_spec) as job:
         async with channel_to(ready_file, job) as channel:
             say("the peak of short pages")
             peak = await closed_loop(channel, job, PEAK_CLIENTS, config.seconds, SHAPE)
             rate = peak.pages / peak.seconds / 2
             say(f"{config.swaps} swaps at {rate:.1f} pages a second")
-            load = OpenLoop()
+            for user in range(USERS):
+                await one_page(channel, f"u{user}", SHAPE)
+            load, before = OpenLoop(), parts_so_far(ready_file)
             asking = asyncio.create_task(load.keep_asking(channel, rate))
             try:
                 swapped = await _swap(world, versions, config, job, load)
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
-    return rows_of_swaps(config.swaps, swapped)
+            parts = rows_of_parts(before, parts_so_far(ready_file))
+    return rows_of_swaps(config.swaps, swapped) + parts
 
 
 def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
@@ -118,7 +124,8 @@ async def _swap(
             version, promoted_s = versions[swap % MODELS], time.perf_counter()
             await asyncio.to_thread(Registry(engine).promote, version, by="bench")
             followed_s.append(await _followed(load, job, version, promoted_s))
-            await asyncio.sleep(AFTER_SECONDS)
+            # Until everybody has come over, and the model before is free.
+            await asyncio.sleep(min(HAND_OVER_S_MAX, 2 * config.seconds))
             during_ms += load.first_rows_between(promoted_s, time.perf_counter())
             resident.append(job.resident_bytes())
     finally:

@@ -31,6 +31,9 @@ def serve(
     clients: Annotated[
         str, typer.Option(help="Clients of the closed loops, smallest first.")
     ] = SERVE_CLIENTS,
+    provider: Annotated[
+        str, typer.Option(help="What runs our graphs: cpu, or cuda beside the CPU.")
+    ] = "cpu",
     mask_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs whose masks are measured; empty: none.")
     ] = CATALOGS,
@@ -55,6 +58,7 @@ def serve(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.engine.providers import Provider, ProviderMissingError, usable_provider
 
     settings = load_settings(state_dir=state_dir)
     configure_logging(settings, level="error")
@@ -63,6 +67,7 @@ def serve(
         config = ServeBenchConfig(
             folder=settings.state_dir / BENCH_FOLDER,
             entities=entities,
+            provider=usable_provider(Provider(provider), fallback=False),
             prompt=SERVE_PROMPT,
             rounds=rounds,
             seconds=seconds,
@@ -71,7 +76,7 @@ def serve(
             step_entities=[int(number) for number in step_entities.split(",") if number],
             swaps=swaps,
         )
-    except ValueError as error:
+    except (ValueError, ProviderMissingError) as error:
         raise InputError(str(error)) from error
     config.folder.mkdir(parents=True, exist_ok=True)
     circumstances = Circumstances.now()

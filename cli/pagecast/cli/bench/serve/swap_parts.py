@@ -1,0 +1,41 @@
+"""What a server says its swaps took, part by part."""
+
+from pathlib import Path
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from pagecast.cli.bench.rows import Row
+from pagecast.cli.stack.ready import announced
+
+METRIC = "pagecast_swap_seconds"
+ANSWER_SECONDS_MAX = 10.0
+
+
+def parts_so_far(ready_file: Path) -> dict[str, tuple[float, float]]:
+    """By part: how many swaps had it, and their seconds together."""
+    facts = announced(ready_file) or {}
+    url = f"http://127.0.0.1:{facts['metrics_port']}/metrics"
+    with urlopen(url, timeout=ANSWER_SECONDS_MAX) as answer:
+        text = answer.read().decode()
+    counts, sums = dict[str, float](), dict[str, float]()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == f"{METRIC}_count":
+                counts[sample.labels["part"]] = sample.value
+            elif sample.name == f"{METRIC}_sum":
+                sums[sample.labels["part"]] = sample.value
+    return {part: (count, sums[part]) for part, count in counts.items()}
+
+
+def rows_of_parts(
+    before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
+) -> list[Row]:
+    """Means of the swaps between the two, by wall clock."""
+    rows = []
+    for part, (count, seconds) in after.items():
+        count_before, seconds_before = before.get(part, (0.0, 0.0))
+        if count > count_before:
+            mean_ms = (seconds - seconds_before) / (count - count_before) * 1000
+            rows.append(Row.alone(f"of a swap, {part}, mean ms", mean_ms))
+    return rows
