@@ -80,7 +80,7 @@ def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) ->
 
 def train_another(world: World, seed: int) -> str:
     """Registers a model of other weights; returns its version."""
-    bundle = _write_model(world.paths.bundles, world.snapshot, seed)
+    bundle = _write_model(world.paths.bundles, world.snapshot, seed=seed)
     engine = connect(world.paths.database_url)
     try:
         Registry(engine).register(bundle.name, parent_version=None, metrics={}, data={})
