@@ -1,21 +1,14 @@
-"""The table of `pagecast bench serve`."""
+"""Rows of whole pages one at a time, beside their peers."""
 
-import asyncio
-import shutil
-from collections.abc import Callable
 from itertools import product, zip_longest
 from statistics import median
 
 from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.alone import Timed, Turn, our_turn, peer_turn, take_turns
-from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
+from pagecast.cli.bench.serve.config import HYBRID_K, WAYS
 from pagecast.cli.bench.serve.load import PageShape
-from pagecast.cli.bench.serve.masks import measure_masks
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
-from pagecast.cli.bench.serve.served import served_rows
-from pagecast.cli.bench.serve.steps import measure_steps
-from pagecast.cli.bench.serve.swaps import swap_rows
-from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
+from pagecast.cli.bench.serve.world import START_MS, USER, World
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
@@ -37,24 +30,10 @@ REACH = {(TORCH, "exact"): 10, (ONNX, "exact"): 5, (TORCH, "hybrid"): 25, (ONNX,
 """How many times faster a page should be with 8-bit weights."""
 
 
-def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[Row]:
-    """All rows of the table."""
-    folder = config.folder / "serve"
-    shutil.rmtree(folder, ignore_errors=True)
-    say("a catalog and a model of random weights")
-    world = build_world(folder, config.entities, config.prompt - 2)
-    say("pages one at a time")
-    rows = _alone(world, config.rounds)
-    rows += measure_masks(config.mask_entities, config.rounds, say)
-    if config.step_entities:
-        rows += measure_steps(config.folder, config.step_entities, config.rounds, say)
-    say("pages through gRPC")
-    rows += asyncio.run(served_rows(world, config, say))
-    return rows + (asyncio.run(swap_rows(world, config, say)) if config.swaps else [])
+def alone_rows(world: World, rounds: int) -> list[Row]:
+    """A page one at a time, ours in both forms and the peers.
 
-
-def _alone(world: World, rounds: int) -> list[Row]:
-    """Peers are fed the embeddings of the exact form; those of the other are the same."""
+    Peers are fed the embeddings of the exact form; those of the other are the same."""
     forms = {
         weights: Model(
             load_bundle(world.bundle, EngineConfig(decode_weights=weights)), world.snapshot

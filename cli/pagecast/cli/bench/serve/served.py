@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -55,9 +56,12 @@ async def _served_with(
 
 
 def server_job(
-    weights: DecodeWeights, world: World, config: ServeBenchConfig
+    weights: DecodeWeights, world: World, config: ServeBenchConfig, **settings: Any
 ) -> tuple[JobSpec, Path]:
-    """A server on the world, and the file it announces itself in, which is not there yet."""
+    """A server on the world, and the file it announces itself in, which is not there yet.
+
+    `settings` are further ones of the job.
+    """
     ready_file = config.folder / "serve.ready"
     ready_file.unlink(missing_ok=True)
     spec = JobSpec(
@@ -68,6 +72,7 @@ def server_job(
             "state": str(world.paths.root),
             "ready_file": str(ready_file),
             "decode_weights": weights.value,
+            **settings,
         },
         core=measured_core(),
         log=config.folder / "serve.log",

@@ -11,6 +11,7 @@ from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.load import channel_to, closed_loop, quantile
 from pagecast.cli.bench.serve.open_loop import SHAPE, OpenLoop
+from pagecast.cli.bench.serve.peak import PEAK_CLIENTS
 from pagecast.cli.bench.serve.served import server_job
 from pagecast.cli.bench.serve.world import World, train_another
 from pagecast.cli.exits import CommandError
@@ -18,9 +19,6 @@ from pagecast.engine.manifest import DecodeWeights
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FORMER_MODELS_MAX
-
-PEAK_CLIENTS = 16
-"""Of the closed loop whose pages a second are the peak: as many as there are slots."""
 
 MODELS = FORMER_MODELS_MAX + 2
 """More than a server keeps, in a circle: every swap loads, embeds and warms."""

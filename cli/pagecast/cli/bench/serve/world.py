@@ -96,7 +96,7 @@ def remember(world: World, user_id: str, steps: int) -> History:
         history = History(user_id)
         for i in range(steps):
             version = HistoryVersion(topic_id=TOPIC_ID, partition=0, next_offset=i + 1)
-            apply_event(history, _event(user_id, i, len(world.snapshot.entities)), version)
+            apply_event(history, history_event(user_id, i, len(world.snapshot.entities)), version)
         assert len(history.steps) == steps
         refused = store.write_histories([history])
         assert not refused, "a history was refused: it was written with more steps before"
@@ -105,7 +105,8 @@ def remember(world: World, user_id: str, steps: int) -> History:
     return history
 
 
-def _event(user_id: str, i: int, entities: int) -> events_pb2.InteractionEvent:
+def history_event(user_id: str, i: int, entities: int) -> events_pb2.InteractionEvent:
+    """The i-th of a user: a minute after the one before, all of them before `START_MS`."""
     entity = (7919 * (i + 1) + 104729 * sum(user_id.encode())) % entities
     event = events_pb2.InteractionEvent(
         event_id=str(uuid.UUID(int=i)),
