@@ -104,11 +104,11 @@ def rows_of_overload(seen: Overloaded) -> list[Row]:
     if seen.pages and seen.answers:
         unanswered = sum(answer.code != REFUSED for answer in seen.answers)
         rows.append(
-            Row.compared(
-                "overload: probes not refused within a second, share",
-                "pages of the load that were taken in",
-                unanswered / len(seen.answers),
-                len(taken) / len(seen.pages),
+            Row(
+                what="overload: probes not refused within a second, share",
+                beside="pages of the load that were taken in",
+                ours=unanswered / len(seen.answers),
+                theirs=len(taken) / len(seen.pages),
             )
         )
     return rows

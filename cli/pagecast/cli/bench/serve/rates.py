@@ -79,6 +79,6 @@ def rows_of_rates(peak: float, measured: Mapping[float, AtRate]) -> list[Row]:
             for part in (0.5, 0.99)
             if at.first_row_ms and measured[lowest].first_row_ms
         ]
-        rows.append(Row.alone(f"pages that failed, {where}", at.failed))
-        rows.append(Row.alone(f"pages not asked for: too many in flight, {where}", at.left_out))
+        lost = at.failed + at.left_out
+        rows.append(Row.alone(f"pages that failed or were left out, {where}", lost))
     return rows

@@ -40,6 +40,8 @@ def rows_of_workers(pages_per_second: Mapping[int, float]) -> list[Row]:
     """Each number of workers beside one."""
     name = f"{PEAK_CLIENTS} clients, hybrid k={HYBRID_K}"
     return [
-        Row.compared(f"pages/s, {workers} workers, {name}", "1 worker", pages, pages_per_second[1])
+        Row.compared(
+            f"pages/s, `--workers {workers}`, {name}", "one process", pages, pages_per_second[1]
+        )
         for workers, pages in pages_per_second.items()
     ]
