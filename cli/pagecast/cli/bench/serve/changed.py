@@ -18,7 +18,7 @@ from pagecast.cli.bench.serve.load import quantile, ready_facts
 from pagecast.cli.bench.serve.one_server import RunningServer, one_server
 from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop
 from pagecast.cli.bench.serve.peak import peak_pages_per_second
-from pagecast.cli.bench.serve.prober import Changed, Prober
+from pagecast.cli.bench.serve.prober import USERS, Changed, Prober
 from pagecast.cli.bench.serve.world import World
 from pagecast.cli.bench.systems import WORKER
 from pagecast.eventlog.admin import ensure_topics
@@ -139,7 +139,9 @@ async def _under_load(
     try:
         with Job(spec) as job:
             await ready_facts(begun_file, job)
-            while not job.ended():
+            for _ in USERS:  # what is kept of a history is kept from a page on
+                await prober.change(server.channels[0])
+            while not (changes and job.ended()):
                 changes.append(await prober.change(server.channels[0]))
                 await asyncio.sleep(chance.uniform(0, PAUSE_S_MAX))
     finally:
