@@ -34,11 +34,11 @@ def other_cores() -> set[int]:
 
 
 @contextmanager
-def left_alone(core: int) -> Iterator[None]:
-    """This thread, and the programs and threads it starts meanwhile, keep off a core, if there is
-    another one."""
+def left_alone(core: int | None) -> Iterator[None]:
+    """This thread, and the programs and threads it starts meanwhile, keep off a core, if one is
+    named and there is another one."""
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, allowed - {core} or allowed)
+    os.sched_setaffinity(0, {one for one in allowed if one != core} or allowed)
     try:
         yield
     finally:

@@ -35,8 +35,8 @@ async def test_pages_are_asked_for_whatever_becomes_of_others(house: House) -> N
 
 
 async def test_more_than_may_be_in_flight_are_left_out(house: House) -> None:
-    house.train_champion(SLOW)
-    loop = OpenLoop(shape=LONG, at_once_max=1)
+    house.train_champion()
+    loop = OpenLoop(shape=SHORT, at_once_max=1)
     async with house.serve() as served:
         await loop.ask_at([served.channel], [0.0, 0.0, 0.0])
     assert (len(loop.pages), loop.failed, loop.left_out) == (1, 0, 2)

@@ -8,7 +8,7 @@ from pagecast.cli.bench.jobs.ready_pages import ReadyPages, basis_of, portions_o
 from pagecast.cli.bench.serve.ready_stream import GRANULARITIES, OURS, Streamed, page_request
 from pagecast.cli.bench.serve.transport import rows_of_transport
 from pagecast.engine.page_events import EntityChosen, PageEnded, RowBegun, RowEnded
-from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import homepage_pb2
 
 Response = homepage_pb2.StreamHomepageResponse
 
@@ -22,12 +22,12 @@ def pages(house: House) -> ReadyPages:
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 async def test_what_is_streamed_are_the_ready_messages(pages: ReadyPages, granularity: str) -> None:
     server = grpc.aio.server()
-    homepage_pb2_grpc.add_HomepageServiceServicer_to_server(pages, server)
+    server.add_generic_rpc_handlers([pages.handler()])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     request = page_request(GRANULARITIES[granularity]).SerializeToString()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        streamed = [message async for message in channel.unary_stream(OURS)(request)]
+        streamed = [message async for message in channel.unary_stream(OURS, None, None)(request)]
     await server.stop(None)
     ready = pages.messages(whole_rows=granularity == "Rows")
     assert [kind(message) for message in streamed] == [kind(message) for message in ready]

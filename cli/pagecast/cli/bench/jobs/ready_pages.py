@@ -49,7 +49,7 @@ from pagecast.server.main import SWITCH_INTERVAL_S
 from pagecast.server.metrics import Metrics
 from pagecast.server.request import PageClock, read_request
 from pagecast.server.writer import PageWriter, Response
-from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import homepage_pb2
 
 Portions = Sequence[Sequence[PageEvent]]
 
@@ -93,7 +93,7 @@ def portions_of(events: Sequence[PageEvent], *, whole_rows: bool) -> Portions:
     return portions
 
 
-class ReadyPages(homepage_pb2_grpc.HomepageServiceServicer):
+class ReadyPages:
     """Streams the same page again and again, written anew each time."""
 
     def __init__(self, basis: PageBasis, events: Sequence[PageEvent], config: ServerConfig) -> None:
@@ -102,7 +102,17 @@ class ReadyPages(homepage_pb2_grpc.HomepageServiceServicer):
         self._decoding = ThreadPoolExecutor(STREAMS_MAX)
         self._portions = {whole: portions_of(events, whole_rows=whole) for whole in (True, False)}
 
-    async def StreamHomepage(
+    def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
+        """Answers StreamHomepage, of HomepageService."""
+        service = homepage_pb2.DESCRIPTOR.services_by_name["HomepageService"].full_name
+        method = grpc.unary_stream_rpc_method_handler(
+            self.stream,
+            request_deserializer=homepage_pb2.StreamHomepageRequest.FromString,
+            response_serializer=Response.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(service, {"StreamHomepage": method})
+
+    async def stream(
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
     ) -> AsyncIterator[Response]:
         clock = PageClock.start(context.time_remaining())
@@ -163,7 +173,7 @@ async def serve(paths: StatePaths, ready_file: Path) -> None:
     basis, events = basis_of(paths)
     pages = ReadyPages(basis, events, ServerConfig(state=paths, port=0, allow_client_clock=True))
     ours = grpc.aio.server(interceptors=[RequestInterceptor(Metrics(), CallsInFlight())])
-    homepage_pb2_grpc.add_HomepageServiceServicer_to_server(pages, ours)
+    ours.add_generic_rpc_handlers([pages.handler()])
     empty = grpc.aio.server()
     methods = {
         name: grpc.unary_stream_rpc_method_handler(

@@ -67,7 +67,7 @@ async def stream_for(
 ) -> Streamed:
     """Streams of a method for so long, each client's next one when it has one. Raises
     AioRpcError."""
-    call: Any = channel.unary_stream(method)
+    call: Any = channel.unary_stream(method, None, None)  # bytes
     messages, size = 0, 0
     cpu_seconds, began_s = job.cpu_seconds(), time.perf_counter()
 
