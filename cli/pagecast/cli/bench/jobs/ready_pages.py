@@ -99,7 +99,8 @@ class ReadyPages:
     def __init__(self, basis: PageBasis, events: Sequence[PageEvent], config: ServerConfig) -> None:
         self._basis, self._config = basis, config
         self._metrics, self._continuations = Metrics(), Continuations([KEY])
-        self._decoding = ThreadPoolExecutor(STREAMS_MAX)
+        self._deciding = ThreadPoolExecutor(STREAMS_MAX)
+        self.waited_s = 0.0
         self._portions = {whole: portions_of(events, whole_rows=whole) for whole in (True, False)}
 
     def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
@@ -122,7 +123,7 @@ class ReadyPages:
         writer = self.writer(replace(self._basis, page=page), written)
         taken = threading.Semaphore()
         portions = self._portions[not page.entity_by_entity]
-        self._decoding.submit(_hand_over, handover, portions, taken)
+        deciding = self._deciding.submit(_hand_over, handover, portions, taken)
         try:
             async for chosen in handover:
                 for event in chosen:
@@ -132,6 +133,7 @@ class ReadyPages:
                 taken.release()
         finally:  # a client may leave on the way, and the thread must not wait for ever
             taken.release(len(portions))
+        self.waited_s += deciding.result()
 
     def writer(self, basis: PageBasis, written: deque[Response]) -> PageWriter:
         sign = self._continuations.sign
@@ -154,18 +156,26 @@ class ReadyPages:
 
 def _hand_over(
     handover: Handover[PageEvent], portions: Portions, taken: threading.Semaphore
-) -> None:
+) -> float:
     """In a thread, a portion when the one before has been taken: decoding takes longer than that,
-    so each wakes the event loop."""
+    so each wakes the event loop. Returns the seconds of CPU time that waiting for it cost."""
+    waited_s = 0.0
     for portion in portions:
+        began_s = time.thread_time()
         taken.acquire()
+        waited_s += time.thread_time() - began_s
         handover.put(portion)
     handover.end()
+    return waited_s
 
 
 async def _empty(_request: bytes, _context: Any, messages: Sequence[bytes]) -> AsyncIterator[bytes]:
     for message in messages:
         yield message
+
+
+async def _waited(pages: ReadyPages, _request: bytes, _context: Any) -> bytes:
+    return str(pages.waited_s).encode()
 
 
 async def serve(paths: StatePaths, ready_file: Path) -> None:
@@ -175,12 +185,13 @@ async def serve(paths: StatePaths, ready_file: Path) -> None:
     ours = grpc.aio.server(interceptors=[RequestInterceptor(Metrics(), CallsInFlight())])
     ours.add_generic_rpc_handlers([pages.handler()])
     empty = grpc.aio.server()
-    methods = {
+    methods: dict[str, Any] = {
         name: grpc.unary_stream_rpc_method_handler(
             partial(_empty, messages=pages.messages(whole_rows=name == "Rows"))
         )
         for name in ("Rows", "Entities")
     }
+    methods["Waited"] = grpc.unary_unary_rpc_method_handler(partial(_waited, pages))
     empty.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(EMPTY_SERVICE, methods)])
     ports = [server.add_insecure_port("127.0.0.1:0") for server in (ours, empty)]
     for server in (ours, empty):

@@ -16,6 +16,7 @@ from pagecast.cli.bench.serve.ready_stream import (
     EMPTY_SERVICE,
     GRANULARITIES,
     OURS,
+    Doors,
     Streamed,
     page_request,
     stream_for,
@@ -52,23 +53,26 @@ async def transport_rows(
         log=config.folder / "ready-pages.log",
     )
     say("messages of pages that are ready")
-    turns: dict[str, list[tuple[Streamed, Streamed]]] = {name: [] for name in GRANULARITIES}
     with left_alone(spec.core), Job(spec) as job:
-        doors = await ready_facts(ready_file, job)
+        addresses = await ready_facts(ready_file, job)
         async with (
-            grpc.aio.insecure_channel(doors["ours"]) as ours,
-            grpc.aio.insecure_channel(doors["empty"]) as empty,
+            grpc.aio.insecure_channel(addresses["ours"]) as ours,
+            grpc.aio.insecure_channel(addresses["empty"]) as empty,
         ):
-            for number in range(config.rounds + 1):
-                for name, granularity in GRANULARITIES.items():
-                    request = page_request(granularity).SerializeToString()
-                    seconds = TURN_SHARE * config.seconds
-                    mine = await stream_for(ours, OURS, request, job, seconds)
-                    method = f"/{EMPTY_SERVICE}/{name}"
-                    other = await stream_for(empty, method, request, job, seconds)
-                    if number:
-                        turns[name].append((mine, other))
-    return rows_of_transport(turns)
+            doors = Doors(job=job, ours=ours, empty=empty)
+            seconds = TURN_SHARE * config.seconds
+            rounds = [await _round(doors, seconds) for _ in range(config.rounds + 1)]
+    return rows_of_transport({name: [one[name] for one in rounds[1:]] for name in GRANULARITIES})
+
+
+async def _round(doors: Doors, seconds: float) -> dict[str, tuple[Streamed, Streamed]]:
+    measured = {}
+    for name, granularity in GRANULARITIES.items():
+        request = page_request(granularity).SerializeToString()
+        mine = await stream_for(doors, doors.ours, OURS, request, seconds)
+        method = f"/{EMPTY_SERVICE}/{name}"
+        measured[name] = mine, await stream_for(doors, doors.empty, method, request, seconds)
+    return measured
 
 
 def rows_of_transport(turns: Turns) -> list[Row]:
