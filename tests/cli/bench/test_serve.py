@@ -109,6 +109,15 @@ def test_it_runs_and_ends_with_its_rows(tmp_path: Path, monkeypatch: pytest.Monk
         if row["what"].startswith("share of the exact page")
     }
     assert min(same[TORCH], same[ONNX]) > 0.9
+    for table in (
+        "first row p99 ms, open loop at 95% of peak",
+        "pages/s, whole within 30 s, asked for",
+        "transport, entities, messages of",
+        "decode step, int8, 16 pages of",
+        "pages/s, `--workers 2`",
+        "event to first row made with it, p99 ms",
+    ):
+        assert any(row["what"].startswith(table) for row in rows), table
 
 
 def swapped(**changes: Any) -> Swapped:

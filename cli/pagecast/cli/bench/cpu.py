@@ -1,6 +1,8 @@
 """CPU time and memory of a process, and which cores it may use."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
@@ -29,3 +31,15 @@ def other_cores() -> set[int]:
     """The cores of all the rest; the same one where there is only one."""
     cores = os.sched_getaffinity(0)
     return cores - {max(cores)} or cores
+
+
+@contextmanager
+def left_alone(core: int | None) -> Iterator[None]:
+    """This thread, and the programs and threads it starts meanwhile, keep off a core, if one is
+    named and there is another one."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {one for one in allowed if one != core} or allowed)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -29,8 +29,8 @@ class JobSpec:
     program: str
     """A module, or the path of a file; it takes its settings as one JSON argument."""
     settings: Mapping[str, Any]
-    core: int
-    """The only core it may use."""
+    core: int | None
+    """The only core it may use; None: all that this process may."""
     log: Path
     """Its output."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -56,8 +56,9 @@ class Job:
                 start_new_session=True,
                 env={**os.environ, **spec.environment},
             )
-        # Before it has threads: they inherit it.
-        os.sched_setaffinity(self._process.pid, {spec.core})
+        if spec.core is not None:
+            # Before it has threads: they inherit it.
+            os.sched_setaffinity(self._process.pid, {spec.core})
 
     def cpu_seconds(self) -> float:
         """User and system time of the process and its threads. Raises CommandError."""

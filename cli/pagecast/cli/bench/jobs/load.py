@@ -12,6 +12,7 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from pagecast.cli.bench.events import EventsConfig, make_events
+from pagecast.cli.stack.ready import announce
 from pagecast.eventlog.connection import client_settings
 from pagecast.eventlog.producer import BATCH_BYTES, LINGER_MS
 from pagecast.eventlog.topics import INTERACTIONS
@@ -24,7 +25,8 @@ LEAD_S = 0.2
 
 
 def main() -> None:
-    """Settings: bootstrap_servers, rate (events per second), events (`EventsConfig`), result.
+    """Settings: bootstrap_servers, rate (events per second), events (`EventsConfig`), result;
+    begun_file, which is written when it begins, if it is named.
 
     Writes {"begin_s", "late_ms_max"} to the file `result`: how late the latest was sent.
     """
@@ -41,6 +43,8 @@ def main() -> None:
     )
     producer.partitions_for(INTERACTIONS)
     begin_s = time.time() + LEAD_S
+    if begun_file := settings.get("begun_file"):
+        announce(Path(begun_file), {"begin_s": begin_s})
     late_s = 0.0
     for number, (key, value) in enumerate(events):
         due_s = begin_s + number / rate

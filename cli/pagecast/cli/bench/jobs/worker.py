@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from pagecast.cli.stack.ready import announce
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
@@ -28,7 +29,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
     def ready(worker: IngestReady) -> None:
-        Path(settings["ready_file"]).write_text(json.dumps({"metrics_port": worker.metrics_port}))
+        announce(Path(settings["ready_file"]), {"metrics_port": worker.metrics_port})
 
     run_worker(config_of(settings), ready)
 

@@ -14,6 +14,12 @@ HYBRID_K = 3
 WAYS = {"exact": "exact", "hybrid": f"hybrid k={HYBRID_K}"}
 """What each is called in the table."""
 
+TABLES = (
+    *("alone", "masks", "steps", "grpc", "open-loop", "overload", "transport", "floor"),
+    *("workers", "events", "swaps"),
+)
+"""What `--tables` knows, in the order in which they are measured."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServeBenchConfig:
@@ -36,7 +42,12 @@ class ServeBenchConfig:
     step_entities: Sequence[int] = ()
     """Sizes of the catalogs at which decode steps are measured."""
 
+    tables: Sequence[str] = TABLES
+    """Those that are measured."""
+
     def __post_init__(self) -> None:
+        if unknown := [name for name in self.tables if name not in TABLES]:
+            raise ValueError(f"tables: {unknown[0]!r} is none of {', '.join(TABLES)}")
         if min(self.mask_entities, default=1000) < 1000:
             raise ValueError("masks are measured for at least 1,000 entities")
         if min(self.step_entities, default=1000) < 1000:

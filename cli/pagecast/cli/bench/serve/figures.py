@@ -1,8 +1,5 @@
-"""The table of `pagecast bench serve`."""
+"""Rows of whole pages one at a time, beside their peers."""
 
-import asyncio
-import shutil
-from collections.abc import Callable
 from itertools import product, zip_longest
 from statistics import median
 
@@ -11,20 +8,14 @@ from pagecast.cli.bench.serve.alone import Timed, Turn, our_turn, peer_turn, tak
 from pagecast.cli.bench.serve.asked import asked_page, clock_of
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
 from pagecast.cli.bench.serve.load import PageShape
-from pagecast.cli.bench.serve.masks import measure_masks
-from pagecast.cli.bench.serve.parity import parity_rows
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
-from pagecast.cli.bench.serve.served import served_rows
-from pagecast.cli.bench.serve.steps import measure_steps
-from pagecast.cli.bench.serve.swaps import swap_rows
-from pagecast.cli.bench.serve.world import World, build_world
+from pagecast.cli.bench.serve.world import World
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
 from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.providers import Provider
 from pagecast.engine.slot_decoder import SlotDecoder
 
 TORCH, ONNX = "torch eager, KV cache, full head", "onnxruntime, plain export, full head"
@@ -33,27 +24,10 @@ REACH = {(TORCH, "exact"): 10, (ONNX, "exact"): 5, (TORCH, "hybrid"): 25, (ONNX,
 """How many times faster a page should be with 8-bit weights."""
 
 
-def measure_serve(config: ServeBenchConfig, say: Callable[[str], None]) -> list[Row]:
-    """All rows of the table."""
-    folder = config.folder / "serve"
-    shutil.rmtree(folder, ignore_errors=True)
-    say("a catalog and a model of random weights")
-    world = build_world(folder, config.entities, config.prompt - 2)
-    say("pages one at a time")
-    rows = _alone(world, config)
-    if config.provider is not Provider.CPU:
-        say(f"parity of {config.provider} with the CPU")
-        rows += parity_rows(world, config)
-    rows += measure_masks(config.mask_entities, config.rounds, say)
-    if config.step_entities:
-        rows += measure_steps(config.folder, config.step_entities, config.rounds, say)
-    say("pages through gRPC")
-    rows += asyncio.run(served_rows(world, config, say))
-    return rows + (asyncio.run(swap_rows(world, config, say)) if config.swaps else [])
+def alone_rows(world: World, config: ServeBenchConfig) -> list[Row]:
+    """A page one at a time, ours in both forms and the peers.
 
-
-def _alone(world: World, config: ServeBenchConfig) -> list[Row]:
-    """Peers are fed the embeddings of the exact form; those of the other are the same."""
+    Peers are fed the embeddings of the exact form; those of the other are the same."""
     forms = {
         weights: Model(load_bundle(world.bundle, config.runs(weights)), world.snapshot)
         for weights in DecodeWeights
@@ -78,7 +52,7 @@ def rows_alone(timed: dict[str, Timed], unit: str = "CPU ms") -> list[Row]:
     """Each way of ours beside each peer, then how equal their pages are.
 
     A page of random weights says little about 8 bits: what follows one other choice is another page
-    (`bench model --tables int8` asks a trained model).
+    (`bench model --tables decoding` asks a trained model).
     """
     rows = []
     for weights, (way, name) in product(DecodeWeights, WAYS.items()):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -57,17 +57,38 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-@asynccontextmanager
-async def channel_to(ready_file: Path, job: Job) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to a server once it is ready. Raises CommandError if it never is."""
+async def ready_facts(ready_file: Path, job: Job) -> dict[str, Any]:
+    """What a job announces once it is ready. Raises CommandError if it never is."""
     until = time.monotonic() + START_SECONDS_MAX
     while (facts := announced(ready_file)) is None:
         job.check()
         if time.monotonic() > until:
-            raise CommandError("the server does not start", f"read {job.spec.log}")
+            raise CommandError(f"{job.spec.name} does not start", f"read {job.spec.log}")
         await asyncio.sleep(0.05)
-    async with grpc.aio.insecure_channel(facts["address"]) as channel:
+    return facts
+
+
+async def address_of(ready_file: Path, job: Job) -> str:
+    """Where a server answers, once it is ready. Raises CommandError if it never is."""
+    return str((await ready_facts(ready_file, job))["address"])
+
+
+@asynccontextmanager
+async def channel_to(ready_file: Path, job: Job) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server once it is ready. Raises CommandError if it never is."""
+    async with grpc.aio.insecure_channel(await address_of(ready_file, job)) as channel:
         yield channel
+
+
+@asynccontextmanager
+async def channels_to(address: str, number: int) -> AsyncIterator[list[grpc.aio.Channel]]:
+    """So many connections; channels made without care would share one."""
+    own = (("grpc.use_local_subchannel_pool", 1),)
+    async with AsyncExitStack() as exits:
+        yield [
+            await exits.enter_async_context(grpc.aio.insecure_channel(address, options=own))
+            for _ in range(number)
+        ]
 
 
 async def one_page(

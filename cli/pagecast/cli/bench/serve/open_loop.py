@@ -1,75 +1,93 @@
-"""An open loop of short pages: asked for at a rate that is fixed, whatever becomes of them."""
+"""An open loop: pages asked for at moments that are fixed, whatever becomes of them."""
 
 import asyncio
+import random
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import count
 
 import grpc
 
+from pagecast.cli.bench.serve.asking import AskedPage, ask
+from pagecast.cli.bench.serve.config import HYBRID_K
 from pagecast.cli.bench.serve.load import PageShape
-from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 SHAPE = PageShape(rows=4, exact_entities=3)
 """A short page: its first row is what is asked for, and there are more of them to ask."""
 
+WHOLE = PageShape(exact_entities=HYBRID_K)
+"""A whole page, decoded as a server does it unless told otherwise."""
+
 USERS = 64
 """Those whose histories the world holds."""
-
-PAGE_SECONDS_MAX = 30.0
 
 AT_ONCE_MAX = 64
 """Pages of the open loop in flight; beyond that the server is overloaded: pages are left out."""
 
+CHANCE_SEED = 1
+"""Of the moments of visitors who know nothing of each other."""
+
+
+def by_chance(pages: int, seconds: float) -> list[float]:
+    """Moments at which so many visitors come within so many seconds, each whenever it likes."""
+    chance = random.Random(CHANCE_SEED)
+    return sorted(chance.uniform(0, seconds) for _ in range(pages))
+
 
 @dataclass(kw_only=True)
 class OpenLoop:
-    """Pages asked for at a rate, whatever becomes of them."""
+    """Pages asked for, whatever becomes of them."""
 
-    first_rows: list[tuple[float, float]] = field(default_factory=list)
-    """When each page was asked for, and milliseconds until its first row."""
-    started: list[tuple[float, str]] = field(default_factory=list)
-    """When each page started, and by which model."""
-    failed: int = 0
+    shape: PageShape = SHAPE
+    at_once_max: int = AT_ONCE_MAX
+    pages: list[AskedPage] = field(default_factory=list)
+    """In the order in which they were asked for."""
     left_out: int = 0
 
     async def keep_asking(self, channel: grpc.aio.Channel, rate: float) -> None:
-        """Until it is cancelled; then pages in flight end."""
+        """Evenly, until it is cancelled; then pages in flight end."""
+        await self.ask_at([channel], (number / rate for number in count()))
+
+    async def ask_at(
+        self, channels: Sequence[grpc.aio.Channel], moments_s: Iterable[float]
+    ) -> None:
+        """A page at each moment from now on, through one channel after the other.
+
+        Returns when the last one has ended; cancelled, it asks no more and lets pages in flight
+        end.
+        """
         asked: set[asyncio.Task[None]] = set()
-        number, began_s = 0, time.perf_counter()
+        began_s = time.perf_counter()
         try:
-            while True:
-                await asyncio.sleep(max(0.0, began_s + number / rate - time.perf_counter()))
-                number += 1
-                if len(asked) >= AT_ONCE_MAX:
+            for number, moment_s in enumerate(moments_s):
+                due_s = began_s + moment_s
+                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+                if len(asked) >= self.at_once_max:
                     self.left_out += 1
                     continue
-                task = asyncio.create_task(self._ask(channel, f"u{number % USERS}"))
+                self.pages.append(page := AskedPage(due_s=due_s))
+                channel = channels[number % len(channels)]
+                task = asyncio.create_task(ask(channel, f"u{number % USERS}", self.shape, page))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
         finally:
             await asyncio.gather(*asked)
 
-    async def _ask(self, channel: grpc.aio.Channel, user_id: str) -> None:
-        request = homepage_pb2.StreamHomepageRequest(
-            user_id=user_id,
-            rows=SHAPE.rows,
-            entities_per_row=SHAPE.entities_per_row,
-            exact_entities=SHAPE.exact_entities,
-        )
-        asked_s, first_row_s = time.perf_counter(), 0.0
-        stub = homepage_pb2_grpc.HomepageServiceStub(channel)
-        call: Any = stub.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)
-        try:
-            async for message in call:
-                if message.HasField("page_started"):
-                    model = message.page_started.model_version
-                    self.started.append((time.perf_counter(), model))
-                elif message.HasField("row_completed") and not first_row_s:
-                    first_row_s = time.perf_counter()
-                    self.first_rows.append((asked_s, (first_row_s - asked_s) * 1000))
-        except grpc.aio.AioRpcError:
-            self.failed += 1
+    @property
+    def failed(self) -> int:
+        """Pages that did not end well."""
+        return sum(bool(page.ended_s) and not page.whole for page in self.pages)
+
+    @property
+    def started(self) -> list[tuple[float, str]]:
+        """When each page started, and by which model, in the order of their starts."""
+        return sorted((page.started_s, page.model) for page in self.pages if page.started_s)
 
     def first_rows_between(self, begin_s: float, end_s: float) -> list[float]:
-        return [ms for at_s, ms in self.first_rows if begin_s <= at_s < end_s]
+        """Milliseconds until the first row, of pages that were due between two moments."""
+        return [
+            ms
+            for page in self.pages
+            if begin_s <= page.due_s < end_s and (ms := page.first_row_ms) is not None
+        ]

@@ -11,6 +11,7 @@ from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.load import channel_to, closed_loop, one_page, quantile
 from pagecast.cli.bench.serve.open_loop import SHAPE, USERS, OpenLoop
+from pagecast.cli.bench.serve.peak import PEAK_CLIENTS
 from pagecast.cli.bench.serve.served import server_job
 from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
 from pagecast.cli.bench.serve.world import World, train_another
@@ -20,9 +21,6 @@ from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FORMER_MODELS_MAX
 from pagecast.server.hand_over import HAND_OVER_S_MAX
-
-PEAK_CLIENTS = 16
-"""Of the closed loop whose pages a second are the peak: as many as there are slots."""
 
 MODELS = FORMER_MODELS_MAX + 2
 """More than a server keeps, in a circle: every swap loads, embeds and warms."""

@@ -5,12 +5,12 @@ world.
 """
 
 import dataclasses
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from pagecast.eventlog.stable_id import event_id
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import apply_event
@@ -96,7 +96,7 @@ def remember(world: World, user_id: str, steps: int) -> History:
         history = History(user_id)
         for i in range(steps):
             version = HistoryVersion(topic_id=TOPIC_ID, partition=0, next_offset=i + 1)
-            apply_event(history, _event(user_id, i, len(world.snapshot.entities)), version)
+            apply_event(history, history_event(user_id, i, len(world.snapshot.entities)), version)
         assert len(history.steps) == steps
         refused = store.write_histories([history])
         assert not refused, "a history was refused: it was written with more steps before"
@@ -105,15 +105,17 @@ def remember(world: World, user_id: str, steps: int) -> History:
     return history
 
 
-def _event(user_id: str, i: int, entities: int) -> events_pb2.InteractionEvent:
+def history_event(user_id: str, i: int, entities: int) -> events_pb2.InteractionEvent:
+    """The i-th of a user: a minute after the one before, all of them before `START_MS`."""
     entity = (7919 * (i + 1) + 104729 * sum(user_id.encode())) % entities
+    occurred_at_ms = START_MS - 1000 * MINUTE_MS + i * MINUTE_MS
     event = events_pb2.InteractionEvent(
-        event_id=str(uuid.UUID(int=i)),
+        event_id=event_id(occurred_at_ms, f"bench/{user_id}/{i}"),
         user_id=user_id,
         context=events_pb2.RequestContext(device="tv"),
         view_details=events_pb2.ViewDetails(entity_id=f"e{entity}"),
     )
-    event.occurred_at.FromMilliseconds(START_MS - 1000 * MINUTE_MS + i * MINUTE_MS)
+    event.occurred_at.FromMilliseconds(occurred_at_ms)
     return event
 
 

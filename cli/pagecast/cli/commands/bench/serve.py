@@ -40,6 +40,14 @@ def serve(
     step_entities: Annotated[
         str, typer.Option(help="Entities of the catalogs at which steps are measured; empty: none.")
     ] = CATALOGS,
+    tables: Annotated[
+        str,
+        typer.Option(
+            help="Some of alone,masks,steps,grpc,open-loop,overload,transport,floor,workers,"
+            "events,swaps.",
+            show_default="all",
+        ),
+    ] = "",
     swaps: Annotated[
         int, typer.Option(min=0, help="Swaps of the champion under load; 0: none.")
     ] = SERVE_SWAPS,
@@ -48,11 +56,12 @@ def serve(
 ) -> None:
     """What a page costs, alone and among others, beside plainer ways to decode it.
 
-    Makes a catalog and a model of random weights and starts a server on them.
+    Makes a catalog and a model of random weights and starts servers on them; `events` starts a
+    broker and an ingest worker as well. On a quiet machine all of it takes about half an hour.
     """
     from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances
-    from pagecast.cli.bench.serve.config import ServeBenchConfig
-    from pagecast.cli.bench.serve.figures import measure_serve
+    from pagecast.cli.bench.serve.config import TABLES, ServeBenchConfig
+    from pagecast.cli.bench.serve.parts import measure_serve
     from pagecast.cli.bench.table import show_circumstances, show_rows
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
@@ -75,6 +84,7 @@ def serve(
             mask_entities=[int(number) for number in mask_entities.split(",") if number],
             step_entities=[int(number) for number in step_entities.split(",") if number],
             swaps=swaps,
+            tables=[name for name in tables.split(",") if name] or TABLES,
         )
     except (ValueError, ProviderMissingError) as error:
         raise InputError(str(error)) from error

@@ -1,0 +1,90 @@
+"""What a decode step must move and multiply, whatever does it.
+
+Letters in names: C candidates of a row, O width of hidden states.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import onnx
+
+from pagecast.cli.bench.serve.machine_rates import MachineRates
+from pagecast.engine.manifest import DecodeWeights, ModelShape
+from pagecast.trainer.slot_decoder import POSITIONS_MAX
+
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWork:
+    """Of one step of so many pages."""
+
+    weight_bytes: int
+    """Of the graph, read once whatever the pages."""
+    cache_bytes: int
+    """Keys and values of all pages' positions."""
+    head_bytes: int
+    """Output embeddings of each page's candidates."""
+    weight_ops: int
+    """Multiplications and additions with weights."""
+    other_ops: int
+    """Those of attention and of candidates, in fp32 in every form."""
+
+    @property
+    def bytes(self) -> int:
+        return self.weight_bytes + self.cache_bytes + self.head_bytes
+
+    @property
+    def ops(self) -> int:
+        return self.weight_ops + self.other_ops
+
+    def floor_s(
+        self, weights: DecodeWeights, rates: MachineRates, read_bytes_per_s: float
+    ) -> float:
+        """No less than moving everything, nor than multiplying everything; at best both at once.
+
+        `read_bytes_per_s` is that of so many bytes, which caches may hold from step to step.
+        """
+        rate = rates.int8_ops_per_s if weights is DecodeWeights.INT8 else rates.fp32_ops_per_s
+        multiply_s = self.weight_ops / rate + self.other_ops / rates.fp32_ops_per_s
+        return max(self.bytes / read_bytes_per_s, multiply_s)
+
+
+def step_work(
+    bundle: Path, weights: DecodeWeights, shape: ModelShape, pages: int, positions: int, row_c: int
+) -> StepWork:
+    """Of pages of so many positions each, in rows of `row_c` candidates.
+
+    Left out are norms, tokens and hidden states: some kilobytes. Caches are fp32 in both forms.
+    """
+    width = shape.query_heads * shape.head_dim
+    entries = pages * 2 * shape.layers * shape.kv_heads * shape.head_dim * positions
+    return StepWork(
+        weight_bytes=_weight_bytes(bundle / weights.file),
+        cache_bytes=entries * _FLOAT_BYTES,
+        head_bytes=pages * row_c * shape.output_dim * _FLOAT_BYTES,
+        weight_ops=2 * pages * _weights(bundle / DecodeWeights.FP32.file),
+        other_ops=pages * (4 * width * positions * shape.layers + 2 * row_c * shape.output_dim),
+    )
+
+
+def _weight_bytes(graph: Path) -> int:
+    """Of all that is multiplied with states, in whichever form: with scales, without the table of
+    rotations, of which a step reads a line."""
+    return sum(_size(tensor) for tensor in onnx.load(graph).graph.initializer if _counts(tensor))
+
+
+def _weights(graph: Path) -> int:
+    """Numbers in the exact graph's matrices."""
+    initializers = onnx.load(graph).graph.initializer
+    return sum(prod(t.dims) for t in initializers if _counts(t) and len(t.dims) == 2)
+
+
+def _size(tensor: onnx.TensorProto) -> int:
+    kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return int(prod(tensor.dims)) * int(kind.itemsize)
+
+
+def _counts(tensor: onnx.TensorProto) -> bool:
+    return list(tensor.dims[:1]) != [POSITIONS_MAX]
