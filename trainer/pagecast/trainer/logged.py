@@ -76,7 +76,7 @@ def _shown(
     return ShownPage(
         user_id=page.user_id,
         prompt=prompt,
-        rows=tuple(_rows(page, outcome)),
+        rows=tuple(shown_rows(page, outcome)),
         closed=prompt.request.at_ms + _window_ms(reading.config) <= reading.newest_ms,
     )
 
@@ -100,7 +100,8 @@ def _record(number: int, outcome: LoggedPageOutcome) -> LoggedPage:
     return LoggedPage("", 0, number, page, outcome.value)
 
 
-def _rows(page: events_pb2.PageServed, outcome: LoggedPageOutcome) -> Iterator[ShownRow]:
+def shown_rows(page: events_pb2.PageServed, outcome: LoggedPageOutcome) -> Iterator[ShownRow]:
+    """The rows of a page's record, each entity with what became of it."""
     by_place = {(e.row_position, e.entity_position): e for e in outcome.entities}
     for number, row in enumerate(page.rows):
         yield ShownRow(

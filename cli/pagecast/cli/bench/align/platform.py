@@ -6,7 +6,7 @@ meet the same members with the same luck.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -37,6 +37,9 @@ POPULARITY_PERIOD_MS = 3_600_000
 
 LOG = "arena"
 
+Told = Callable[[str, Prompt], None]
+"""Is told the prompt of every page, by the page's id."""
+
 
 class ArenaPlatform:
     """Pages of one contender; None makes them by popularity. Of one thread."""
@@ -49,12 +52,13 @@ class ArenaPlatform:
         catalog: CatalogSnapshot,
         counts: Mapping[str, float],
         start_ms: int,
+        told: Told = lambda _page_id, _prompt: None,
     ) -> None:
         self._catalog = CompiledCatalog(catalog)
         self._model: ServedModel | None = None if bundle is None else bind(bundle, catalog)
         self._counts, self._as_of_ms = dict(counts), start_ms
         self._histories: dict[str, History] = {}
-        self._pages = itertools.count()
+        self._pages, self._told = itertools.count(), told
         self._rank(start_ms)
 
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
@@ -64,11 +68,13 @@ class ArenaPlatform:
         history = self._histories.get(visit.user_id)
         facts = facts_of(request, history, Profile(), self._catalog.snapshot)
         rules = compile_rules(self._catalog, facts, self._popular)
+        prompt = self._prompt(request, history)
+        self._told(request.page_id, prompt)
         return ShownPage(
             page_id=request.page_id,
             user_id=visit.user_id,
             requested_at_ms=at_ms,
-            rows=tuple(_rows(self._events(self._prompt(request, history), rules), rules)),
+            rows=tuple(_rows(self._events(prompt, rules), rules)),
             model_version="" if self._model is None else self._model.version,
         )
 
@@ -103,6 +109,11 @@ class ArenaPlatform:
         if self._model is not None:
             self._model = bind(self._model.bundle, snapshot, older=self._model)
         self._rank(self._ranked_ms)
+
+    @property
+    def catalog(self) -> CatalogSnapshot:
+        """As of now."""
+        return self._catalog.snapshot
 
     def knows(self, user_id: str) -> bool:
         return user_id in self._histories

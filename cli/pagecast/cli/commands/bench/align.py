@@ -12,10 +12,15 @@ def align(
     quick: Annotated[
         bool, typer.Option("--quick", help="A few minutes: to see whether it works.")
     ] = False,
+    tables: Annotated[
+        str | None,
+        typer.Option(help="Some of contenders,align,findings,ids,off-policy.", show_default="all"),
+    ] = None,
     contenders: Annotated[
         str | None,
         typer.Option(
-            help="Names with / between them; the baseline is always one.", show_default="all"
+            help="Names with / between them; what they are compared with is always one.",
+            show_default="all of the tables",
         ),
     ] = None,
     seeds: Annotated[
@@ -30,6 +35,10 @@ def align(
     passes: Annotated[
         float | None,
         typer.Option(min=0.01, help="Of generative trainings.", show_default="the trainer's"),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of reinforcement learning.", show_default="the trainer's"),
     ] = None,
     data: Annotated[
         str | None,
@@ -48,17 +57,19 @@ def align(
     """Whose pages simulated members like better, and how far off-policy estimates can be trusted.
 
     Contenders are trained on the same data and visited by the same members with the same luck, each
-    in a world of its own, beside the multi-stage baseline.
+    in a world of its own, beside the one they are compared with.
     """
     from pagecast.cli.bench.align.command import AlignBench
 
     AlignBench(
         quick=quick,
+        tables=tables,
         contenders=contenders,
         seeds=seeds,
         members=members,
         days=days,
         passes=passes,
+        rounds=rounds,
         data=data,
         out=out,
         state_dir=state_dir,
