@@ -57,7 +57,7 @@ def generative(shop: Workshop) -> Made:
 def wbc(overrides: Overrides | None = None, *, logged: bool = False) -> Make:
     """Post-trained by weighted binary classification, from the pretrained model.
 
-    On constructed pages, or on those of the log alone. `overrides` are of both trainings.
+    On constructed pages, or on logged ones alone. `overrides` are of both trainings.
     """
     told = overrides or {}
 
@@ -84,7 +84,7 @@ def _valued(shop: Workshop, overrides: Overrides, start: Start | None, *, logged
     if not logged:
         return Made(bundle=shop.exported(fit_on(shop.data.snapshot, config, start=start)))
     snapshot = replace(shop.data.snapshot, catalog=shop.log.catalog)
-    shown = Shown(pages=shop.log.pages)
+    shown = Shown(pages=shop.lessons)
     return Made(bundle=shop.exported(fit_on(snapshot, config, shown=shown, start=start)))
 
 

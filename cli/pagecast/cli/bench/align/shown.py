@@ -64,8 +64,18 @@ def show_own(output: Output, lifts: Sequence[Lift]) -> None:
 def show_ids(output: Output, rows: Sequence[IdsRow], differences: Sequence[IdsDifference]) -> None:
     output.table(
         "Ways to say an entity: NDCG@10, and what it costs",
-        ("way", "known", "cold", "among cold", "prompt", "weights MB", "served MB", "page CPU ms",
-         "hallucination", "pages within rules"),
+        (
+            "way",
+            "known",
+            "cold",
+            "cold alone",
+            "prompt",
+            "MB",
+            "served",
+            "CPU ms",
+            "unmasked",
+            "kept",
+        ),
         [
             (
                 row.name,
@@ -81,10 +91,14 @@ def show_ids(output: Output, rows: Sequence[IdsRow], differences: Sequence[IdsDi
             )
             for row in rows
         ],
-    )  # fmt: skip
+    )
+    output.say(
+        "prompt: positions; MB: of weights, and of what is served; CPU ms: a page with its prompt;"
+        " unmasked: IDs of nothing; kept: pages within the rules\n"
+    )
     output.table(
         "The same targets",
-        ("way", "beside", "entities", "difference", "95 % interval"),
+        ("way", "beside", "entities", "difference", "95 % interval", "of theirs"),
         [
             (
                 one.name,
@@ -92,6 +106,7 @@ def show_ids(output: Output, rows: Sequence[IdsRow], differences: Sequence[IdsDi
                 one.what,
                 f"{one.difference.mean:+.4f}",
                 f"{one.difference.interval.low:+.4f} to {one.difference.interval.high:+.4f}",
+                _share(one.difference.mean / one.theirs if one.theirs else None),
             )
             for one in differences
         ],

@@ -15,11 +15,13 @@ from pagecast.featurestore.reward import RewardConfig
 from pagecast.simulator.run_config import RunConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.job import Trained
 from pagecast.trainer.overrides import overridden
+from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.threads import threads
 from pagecast.trainer.train import fit_on
 
@@ -101,8 +103,14 @@ class Workshop:
 
     @cached_property
     def log(self) -> Visits:
-        """Pages of the pretrained model: all that post-training and alignment know of members."""
+        """Pages of the pretrained model, and what members made of them."""
         return self.visits(self.pretrained_bundle, logging=True)
+
+    @property
+    def lessons(self) -> tuple[ShownPage, ...]:
+        """The pages of the half of the log's members that every method learns from."""
+        salt = AlignConfig().reward.salt
+        return tuple(page for page in self.log.pages if learned_from(page.user_id, salt))
 
     @cached_property
     def champion(self) -> Policy:
