@@ -59,7 +59,7 @@ def test_contenders_that_were_named_come_with_what_they_are_beside() -> None:
     assert findings.of((NO_NEGATIVES,), quick=False) == [LOGGED_WBC, NO_NEGATIVES]
     assert findings.of(("WBC, no context",), quick=False) == [WBC, "WBC, no context"]
     assert findings.of(("popularity",), quick=False) == []
-    assert COMPARISONS[ALIGN].of(("grpo",), quick=False) == [LOGGED_WBC, "grpo"]
+    assert COMPARISONS[ALIGN].of(("grpo",), quick=False) == [LOGGED_WBC, GENERATIVE, "grpo"]
 
 
 def test_each_recipe_s_own_reward_is_what_it_learns_from() -> None:

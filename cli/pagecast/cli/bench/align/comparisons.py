@@ -30,6 +30,8 @@ class Comparison:
     quick: tuple[str, ...]
     """Of the names, those of a quick run."""
     others: Mapping[str, str] = field(default_factory=dict)
+    always: tuple[str, ...] = ()
+    """Contenders without which the others cannot be told of."""
 
     def of(self, wanted: Sequence[str] | None, *, quick: bool) -> list[str]:
         """Contenders to be measured, references among them; none if nothing of it is wanted."""
@@ -37,7 +39,8 @@ class Comparison:
         if wanted is not None:
             names = tuple(name for name in names if name in wanted)
         references = [self.others.get(name, self.beside) for name in names]
-        return list(dict.fromkeys([*references, *names]))
+        always = self.always if names else ()
+        return list(dict.fromkeys([*references, *always, *names]))
 
     def lifts(self, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
         """Every contender beside its reference, by every metric."""
@@ -62,8 +65,9 @@ COMPARISONS: Mapping[str, Comparison] = {
     ),
     ALIGN: Comparison(
         beside=LOGGED_WBC,
-        names=(GENERATIVE, *RECIPES),
-        quick=(GENERATIVE, "dr-grpo", "grpo-sr", "grpo-sr-no-gate"),
+        names=tuple(RECIPES),
+        quick=("dr-grpo", "grpo-sr", "grpo-sr-no-gate"),
+        always=(GENERATIVE,),
     ),
     FINDINGS: Comparison(
         beside=WBC,

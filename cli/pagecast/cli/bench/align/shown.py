@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pagecast.cli.bench.align.cells import METRICS
 from pagecast.cli.bench.align.comparisons import own_metric
 from pagecast.cli.bench.align.coverage import Coverage
 from pagecast.cli.bench.align.ids import IdsDifference, IdsRow
@@ -14,21 +15,18 @@ MEGABYTE = 1e6
 
 
 def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
+    """A line a contender; what is not told here is in the JSON document."""
+    found = {(one.contender, one.metric): one for one in lifts}
+    first, *others = METRICS
+    rows = []
+    for name in dict.fromkeys(one.contender for one in lifts):
+        one = found[name, first]
+        told = [_change(found[name, metric]) for metric in METRICS]
+        rows.append((name, one.beside, f"{one.ours:.3f}", f"{one.theirs:.3f}", *told))
     output.table(
-        f"{title}: simulated members, per session",
-        ("contender", "beside", "what", "ours", "theirs", "lift", "95 % interval"),
-        [
-            (
-                one.contender,
-                one.beside,
-                one.metric,
-                f"{one.ours:.3f}",
-                f"{one.theirs:.3f}",
-                _share(one.lift.mean),
-                _interval(one),
-            )
-            for one in lifts
-        ],
+        f"{title}: per session of simulated members, lifts with 95 % intervals",
+        ("contender", "beside", first, "theirs", "lift", *others),
+        rows,
     )
     output.say()
 
@@ -46,16 +44,16 @@ def show_own(output: Output, lifts: Sequence[Lift]) -> None:
                 name,
                 own.metric,
                 f"{own.ours:.3f}",
-                _with_interval(own),
+                _change(own),
                 f"{true.ours:.3f}",
-                _with_interval(true),
+                _change(true),
                 f"{distance.ours:.3f}",
-                _with_interval(distance),
+                _change(distance),
             )
         )
     output.table(
-        "Own reward beside the truth of the same pages, a page; changes from the pretrained model",
-        ("recipe", "own", "", "change", "truth", "change", "diversity", "change"),
+        "Own reward beside the truth of the same pages; changes from the pretrained model",
+        ("recipe", "learned from", "own", "", "truth", "", "diversity", ""),
         rows,
     )
     output.say()
@@ -138,14 +136,10 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
 
-def _interval(one: Lift) -> str:
+def _change(one: Lift) -> str:
     if one.lift.low is None or one.lift.high is None:
-        return ""
-    return f"{one.lift.low:+.1%} to {one.lift.high:+.1%}"
-
-
-def _with_interval(one: Lift) -> str:
-    return f"{_share(one.lift.mean)} ({_interval(one)})" if one.lift.mean is not None else ""
+        return _share(one.lift.mean)
+    return f"{_share(one.lift.mean)} ({one.lift.low:+.0%} to {one.lift.high:+.0%})"
 
 
 def _number(value: float | None, form: str) -> str:
