@@ -10,6 +10,7 @@ from pagecast.cli.bench.align.comparisons import (
     NO_NEGATIVES,
     own_lifts,
     own_metric,
+    trust,
 )
 from pagecast.cli.bench.align.contenders import CONTENDERS, GENERATIVE, LOGGED_WBC, WBC
 from pagecast.cli.bench.align.own_reward import (
@@ -81,3 +82,9 @@ def test_a_hole_in_a_reward_shows_as_own_up_and_truth_down() -> None:
     assert found[BY_PREFERENCE].lift.mean == pytest.approx(0.5)
     assert found[TRUE].lift.mean == pytest.approx(-0.5)
     assert found[DISTANCE].lift.mean == pytest.approx(0.0)
+
+
+def test_trust_in_reward_models_is_the_mean_of_seeds() -> None:
+    cells = aligned_cells(["dr-grpo", "grpo"], [0, 1], EFFORT)
+    told = [{"preference_auc": 0.5 + 0.1 * cell.seed, "reward": 3.0} for cell in cells]
+    assert trust(list(zip(cells, told, strict=True))) == {"preference_auc": pytest.approx(0.55)}

@@ -5,6 +5,7 @@ A table is a line in COMPARISONS; its contenders are those of `contenders`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mean
 
 from pagecast.cli.bench.align.cells import METRICS
 from pagecast.cli.bench.align.contenders import BASELINE, GENERATIVE, LOGGED_WBC, WBC
@@ -15,6 +16,9 @@ from pagecast.cli.bench.align.own_reward import (
     BY_PREFERENCE,
     DISTANCE,
     JUDGED,
+    OF_GATE,
+    OF_PAGE_MODEL,
+    OF_PREFERENCE,
     TRUE,
 )
 from pagecast.trainer.alignment.config import RECIPES
@@ -115,3 +119,14 @@ def own_lifts(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
         if name != GENERATIVE
         for metric in OWN_METRICS
     ]
+
+
+def trust(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, float]:
+    """How far the reward models are right, mean of the seeds: all contenders of one share them."""
+    by_figure: dict[str, dict[int, float]] = {}
+    for cell, figures in cells:
+        for name, value in figures.items():
+            of_models = name.startswith((OF_PAGE_MODEL, OF_PREFERENCE, OF_GATE))
+            if of_models and isinstance(value, int | float):
+                by_figure.setdefault(name, {})[cell.seed] = value
+    return {name: mean(of_seed.values()) for name, of_seed in by_figure.items()}

@@ -18,6 +18,9 @@ from pagecast.trainer.shown import ShownPage
 
 BY_PAGE, BY_PREFERENCE, BY_GATED = "said_page", "said_preference", "said_gated"
 
+OF_PAGE_MODEL, OF_PREFERENCE, OF_GATE = "page_model_", "preference_", "gate_"
+"""Beginnings of figures of the reward models themselves."""
+
 TRUE, DISTANCE, JUDGED = "true", "distance", "judged_pages"
 """Reward of what was seen of the very same pages; how unlike their entities are; how many."""
 
@@ -52,11 +55,11 @@ def own_reward(
 def of_models(report: RewardReport) -> dict[str, float]:
     """How far the reward models can be trusted, on the half of the log that they did not learn."""
     told = {
-        "page_model_explained": report.page.explained,
-        "page_model_correlation": report.page.correlation,
-        "preference_explained": report.preference.explained,
-        "preference_auc": report.preference.auc,
-        "gate_seen": report.gate.seen,
-        "gate_liked": report.gate.liked,
+        f"{OF_PAGE_MODEL}explained": report.page.explained,
+        f"{OF_PAGE_MODEL}correlation": report.page.correlation,
+        f"{OF_PREFERENCE}explained": report.preference.explained,
+        f"{OF_PREFERENCE}auc": report.preference.auc,
+        f"{OF_GATE}seen": report.gate.seen,
+        f"{OF_GATE}liked": report.gate.liked,
     }
     return {name: value for name, value in told.items() if value is not None}

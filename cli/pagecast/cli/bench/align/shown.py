@@ -1,6 +1,6 @@
 """Tables of `pagecast bench align` on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pagecast.cli.bench.align.cells import METRICS
 from pagecast.cli.bench.align.comparisons import own_metric
@@ -57,6 +57,13 @@ def show_own(output: Output, lifts: Sequence[Lift]) -> None:
         rows,
     )
     output.say()
+
+
+def show_trust(output: Output, trust: Mapping[str, float]) -> None:
+    """How far the reward models can be trusted, below what they say."""
+    if trust:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in trust.items())
+        output.say(f"Reward models on members they did not learn from: {told}\n")
 
 
 def show_ids(output: Output, rows: Sequence[IdsRow], differences: Sequence[IdsDifference]) -> None:

@@ -12,10 +12,17 @@ from pagecast.cli.bench.align.comparisons import (
     CONTENDERS_TABLE,
     FINDINGS,
     own_lifts,
+    trust,
 )
 from pagecast.cli.bench.align.coverage import RUNS, coverage
 from pagecast.cli.bench.align.ids import id_cells, ids_differences, ids_rows
-from pagecast.cli.bench.align.shown import show_coverage, show_ids, show_lifts, show_own
+from pagecast.cli.bench.align.shown import (
+    show_coverage,
+    show_ids,
+    show_lifts,
+    show_own,
+    show_trust,
+)
 from pagecast.cli.bench.align.workshop import Effort
 from pagecast.cli.output import Output
 from pagecast.trainer.benchmarks.cells import Cell, Figures
@@ -63,9 +70,11 @@ def _show_compared(table: str, output: Output, _asked: Asked, measured: Measured
 
 
 def _show_align(output: Output, asked: Asked, measured: Measured) -> Any:
-    own = own_lifts(measured)
+    own, models = own_lifts(measured), trust(measured)
     show_own(output, own)
+    show_trust(output, models)
     return {
+        "reward_models": models,
         "lifts": _show_compared(ALIGN, output, asked, measured),
         "own": [one.to_dict() for one in own],
     }
