@@ -1,14 +1,14 @@
 """Cells of `pagecast bench align`: a contender that members visit, or a way to say an entity."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from pydantic import JsonValue
 
-from pagecast.cli.bench.align.contenders import CONTENDERS, Made
+from pagecast.cli.bench.align.contenders import CONTENDERS
 from pagecast.cli.bench.align.data import ArenaData
 from pagecast.cli.bench.align.own_reward import of_models, own_reward
 from pagecast.cli.bench.align.visits import Visits
@@ -59,7 +59,7 @@ class Measuring(AbstractContextManager["Measuring"]):
         self._data, self._effort = data, effort
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
         self._shop = Workshop(data, -1, effort, Path(self._folder.name))
-        self._visited: dict[str, tuple[Made, Visits]] = {}
+        self._visited: dict[str, tuple[Mapping[str, float], Visits]] = {}
 
     def __exit__(
         self,
@@ -74,9 +74,9 @@ class Measuring(AbstractContextManager["Measuring"]):
         if cell.table == IDS:
             return measure(cell, self._data.interactions)
         self._begin(cell.seed)
-        made, visits = self._visits(cell.name)
+        told, visits = self._visits(cell.name)
         user_ids = [f"sim-{cell.seed}-{number}" for number in range(self._effort.members)]
-        figures = {**_totals(visits, user_ids), **made.told}
+        figures = {**_totals(visits, user_ids), **told}
         if cell.table == ALIGNED:
             figures |= own_reward(self._shop, visits.pages, user_ids)
             figures |= of_models(self._shop.reward_models.report)
@@ -87,10 +87,11 @@ class Measuring(AbstractContextManager["Measuring"]):
             self._shop = Workshop(self._data, seed, self._effort, Path(self._folder.name))
             self._visited = {}
 
-    def _visits(self, name: str) -> tuple[Made, Visits]:
+    def _visits(self, name: str) -> tuple[Mapping[str, float], Visits]:
+        """Figures of a contender's training, and its visits; its bundle is let go."""
         if name not in self._visited:
             made = CONTENDERS[name](self._shop)
-            self._visited[name] = made, self._shop.visits(made.bundle)
+            self._visited[name] = made.told, self._shop.visits(made.bundle)
         return self._visited[name]
 
 
