@@ -14,6 +14,7 @@ from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.measure import measure
 from pagecast.trainer.benchmarks.sasrec import Loss
 from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
+from pagecast.trainer.benchmarks.spelled import IDS
 from pagecast.trainer.benchmarks.validated import part_of_users
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
@@ -104,3 +105,29 @@ def test_a_protocol_has_the_figures_of_evaluate() -> None:
     settings: dict[str, JsonValue] = {"protocol": LEAVE_ONE_OUT, "system": "popularity"}
     figures = measure(Cell(table="quality", name="any", settings=settings), data())
     assert figures.keys() == {"ndcg_at_10", "hr_at_10", "cpu_seconds"}
+
+
+def test_a_way_to_say_an_entity_is_asked_of_known_and_of_cold_ones() -> None:
+    """Spelled prompts are not exported, so they take no time here, and have no pages."""
+    spelled = {"model.response": "semantic_ids", "model.merge_prompt": False, "step_dropout": 0.0}
+    overrides = {**SHAPE, **spelled}
+    cell = Cell(table=IDS, name="spelled", settings={"pages": 2, "overrides": overrides})
+    figures = measure(cell, data())
+    for what in ("known", "cold"):
+        gain_T = np.array(figures[f"{what}_T"])
+        assert len(gain_T) == len(np.array(figures[f"{what}_user_T"])) > 0
+        assert ((gain_T >= 0.0) & (gain_T <= 1.0)).all()
+    assert len(np.array(figures["among_cold_T"])) == len(np.array(figures["cold_T"]))
+    assert 0.0 <= figures["hallucination_rate"] <= 1.0
+    assert figures["positions"] > 60
+    assert figures.keys().isdisjoint({"served_bytes", "page_cpu_ms", "rules_kept"})
+
+
+@pytest.mark.faults
+def test_what_is_exported_has_pages_that_keep_the_rules() -> None:
+    overrides = {**SHAPE, "model.response": "semantic_ids"}
+    cell = Cell(table=IDS, name="merged", settings={"pages": 3, "overrides": overrides})
+    figures = measure(cell, data())
+    assert figures["rules_kept"] == 1.0
+    assert figures["page_cpu_ms"] > 0
+    assert figures["served_bytes"] > 0

@@ -29,6 +29,11 @@ class RewardedPage:
     weight: float
 
     @property
+    def entities(self) -> list[int]:
+        """All entities of the page, in its order."""
+        return [entity for row in self.rows for entity in row.entities]
+
+    @property
     def reward(self) -> float:
         """The page's: the sum of its entities' (docs/papers.md 1.4)."""
         return sum(self.rewards.values())
@@ -53,17 +58,27 @@ def halves_of(
     reward: RewardConfig,
 ) -> Halves:
     """Pages of which something was seen, by halves of their members."""
-    weight_N = member_weights([page.user_id for page in pages], config.reward.weight_max)
-    rewarded = [
-        _rewarded(page, float(weight), catalog, config, reward)
-        for page, weight in zip(pages, weight_N, strict=True)
-    ]
-    seen = [page for page in rewarded if page.rewards]
+    seen = rewarded_pages(pages, catalog, config, reward)
     salt = config.reward.salt
     return Halves(
         learned=tuple(page for page in seen if learned_from(page.user_id, salt)),
         judging=tuple(page for page in seen if not learned_from(page.user_id, salt)),
     )
+
+
+def rewarded_pages(
+    pages: Sequence[ShownPage],
+    catalog: CatalogSnapshot,
+    config: AlignConfig,
+    reward: RewardConfig,
+) -> list[RewardedPage]:
+    """Pages, cut, of which something was seen."""
+    weight_N = member_weights([page.user_id for page in pages], config.reward.weight_max)
+    rewarded = [
+        _rewarded(page, float(weight), catalog, config, reward)
+        for page, weight in zip(pages, weight_N, strict=True)
+    ]
+    return [page for page in rewarded if page.rewards]
 
 
 def _rewarded(

@@ -15,6 +15,7 @@ from pagecast.featurestore.reward import RewardConfig
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import Ask, asks_of
 from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.diversity import mean_distances
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy, engine_model
@@ -99,16 +100,9 @@ class Judgement:
 def judgement(policy: Policy, pages: Sequence[Rollout], judge: Judge) -> Judgement:
     """How good pages are by a judge, and how diverse by the embeddings of `policy`: give the
     champion's for both of two policies that are compared."""
-    input_ND = engine_model(policy).entities.input_ND
-    unit_ND = input_ND / np.maximum(np.linalg.norm(input_ND, axis=1, keepdims=True), 1e-9)
-    apart = []
-    for page in pages:
-        alike_II = unit_ND[page.entities] @ unit_ND[page.entities].T
-        count = len(page.entities)
-        if count > 1:
-            apart.append(1.0 - (float(alike_II.sum()) - count) / (count * (count - 1)))
+    distance_P = mean_distances(policy, [page.entities for page in pages])
     return Judgement(
         pages=len(pages),
         reward=float(np.mean(judge(pages))),
-        diversity=float(np.mean(apart)) if apart else 0.0,
+        diversity=0.0 if np.isnan(distance_P).all() else float(np.nanmean(distance_P)),
     )

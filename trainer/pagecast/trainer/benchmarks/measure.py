@@ -8,6 +8,7 @@ from pagecast.trainer.benchmarks.exported import exported
 from pagecast.trainer.benchmarks.learning import learned
 from pagecast.trainer.benchmarks.predicted import predicted
 from pagecast.trainer.benchmarks.speed import in_rounds
+from pagecast.trainer.benchmarks.spelled import IDS, spelled
 from pagecast.trainer.benchmarks.step_cost import stepped
 from pagecast.trainer.benchmarks.validated import validated
 from pagecast.trainer.benchmarks.views import viewed
@@ -40,6 +41,7 @@ _MEASURES: Mapping[str, Callable[..., Figures]] = {
     "ablations": validated,
     "cost": stepped,
     "decoding": decoded,
+    IDS: spelled,
     "learn": learned,
     "parity": exported,
     "quality": predicted,

@@ -72,6 +72,18 @@ class AskedModel:
             score_QN[numbers, :entities] = self._scores(batch)
         return score_QN
 
+    def positions(self, requests: Sequence[Request]) -> list[int]:
+        """Positions of each request's [prompt, ROW top], as this model is fed it."""
+        positions_Q = [0] * len(requests)
+        for batch in together(self._openings(requests)):
+            fed = self._as_fed(self._asked.batch(batch))
+            window_J, position_J = np.divmod(fed.pages.at_J, fed.page_BL.shape[1])
+            counts = fed.mask_BLL[window_J, position_J].sum(1).tolist()
+            numbers = [number for opening in batch for number in opening.requests]
+            for number, count in zip(numbers, counts, strict=True):
+                positions_Q[number] = count
+        return positions_Q
+
     def _openings(self, requests: Sequence[Request]) -> list[Opening]:
         """Requests as fresh as the history they look at share one window, the others cannot."""
         openings: list[Opening] = []
@@ -95,12 +107,16 @@ class AskedModel:
         score_JE: Scores = (hidden_JO @ self._embedded.entity_output_ED.T).numpy()
         return score_JE
 
+    def _as_fed(self, batch: PackedBatch) -> PackedBatch:
+        """The batch, its prompts spelled out if the model has them so."""
+        if self._search is None or self._model.config.merge_prompt:
+            return batch
+        return spell(batch, self._trie.token_NL, merge_prompt=False).batch
+
     def _found(self, batch: PackedBatch, search: TrieSearch) -> Scores:
         """The same where entities are spelled: each opening's prompt is gone on from alone."""
-        at_J, spelled = batch.pages.at_J, batch
-        if not self._model.config.merge_prompt:
-            told = spell(batch, self._trie.token_NL, merge_prompt=False)
-            at_J, spelled = told.batch.pages.at_J, told.batch
+        spelled = self._as_fed(batch)
+        at_J = spelled.pages.at_J
         tokens_BLD = packed_tokens(self._model, self._embedded, spelled)
         found = []
         for window, position in zip(*np.divmod(at_J, tokens_BLD.shape[1]), strict=True):

@@ -29,13 +29,14 @@ COLD_REFERENCE = "metadata-knn"
 """What the systems are compared with: without interactions, metadata is all there is."""
 
 
-def cold_start_plan(data: Interactions) -> Plan:
+def cold_start_plan(data: Interactions, warm_max: int | None = None) -> Plan:
     """Fits without the cold entities on the first nine tenths in time, asks on the last one.
 
     Targets are the cold entities' interactions after the cut; nothing of theirs from before it is
     left in anyone's history. Nothing is revealed, so counts stay at zero; a user's own history
     grows. Hyper-parameters are chosen the same way, on other entities and the newest tenth of the
-    first nine. Raises EvaluationError if there is nothing to ask.
+    first nine. Beside them stand targets that are not cold, `warm_max` at most; None: as many.
+    Raises EvaluationError if there is nothing to ask.
     """
     refuse_few(data, COLD_START)
     order_X = data.in_time_order()
@@ -59,7 +60,7 @@ def cold_start_plan(data: Interactions) -> Plan:
         tests={FRESH: tested},
         beside={
             AMONG_COLD: replace(tested, among_N=among_N),
-            WARM: test.split(test.others(len(tested.targets()))),
+            WARM: test.split(test.others(warm_max or len(tested.targets()))),
         },
         reference=COLD_REFERENCE,
     )

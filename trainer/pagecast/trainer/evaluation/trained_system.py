@@ -24,6 +24,10 @@ class TrainedSystem(System):
     def scores(self, requests: Sequence[Request]) -> Scores:
         return self._asked.scores(requests)
 
+    def positions(self, requests: Sequence[Request]) -> list[int]:
+        """As `AskedModel.positions`."""
+        return self._asked.positions(requests)
+
     @property
     def hallucination_rate(self) -> float | None:
         """As `AskedModel.hallucination_rate`."""

@@ -1,67 +1,103 @@
-"""A cell of `pagecast bench align`: one contender, trained and visited, with one seed."""
+"""Cells of `pagecast bench align`: a contender that members visit, or a way to say an entity."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 
-from pagecast.cli.bench.align.contenders import CONTENDERS, Training
+from pydantic import JsonValue
+
+from pagecast.cli.bench.align.contenders import CONTENDERS
 from pagecast.cli.bench.align.data import ArenaData
-from pagecast.cli.bench.align.platform import ArenaPlatform
-from pagecast.simulator.report import Report, Tally
-from pagecast.simulator.run import simulate
-from pagecast.simulator.run_config import RunConfig
+from pagecast.cli.bench.align.own_reward import of_models, own_reward
+from pagecast.cli.bench.align.visits import Visits
+from pagecast.cli.bench.align.workshop import Effort, Workshop
+from pagecast.simulator.report import Tally
 from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.benchmarks.measure import measure
+from pagecast.trainer.benchmarks.spelled import IDS
 
-TABLE = "align"
+VISITS, ALIGNED = "visits", "aligned"
+"""Tables of cells that members visit; those of the second are asked for their own reward, too."""
 
 METRICS = ("reward", "clicks", "completed")
 """Per session: page reward, clicks, completed plays."""
 
 
-def align_cells(
-    names: Sequence[str], seeds: Sequence[int], *, members: int, days: int, passes: float
+def visit_cells(names: Sequence[str], seeds: Sequence[int], effort: Effort) -> list[Cell]:
+    """Contenders that are judged by what members do. Raises ValueError for one that is none."""
+    settings: dict[str, JsonValue] = {
+        "members": effort.members,
+        "days": effort.days,
+        "passes": effort.passes,
+    }
+    return _cells(VISITS, names, seeds, settings)
+
+
+def aligned_cells(names: Sequence[str], seeds: Sequence[int], effort: Effort) -> list[Cell]:
+    """The same with what reward models say of their pages. Raises ValueError likewise."""
+    return _cells(ALIGNED, names, seeds, {**vars(effort)})
+
+
+def _cells(
+    table: str, names: Sequence[str], seeds: Sequence[int], settings: dict[str, JsonValue]
 ) -> list[Cell]:
-    """Raises ValueError for a contender that is none."""
     if unknown := [name for name in names if name not in CONTENDERS]:
-        raise ValueError(f"contenders: {unknown[0]!r} is none of {', '.join(CONTENDERS)}")
-    settings = {"members": members, "days": days, "passes": passes}
+        raise ValueError(f"contenders: {unknown[0]!r} is none of {' / '.join(CONTENDERS)}")
     return [
-        Cell(table=TABLE, name=name, settings=settings, seed=seed)
+        Cell(table=table, name=name, settings=settings, seed=seed)
         for seed in seeds
         for name in names
     ]
 
 
-def measure_cell(cell: Cell, data: ArenaData) -> Figures:
-    """Totals by member, the same members in the same order whoever the contender is."""
-    told = cell.settings
-    with tempfile.TemporaryDirectory(prefix="arena-") as folder:
-        training = Training(
-            snapshot=data.snapshot,
-            seed=cell.seed,
-            passes=float(str(told["passes"])),
-            folder=Path(folder),
-        )
-        bundle = CONTENDERS[cell.name](training)
-        platform = ArenaPlatform(bundle, data.snapshot.catalog, data.counts, data.start_ms)
-        config = RunConfig(
-            members=int(str(told["members"])),
-            days=int(str(told["days"])),
-            seed=cell.seed,
-            start_ms=data.start_ms,
-            readers=1,
-            reaction_members=0,
-        )
-        report = simulate(data.people, config, platform, Path(folder))
-    return _figures(report, config)
+class Measuring(AbstractContextManager["Measuring"]):
+    """Measures cells. What those of one seed share is made once, if they follow each other."""
+
+    def __init__(self, data: ArenaData, effort: Effort) -> None:
+        self._data, self._effort = data, effort
+        self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
+        self._shop = Workshop(data, -1, effort, Path(self._folder.name))
+        self._visited: dict[str, tuple[Mapping[str, float], Visits]] = {}
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._folder.cleanup()
+
+    def measure(self, cell: Cell) -> Figures:
+        """Of a visited contender totals by member, the same members whoever it is."""
+        if cell.table == IDS:
+            return measure(cell, self._data.interactions)
+        self._begin(cell.seed)
+        told, visits = self._visits(cell.name)
+        user_ids = [f"sim-{cell.seed}-{number}" for number in range(self._effort.members)]
+        figures = {**_totals(visits, user_ids), **told}
+        if cell.table == ALIGNED:
+            figures |= own_reward(self._shop, visits.pages, user_ids)
+            figures |= of_models(self._shop.reward_models.report)
+        return figures
+
+    def _begin(self, seed: int) -> None:
+        if self._shop.seed != seed:
+            self._shop = Workshop(self._data, seed, self._effort, Path(self._folder.name))
+            self._visited = {}
+
+    def _visits(self, name: str) -> tuple[Mapping[str, float], Visits]:
+        """Figures of a contender's training, and its visits; its bundle is let go."""
+        if name not in self._visited:
+            made = CONTENDERS[name](self._shop)
+            self._visited[name] = made.told, self._shop.visits(made.bundle)
+        return self._visited[name]
 
 
-def _figures(report: Report, config: RunConfig) -> Figures:
-    prefix = f"{config.prefix}-{config.seed}"
-    tallies = [
-        report.tallies.of_member.get(f"{prefix}-{number}", Tally())
-        for number in range(config.members)
-    ]
+def _totals(visits: Visits, user_ids: Sequence[str]) -> dict[str, float | Sequence[float]]:
+    of_member = visits.report.tallies.of_member
+    tallies = [of_member.get(user_id, Tally()) for user_id in user_ids]
     return {
         name: [float(getattr(tally, name)) for tally in tallies]
         for name in ("sessions", "pages", *METRICS)

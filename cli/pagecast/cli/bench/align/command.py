@@ -1,17 +1,18 @@
 """`pagecast bench align` from options to tables; the command's own file is its options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pagecast.cli.bench.align.cells import METRICS, align_cells, measure_cell
-from pagecast.cli.bench.align.contenders import BASELINE, CONTENDERS
-from pagecast.cli.bench.align.coverage import RUNS, Coverage, coverage
+from pagecast.cli.bench.align.cells import Measuring
+from pagecast.cli.bench.align.comparisons import COMPARISONS
+from pagecast.cli.bench.align.contenders import CONTENDERS
 from pagecast.cli.bench.align.data import ArenaData, arena_data
-from pagecast.cli.bench.align.lifts import Lift, lift
 from pagecast.cli.bench.align.loop.bench import LoopOptions, run_loop
 from pagecast.cli.bench.align.loop.config import LoopConfig
+from pagecast.cli.bench.align.tables import LOOP, TABLES, Asked, tables_named
+from pagecast.cli.bench.align.workshop import REWARD, Effort
 from pagecast.cli.bench.machine import Circumstances
 from pagecast.cli.bench.model_budget import QUICK_USERS
 from pagecast.cli.bench.model_cells import DoneCells
@@ -22,17 +23,15 @@ from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import load_settings
-from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.config import SimulatorConfig
+from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.config import TrainConfig
 
-CONTENDERS_TABLE, OFF_POLICY, LOOP = TABLES = "contenders", "off-policy", "loop"
-
 SEEDS, MEMBERS, DAYS = "0,1,2,3,4", 200, 7
 
-QUICK_SEEDS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES, QUICK_RUNS = "0", 20, 2, 4.0, 10
+QUICK_SEEDS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES, QUICK_ROUNDS = "0", 20, 2, 4.0, 4
 
 GENREC = (
     "GenRec told of +9.5 % clicks and +8.7 % transactions over its multi-stage pipeline, on people."
@@ -51,6 +50,7 @@ class AlignBench:
     members: int | None
     days: int | None
     passes: float | None
+    rounds: int | None
     data: str | None
     out: Path | None
     plot: Path | None
@@ -62,48 +62,65 @@ class AlignBench:
         settings = load_settings(state_dir=self.state_dir)
         configure_logging(settings, level="error")
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
-        tables, circumstances = self._tables(), Circumstances.now()
-        wanted = self._cells() if CONTENDERS_TABLE in tables else []
-        loop = self._loop() if LOOP in tables else None
-        name = chosen_data(self.data, paths)
-        data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
-        facts = {
-            "data": name,
-            "data_sha256": data.people.sha256,
-            "simulator_sha256": SimulatorConfig().sha256,
-            "reward": " ".join(f"{k}={v:g}" for k, v in RewardConfig().table.items()),
-        }
+        asked, names, circumstances = self._asked(), self._tables(), Circumstances.now()
+        loop = self._loop() if LOOP in names else None
+        data, facts = self._data(paths, output)
+        done = DoneCells(self.out, {"commit": circumstances.commit, **facts})
         told: dict[str, Any] = {}
-        if CONTENDERS_TABLE in tables:
-            done = DoneCells(self.out, {"commit": circumstances.commit, **facts})
-            cells = measured(wanted, data, done, output)
-            lifts = lifts_of(cells)
-            show_lifts(output, lifts)
-            told["cells"] = [{**cell.to_json(), **sums_of(figures)} for cell, figures in cells]
-            told["rows"] = [one.to_dict() for one in lifts]
-        if OFF_POLICY in tables:
-            estimates = coverage(QUICK_RUNS if self.quick else RUNS)
-            show_coverage(output, estimates)
-            told["off_policy"] = [one.to_dict() for one in estimates]
+        if compared := [name for name in names if name != LOOP]:
+            told = _compared(compared, asked, data, done, output)
         if loop is not None:
             told["loop"] = run_loop(loop, data, circumstances.commit, self.plot, output)
-        if self.quick:
-            output.say("\nQuick: few users, members and days. These are not the real figures.")
-        show_circumstances(output, circumstances)
-        output.say("".join(f"{name} {value}\n" for name, value in facts.items()).rstrip())
+        self._tell(output, circumstances, facts)
         output.document(
             {**circumstances.to_dict(), **facts, "simulator": True, "quick": self.quick, **told}
         )
 
-    def _tables(self) -> Sequence[str]:
+    def _tell(self, output: Output, circumstances: Circumstances, facts: Mapping[str, str]) -> None:
+        output.say(f"Nobody was real: lifts are the simulator's. {GENREC}")
+        if self.quick:
+            output.say("\nQuick: few users, members and days. These are not the real figures.")
+        show_circumstances(output, circumstances)
+        output.say("".join(f"{name} {value}\n" for name, value in facts.items()).rstrip())
+
+    def _asked(self) -> Asked:
         """Raises InputError."""
         for option, path in (("--out", self.out), ("--plot", self.plot)):
             if path is not None and not path.resolve().parent.is_dir():
                 raise InputError(f"{option}: {path.parent} is no folder", "make it first")
-        names = TABLES if self.tables is None else tuple(self.tables.split(","))
-        if unknown := [name for name in names if name not in TABLES]:
-            raise InputError(f"--tables: {unknown[0]!r} is none of {', '.join(TABLES)}")
-        return names
+        wanted = tuple(self.contenders.split("/")) if self.contenders else None
+        for name in wanted or ():
+            if name not in CONTENDERS:
+                raise InputError(f"--contenders: {name!r} is none of {' / '.join(CONTENDERS)}")
+        quick = self.quick
+        passes = QUICK_PASSES if quick else TrainConfig().epochs
+        return Asked(
+            seeds=self._seeds(),
+            effort=Effort(
+                members=self.members or (QUICK_MEMBERS if quick else MEMBERS),
+                days=self.days or (QUICK_DAYS if quick else DAYS),
+                passes=passes if self.passes is None else self.passes,
+                rounds=self.rounds or (QUICK_ROUNDS if quick else AlignConfig().steps),
+            ),
+            contenders=wanted,
+            quick=quick,
+        )
+
+    def _seeds(self) -> tuple[int, ...]:
+        told = self.seeds or (QUICK_SEEDS if self.quick else SEEDS)
+        try:
+            seeds = tuple(dict.fromkeys(int(part) for part in told.split(",")))
+        except ValueError as error:
+            raise InputError(f"--seeds: {told!r} is no list", "write it as 0,1,2") from error
+        if min(seeds) < 0:
+            raise InputError("--seeds: they must not be negative", "write them as 0,1,2")
+        return seeds
+
+    def _tables(self) -> list[str]:
+        try:
+            return tables_named(self.tables)
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
 
     def _loop(self) -> LoopConfig:
         """Raises InputError."""
@@ -117,94 +134,67 @@ class AlignBench:
             out=self.out,
         ).config()
 
-    def _cells(self) -> list[Cell]:
-        names = self.contenders.split("/") if self.contenders else list(CONTENDERS)
-        seeds = self.seeds or (QUICK_SEEDS if self.quick else SEEDS)
-        passes = QUICK_PASSES if self.quick else TrainConfig().epochs
-        try:
-            return align_cells(
-                list(dict.fromkeys([BASELINE, *names])),
-                [int(seed) for seed in seeds.split(",")],
-                members=self.members or (QUICK_MEMBERS if self.quick else MEMBERS),
-                days=self.days or (QUICK_DAYS if self.quick else DAYS),
-                passes=passes if self.passes is None else self.passes,
-            )
-        except ValueError as error:
-            raise InputError(f"--{error}") from error
+    def _data(self, paths: StatePaths, output: Output) -> tuple[ArenaData, dict[str, str]]:
+        """What all tables are of, and what has to be the same for a run to go on."""
+        name = chosen_data(self.data, paths)
+        data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
+        return data, {
+            "data": name,
+            "data_sha256": data.people.sha256,
+            "simulator_sha256": SimulatorConfig().sha256,
+            "reward": " ".join(f"{k}={v:g}" for k, v in REWARD.table.items()),
+        }
 
 
-def measured(
-    wanted: Sequence[Cell], data: ArenaData, done: DoneCells, output: Output
-) -> list[tuple[Cell, Figures]]:
-    """Cells with their figures, of what was done before and what was not."""
-    with progress_bar(output.console) as progress:
-        task = progress.add_task("simulating", total=len(wanted), note="")
-        for cell in wanted:
-            progress.update(task, note=f"{cell.name}, seed {cell.seed}")
-            if done.get(cell) is None:
-                done.add(cell, measure_cell(cell, data))
-            progress.advance(task)
-    found = [(cell, done.get(cell)) for cell in wanted]
-    return [(cell, figures) for cell, figures in found if figures is not None]
-
-
-def lifts_of(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
-    """Every contender beside the baseline, by every metric."""
-    by_name: dict[str, list[Figures]] = {}
-    for cell, figures in cells:
-        by_name.setdefault(cell.name, []).append(figures)
-    theirs = by_name.pop(BASELINE)
-    return [
-        lift(metric, (name, BASELINE), ours, theirs)
-        for name, ours in by_name.items()
-        for metric in METRICS
-    ]
-
-
-def sums_of(figures: Figures) -> dict[str, float]:
-    """Of all members of a cell."""
+def _compared(
+    names: Sequence[str], asked: Asked, data: ArenaData, done: DoneCells, output: Output
+) -> dict[str, Any]:
+    """Measures the cells of these tables and shows them; returns what the document has of them."""
+    cells = {name: TABLES[name].cells(asked) for name in names}
+    # A comparison of which no contender was named is not one of those that were asked for.
+    cells = {name: some for name, some in cells.items() if some or name not in COMPARISONS}
+    figures = _measured(_once(cells), asked, data, done, output)
     return {
-        name: float(sum(values)) if not isinstance(values, int | float) else float(values)
-        for name, values in figures.items()
+        "cells": [{**cell.to_json(), **sums_of(figures[_key(cell)])} for cell in _once(cells)],
+        "tables": {
+            name: TABLES[name].show(output, asked, [(cell, figures[_key(cell)]) for cell in some])
+            for name, some in cells.items()
+        },
     }
 
 
-def show_lifts(output: Output, lifts: Sequence[Lift]) -> None:
-    output.table(
-        "Simulated members, per session",
-        ("contender", "beside", "what", "ours", "theirs", "lift", "95 % interval"),
-        [
-            (
-                one.contender,
-                one.beside,
-                one.metric,
-                f"{one.ours:.3f}",
-                f"{one.theirs:.3f}",
-                "" if one.lift.mean is None else f"{one.lift.mean:+.1%}",
-                ""
-                if one.lift.low is None or one.lift.high is None
-                else f"{one.lift.low:+.1%} to {one.lift.high:+.1%}",
-            )
-            for one in lifts
-        ],
-    )
-    output.say(f"\nNobody was real: lifts are the simulator's. {GENREC}\n")
+def _measured(
+    cells: Sequence[Cell], asked: Asked, data: ArenaData, done: DoneCells, output: Output
+) -> dict[str, Figures]:
+    """Figures by cell, of what was done before and what was not."""
+    found = dict[str, Figures]()
+    with progress_bar(output.console) as progress, Measuring(data, asked.effort) as measuring:
+        task = progress.add_task("measuring", total=len(cells), note="")
+        for cell in cells:
+            progress.update(task, note=f"{cell.name}, seed {cell.seed}")
+            figures = done.get(cell)
+            if figures is None:
+                figures = measuring.measure(cell)
+                done.add(cell, figures)
+            found[_key(cell)] = figures
+            progress.advance(task)
+    return found
 
 
-def show_coverage(output: Output, estimates: Sequence[Coverage]) -> None:
-    output.table(
-        "Off-policy estimates of a known truth",
-        ("distance", "estimator", "inside", "bias", "effective pages", "warned", "inside if not"),
-        [
-            (
-                f"{one.distance:g}",
-                one.estimator,
-                f"{one.inside:.0%}",
-                f"{one.bias:+.3f}",
-                f"{one.effective:,.0f}",
-                f"{one.warned:.0%}",
-                "" if one.inside_unwarned is None else f"{one.inside_unwarned:.0%}",
-            )
-            for one in estimates
-        ],
-    )
+def _once(wanted: Mapping[str, Sequence[Cell]]) -> list[Cell]:
+    """Cells of all tables, each once, seed after seed."""
+    cells = {_key(cell): cell for some in wanted.values() for cell in some}
+    return sorted(cells.values(), key=lambda cell: cell.seed)
+
+
+def _key(cell: Cell) -> str:
+    return repr(cell.to_json())
+
+
+def sums_of(figures: Figures) -> dict[str, float]:
+    """Of all members of a cell; what is told of targets is left out."""
+    return {
+        name: float(sum(values)) if not isinstance(values, int | float) else float(values)
+        for name, values in figures.items()
+        if not name.endswith("_T")
+    }

@@ -1,72 +1,145 @@
 """Who competes. One more contender is one more line in CONTENDERS."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.cli.bench.align.workshop import REWARD, Overrides, Workshop
 from pagecast.engine.multi_stage.bundle import load_multi_stage
 from pagecast.engine.served_model import ServedBundle
-from pagecast.trainer.bundle import BundleFacts, write_bundle
-from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.alignment.config import RECIPES
+from pagecast.trainer.alignment.on_pages import align_on_pages
+from pagecast.trainer.alignment.rounds import AlignProgress
+from pagecast.trainer.base import Base, Start
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
-from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.profiles import PROFILES
+from pagecast.trainer.shown import Shown
+from pagecast.trainer.threads import threads
 from pagecast.trainer.train import fit_on
 
-BASELINE = "multi-stage"
-"""What the others are compared with."""
-
 POST_SHARE = 0.25
-"""Of the steps of a post-trained model."""
+"""Passes of post-training, by those of the pretraining before it."""
+
+ALL = 0.9999
+"""Share of a training that is post-training and nothing else: below ten thousand steps only the
+first one comes before, and its learning rate is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """What a contender is made from. `passes` over the data is of generative models."""
+class Made:
+    """What competes; no bundle makes pages by popularity. `told` are figures of its training."""
 
-    snapshot: Snapshot
-    seed: int
-    passes: float
-    folder: Path
+    bundle: ServedBundle | None
+    told: Mapping[str, float] = field(default_factory=dict)
 
 
-Make = Callable[[Training], ServedBundle | None]
-"""None makes pages by popularity."""
+Make = Callable[[Workshop], Made]
 
 
-def multi_stage(training: Training) -> ServedBundle:
-    config = MultiStageConfig(seed=training.seed)
-    baseline = fit_baseline(training.snapshot, config)
-    manifest = write_baseline(training.folder, baseline, training.snapshot, config)
-    return load_multi_stage(training.folder / manifest.version)
+def multi_stage(shop: Workshop) -> Made:
+    snapshot, config = shop.data.snapshot, MultiStageConfig(seed=shop.seed)
+    with tempfile.TemporaryDirectory(prefix="multi-stage-") as folder:
+        manifest = write_baseline(Path(folder), fit_baseline(snapshot, config), snapshot, config)
+        return Made(bundle=load_multi_stage(Path(folder) / manifest.version))
 
 
-def generative(training: Training) -> ServedBundle:
-    return _trained(training, TrainConfig())
+def popularity(_shop: Workshop) -> Made:
+    return Made(bundle=None)
 
 
-def post_trained(training: Training) -> ServedBundle:
-    """By weighted binary classification; without logged pages, on constructed ones."""
-    config = TrainConfig()
-    return _trained(training, replace(config, post=replace(config.post, share=POST_SHARE)))
+def generative(shop: Workshop) -> Made:
+    """Pretrained, and no more."""
+    return Made(bundle=shop.pretrained_bundle)
 
 
-def popularity(_training: Training) -> None:
-    return None
+def wbc(overrides: Overrides | None = None, *, logged: bool = False) -> Make:
+    """Post-trained by weighted binary classification, from the pretrained model.
+
+    On constructed pages, or on logged ones alone. `overrides` are of both trainings.
+    """
+    told = overrides or {}
+
+    def make(shop: Workshop) -> Made:
+        trained = shop.pretrained(told)
+        base = Base(model=trained.model, vocabulary=trained.vocabulary, positions={})
+        epochs = POST_SHARE * shop.effort.passes
+        return _valued(shop, {**told, "epochs": epochs}, Start(base=base), logged=logged)
+
+    return make
 
 
-CONTENDERS: dict[str, Make] = {
-    BASELINE: multi_stage,
-    "generative": generative,
-    "generative, WBC": post_trained,
-    "popularity": popularity,
+def wbc_alone(shop: Workshop) -> Made:
+    """From nothing, for as many passes as both trainings of others, and as fast as pretraining."""
+    epochs = (1.0 + POST_SHARE) * shop.effort.passes
+    rate = shop.config({}).learning_rate
+    return _valued(shop, {"epochs": epochs, "post.learning_rate": rate}, None, logged=False)
+
+
+def _valued(shop: Workshop, overrides: Overrides, start: Start | None, *, logged: bool) -> Made:
+    config = shop.config(
+        {**overrides, "post.share": ALL, "pages_from": "logged" if logged else "constructed"}
+    )
+    if not logged:
+        return Made(bundle=shop.exported(fit_on(shop.data.snapshot, config, start=start)))
+    snapshot = replace(shop.data.snapshot, catalog=shop.log.catalog)
+    shown = Shown(pages=shop.lessons)
+    return Made(bundle=shop.exported(fit_on(snapshot, config, shown=shown, start=start)))
+
+
+def aligned(recipe: str) -> Make:
+    """The pretrained model, aligned by reward models of one half of the log's members."""
+
+    def make(shop: Workshop) -> Made:
+        models, config = shop.reward_models, shop.align_config(RECIPES[recipe])
+        with threads(1):
+            done = align_on_pages(
+                shop.champion,
+                shop.log.pages,
+                config,
+                models.page_rewards,
+                table=REWARD,
+                models=models,
+            ).aligned
+        trained = replace(shop.pretrained({}), model=done.policy.model)
+        told = {**_of_round("first", done.told[0]), **_of_round("last", done.told[-1])}
+        return Made(bundle=shop.exported(trained), told=told)
+
+    return make
+
+
+def _of_round(name: str, at: AlignProgress) -> dict[str, float]:
+    """`judged` is the page reward model's, whatever the recipe learns from."""
+    return {
+        f"{name}_reward": at.reward,
+        f"{name}_judged": at.judged,
+        f"{name}_kl": at.kl,
+        f"{name}_nll": at.nll,
+    }
+
+
+BASELINE = "multi-stage"
+
+GENERATIVE, WBC, LOGGED_WBC = "generative", "generative, WBC", "WBC on the log"
+
+NO_CONTEXT: Overrides = {
+    "context.summaries_max": 0,
+    "context.new_max": 0,
+    "context.live_max": 0,
 }
 
+SMALL: Overrides = {f"model.{name}": value for name, value in vars(PROFILES["small"]).items()}
 
-def _trained(training: Training, config: TrainConfig) -> ServedBundle:
-    config = replace(config, seed=training.seed, epochs=training.passes, threads=1)
-    trained = fit_on(training.snapshot, config)
-    facts = BundleFacts(data={}, metrics={}, config=trained.config.to_json())
-    manifest = write_bundle(training.folder, trained.model, trained.vocabulary, facts)
-    return load_bundle(training.folder / manifest.version)
+CONTENDERS: Mapping[str, Make] = {
+    BASELINE: multi_stage,
+    GENERATIVE: generative,
+    WBC: wbc(),
+    "popularity": popularity,
+    LOGGED_WBC: wbc(logged=True),
+    **{recipe: aligned(recipe) for recipe in RECIPES},
+    "WBC, no pretraining": wbc_alone,
+    "WBC on the log, no random negatives": wbc({"post.random_negatives": 0}, logged=True),
+    "WBC, no context": wbc(NO_CONTEXT),
+    "WBC, profile small": wbc(SMALL),
+}

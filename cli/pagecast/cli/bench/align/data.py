@@ -26,11 +26,13 @@ MADE_UP_USERS, MADE_UP_ENTITIES = 60, 200
 
 @dataclass(frozen=True, kw_only=True)
 class ArenaData:
-    """`snapshot` is what a training reads; `people` is what the simulator draws members from.
+    """`interactions` are all there is, `snapshot` what a training reads of it, `people` what the
+    simulator draws members from.
 
     `counts` are popularity scores as of `start_ms`, the first midnight after the last event.
     """
 
+    interactions: Interactions
     snapshot: Snapshot
     people: TrainingData
     counts: Mapping[str, float]
@@ -55,6 +57,7 @@ def of_interactions(data: Interactions) -> ArenaData:
     except DataTooSmall as error:
         raise InputError(f"--data: {error}", "give more of it, or ml-100k") from error
     return ArenaData(
+        interactions=data,
         snapshot=Snapshot(catalog=data.catalog, users=data.users, positions={}),
         people=people,
         counts=_counts(data, start_ms),

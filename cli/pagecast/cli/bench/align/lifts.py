@@ -19,7 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """Per session; `difference` and `lift` with 95 % intervals over members, paired."""
+    """Per session, or per what was told; `difference` and `lift` with 95 % intervals over members,
+    paired."""
 
     metric: str
     contender: str
@@ -36,15 +37,21 @@ class Lift:
 
 
 def lift(
-    metric: str, names: tuple[str, str], ours: Sequence[Figures], theirs: Sequence[Figures]
+    metric: str,
+    names: tuple[str, str],
+    ours: Sequence[Figures],
+    theirs: Sequence[Figures],
+    *,
+    per: str = "sessions",
 ) -> Lift:
-    """Of two contenders' cells, seed by seed. Each metric is a ratio of sums over members.
+    """Of two contenders' cells, seed by seed. Each metric is a ratio of sums over members, by those
+    of `per`.
 
     The interval is that of the ratios' linearisation, in which a member counts once: what pairing
     takes out of it is what both contenders' pages have in common.
     """
-    mean, rest_M = _ratio(metric, ours)
-    other, other_rest_M = _ratio(metric, theirs)
+    mean, rest_M = _ratio(metric, ours, per)
+    other, other_rest_M = _ratio(metric, theirs, per)
     difference = mean - other
     share_rest_M = (rest_M - (mean / other) * other_rest_M) / other if other > 0 else None
     return Lift(
@@ -63,12 +70,12 @@ def lift(
     )
 
 
-def _ratio(metric: str, cells: Sequence[Figures]) -> tuple[float, Floats]:
-    """Per session, and how much each member moves it."""
-    total_M, sessions_M = _column(metric, cells), _column("sessions", cells)
-    sessions = max(float(sessions_M.sum()), 1.0)
-    mean = float(total_M.sum()) / sessions
-    return mean, (total_M - mean * sessions_M) / (sessions / len(total_M))
+def _ratio(metric: str, cells: Sequence[Figures], per: str) -> tuple[float, Floats]:
+    """The mean, and how much each member moves it."""
+    total_M, count_M = _column(metric, cells), _column(per, cells)
+    count = max(float(count_M.sum()), 1.0)
+    mean = float(total_M.sum()) / count
+    return mean, (total_M - mean * count_M) / (count / len(total_M))
 
 
 def _column(name: str, cells: Sequence[Figures]) -> Floats:

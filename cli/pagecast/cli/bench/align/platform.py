@@ -6,7 +6,7 @@ meet the same members with the same luck.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from pagecast.featurestore.fold import apply_event
 from pagecast.featurestore.history import STEPS_MAX, History, HistoryVersion, Profile
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.popularity import decay
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import compile_rules
@@ -44,6 +44,9 @@ POPULARITY_PERIOD_MS = 3_600_000
 
 LOG = "arena"
 
+Told = Callable[[str, Prompt], None]
+"""Is told the prompt of every page, by the page's id."""
+
 
 class ArenaPlatform:
     """Pages of one contender; None makes them by popularity. Of one thread."""
@@ -57,13 +60,14 @@ class ArenaPlatform:
         counts: Mapping[str, float],
         start_ms: int,
         explore: Exploration = NEVER,
+        told: Told = lambda _page_id, _prompt: None,
     ) -> None:
         self._catalog = CompiledCatalog(catalog)
         self._model: ServedModel | None = None if bundle is None else bind(bundle, catalog)
         self._counts, self._as_of_ms = dict(counts), start_ms
         self._explore = explore
         self._histories: dict[str, History] = {}
-        self._pages, self._next_offset = itertools.count(), 0
+        self._pages, self._next_offset, self._told = itertools.count(), 0, told
         self._rank(start_ms)
 
     def serve(self, bundle: ServedBundle) -> None:
@@ -74,6 +78,7 @@ class ArenaPlatform:
         if at_ms - self._ranked_ms >= POPULARITY_PERIOD_MS:
             self._rank(at_ms)
         basis = self._basis(_request(visit, at_ms, seed, next(self._pages), self._explore))
+        self._told(basis.page.page_id, basis.prompt)
         return ShownPage(
             page_id=basis.page.page_id,
             user_id=visit.user_id,

@@ -13,12 +13,16 @@ def align(
         bool, typer.Option("--quick", help="A few minutes: to see whether it works.")
     ] = False,
     tables: Annotated[
-        str | None, typer.Option(help="Some of contenders,off-policy,loop.", show_default="all")
+        str | None,
+        typer.Option(
+            help="Some of contenders,align,findings,ids,off-policy,loop.", show_default="all"
+        ),
     ] = None,
     contenders: Annotated[
         str | None,
         typer.Option(
-            help="Names with / between them; the baseline is always one.", show_default="all"
+            help="Names with / between them; what they are compared with is always one.",
+            show_default="all of the tables",
         ),
     ] = None,
     arms: Annotated[
@@ -39,6 +43,10 @@ def align(
     passes: Annotated[
         float | None,
         typer.Option(min=0.01, help="Of generative trainings.", show_default="the trainer's"),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of reinforcement learning.", show_default="the trainer's"),
     ] = None,
     data: Annotated[
         str | None,
@@ -61,8 +69,8 @@ def align(
     """Whose pages simulated members like better, and how far off-policy estimates can be trusted.
 
     Contenders are trained on the same data and visited by the same members with the same luck, each
-    in a world of its own, beside the multi-stage baseline. In the loop, arms learn every day from
-    their own pages.
+    in a world of its own, beside the one they are compared with. In the loop, arms learn every day
+    from their own pages.
     """
     from pagecast.cli.bench.align.command import AlignBench
 
@@ -75,6 +83,7 @@ def align(
         members=members,
         days=days,
         passes=passes,
+        rounds=rounds,
         data=data,
         out=out,
         plot=plot,

@@ -1,0 +1,132 @@
+"""Contenders beside others, table by table: what is compared with what.
+
+A table is a line in COMPARISONS; its contenders are those of `contenders`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+
+from pagecast.cli.bench.align.cells import METRICS
+from pagecast.cli.bench.align.contenders import BASELINE, GENERATIVE, LOGGED_WBC, WBC
+from pagecast.cli.bench.align.lifts import Lift, lift
+from pagecast.cli.bench.align.own_reward import (
+    BY_GATED,
+    BY_PAGE,
+    BY_PREFERENCE,
+    DISTANCE,
+    JUDGED,
+    OF_GATE,
+    OF_PAGE_MODEL,
+    OF_PREFERENCE,
+    TRUE,
+)
+from pagecast.trainer.alignment.config import RECIPES
+from pagecast.trainer.benchmarks.cells import Cell, Figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """`names` stand beside `beside`, or beside what `others` has under their name."""
+
+    beside: str
+    names: tuple[str, ...]
+    quick: tuple[str, ...]
+    """Of the names, those of a quick run."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    always: tuple[str, ...] = ()
+    """Contenders without which the others cannot be told of."""
+
+    def of(self, wanted: Sequence[str] | None, *, quick: bool) -> list[str]:
+        """Contenders to be measured, references among them; none if nothing of it is wanted."""
+        names = self.quick if quick else self.names
+        if wanted is not None:
+            names = tuple(name for name in names if name in wanted)
+        references = [self.others.get(name, self.beside) for name in names]
+        always = self.always if names else ()
+        return list(dict.fromkeys([*references, *always, *names]))
+
+    def lifts(self, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
+        """Every contender beside its reference, by every metric."""
+        by_name = figures_by_name(cells)
+        return [
+            lift(metric, (name, other), by_name[name], by_name[other])
+            for name in by_name
+            if name != (other := self.others.get(name, self.beside)) and other in by_name
+            for metric in METRICS
+        ]
+
+
+NO_NEGATIVES = "WBC on the log, no random negatives"
+
+CONTENDERS_TABLE, ALIGN, FINDINGS = "contenders", "align", "findings"
+
+COMPARISONS: Mapping[str, Comparison] = {
+    CONTENDERS_TABLE: Comparison(
+        beside=BASELINE,
+        names=(GENERATIVE, WBC, "popularity"),
+        quick=(GENERATIVE, WBC, "popularity"),
+    ),
+    ALIGN: Comparison(
+        beside=LOGGED_WBC,
+        names=tuple(RECIPES),
+        quick=("dr-grpo", "grpo-sr", "grpo-sr-no-gate"),
+        always=(GENERATIVE,),
+    ),
+    FINDINGS: Comparison(
+        beside=WBC,
+        names=(
+            GENERATIVE,
+            "WBC, no pretraining",
+            "WBC, no context",
+            "WBC, profile small",
+            NO_NEGATIVES,
+        ),
+        quick=("WBC, no pretraining", NO_NEGATIVES),
+        others={NO_NEGATIVES: LOGGED_WBC},
+    ),
+}
+
+
+def figures_by_name(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, list[Figures]]:
+    """Of every seed."""
+    by_name: dict[str, list[Figures]] = {}
+    for cell, figures in cells:
+        by_name.setdefault(cell.name, []).append(figures)
+    return by_name
+
+
+def own_metric(recipe: str) -> str:
+    """What a recipe learns from, of what reward models say."""
+    config = RECIPES[recipe]
+    if config.credit == "page":
+        return BY_PAGE
+    return BY_GATED if config.gate else BY_PREFERENCE
+
+
+OWN_METRICS = (BY_PAGE, BY_PREFERENCE, BY_GATED, TRUE, DISTANCE)
+"""Means of the judged pages, cut to the size of those that are learned from."""
+
+
+def own_lifts(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
+    """Every aligned contender beside the model it began as: own reward, truth and diversity."""
+    by_name = figures_by_name(cells)
+    if GENERATIVE not in by_name:
+        return []
+    return [
+        lift(metric, (name, GENERATIVE), seeds, by_name[GENERATIVE], per=JUDGED)
+        for name, seeds in by_name.items()
+        if name != GENERATIVE
+        for metric in OWN_METRICS
+    ]
+
+
+def trust(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, float]:
+    """How far the reward models are right, mean of the seeds: all contenders of one share them."""
+    by_figure: dict[str, dict[int, float]] = {}
+    for cell, figures in cells:
+        for name, value in figures.items():
+            of_models = name.startswith((OF_PAGE_MODEL, OF_PREFERENCE, OF_GATE))
+            if of_models and isinstance(value, int | float):
+                by_figure.setdefault(name, {})[cell.seed] = value
+    return {name: mean(of_seed.values()) for name, of_seed in by_figure.items()}

@@ -1,0 +1,153 @@
+"""Tables of `pagecast bench align` on the terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from pagecast.cli.bench.align.cells import METRICS
+from pagecast.cli.bench.align.comparisons import own_metric
+from pagecast.cli.bench.align.coverage import Coverage
+from pagecast.cli.bench.align.ids import IdsDifference, IdsRow
+from pagecast.cli.bench.align.lifts import Lift
+from pagecast.cli.bench.align.own_reward import DISTANCE, TRUE
+from pagecast.cli.output import Output
+from pagecast.trainer.alignment.config import RECIPES
+
+MEGABYTE = 1e6
+
+
+def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
+    """A line a contender; what is not told here is in the JSON document."""
+    found = {(one.contender, one.metric): one for one in lifts}
+    first, *others = METRICS
+    rows = []
+    for name in dict.fromkeys(one.contender for one in lifts):
+        one = found[name, first]
+        told = [_change(found[name, metric]) for metric in METRICS]
+        rows.append((name, one.beside, f"{one.ours:.3f}", f"{one.theirs:.3f}", *told))
+    output.table(
+        f"{title}: per session of simulated members, lifts with 95 % intervals",
+        ("contender", "beside", first, "theirs", "lift", *others),
+        rows,
+    )
+    output.say()
+
+
+def show_own(output: Output, lifts: Sequence[Lift]) -> None:
+    """A line an aligned contender: what it learned from, and what that was worth."""
+    found = {(one.contender, one.metric): one for one in lifts}
+    rows = []
+    for name in dict.fromkeys(one.contender for one in lifts):
+        if name not in RECIPES:
+            continue
+        own, true, distance = (found[name, what] for what in (own_metric(name), TRUE, DISTANCE))
+        rows.append(
+            (
+                name,
+                own.metric,
+                f"{own.ours:.3f}",
+                _change(own),
+                f"{true.ours:.3f}",
+                _change(true),
+                f"{distance.ours:.3f}",
+                _change(distance),
+            )
+        )
+    output.table(
+        "Own reward beside the truth of the same pages; changes from the pretrained model",
+        ("recipe", "learned from", "own", "", "truth", "", "diversity", ""),
+        rows,
+    )
+    output.say()
+
+
+def show_trust(output: Output, trust: Mapping[str, float]) -> None:
+    """How far the reward models can be trusted, below what they say."""
+    if trust:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in trust.items())
+        output.say(f"Reward models on members they did not learn from: {told}\n")
+
+
+def show_ids(output: Output, rows: Sequence[IdsRow], differences: Sequence[IdsDifference]) -> None:
+    output.table(
+        "Ways to say an entity: NDCG@10, and what it costs",
+        (
+            "way",
+            "known",
+            "cold",
+            "cold alone",
+            "prompt",
+            "MB",
+            "served",
+            "CPU ms",
+            "unmasked",
+            "kept",
+        ),
+        [
+            (
+                row.name,
+                f"{row.known:.4f}",
+                f"{row.cold:.4f}",
+                f"{row.among_cold:.4f}",
+                f"{row.positions:.0f}",
+                _number(row.weight_bytes / MEGABYTE, ".1f"),
+                _number(row.served_bytes and row.served_bytes / MEGABYTE, ".1f"),
+                _number(row.page_cpu_ms, ".1f"),
+                _number(row.hallucination_rate, ".1%"),
+                _number(row.rules_kept, ".1%"),
+            )
+            for row in rows
+        ],
+    )
+    output.say(
+        "prompt: positions; MB: of weights, and of what is served; CPU ms: a page with its prompt;"
+        " unmasked: IDs of nothing; kept: pages within the rules\n"
+    )
+    output.table(
+        "The same targets",
+        ("way", "beside", "entities", "difference", "95 % interval", "of theirs"),
+        [
+            (
+                one.name,
+                one.beside,
+                one.what,
+                f"{one.difference.mean:+.4f}",
+                f"{one.difference.interval.low:+.4f} to {one.difference.interval.high:+.4f}",
+                _share(one.difference.mean / one.theirs if one.theirs else None),
+            )
+            for one in differences
+        ],
+    )
+    output.say()
+
+
+def show_coverage(output: Output, estimates: Sequence[Coverage]) -> None:
+    output.table(
+        "Off-policy estimates of a known truth",
+        ("distance", "estimator", "inside", "bias", "effective pages", "warned", "inside if not"),
+        [
+            (
+                f"{one.distance:g}",
+                one.estimator,
+                f"{one.inside:.0%}",
+                f"{one.bias:+.3f}",
+                f"{one.effective:,.0f}",
+                f"{one.warned:.0%}",
+                "" if one.inside_unwarned is None else f"{one.inside_unwarned:.0%}",
+            )
+            for one in estimates
+        ],
+    )
+    output.say()
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1%}"
+
+
+def _change(one: Lift) -> str:
+    if one.lift.low is None or one.lift.high is None:
+        return _share(one.lift.mean)
+    return f"{_share(one.lift.mean)} ({one.lift.low:+.0%} to {one.lift.high:+.0%})"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"

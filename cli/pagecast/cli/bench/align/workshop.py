@@ -1,0 +1,136 @@
+"""What contenders of one seed are made from; what several of them begin with is made once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from pagecast.cli.bench.align.data import ArenaData
+from pagecast.cli.bench.align.visits import Visits, visited
+from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.served_model import ServedBundle
+from pagecast.featurestore.reward import RewardConfig
+from pagecast.simulator.run_config import RunConfig
+from pagecast.trainer.alignment.config import AlignConfig
+from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.alignment.members import learned_from
+from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.bundle import BundleFacts, write_bundle
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.job import Trained
+from pagecast.trainer.overrides import overridden
+from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.threads import threads
+from pagecast.trainer.train import fit_on
+
+Overrides = Mapping[str, JsonValue]
+"""Values of a training's config by dotted name."""
+
+PASSES_MINUTES_MAX = 600.0
+"""Of a training: passes end it, not time, so that a busy machine changes no figure."""
+
+LOG_SEED = 1_000
+"""Added to the seed of the members whose pages are learned from: they are others than the ones who
+judge, with luck of their own."""
+
+LOG_MEMBERS_MIN = 60
+"""Members who make the log: halves of fewer have too few pages for a reward model."""
+
+REWARD = RewardConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is done. `rounds` are of reinforcement learning, `passes` of pretraining."""
+
+    members: int
+    days: int
+    passes: float
+    rounds: int = AlignConfig().steps
+
+
+class Workshop:
+    """Of one seed, one thread; its bundles lie below `folder`."""
+
+    def __init__(self, data: ArenaData, seed: int, effort: Effort, folder: Path) -> None:
+        self.data, self.seed, self.effort, self._folder = data, seed, effort, folder
+        self._pretrained: dict[str, Trained] = {}
+
+    def config(self, overrides: Overrides) -> TrainConfig:
+        """The default training with this seed and so many passes, and what is told otherwise."""
+        told: Overrides = {
+            "seed": self.seed,
+            "epochs": self.effort.passes,
+            "threads": 1,
+            "budget_minutes": PASSES_MINUTES_MAX,
+            **overrides,
+        }
+        return overridden(TrainConfig(), told)
+
+    def pretrained(self, overrides: Overrides) -> Trained:
+        """A pretrained model, one for all who differ in their post-training alone."""
+        config = self.config({k: v for k, v in overrides.items() if not k.startswith("post.")})
+        key = repr(config)  # it holds a table, so it has no hash
+        if key not in self._pretrained:
+            self._pretrained[key] = fit_on(self.data.snapshot, config)
+        return self._pretrained[key]
+
+    def exported(self, trained: Trained) -> Bundle:
+        """What would serve the model."""
+        facts = BundleFacts(data={}, metrics={}, config=trained.config.to_json())
+        manifest = write_bundle(self._folder, trained.model, trained.vocabulary, facts)
+        return load_bundle(self._folder / manifest.version)
+
+    def visits(self, bundle: ServedBundle | None, *, logging: bool = False) -> Visits:
+        """By the members who judge, or by those who make the log."""
+        effort = self.effort
+        config = RunConfig(
+            members=max(effort.members, LOG_MEMBERS_MIN) if logging else effort.members,
+            days=effort.days,
+            seed=self.seed + LOG_SEED if logging else self.seed,
+            prefix="log" if logging else "sim",
+            start_ms=self.data.start_ms,
+            readers=1,
+            reaction_members=0,
+        )
+        return visited(bundle, self.data, config)
+
+    @cached_property
+    def pretrained_bundle(self) -> Bundle:
+        return self.exported(self.pretrained({}))
+
+    @cached_property
+    def log(self) -> Visits:
+        """Pages of the pretrained model, and what members made of them."""
+        return self.visits(self.pretrained_bundle, logging=True)
+
+    @property
+    def lessons(self) -> tuple[ShownPage, ...]:
+        """The pages of the half of the log's members that every method learns from."""
+        salt = AlignConfig().reward.salt
+        return tuple(page for page in self.log.pages if learned_from(page.user_id, salt))
+
+    @cached_property
+    def champion(self) -> Policy:
+        """The model that is aligned, with the log's catalog."""
+        trained = self.pretrained({})
+        return Policy(model=trained.model, vocabulary=trained.vocabulary, catalog=self.log.catalog)
+
+    @cached_property
+    def reward_models(self) -> RewardModels:
+        """Learned from one half of the log's members, and compared on the other."""
+        with threads(1):
+            return train_reward_models(
+                self.champion, self.log.pages, self.align_config(AlignConfig()), REWARD
+            )
+
+    def align_config(self, recipe: AlignConfig) -> AlignConfig:
+        """A recipe with this seed and so many rounds; reward models are the same in all."""
+        return replace(
+            recipe,
+            seed=self.seed,
+            steps=self.effort.rounds,
+            reward=replace(AlignConfig().reward, seed=self.seed),
+        )

@@ -1,0 +1,61 @@
+"""What tables tell of figures: on the terminal, and in the JSON document."""
+
+import pytest
+from cli.bench.align.test_ids import measured as measured_ids
+
+from pagecast.cli.bench.align.cells import METRICS, aligned_cells
+from pagecast.cli.bench.align.contenders import GENERATIVE, LOGGED_WBC
+from pagecast.cli.bench.align.own_reward import (
+    BY_GATED,
+    BY_PAGE,
+    BY_PREFERENCE,
+    DISTANCE,
+    JUDGED,
+    TRUE,
+)
+from pagecast.cli.bench.align.tables import TABLES, Asked
+from pagecast.cli.bench.align.workshop import Effort
+from pagecast.cli.output import Output
+from pagecast.trainer.benchmarks.cells import Cell, Figures
+
+EFFORT = Effort(members=4, days=1, passes=1.0)
+
+ASKED = Asked(seeds=(0,), effort=EFFORT, contenders=None, quick=True)
+
+
+def of_members(factor: float) -> Figures:
+    names = (*METRICS, BY_GATED, BY_PAGE, BY_PREFERENCE, TRUE, DISTANCE)
+    told = {name: [factor * n for n in (1.0, 2.0, 3.0, 2.0)] for name in names}
+    return {**told, "sessions": [1.0, 2.0, 3.0, 2.0], JUDGED: [1.0, 2.0, 3.0, 2.0]}
+
+
+def aligned() -> list[tuple[Cell, Figures]]:
+    cells = aligned_cells([LOGGED_WBC, GENERATIVE, "dr-grpo"], [0], EFFORT)
+    return list(zip(cells, [of_members(f) for f in (1.0, 0.8, 1.2)], strict=True))
+
+
+def test_recipes_stand_beside_wbc_and_beside_what_they_began_as(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = TABLES["align"].show(Output(as_json=False), ASKED, aligned())
+    lift = {(one["contender"], one["metric"]): one["lift"]["mean"] for one in told["lifts"]}
+    own = {(one["contender"], one["metric"]): one["lift"]["mean"] for one in told["own"]}
+    assert lift["dr-grpo", "reward"] == pytest.approx(0.2)
+    assert own["dr-grpo", BY_PAGE] == pytest.approx(0.5)
+    said = capsys.readouterr().out
+    assert "+20.0%" in said
+    assert "+50.0%" in said
+
+
+def test_ways_to_say_an_entity_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    told = TABLES["ids"].show(Output(as_json=False), ASKED, measured_ids())
+    assert next(row["name"] for row in told["rows"]) == "entity tokens"
+    assert len(told["differences"]) == 6
+    assert "semantic" in capsys.readouterr().out
+
+
+def test_cells_of_a_quick_run_are_fewer() -> None:
+    whole = Asked(seeds=(0, 1), effort=EFFORT, contenders=None, quick=False)
+    for name in ("align", "findings", "ids"):
+        quick, every = (TABLES[name].cells(asked) for asked in (ASKED, whole))
+        assert {cell.name for cell in quick} < {cell.name for cell in every}
