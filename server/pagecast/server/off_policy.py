@@ -11,8 +11,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.following import Following
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
 from pagecast.featurestore.catalog import Catalog

@@ -17,10 +17,10 @@ from pagecast.cli.bench.serve.steps import measure_steps
 from pagecast.cli.bench.serve.swaps import swap_rows
 from pagecast.cli.bench.serve.world import START_MS, USER, World, build_world
 from pagecast.engine.bundle import load_bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import SlotDecoder
