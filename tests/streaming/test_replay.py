@@ -12,6 +12,7 @@ from streaming.factories_letters import refuse, rejection, send_raw
 from pagecast.eventlog.errors import PublishFailed
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import (
     INTERACTIONS,
     PROFILES,
@@ -19,7 +20,6 @@ from pagecast.eventlog.topics import (
     TRAININGS,
     dead_letter,
 )
-from pagecast.eventlog.validation import Reason
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.replays import RECORDS_MAX, ReplayLedger
