@@ -14,8 +14,7 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
-# Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
-settings.register_profile("featurestore", deadline=None, max_examples=50)
+settings.register_profile("featurestore", max_examples=50)
 settings.load_profile("featurestore")
 
 _databases = itertools.count()

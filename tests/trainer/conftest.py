@@ -1,11 +1,10 @@
 """What several files of this suite share: a world, a model trained on it, its bundle."""
 
-import fcntl
 import logging
-import pickle
 from pathlib import Path
 
 import pytest
+from factories_shared import shared
 from trainer.factories_trainer import (
     SMALL,
     in_time_order,
@@ -67,19 +66,8 @@ def trained(world: StatePaths) -> Trained:
 def outcome(
     tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> tuple[TrainOutcome, list[str], StatePaths]:
-    """The same training in one call: outcome, its stages, its state directory.
-
-    Exporting costs seconds of CPU, so pytest's workers share one.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    with (shared / "outcome.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = shared / "outcome.pickle"
-        if not done.exists():
-            done.write_bytes(pickle.dumps(_train_in_one_call(shared / "outcome")))
-        result: tuple[TrainOutcome, list[str], StatePaths] = pickle.loads(done.read_bytes())
-    return result
+    """The same training in one call: outcome, its stages, its state directory."""
+    return shared(tmp_path_factory, worker_id, "outcome", _train_in_one_call)
 
 
 def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]:
