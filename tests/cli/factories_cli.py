@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.command_process import run_command
+
 from pagecast.cli.stack.record import RECORD_FILE
 
 START_SECONDS_MAX = 90.0
@@ -20,14 +22,7 @@ def pagecast(
     *arguments: str, cwd: Path, seconds_max: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "pagecast.cli", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=seconds_max,
-        check=False,
-    )
+    return run_command(arguments, cwd, seconds_max)
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:

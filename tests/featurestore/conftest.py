@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories_databases import migrated
 from factories_postgres import PostgresServer, postgres_server
 from factories_stores import ValkeyServer, valkey_server
 from hypothesis import settings
 
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
@@ -42,8 +42,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
     """A migrated database."""
-    made = connect(database_url)
-    migrate(made)
+    made = migrated(database_url)
     yield made
     made.dispose()
 
@@ -51,8 +50,7 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def sqlite_engine(tmp_path: Path) -> Iterator[sa.Engine]:
     """A migrated SQLite database, where the server makes no difference."""
-    made = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
-    migrate(made)
+    made = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
     yield made
     made.dispose()
 
