@@ -15,7 +15,8 @@ from cli.command_process import run_command
 from pagecast.cli.stack.record import RECORD_FILE
 
 START_SECONDS_MAX = 90.0
-END_SECONDS_MAX = 30.0
+END_SECONDS_MAX = 60.0
+"""A worker alone has fifteen before it is killed, and a machine that runs all suites is slow."""
 
 
 def pagecast(

@@ -30,13 +30,24 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def tables(postgres: PostgresServer) -> str:
+    """A database of the server with this version's tables, to be copied."""
+    name = "tables"
+    migrated(postgres.create(name)).dispose()
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a database without tables."""
+    """URL of a database without tables, or, of PostgreSQL and for `engine`, with them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'pagecast.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create(f"test_{next(_databases)}")
+    name = f"test_{next(_databases)}"
+    if "engine" not in request.fixturenames:
+        return server.create(name)
+    return server.create(name, template=request.getfixturevalue("tables"))
 
 
 @pytest.fixture

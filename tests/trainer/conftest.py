@@ -33,10 +33,13 @@ logging.getLogger("torch.__trace").disabled = True
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
+def world(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> StatePaths:
     """A state directory with walks of many users; nobody may write to it."""
-    events = logged(in_time_order(walk(user) for user in range(USERS)))
-    return write_state(tmp_path_factory.mktemp("world"), events)
+    return shared(tmp_path_factory, worker_id, "world", _write_world)
+
+
+def _write_world(root: Path) -> StatePaths:
+    return write_state(root, logged(in_time_order(walk(user) for user in range(USERS))))
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +59,11 @@ def builder(dataset: Dataset) -> PageBuilder:
 
 
 @pytest.fixture(scope="session")
-def trained(world: StatePaths) -> Trained:
+def trained(world: StatePaths, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained:
     """Trained on what lies before the last fifth of the time."""
     until = positions_before_last(world, HELD_OUT)
-    return fit_snapshot(TrainJob(source=Source(paths=world), config=SMALL, until=until))
+    job = TrainJob(source=Source(paths=world), config=SMALL, until=until)
+    return shared(tmp_path_factory, worker_id, "trained", lambda _: fit_snapshot(job))
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +75,7 @@ def outcome(
 
 
 def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]:
-    events = logged(in_time_order(walk(user) for user in range(USERS)))
-    paths = write_state(root, events)
+    paths = _write_world(root)
     stages: list[str] = []
     job = TrainJob(
         source=Source(paths=paths),
