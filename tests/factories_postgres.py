@@ -44,11 +44,11 @@ class PostgresServer:
         self._wait_until_it_answers()
         return self
 
-    def create(self, database: str) -> str:
-        """Makes an empty database; returns its URL."""
+    def create(self, database: str, *, template: str = "template1") -> str:
+        """Makes a database, empty unless another one is to be copied; returns its URL."""
         engine = sa.create_engine(self.url(), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {database}")
+            connection.exec_driver_sql(f"CREATE DATABASE {database} TEMPLATE {template}")
         engine.dispose()
         return self.url(database)
 

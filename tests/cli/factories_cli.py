@@ -10,24 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.command_process import run_command
+
 from pagecast.cli.stack.record import RECORD_FILE
 
 START_SECONDS_MAX = 90.0
-END_SECONDS_MAX = 30.0
+END_SECONDS_MAX = 60.0
+"""A worker alone has fifteen before it is killed, and a machine that runs all suites is slow."""
 
 
 def pagecast(
     *arguments: str, cwd: Path, seconds_max: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "pagecast.cli", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=seconds_max,
-        check=False,
-    )
+    return run_command(arguments, cwd, seconds_max)
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.factories_cli import Up, document, pagecast, start_up
+from cli.factories_cli import Up, document, pagecast, running, start_up
 from rich.console import Console
 
 from pagecast.cli.client import Client
@@ -29,7 +29,10 @@ WALK_THROUGH = REPOSITORY / "docs" / "own-data.md"
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A stack in a folder where the walk-through's paths hold, with its commands run in order."""
+    """A stack in a folder where the walk-through's paths hold, with its commands run in order.
+
+    Ctrl-C ends it, and all of it: said here, because another would cost five processes' imports.
+    """
     folder = tmp_path_factory.mktemp("own-data")
     (folder / "docs").symlink_to(REPOSITORY / "docs")
     stack = start_up(folder, "--allow-client-clock", "--no-trainer")
@@ -37,9 +40,15 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         for command in commands_of(WALK_THROUGH):
             done = pagecast(*command, cwd=folder)
             assert done.returncode == ExitCode.OK, f"{command}: {done.stderr}"
+        pids = stack.pids()
+        assert running(pids) == pids
         yield stack
+        assert stack.end(signal.SIGINT) == ExitCode.INTERRUPTED
+        assert running(pids) == [], "nothing outlives it"
+        assert not stack.record, "no record is left that other commands could believe"
     finally:
-        stack.end(signal.SIGTERM)
+        if stack.process.poll() is None:
+            stack.end(signal.SIGTERM)
 
 
 def commands_of(text: Path) -> list[list[str]]:
@@ -60,6 +69,13 @@ def test_the_walk_through_ends_with_a_page_of_the_trained_model(up: Up) -> None:
     assert 1 <= len(page["rows"]) <= 3
     entities = [e["entity_id"] for row in page["rows"] for e in row["entities"]]
     assert len(entities) == len(set(entities)), "no entity twice"
+
+
+def test_a_second_stack_is_refused_and_the_first_goes_on(up: Up) -> None:
+    second = pagecast("up", cwd=up.folder)
+    assert second.returncode == ExitCode.LOCKED
+    assert str(up.process.pid) in second.stderr
+    assert document(pagecast("page", "nobody", "--json", cwd=up.folder))["rows"]
 
 
 def test_an_event_that_is_published_is_in_the_history(up: Up, tmp_path: Path) -> None:

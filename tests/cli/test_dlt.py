@@ -11,8 +11,8 @@ from streaming.factories_letters import refuse, rejection, send_raw
 
 from pagecast.cli.commands.dlt import app
 from pagecast.cli.exits import ExitCode, InputError
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS
-from pagecast.eventlog.validation import Reason
 
 Run = Callable[..., str]
 

@@ -6,8 +6,8 @@ from typing import Any
 from engine.factories_engine import prompt_of
 from rules.factories_rules import facts
 
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import PageEnded, PageEvent
 from pagecast.engine.page_job import PageJob, PageSink, prepare

@@ -8,9 +8,10 @@ from engine.factories_batch import rules_of
 from engine.factories_engine import placed_rows, prompt_of
 
 from pagecast.engine.bundle import Bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.following import Following, NotAllowedError
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Greedy, Place
 from pagecast.featurestore.snapshot import CatalogSnapshot

@@ -20,10 +20,11 @@ from rules.factories_rules import (
 )
 
 from pagecast.engine.bundle import Bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, begin_page, decode_page
+from pagecast.engine.page import begin_page, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rules.factories_rules import SEEDS, SMALL_LIMITS, random_request, random_snapshot
 
 from pagecast.engine.bundle import Bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_batch import LATER_ROWS_EVERY
 from pagecast.engine.page_events import EntityChosen, PageEnded, RowEnded
 from pagecast.engine.prefix_cache import PrefixCache

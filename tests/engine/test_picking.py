@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pagecast.engine.choice import choose
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.picking import Greedy, Place, Sampler, gumbel
 
 LOGITS_V = np.log(np.array([0.5, 0.25, 0.125, 0.0625, 0.0625])).astype(np.float32)

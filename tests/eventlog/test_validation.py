@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from pagecast.eventlog import validation
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
 from pagecast.eventlog.validation import (
     BYTES_MAX,
     FUTURE_MS_MAX,
     ProfileErased,
-    Reason,
-    Rejection,
     catalog_change_of,
     catalog_key,
     interaction_of,

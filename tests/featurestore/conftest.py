@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories_databases import migrated
 from factories_postgres import PostgresServer, postgres_server
 from factories_stores import ValkeyServer, valkey_server
 from hypothesis import settings
 
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
-# Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
-settings.register_profile("featurestore", deadline=None, max_examples=50)
+settings.register_profile("featurestore", max_examples=50)
 settings.load_profile("featurestore")
 
 _databases = itertools.count()
@@ -31,20 +30,30 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def tables(postgres: PostgresServer) -> str:
+    """A database of the server with this version's tables, to be copied."""
+    name = "tables"
+    migrated(postgres.create(name)).dispose()
+    return name
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a database without tables."""
+    """URL of a database without tables, or, of PostgreSQL and for `engine`, with them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'pagecast.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create(f"test_{next(_databases)}")
+    name = f"test_{next(_databases)}"
+    if "engine" not in request.fixturenames:
+        return server.create(name)
+    return server.create(name, template=request.getfixturevalue("tables"))
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
     """A migrated database."""
-    made = connect(database_url)
-    migrate(made)
+    made = migrated(database_url)
     yield made
     made.dispose()
 
@@ -52,8 +61,7 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def sqlite_engine(tmp_path: Path) -> Iterator[sa.Engine]:
     """A migrated SQLite database, where the server makes no difference."""
-    made = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
-    migrate(made)
+    made = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
     yield made
     made.dispose()
 

@@ -1,6 +1,5 @@
 """Rows of the offline log, and a process that dies at a chosen change of the disk."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from factories import START_MS, event_id, play, timestamp
+from factories_forking import forking
 
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage
 from pagecast.featurestore.tokens import token_of
@@ -122,11 +122,7 @@ def run_killed(change: int, work: Callable[[Path], None], root: Path) -> bool:
 
     Returns False if it came to its end first.
     """
-    # A server that has imported everything and started no thread: forking it is quick and safe.
-    context = multiprocessing.get_context("forkserver")
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    context.set_forkserver_preload([__name__, work.__module__])
-    process = context.Process(target=_die_before, args=(change, work, root))
+    process = forking().Process(target=_die_before, args=(change, work, root))
     process.start()
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL)

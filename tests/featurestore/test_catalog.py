@@ -4,12 +4,12 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 from factories import START_MS, genre_row, movie, source_row, timestamp, upsert
+from factories_databases import migrated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.content import content_vector
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.snapshot import CatalogSnapshot, Window
 from pagecast.v1 import catalog_pb2
@@ -159,8 +159,7 @@ _changes = st.lists(
 @settings(max_examples=20)
 @given(batches=st.lists(_changes, max_size=4))
 def test_the_past_stays_the_same_and_indices_are_stable(batches: list[list[Change]]) -> None:
-    engine = connect("sqlite://")
-    migrate(engine)
+    engine = migrated("sqlite://")
     catalog, first = Catalog(engine), 0
     seen: dict[int, CatalogSnapshot] = {0: catalog.snapshot()}
     followed = catalog.snapshot()
@@ -181,9 +180,7 @@ def test_the_past_stays_the_same_and_indices_are_stable(batches: list[list[Chang
 @settings(max_examples=20)
 @given(batch=_changes, cut=st.integers(0, 12))
 def test_one_batch_or_two_make_the_same_catalog(batch: list[Change], cut: int) -> None:
-    whole, halves = connect("sqlite://"), connect("sqlite://")
-    migrate(whole)
-    migrate(halves)
+    whole, halves = migrated("sqlite://"), migrated("sqlite://")
     changes = at_offsets(batch)
     Catalog(whole).apply(changes)
     Catalog(halves).apply(changes[:cut])

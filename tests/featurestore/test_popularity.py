@@ -1,9 +1,9 @@
 import pytest
 import sqlalchemy as sa
+from factories_databases import migrated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.popularity import HALF_LIFE_MS, Counted, Popularity, decay
 
 NOW_MS = 1_800_000_000_000
@@ -89,9 +89,7 @@ def test_however_partitions_are_read_the_scores_are_the_same(
         [Counted(("t", p), n, entity, NOW_MS + ms) for n, (entity, ms) in enumerate(log)]
         for p, log in enumerate(logs)
     ]
-    one, other = connect("sqlite://"), connect("sqlite://")
-    for engine in (one, other):
-        migrate(engine)
+    one, other = migrated("sqlite://"), migrated("sqlite://")
     Popularity(one).add([event for partition in partitions for event in partition])
     for partition in data.draw(st.permutations(partitions)):
         end = 0

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import settings
 from server.factories_server import FILMS_OF_A_ROW, House, catalog_changes
 
-# Two busy cores: an example may take longer than hypothesis' 200 ms for reasons of its own.
-settings.register_profile("server", deadline=None, max_examples=50)
+settings.register_profile("server", max_examples=50)
 settings.load_profile("server")
 
 

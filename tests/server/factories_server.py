@@ -11,12 +11,12 @@ from pathlib import Path
 import grpc
 from engine.factories_engine import TinyModel, vocabulary_of, write_bundle
 from factories import START_MS, genre_row, movie, source_row, timestamp, top_row, upsert
+from factories_databases import migrated
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import apply_event
 from pagecast.featurestore.history import History, HistoryVersion
 from pagecast.featurestore.online import OnlineFeatures
@@ -49,8 +49,7 @@ class House:
 
     def __init__(self, root: Path) -> None:
         self.paths = StatePaths(root=root).create()
-        self.engine = connect(self.paths.database_url)
-        migrate(self.engine)
+        self.engine = migrated(self.paths.database_url)
         self.catalog = Catalog(self.engine)
         self.registry = Registry(self.engine)
         self.popularity = Popularity(self.engine)

@@ -26,7 +26,7 @@ from server.factories_server import (
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import Graph
 from pagecast.featurestore.online import OnlineFeatures
-from pagecast.server import making, request
+from pagecast.server import choosing, request
 
 
 def slots_in_use(served: Served) -> float:
@@ -78,7 +78,7 @@ async def test_a_deadline_keeps_what_was_sent_and_ends_the_decoding(house: House
     house.train_champion(SLOW)
     async with house.serve(slots_max=1) as served:
         page_s = await time_of_a_page(served)
-        call = served.stream("ada", timeout_s=page_s / 2, **LONG_PAGE, granularity=2)
+        call = served.stream("ada", timeout_s=page_s / 4, **LONG_PAGE, granularity=2)
         received, error = await read_until_error(call)
         assert error.code() is StatusCode.DEADLINE_EXCEEDED
         assert await eventually(lambda: slots_in_use(served) == 0) < page_s / 3
@@ -141,7 +141,7 @@ async def test_what_waits_for_a_reader_is_bounded(
     house.train_champion()
     async with house.serve() as served:
         with monkeypatch.context() as patch:
-            patch.setattr(making, "EVENTS_MAX", 1)
+            patch.setattr(choosing, "EVENTS_MAX", 1)
             call = served.stream("ada", **LONG_PAGE, granularity=2)
             received, error = await read_until_error(call)
         assert (await served.page("ada", rows=1)).rows

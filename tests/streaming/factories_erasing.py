@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from factories import START_MS, event_id, forget, play, timestamp
+from factories_databases import migrated
 
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.fold import apply_token, begin
 from pagecast.featurestore.history import History, HistoryVersion, Profile
@@ -97,8 +97,7 @@ class Stores:
 
 @contextmanager
 def stores_of(paths: StatePaths) -> Iterator[Stores]:
-    engine = connect(paths.database_url)
-    migrate(engine)
+    engine = migrated(paths.database_url)
     online = OnlineFeatures.open(paths)
     try:
         yield Stores(

@@ -6,8 +6,8 @@ from eventlog.factories_eventlog import read_all
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import INTERACTIONS
-from pagecast.eventlog.validation import Reason, Rejection
 from pagecast.streaming.deadletter import send_dead_letters
 
 

@@ -8,7 +8,7 @@ worker has written that nobody disturbed.
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,9 @@ PLACES = {
 }
 """Between which writes a worker is killed, and up to how often it has passed there before."""
 
+ONE_OF_EACH = ("online", FILES, "committed")
+"""Before the histories, amid the files of the offline log, before the offsets."""
+
 AT_START, AT_ANY_TIME = "at start", "at any time"
 
 REACHED_S_MAX = 5.0
@@ -53,16 +56,6 @@ KILLS, LANES = 200, 8
 
 COMPACTED = 0.1
 """Share of the workers beside which the offline log is compacted."""
-
-
-@pytest.fixture(params=["sqlite", pytest.param("valkey", marks=pytest.mark.faults)])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ValkeyServer | None]:
-    """Where histories are: in a Valkey server, or in SQLite if None."""
-    if request.param == "sqlite":
-        yield None
-        return
-    with valkey_server(tmp_path / "valkey") as running:
-        yield running
 
 
 def test_the_verifier_sees_what_is_lost_and_what_is_doubled(bootstrap: str, tmp_path: Path) -> None:
@@ -83,14 +76,14 @@ def test_the_verifier_sees_what_is_lost_and_what_is_doubled(bootstrap: str, tmp_
         check(expected, counted)
 
 
-def test_killed_between_any_two_writes_it_loses_and_doubles_nothing(
-    bootstrap: str, tmp_path: Path, server: ValkeyServer | None
+def killed_once_in_each(
+    places: Sequence[str], bootstrap: str, tmp_path: Path, server: ValkeyServer | None = None
 ) -> None:
     """One group for each place, killed there once; then another worker goes on."""
     world = World(seed_of_tests())
     with feeding(bootstrap, world, count=400) as fed:
         positions = fed.positions
-    lanes = lanes_of(bootstrap, tmp_path, list(PLACES), server)
+    lanes = lanes_of(bootstrap, tmp_path, places, server)
 
     def work(lane: Lane) -> None:
         lane.worker(f"{lane.name}:{min(2, PLACES[lane.name])}:SIGKILL").wait_killed()
@@ -100,6 +93,25 @@ def test_killed_between_any_two_writes_it_loses_and_doubles_nothing(
     expected = undisturbed(bootstrap, tmp_path, positions, world.users)
     for lane in lanes:
         assert_same(lane.stored(world.users), expected, f"seed {seed_of_tests()}, {lane.name}")
+
+
+def test_killed_between_its_stores_it_loses_and_doubles_nothing(
+    bootstrap: str, tmp_path: Path
+) -> None:
+    killed_once_in_each(ONE_OF_EACH, bootstrap, tmp_path)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("store", ["sqlite", "valkey"])
+def test_killed_between_any_two_writes_it_loses_and_doubles_nothing(
+    bootstrap: str, tmp_path: Path, store: str
+) -> None:
+    """Histories are in a Valkey server, or in SQLite."""
+    if store == "sqlite":
+        killed_once_in_each(list(PLACES), bootstrap, tmp_path)
+        return
+    with valkey_server(tmp_path / "valkey") as server:
+        killed_once_in_each(list(PLACES), bootstrap, tmp_path, server)
 
 
 @pytest.mark.faults

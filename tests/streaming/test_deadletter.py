@@ -9,13 +9,14 @@ from kafka import KafkaProducer
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import (
     DEAD_LETTER_BYTES_MAX,
     INTERACTIONS,
     RECORD_BYTES_MAX,
     dead_letter,
 )
-from pagecast.eventlog.validation import Reason, Rejection, interaction_of
+from pagecast.eventlog.validation import interaction_of
 from pagecast.streaming.deadletter import send_dead_letters
 
 REJECTION = Rejection(reason=Reason.RULE_BROKEN, field="rate.rating", detail="must be a number")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from factories import START_MS, forget
+from factories_forking import forking
 from streaming.factories_erasing import (
     COMPLETED_MS,
     ORDER_OFFSET,
@@ -19,7 +20,6 @@ from streaming.factories_erasing import (
     plays,
     stores_of,
 )
-from streaming.worker_process import _context
 
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.state import StatePaths
@@ -71,7 +71,7 @@ def test_a_worker_killed_anywhere_carries_it_out_when_it_is_back(
     place: str, stores: Stores, paths: StatePaths
 ) -> None:
     stores.fill()
-    process = _context().Process(target=_erase_and_die, args=(paths, place))
+    process = forking().Process(target=_erase_and_die, args=(paths, place))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

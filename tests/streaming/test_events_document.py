@@ -17,8 +17,9 @@ from streaming.factories_streaming import config, history_of, ingest, ingesting,
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, dead_letter
-from pagecast.eventlog.validation import BYTES_MAX, Reason
+from pagecast.eventlog.validation import BYTES_MAX
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested

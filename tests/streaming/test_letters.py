@@ -9,8 +9,8 @@ from streaming.factories_letters import refuse, rejection, send_raw
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_letter
-from pagecast.eventlog.validation import Reason
 from pagecast.featurestore.positions import LogOffset
 from pagecast.streaming.letters import (
     LETTERED,

@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 from eventlog.factories_eventlog import read_all
 from factories import play
+from factories_databases import migrated
 from streaming.factories_letters import refuse, rejection, send_raw
 
 from pagecast.eventlog.errors import PublishFailed
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import (
     INTERACTIONS,
     PROFILES,
@@ -19,8 +21,6 @@ from pagecast.eventlog.topics import (
     TRAININGS,
     dead_letter,
 )
-from pagecast.eventlog.validation import Reason
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.replays import RECORDS_MAX, ReplayLedger
 from pagecast.streaming.letters import REPLAY_HEADER, Letter, read_letters
@@ -30,8 +30,7 @@ from pagecast.v1 import events_pb2
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    made = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
-    migrate(made)
+    made = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
     yield made
     made.dispose()
 

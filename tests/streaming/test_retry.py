@@ -11,8 +11,9 @@ from streaming.factories_letters import send_raw
 
 from pagecast.eventlog.errors import BrokerUnavailable, PublishFailed
 from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.rejection import Rejection
 from pagecast.eventlog.topics import INTERACTIONS, dead_letter
-from pagecast.eventlog.validation import Rejection, interaction_of
+from pagecast.eventlog.validation import interaction_of
 from pagecast.streaming.deadletter import send_dead_letters
 from pagecast.streaming.retry import TRANSIENT, retrying
 

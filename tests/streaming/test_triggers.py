@@ -10,14 +10,15 @@ import pytest
 import sqlalchemy as sa
 from eventlog.factories_eventlog import read_all
 from factories import START_MS, movie, play, upsert
+from factories_databases import migrated
+from factories_forking import forking
 from streaming.factories_erasing import logged
 from streaming.factories_streaming import ingest, send
-from streaming.worker_process import _context
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS
 from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.database import connect
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.registry import Registry
@@ -39,8 +40,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[sa.Engine]:
-    made = connect(url)
-    migrate(made)
+    made = migrated(url)
     yield made
     made.dispose()
 
@@ -197,7 +197,7 @@ def test_a_request_is_read_back_from_its_topic(engine: sa.Engine, bootstrap: str
 def test_a_worker_killed_before_it_noted_it_is_one_request(
     place: str, records: int, url: str, engine: sa.Engine, bootstrap: str
 ) -> None:
-    process = _context().Process(target=_request_and_die, args=(url, bootstrap, place))
+    process = forking().Process(target=_request_and_die, args=(url, bootstrap, place))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

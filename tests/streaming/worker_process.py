@@ -3,19 +3,18 @@
 They are forked from a server that has imported Feast once, or every start would take seconds.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
+from factories_forking import forking, in_server
 
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.state import StatePaths
@@ -35,7 +34,7 @@ def _warm() -> None:
     import pagecast.featurestore.sqlite_store  # noqa: F401
 
 
-if multiprocessing.current_process().name != "MainProcess" or "pytest" not in sys.modules:
+if in_server():
     _warm()
 
 
@@ -86,7 +85,7 @@ class WorkerProcess:
         config = IngestConfig(
             bootstrap_servers=bootstrap, paths=StatePaths(root=root), group=group, **settings
         )
-        self._process: BaseProcess = _context().Process(
+        self._process: BaseProcess = forking().Process(
             target=_work, args=(config, failpoint, self.log, self._ready)
         )
         with _LOOKING:
@@ -184,11 +183,3 @@ class WorkerProcess:
     def _state(self) -> str:
         stat = Path(f"/proc/{self._process.pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0]
-
-
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    # The server's own search path, until Python hands it on itself.
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    context.set_forkserver_preload(["streaming.worker_process"])
-    return context

@@ -1,11 +1,10 @@
 """What several files of this suite share: a world, a model trained on it, its bundle."""
 
-import fcntl
 import logging
-import pickle
 from pathlib import Path
 
 import pytest
+from factories_shared import shared
 from trainer.factories_trainer import (
     SMALL,
     in_time_order,
@@ -34,10 +33,13 @@ logging.getLogger("torch.__trace").disabled = True
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> StatePaths:
+def world(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> StatePaths:
     """A state directory with walks of many users; nobody may write to it."""
-    events = logged(in_time_order(walk(user) for user in range(USERS)))
-    return write_state(tmp_path_factory.mktemp("world"), events)
+    return shared(tmp_path_factory, worker_id, "world", _write_world)
+
+
+def _write_world(root: Path) -> StatePaths:
+    return write_state(root, logged(in_time_order(walk(user) for user in range(USERS))))
 
 
 @pytest.fixture(scope="session")
@@ -57,34 +59,23 @@ def builder(dataset: Dataset) -> PageBuilder:
 
 
 @pytest.fixture(scope="session")
-def trained(world: StatePaths) -> Trained:
+def trained(world: StatePaths, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained:
     """Trained on what lies before the last fifth of the time."""
     until = positions_before_last(world, HELD_OUT)
-    return fit_snapshot(TrainJob(source=Source(paths=world), config=SMALL, until=until))
+    job = TrainJob(source=Source(paths=world), config=SMALL, until=until)
+    return shared(tmp_path_factory, worker_id, "trained", lambda _: fit_snapshot(job))
 
 
 @pytest.fixture(scope="session")
 def outcome(
     tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> tuple[TrainOutcome, list[str], StatePaths]:
-    """The same training in one call: outcome, its stages, its state directory.
-
-    Exporting costs seconds of CPU, so pytest's workers share one.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    with (shared / "outcome.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = shared / "outcome.pickle"
-        if not done.exists():
-            done.write_bytes(pickle.dumps(_train_in_one_call(shared / "outcome")))
-        result: tuple[TrainOutcome, list[str], StatePaths] = pickle.loads(done.read_bytes())
-    return result
+    """The same training in one call: outcome, its stages, its state directory."""
+    return shared(tmp_path_factory, worker_id, "outcome", _train_in_one_call)
 
 
 def _train_in_one_call(root: Path) -> tuple[TrainOutcome, list[str], StatePaths]:
-    events = logged(in_time_order(walk(user) for user in range(USERS)))
-    paths = write_state(root, events)
+    paths = _write_world(root)
     stages: list[str] = []
     job = TrainJob(
         source=Source(paths=paths),

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from factories import START_MS, genre_row, movie, play, rate, source_row, top_row, upsert
+from factories_databases import migrated
 
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.context import ContextConfig
-from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.database import connect
 from pagecast.featurestore.offline import LoggedEvent, OfflineLog
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -109,8 +110,7 @@ def write_state(
 ) -> StatePaths:
     """A state directory whose feature store holds a catalog and a log."""
     paths = StatePaths(root=root).create()
-    engine = connect(paths.database_url)
-    migrate(engine)
+    engine = migrated(paths.database_url)
     Catalog(engine).apply(
         [
             (LogOffset(topic_id="catalog", partition=0, offset=offset), change)

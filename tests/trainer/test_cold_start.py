@@ -27,13 +27,16 @@ from trainer.factories_trainer import (
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.embeddings import EntityTable
-from pagecast.trainer.bundle import BundleFacts, write_bundle
+from pagecast.engine.graph import EngineConfig, Graph
+from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import catalog_features
 from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.chronological import next_slice_plan
 from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.job import Trained, TrainJob
+from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.job import Trained, TrainJob, TrainOutcome
+from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import fit_snapshot
 from pagecast.v1 import catalog_pb2, events_pb2
@@ -124,7 +127,11 @@ def test_it_moves_to_where_its_interactions_say(tmp_path: Path) -> None:
     assert scores[1].argmax() == 0, "...and more than the launch that looks like family 1"
 
 
-def test_the_server_embeds_as_training_does(tmp_path: Path) -> None:
+def test_the_server_embeds_as_training_does(
+    tmp_path: Path, outcome: tuple[TrainOutcome, list[str], StatePaths]
+) -> None:
+    """By the tower alone: it takes the place of another in a bundle that is there already."""
+
     def by_everything(entity: catalog_pb2.Entity, family: int) -> None:
         for describe in (by_content, by_people, by_country)[family:]:
             describe(entity, family)
@@ -133,12 +140,15 @@ def test_the_server_embeds_as_training_does(tmp_path: Path) -> None:
     source, trained = trained_on(
         tmp_path, by_everything, walks, dataclasses.replace(SMALL, epochs=1.0)
     )
-    config = trained.config.to_json()
-    facts = BundleFacts(data={}, metrics={}, config=config)
-    manifest = write_bundle(tmp_path / "bundles", trained.model, trained.vocabulary, facts)
+    model, vocabulary = trained.model, trained.vocabulary
+    tower = graph_specs(model)[0]
+    drawn = RandomInputs(model=model, vocabulary=vocabulary).draw(tower.name, EXAMPLE, seed=0)
+    graph = Graph(tower.name, export(tower, drawn), EngineConfig())
+    bundle = load_bundle(outcome[0].bundle)
     catalog = source.read_catalog()
-    table = EntityTable(load_bundle(tmp_path / "bundles" / manifest.version), catalog)
+    served = dataclasses.replace(bundle, vocabulary=vocabulary, tower=graph)
+    table = EntityTable(served, catalog)
     with torch.no_grad():
-        sides = trained.model.embed_entities(catalog_features(catalog, trained.vocabulary))
+        sides = model.embed_entities(catalog_features(catalog, vocabulary))
     for served_ND, trained_ND in zip((table.input_ND, table.output_ND), sides, strict=True):
         np.testing.assert_allclose(served_ND, trained_ND.numpy(), atol=1e-4)

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from factories_databases import migrated
 from trainer.factories_base import base_of, without
 from trainer.factories_trainer import SMALL
 
 from pagecast.engine.manifest import STABILISATION_FILE
 from pagecast.engine.stabilisation import Stabilisation
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
@@ -183,8 +183,7 @@ def test_the_champion_is_what_came_before(
     """Before there is one, the base; a bundle that is gone is told, and nothing fails."""
     result = outcome[0]
     paths = StatePaths(root=tmp_path).create()
-    engine = connect(paths.database_url)
-    migrate(engine)
+    engine = migrated(paths.database_url)
     registry = Registry(engine)
     assert Before.find(registry, paths.bundles, "") == Before(why_none="there is no champion yet")
     shutil.copytree(result.bundle, paths.bundles / result.version)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from eventlog.factories_eventlog import event_log, read_all
 from factories import START_MS, timestamp
+from factories_databases import migrated
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS, dead_letter
-from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.database import connect
 from pagecast.featurestore.training_orders import TrainingKind, TrainingOrder
 from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.requested import RequestReader
@@ -25,8 +26,7 @@ def bootstrap(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def trainings(tmp_path: Path) -> Iterator[Trainings]:
-    engine = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
-    migrate(engine)
+    engine = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
     yield Trainings(engine)
     engine.dispose()
 

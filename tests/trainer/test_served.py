@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from factories import START_MS, movie, timestamp, upsert
+from factories_databases import migrated
 from factories_featurestore import TOPIC, Event, event_streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.fold import FoldConfig, apply_token, begin
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
@@ -30,7 +30,6 @@ PROFILE = Profile(language="nl", maturity_limit=12, occurred_at_ms=START_MS)
 
 def catalog_of(engine: sa.Engine) -> Catalog:
     """e1 is a drama up to number 2, and a comedy from 3 on."""
-    migrate(engine)
     catalog = Catalog(engine)
     changes = [movie("e1", "Drama"), movie("e2", "Drama"), movie("e1", "Comedy")]
     catalog.apply(
@@ -67,7 +66,7 @@ def served(history: History | None, snapshot: CatalogSnapshot, steps_max: int) -
 def test_prompts_of_pages_cut_anywhere_are_those_of_the_server(
     events: list[Event], data: st.DataObject
 ) -> None:
-    engine = connect("sqlite://")
+    engine = migrated("sqlite://")
     catalog = catalog_of(engine)
     snapshots = [catalog.snapshot(number) for number in range(4)]
     history, pages, rows = History("ada"), [], []
@@ -91,7 +90,7 @@ def test_prompts_of_pages_cut_anywhere_are_those_of_the_server(
 
 
 def test_a_page_of_another_catalog_is_refused(tmp_path: Path) -> None:
-    engine = connect("sqlite://")
+    engine = migrated("sqlite://")
     catalog = catalog_of(engine)
     page = served(None, CatalogSnapshot(number=99, entities=(), rows=()), 6)
     with pytest.raises(ValueError, match="number 3, not at 99"):

@@ -8,10 +8,11 @@ from trainer.factories_decoded import decoded_prompt
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.choice import NEAR_TIE
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.manifest import ModelShape
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import CHUNK_MAX

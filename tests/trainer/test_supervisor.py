@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories_databases import migrated
 
-from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.database import connect
 from pagecast.featurestore.training_claims import TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.training_records import Claim, TrainingState
@@ -48,8 +49,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[sa.Engine]:
-    made = connect(url)
-    migrate(made)
+    made = migrated(url)
     yield made
     made.dispose()
 

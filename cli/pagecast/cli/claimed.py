@@ -6,11 +6,11 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from pagecast.cli.beginning import config_of
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import ExitCode, NotRunningError
 from pagecast.cli.settings import Settings
-from pagecast.cli.training import training_source
+from pagecast.cli.training.config import config_of
+from pagecast.cli.training.source import training_source
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.semantic_ids import CodebookError
 from pagecast.featurestore.state import StatePaths

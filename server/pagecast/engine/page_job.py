@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, check_catalog
+from pagecast.engine.page import check_catalog
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.prefix_cache import MadeFrom, Prefix, PrefixCache, PrefixKey
 from pagecast.engine.prompt_tokens import cacheable_positions, encode, old_steps, tokens_of

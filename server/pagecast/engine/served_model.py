@@ -7,6 +7,7 @@ from typing import TypeAlias
 from pagecast.engine import following_ids
 from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
 from pagecast.engine.bundle_files import kind_of
+from pagecast.engine.decode_options import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.following import Following
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.model import Model
@@ -14,7 +15,7 @@ from pagecast.engine.multi_stage.bundle import MultiStageBundle, load_multi_stag
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
 from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
-from pagecast.engine.page import DEFAULT_OPTIONS, DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.parts import Parts
 from pagecast.engine.picking import Picker

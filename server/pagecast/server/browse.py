@@ -19,8 +19,9 @@ from pagecast.server.browse_records import BrowseRecords
 from pagecast.server.browsed import Requests, check_actions, check_seen, wrong_begin
 from pagecast.server.browsing import BrowsedPart, Browsing
 from pagecast.server.errors import Refusal
-from pagecast.server.making import Making, time_exceeded
+from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
+from pagecast.server.page_refusals import time_exceeded
 from pagecast.server.request import PAGE_TIME_MAX_S, PageClock, PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving

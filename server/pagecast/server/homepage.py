@@ -3,11 +3,11 @@
     step                                                        file
  1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
  2  one reference holds models, catalog and popularity          serving; models, arms
- 3  one read brings history and profile: the prompt             users, making
- 4  what may stand where, for this request                      facts, making
+ 3  one read brings history and profile: the prompt             users, preparing
+ 4  what may stand where, for this request                      facts, preparing
  5  a place is taken, or the page refused at once            slots, waiting_line, clients
- 6  rows and entities are chosen, by the model or popularity    making; engine: page_job
- 7  each leaves as soon as it is chosen                         handover, writer
+ 6  rows and entities are chosen, by the model or popularity    choosing; engine: page_job
+ 7  each leaves as soon as it is chosen                         handover, making, writer
  8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
  9  what was delivered is reported                              basis, served
 
@@ -37,8 +37,9 @@ from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
 from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
-from pagecast.server.making import Making, at_capacity, time_exceeded
+from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
+from pagecast.server.page_refusals import at_capacity, time_exceeded
 from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving

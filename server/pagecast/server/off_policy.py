@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from pagecast.engine.page import DecodeOptions
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, following, whole_page
 from pagecast.featurestore.catalog import Catalog

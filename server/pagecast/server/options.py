@@ -1,6 +1,6 @@
 """How a page is decoded, from what its request or its record says."""
 
-from pagecast.engine.page import DecodeOptions
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.v1 import events_pb2
 
 

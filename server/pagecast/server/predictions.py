@@ -20,8 +20,8 @@ from pagecast.server.asked import unknown_candidates
 from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import FieldViolation, Refusal
-from pagecast.server.making import MODEL_NOT_LOADED
 from pagecast.server.neighbour_indexes import NeighbourIndexes
+from pagecast.server.page_refusals import MODEL_NOT_LOADED
 from pagecast.server.predicting import AskedUser, Predicting
 from pagecast.server.prediction_messages import (
     embedded_entities,

@@ -16,14 +16,9 @@ import structlog
 from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, EventLogError
 from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import INTERACTIONS, TOPICS
-from pagecast.eventlog.validation import (
-    INTERACTION_BYTES_MAX,
-    Reason,
-    Rejection,
-    broken_event_rule,
-    order_to_forget,
-)
+from pagecast.eventlog.validation import INTERACTION_BYTES_MAX, broken_event_rule, order_to_forget
 from pagecast.server.metrics import Metrics
 from pagecast.v1 import events_pb2
 

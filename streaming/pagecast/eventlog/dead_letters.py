@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Rejection
 from pagecast.eventlog.topics import RECORD_BYTES_MAX, dead_letter
-from pagecast.eventlog.validation import Rejection
 
 NOTE = "dlt_"
 """How the names of the headers begin that are added to a record's own."""

@@ -14,37 +14,21 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from pagecast.eventlog.connection import RECONNECT_BACKOFF_MS_MAX, REQUEST_TIMEOUT_MS
 from pagecast.eventlog.consumer import (
     CLOSE_TIMEOUT_MS,
     COMMIT_TIMEOUT_MS,
-    FETCH_WAIT_MS_MAX,
     SESSION_TIMEOUT_MS,
     EventConsumer,
 )
 from pagecast.eventlog.errors import BrokerUnavailable, EventLogError, Fenced, LogTruncated
 from pagecast.eventlog.fast_errors import AWAY, FENCED, TRUNCATED, client_errors
+from pagecast.eventlog.fast_settings import consumer_settings
 from pagecast.eventlog.record import Record
-
-FETCHED_KIB_MAX = 16 * 1024
-"""Records fetched and not polled yet: several polls' worth; librdkafka's own bound is 64 MiB."""
-
-FETCHED_RECORDS_MIN = 10_000
-"""It fetches on while fewer wait, so that a poll never waits for the network."""
-
-FETCH_PAUSE_MS = 1
-"""How long it does not fetch when enough waits. Its own second would stop a fast reader."""
-
-NO_GROUP = "pagecast-no-group"
-"""librdkafka wants a name even from who joins no group and commits nothing."""
 
 CLOSE_STEP_S = 0.05
 
 ANSWER_STEP_S = 0.001
 """An answer takes about a millisecond; five seconds of steps keep 5,000 records at most."""
-
-LOG_CRITICAL = 2
-"""As syslog counts."""
 
 _log = logging.getLogger(__name__)
 
@@ -118,35 +102,11 @@ class FastConsumer(EventConsumer):
         return lag
 
     def _connect(self) -> Any:
-        grouped = self._group is not None
-        client = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": self._group if grouped else NO_GROUP,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                # Where to begin is decided here: a silent jump would lose events.
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "allow.auto.create.topics": False,
-                # What kafka-python's members speak too, so that a group may have both.
-                "partition.assignment.strategy": "range,roundrobin",
-                "fetch.wait.max.ms": FETCH_WAIT_MS_MAX,
-                "fetch.queue.backoff.ms": FETCH_PAUSE_MS,
-                "fetch.error.backoff.ms": FETCH_WAIT_MS_MAX,
-                "queued.min.messages": FETCHED_RECORDS_MIN,
-                "queued.max.messages.kbytes": FETCHED_KIB_MAX,
-                "session.timeout.ms": self._session_timeout_ms,
-                "heartbeat.interval.ms": self._session_timeout_ms // 4,
-                "socket.timeout.ms": REQUEST_TIMEOUT_MS,
-                "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX,
-                # A line for every attempt to connect; what matters is raised.
-                "log_level": LOG_CRITICAL,
-                "on_commit": self._on_commit,
-            },
-            logger=_log,
+        settings = consumer_settings(
+            self._bootstrap, self._group, self._session_timeout_ms, self._on_commit
         )
-        if grouped:
+        client = Consumer(settings, logger=_log)
+        if self._group is not None:
             self._joining = True
             client.subscribe(
                 self._topics,

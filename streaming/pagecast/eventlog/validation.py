@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -10,6 +9,7 @@ from protovalidate import EvaluationError, Validator
 
 from pagecast.eventlog.plain import plainly_valid
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection, rejected, wrong_key
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
 from pagecast.v1 import catalog_pb2, events_pb2, training_pb2
 
@@ -41,33 +41,10 @@ BYTES_MAX = {
 }
 """Bytes of a message, by topic."""
 
-DETAIL_CHARS_MAX = 512
-"""A detail is for people, in a header."""
-
 USER_ID_BYTES_MAX = 256
 """As the protos say."""
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
-
-
-class Reason(StrEnum):
-    """Why a record was refused."""
-
-    TOO_LARGE = "TOO_LARGE"
-    MALFORMED = "MALFORMED"
-    RULE_BROKEN = "RULE_BROKEN"
-    KEY_MISMATCH = "KEY_MISMATCH"
-    IN_THE_FUTURE = "IN_THE_FUTURE"
-    WRONG_PARTITION = "WRONG_PARTITION"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """Why a record was refused, which field of it (empty: the whole), and what to mend."""
-
-    reason: Reason
-    field: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +70,9 @@ def interaction_of(record: Record) -> events_pb2.InteractionEvent | Rejection:
         try:
             event = _EVENT(value)
         except DecodeError as error:
-            return _rejection(Reason.MALFORMED, "", str(error))
+            return rejected(Reason.MALFORMED, "", str(error))
         if plainly_valid(event, time.time() + _FUTURE_S) or not (refused := broken_rule(event)):
-            return event if record.key == event.user_id.encode() else _wrong_key("user_id")
+            return event if record.key == event.user_id.encode() else wrong_key("user_id")
         return refused
     parsed = _parsed(record, events_pb2.InteractionEvent)
     assert isinstance(parsed, Rejection)
@@ -110,7 +87,7 @@ def catalog_change_of(record: Record) -> catalog_pb2.CatalogChange | Rejection:
     if rejection := broken_rule(change):
         return rejection
     right = record.key == catalog_key(change).encode()
-    return change if right else _wrong_key("the id of what changes")
+    return change if right else wrong_key("the id of what changes")
 
 
 def profile_change_of(record: Record) -> events_pb2.ProfileChange | ProfileErased | Rejection:
@@ -122,7 +99,7 @@ def profile_change_of(record: Record) -> events_pb2.ProfileChange | ProfileErase
         return change
     if rejection := broken_rule(change):
         return rejection
-    return change if record.key == change.user_id.encode() else _wrong_key("user_id")
+    return change if record.key == change.user_id.encode() else wrong_key("user_id")
 
 
 def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
@@ -137,7 +114,7 @@ def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
     refused = _broken_page(page)
     if refused is not None:
         return refused
-    return page if record.key == page.user_id.encode() else _wrong_key("user_id")
+    return page if record.key == page.user_id.encode() else wrong_key("user_id")
 
 
 def training_requested_of(record: Record) -> training_pb2.TrainingRequested | Rejection:
@@ -147,7 +124,7 @@ def training_requested_of(record: Record) -> training_pb2.TrainingRequested | Re
         return request
     if (rejection := broken_rule(request)) is not None:
         return rejection
-    return request if record.key == request.request_id.encode() else _wrong_key("request_id")
+    return request if record.key == request.request_id.encode() else wrong_key("request_id")
 
 
 def catalog_key(change: catalog_pb2.CatalogChange) -> str:
@@ -175,12 +152,12 @@ def broken_rule(message: Any) -> Rejection | None:
     try:
         violations = _VALIDATOR.collect_violations(message, fail_fast=True)
     except EvaluationError as error:
-        return _rejection(Reason.RULE_BROKEN, "", str(error))
+        return rejected(Reason.RULE_BROKEN, "", str(error))
     if violations:
         violation = violations[0].proto
         path = () if violation.field is None else violation.field.elements
         field = "".join(map(_path_element, path))[1:]
-        return _rejection(
+        return rejected(
             Reason.RULE_BROKEN, field, f"{violation.message} (rule {violation.rule_id})"
         )
     return _in_the_future(message.occurred_at, "occurred_at")
@@ -190,7 +167,7 @@ def order_to_forget(event: events_pb2.InteractionEvent) -> Rejection | None:
     """Refuses, at the doors that clients publish through, an order that is not theirs to give."""
     if not event.HasField("user_forgotten"):
         return None
-    return _rejection(
+    return rejected(
         Reason.RULE_BROKEN,
         "user_forgotten",
         "an erasure is ordered by ForgetUser or `pagecast forget`, which give a receipt",
@@ -200,16 +177,14 @@ def order_to_forget(event: events_pb2.InteractionEvent) -> Rejection | None:
 def _parsed(record: Record, message_type: type[AnyMessage]) -> AnyMessage | Rejection:
     value = record.value
     if not value:
-        return _rejection(Reason.MALFORMED, "", "the record has no value")
+        return rejected(Reason.MALFORMED, "", "the record has no value")
     if len(value) > BYTES_MAX[record.topic]:
         bytes_max = BYTES_MAX[record.topic]
-        return _rejection(
-            Reason.TOO_LARGE, "", f"{len(value)} bytes; at most {bytes_max} are taken"
-        )
+        return rejected(Reason.TOO_LARGE, "", f"{len(value)} bytes; at most {bytes_max} are taken")
     try:
         return message_type.FromString(value)
     except DecodeError as error:
-        return _rejection(Reason.MALFORMED, "", str(error))
+        return rejected(Reason.MALFORMED, "", str(error))
 
 
 def _erased(key: bytes) -> ProfileErased | Rejection:
@@ -218,23 +193,23 @@ def _erased(key: bytes) -> ProfileErased | Rejection:
     except UnicodeDecodeError:
         user_id = ""
     if not _is_id(user_id):
-        return _rejection(Reason.MALFORMED, "", "the record has no value, and its key is no user")
+        return rejected(Reason.MALFORMED, "", "the record has no value, and its key is no user")
     return ProfileErased(user_id=user_id)
 
 
 def _broken_page(page: events_pb2.PageServed) -> Rejection | None:
     for field in ("page_id", "user_id"):
         if not _is_id(getattr(page, field)):
-            return _rejection(
+            return rejected(
                 Reason.RULE_BROKEN, field, "must be an id of 1 to 256 bytes, no control characters"
             )
     if not page.HasField("requested_at") or page.requested_at.seconds < 0:
-        return _rejection(Reason.RULE_BROKEN, "requested_at", "must be set, and not before 1970")
+        return rejected(Reason.RULE_BROKEN, "requested_at", "must be set, and not before 1970")
     for i, row in enumerate(page.rows):
         if not _is_id(row.row_id):
-            return _rejection(Reason.RULE_BROKEN, f"rows[{i}].row_id", "must be the row's id")
+            return rejected(Reason.RULE_BROKEN, f"rows[{i}].row_id", "must be the row's id")
         if len(row.entity_log_probabilities) != len(row.entity_ids):
-            return _rejection(
+            return rejected(
                 Reason.RULE_BROKEN,
                 f"rows[{i}].entity_log_probabilities",
                 "must have one number for each of entity_ids",
@@ -246,7 +221,7 @@ def _in_the_future(at: Any, field: str) -> Rejection | None:
     """`at` is a valid timestamp: protovalidate refuses others of events."""
     if at.seconds <= time.time() + FUTURE_MS_MAX / 1000:
         return None
-    return _rejection(
+    return rejected(
         Reason.IN_THE_FUTURE,
         field,
         f"{at.seconds} s since 1970 is more than {FUTURE_MS_MAX // 3_600_000} h ahead: correct the "
@@ -261,16 +236,6 @@ def _is_id(text: str) -> bool:
     return text.isprintable() or not any(c < " " or c == "\x7f" for c in text)
 
 
-def _wrong_key(name: str) -> Rejection:
-    return _rejection(
-        Reason.KEY_MISMATCH, "", f"the record's key is not {name}: it must be, for its order"
-    )
-
-
 def _path_element(element: Any) -> str:
     subscript = element.subscript
     return f".{element.field_name}" + ("" if subscript is None else f"[{subscript.value}]")
-
-
-def _rejection(reason: Reason, field: str, detail: str) -> Rejection:
-    return Rejection(reason=reason, field=field, detail=detail[:DETAIL_CHARS_MAX])

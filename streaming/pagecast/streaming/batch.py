@@ -9,10 +9,9 @@ import numpy as np
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
 from pagecast.eventlog.validation import (
-    Reason,
-    Rejection,
     catalog_change_of,
     interaction_of,
     page_served_of,

@@ -8,7 +8,7 @@ import structlog
 from pagecast.eventlog.dead_letters import write_dead_letters
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
-from pagecast.eventlog.validation import Rejection
+from pagecast.eventlog.rejection import Rejection
 from pagecast.streaming.metrics import DEAD_LETTERS
 
 log = structlog.get_logger(__name__)

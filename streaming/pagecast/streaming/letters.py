@@ -9,8 +9,8 @@ from pagecast.eventlog.admin import topic_ids
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.dead_letters import NOTE
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import TOPICS, dead_letter
-from pagecast.eventlog.validation import Reason
 from pagecast.featurestore.positions import LogOffset
 
 LETTERED = tuple(

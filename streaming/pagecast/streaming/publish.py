@@ -11,10 +11,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.rejection import Rejection
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES
 from pagecast.eventlog.validation import (
     BYTES_MAX,
-    Rejection,
     broken_event_rule,
     broken_rule,
     catalog_key,

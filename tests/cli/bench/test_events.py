@@ -4,8 +4,9 @@ from collections import Counter
 
 from pagecast.cli.bench.events import BATCH_EVENTS, EventsConfig, make_events
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Rejection
 from pagecast.eventlog.topics import INTERACTIONS
-from pagecast.eventlog.validation import Rejection, interaction_of
+from pagecast.eventlog.validation import interaction_of
 from pagecast.v1 import events_pb2
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import grpc
 import pytest
+from factories_databases import migrated
 from rich.console import Console
 
 from pagecast.cli.client import Client
 from pagecast.cli.demo import reader
 from pagecast.cli.demo.retraining import HOLD_OUT, show_retraining
 from pagecast.cli.demo.stage import CheckFailedError, Stage
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc, training_pb2, training_pb2_grpc
@@ -90,8 +90,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
-    engine = connect(f"sqlite:///{tmp_path / 'pagecast.db'}")
-    migrate(engine)
+    engine = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
     made = Registry(engine)
     for version, seconds, threads in ((OLD, 100.0, 2), (NEW, 10.0, 1)):
         made.register(

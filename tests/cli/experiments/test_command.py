@@ -6,12 +6,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from factories_databases import migrated
 from featurestore.experiments.factories_experiments import clicking, registered
 from typer.testing import CliRunner
 
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.main import app
-from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.state import StatePaths
 
@@ -20,8 +20,7 @@ from pagecast.featurestore.state import StatePaths
 def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """Of the working directory's state; nothing was served yet."""
     paths = StatePaths(root=tmp_path / ".pagecast").create()
-    engine = connect(paths.database_url)
-    migrate(engine)
+    engine = migrated(paths.database_url)
     made = registered(engine)
     engine.dispose()
     monkeypatch.chdir(tmp_path)

@@ -20,11 +20,11 @@ from rules.factories_rules import (
     source_row,
 )
 
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.following import Following
 from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf

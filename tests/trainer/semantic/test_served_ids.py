@@ -15,9 +15,10 @@ from trainer.factories_trainer import SMALL, catalog_changes
 from trainer.semantic.test_spelling import spelling_model
 
 from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.following_ids import following
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.featurestore.history import Action, Profile, Step

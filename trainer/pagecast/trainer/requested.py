@@ -13,8 +13,9 @@ from pagecast.eventlog.dead_letters import write_dead_letters
 from pagecast.eventlog.errors import EventLogError
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
+from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import TOPICS, TRAININGS, dead_letter
-from pagecast.eventlog.validation import Reason, Rejection, training_requested_of
+from pagecast.eventlog.validation import training_requested_of
 from pagecast.featurestore.training_orders import OrderError, order_of
 from pagecast.featurestore.trainings import QueueFull, RequestDiffers, Trainings
 

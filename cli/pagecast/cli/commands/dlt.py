@@ -167,7 +167,7 @@ def _topics(name: str | None) -> Collection[str]:
 def _reason(name: str | None) -> str | None:
     """Raises InputError."""
     from pagecast.cli.exits import InputError
-    from pagecast.eventlog.validation import Reason
+    from pagecast.eventlog.rejection import Reason
 
     if name is None or name.upper() in list(Reason):
         return None if name is None else name.upper()

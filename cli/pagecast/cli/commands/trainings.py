@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pagecast.cli.commands.train import Profile
 from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
+from pagecast.cli.training.choices import Profile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

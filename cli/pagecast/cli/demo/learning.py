@@ -3,7 +3,8 @@
 from rich.console import Console
 
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
-from pagecast.cli.training import train_config, training_bar
+from pagecast.cli.training.bar import training_bar
+from pagecast.cli.training.config import train_config
 from pagecast.trainer.evaluation.next_slice import Quality, Score
 from pagecast.trainer.job import Trained, TrainJob
 from pagecast.trainer.registering import export_and_register

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 from pagecast.cli.demo.reader import Read, Reader
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
 from pagecast.cli.progress import progress_bar
-from pagecast.cli.training import STAGES
+from pagecast.cli.training.bar import STAGES
 from pagecast.featurestore.model_records import ModelRecord
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.verdicts import Criterion

@@ -29,7 +29,7 @@ from pagecast.cli.demo.stage import Stage, heading
 from pagecast.cli.demo.timeline import Timeline, ingest_slice, prepare, publish_slice
 from pagecast.cli.exits import InputError
 from pagecast.cli.stack.local import LocalStack
-from pagecast.cli.training import training_source
+from pagecast.cli.training.source import training_source
 from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.producer import EventProducer
 from pagecast.featurestore.database import connect, migrate

@@ -19,7 +19,7 @@ from pagecast.cli.demo.arms_watched import WatchedPlatform
 from pagecast.cli.demo.stage import Deadline, Stage, heading
 from pagecast.cli.simulation.data import of_ratings
 from pagecast.cli.stack.local import LocalStack
-from pagecast.cli.training import training_source
+from pagecast.cli.training.source import training_source
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.experiments.assignment import Arm, Experiment

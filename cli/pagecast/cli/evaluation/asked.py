@@ -10,7 +10,7 @@ from rich.progress import Progress, TaskID
 
 from pagecast.cli.evaluation.data import OpenedData
 from pagecast.cli.progress import progress_bar
-from pagecast.cli.training import train_config
+from pagecast.cli.training.config import train_config
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.families import families, systems_of
 from pagecast.trainer.evaluation.interactions import interactions_of

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pagecast.featurestore.offline.files import exclusive, sync, write_whole
@@ -27,6 +26,7 @@ from pagecast.featurestore.offline.parts import (
 from pagecast.featurestore.offline.positions import Positions, is_visible
 from pagecast.featurestore.offline.rows import NextOffsets
 from pagecast.featurestore.offline.schema import KEY, Schema
+from pagecast.featurestore.offline.spans import between, may_hold
 
 MS_A_DAY = 24 * 60 * 60 * 1000
 
@@ -91,8 +91,8 @@ class Dataset:
             return self.schema.only(names).empty_table()
 
         def read(parts: Sequence[Part]) -> pa.Table:
-            wanted = [part for part in parts if _may_hold(part, until, after)]
-            return self.read_parts(wanted, names, _between(until, after), where)
+            wanted = [part for part in parts if may_hold(part, until, after)]
+            return self.read_parts(wanted, names, between(until, after), where)
 
         return in_order(self.reading(read))
 
@@ -243,37 +243,3 @@ def _end(part: pa.Table) -> tuple[str, int, int]:
 def _of_fragments(fragments: list[ds.Fragment], columns: pa.Schema) -> ds.Dataset:
     first = fragments[0]
     return ds.FileSystemDataset(fragments, columns, first.format, first.filesystem)
-
-
-def _may_hold(part: Part, until: NextOffsets | None, after: NextOffsets | None) -> bool:
-    """Whether a part's name leaves open that it holds rows between two positions."""
-    name = part.name
-    if name is None:
-        return True
-    begins = [
-        begin
-        for (topic_id, partition), begin in (after or {}).items()
-        if partition == name.partition and same_topic(name, digest(topic_id))
-    ]
-    if begins and name.last < min(begins):
-        return False
-    return until is None or any(
-        partition == name.partition and same_topic(name, digest(topic_id)) and name.first < end
-        for (topic_id, partition), end in until.items()
-    )
-
-
-def _between(until: NextOffsets | None, after: NextOffsets | None) -> ds.Expression | None:
-    conditions: list[ds.Expression] = []
-    if until is not None:
-        conditions.append(
-            reduce(or_, [_of(key) & (ds.field("offset") < to) for key, to in until.items()])
-        )
-    for key, begin in (after or {}).items():
-        conditions.append(~_of(key) | (ds.field("offset") >= begin))
-    return reduce(and_, conditions) if conditions else None
-
-
-def _of(key: tuple[str, int]) -> ds.Expression:
-    topic_id, partition = key
-    return (pc.field("topic_id") == topic_id) & (pc.field("partition") == partition)

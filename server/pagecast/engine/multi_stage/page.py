@@ -8,10 +8,10 @@ from collections.abc import Generator
 import numpy as np
 
 from pagecast.engine.choice import Choice
+from pagecast.engine.decode_options import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.rows import RowViews
-from pagecast.engine.page import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Picker, Place
 from pagecast.engine.walk import FedNothing, Feed, PageWalk, walk_page

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.engine.choice import Choice
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, begin_page, check_catalog
+from pagecast.engine.page import begin_page, check_catalog
 from pagecast.engine.page_events import EntityChosen, RowBegun
 from pagecast.engine.picking import Picker, Place
 from pagecast.engine.prompt_tokens import encode, tokens_of

@@ -13,10 +13,11 @@ import numpy as np
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.choice import choose
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import SlotDecoder

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions, decode_page
+from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog

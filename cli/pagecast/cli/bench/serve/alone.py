@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from pagecast.cli.bench.serve.asked import Clock
 from pagecast.cli.bench.serve.peers import Peer, decode_by
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.engine.page_job import PageSink, prepare

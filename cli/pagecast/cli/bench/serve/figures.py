@@ -11,9 +11,9 @@ from pagecast.cli.bench.serve.load import PageShape
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.world import World
 from pagecast.engine.bundle import load_bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import SlotDecoder

@@ -20,8 +20,8 @@ from pagecast.cli.bench.serve.mask_world import (
 )
 from pagecast.cli.bench.serve.world import START_MS, build_world
 from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import SlotDecoder

@@ -7,7 +7,8 @@ from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.output import Output
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import Settings
-from pagecast.cli.training import STAGES, training_source
+from pagecast.cli.training.bar import STAGES
+from pagecast.cli.training.source import training_source
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
@@ -25,13 +26,11 @@ def run_task(
     paths: StatePaths,
     output: Output,
     from_model: str | None,
-    task: Path | None,
+    task: Path,
     *,
     whole: bool,
 ) -> None:
     """Fits, tells and publishes. Raises InputError and CommandError with what to do."""
-    if task is None:
-        raise InputError("--whole: moves a model for a task", "give the task's rows with --task")
     if not task.is_file():
         raise InputError(f"--task: {task} is no file", "give JSON lines or Parquet")
     try:

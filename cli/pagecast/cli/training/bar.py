@@ -1,22 +1,15 @@
-"""Training as the front door starts it: the feature store's data, a bar with the loss."""
+"""A training on the terminal: a bar with the stage, the loss and the speed."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from pagecast.cli.progress import progress_bar
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.job import Progress as TrainerProgress
 from pagecast.trainer.job import TrainProgress
-from pagecast.trainer.profiles import PROFILES
-from pagecast.trainer.snapshot import Source
 
 STAGES = {
     "read": "reading the feature store",
@@ -28,34 +21,6 @@ STAGES = {
     "judge": "judging",
 }
 """What the trainer's stages are called on the terminal."""
-
-
-def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainConfig:
-    """The trainer's defaults, with another budget if one is given and a model of a profile."""
-    model = PROFILES[profile]
-    if budget_minutes is None:
-        return TrainConfig(model=model)
-    return TrainConfig(model=model, budget_minutes=budget_minutes)
-
-
-@contextmanager
-def training_source(
-    paths: StatePaths,
-    database_url: str | None,
-    online_store_url: str | None,
-    fold: FoldConfig = DEFAULT_FOLD,
-) -> Iterator[Source]:
-    """The feature store as the trainer reads it, with the profiles of the online store."""
-    online = OnlineFeatures.open(paths, online_store_url)
-
-    def read_profiles(user_ids: Sequence[str]) -> Mapping[str, Profile]:
-        profiles = online.read_profiles(user_ids)
-        return {user_id: profiles.get(user_id, Profile()) for user_id in user_ids}
-
-    try:
-        yield Source(paths=paths, database_url=database_url, fold=fold, read_profiles=read_profiles)
-    finally:
-        online.close()
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from pagecast.cli.align_view import show_alignment
 from pagecast.cli.output import Output
+from pagecast.cli.training.align_view import show_alignment
 
 FIGURES = {
     "learned": 1200,

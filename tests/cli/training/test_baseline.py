@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
 from trainer.factories_trainer import in_time_order, logged, walk, write_state
 from typer.testing import CliRunner
 
-from pagecast.cli.exits import InputError
 from pagecast.cli.main import app
 from pagecast.engine.multi_stage.bundle import load_multi_stage
 
@@ -27,9 +25,3 @@ def test_the_baseline_is_trained_and_has_an_alias_of_its_own(tmp_path: Path) -> 
     assert load_multi_stage(Path(said["bundle"])).version == said["version"]
     listed = json.loads(run("models", "list", "--json", "--state-dir", str(tmp_path)))
     assert [model["aliases"] for model in listed] == [["multi-stage"]]
-
-
-@pytest.mark.parametrize("option", ["--resume", "--incremental"])
-def test_what_a_baseline_has_not_cannot_be_asked_of_it(option: str) -> None:
-    with pytest.raises(InputError, match="--baseline: it has no weights"):
-        run("train", "--baseline", option)

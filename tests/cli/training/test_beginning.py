@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from trainer.factories_trainer import SMALL, logged, walk, write_state
 
-from pagecast.cli.beginning import beginning, config_of
 from pagecast.cli.exits import CommandError
 from pagecast.cli.settings import Settings, load_settings
+from pagecast.cli.training.beginning import beginning
+from pagecast.cli.training.config import config_of
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths

@@ -1,0 +1,1 @@
+"""What `pagecast train` does; the command's own file is its options."""

@@ -1,0 +1,26 @@
+"""The trainer's config, as `[train]` and the options tell it."""
+
+from dataclasses import replace
+
+from pagecast.cli.settings import Settings
+from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.profiles import PROFILES
+
+
+def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainConfig:
+    """The trainer's defaults, with another budget if one is given and a model of a profile."""
+    model = PROFILES[profile]
+    if budget_minutes is None:
+        return TrainConfig(model=model)
+    return TrainConfig(model=model, budget_minutes=budget_minutes)
+
+
+def config_of(
+    settings: Settings, budget_minutes: float | None = None, profile: str = ""
+) -> TrainConfig:
+    """The trainer's config as `[train]` tells it, but for the budget and the profile given."""
+    told = settings.train
+    minutes = told.budget_minutes if budget_minutes is None else budget_minutes
+    config = train_config(minutes, profile or told.profile)
+    config = replace(config, model=replace(config.model, response=told.response))
+    return replace(config, start=told.incremental.start(), incremental=told.incremental.config())

@@ -1,0 +1,78 @@
+"""The trainer's job as the command was asked for it, and its errors as the terminal tells them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pagecast.cli.exits import CommandError, LockedError
+from pagecast.cli.settings import Settings
+from pagecast.cli.training.config import config_of
+from pagecast.cli.training.source import training_source
+from pagecast.featurestore.semantic_ids import CodebookError
+from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.alignment.credit import RewardError
+from pagecast.trainer.base import BaseError
+from pagecast.trainer.beginning import Beginning
+from pagecast.trainer.checkpoint import CheckpointError
+from pagecast.trainer.job import TrainJob
+from pagecast.trainer.metadata import ContentError
+from pagecast.trainer.parity import ParityError
+from pagecast.trainer.processes import Processes, process_group
+from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
+from pagecast.trainer.training_folder import FolderInUseError, TrainingFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a training reads, and where it goes on."""
+
+    hold_out: float
+    """Share of the time that is kept from it, to be judged by."""
+    resume: bool
+    """Whether to go on with the training that was interrupted, on its very data."""
+
+
+@contextmanager
+def opened_job(
+    settings: Settings, paths: StatePaths, begin: Beginning, data: Data
+) -> Iterator[tuple[TrainJob, Processes]]:
+    """The job, alone or in torchrun's group; the training's folder is held until it is done."""
+    with (
+        process_group() as processes,
+        TrainingFolder(paths.training, processes).held() as folder,
+        training_source(
+            paths, settings.database_url, settings.online_store_url, settings.fold.config()
+        ) as source,
+    ):
+        until = folder.begin(
+            lambda: (
+                positions_before_last(paths, data.hold_out, begin.known) if data.hold_out else None
+            ),
+            resume=data.resume,
+        )
+        job = TrainJob(
+            source=source,
+            config=config_of(settings),
+            until=until,
+            checkpoint=folder.path,
+            base=begin.base,
+            incremental=begin.incremental,
+        )
+        yield job, processes
+
+
+@contextmanager
+def training_errors() -> Iterator[None]:
+    """Raises the trainer's errors as CommandError and LockedError, with the remedy."""
+    try:
+        yield
+    except FolderInUseError as error:
+        raise LockedError(str(error), "wait for its end, or end it") from error
+    except CheckpointError as error:
+        raise CommandError(str(error), "train without --resume to begin anew") from error
+    except RewardError as error:
+        raise CommandError(
+            str(error), "the newest checkpoint stays; change [train.align] and begin anew"
+        ) from error
+    except (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError) as error:
+        raise CommandError(str(error)) from error

@@ -1,0 +1,68 @@
+"""Options of `pagecast train` that contradict each other: one table."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from pagecast.cli.exits import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An option that is refused beside some others, or without another."""
+
+    option: str
+    beside: tuple[str, ...] = ()
+    without: str | None = None
+    message: str
+    remedy: str
+
+    def applies(self, given: AbstractSet[str]) -> bool:
+        """Whether the options given, by name, are refused."""
+        if self.option not in given:
+            return False
+        lacking = self.without is not None and self.without not in given
+        return lacking or not given.isdisjoint(self.beside)
+
+
+REFUSALS = (
+    Refusal(
+        option="--baseline",
+        beside=(
+            "--from",
+            "--incremental",
+            "--resume",
+            "--align",
+            "--task",
+            "--whole",
+            "--profile",
+        ),
+        message="--baseline: it has no weights to begin with or to go on from, and no profile",
+        remedy="leave out --from, --incremental, --resume, --align, --task, --whole and --profile",
+    ),
+    Refusal(
+        option="--whole",
+        without="--task",
+        message="--whole: moves a model for a task",
+        remedy="give the task's rows with --task",
+    ),
+    Refusal(
+        option="--task",
+        beside=("--align", "--incremental", "--resume"),
+        message="--task: a head is fitted on a model as it is",
+        remedy="leave out --align, --incremental and --resume",
+    ),
+    Refusal(
+        option="--align",
+        beside=("--incremental",),
+        message="--align and --incremental",
+        remedy="learn what is new first, then align what came of it",
+    ),
+)
+"""The first that applies is told."""
+
+
+def refuse(given: AbstractSet[str]) -> None:
+    """Raises InputError if the options given, by name, contradict each other."""
+    for refusal in REFUSALS:
+        if refusal.applies(given):
+            raise InputError(refusal.message, refusal.remedy)
