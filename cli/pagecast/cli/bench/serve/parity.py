@@ -11,10 +11,10 @@ from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.world import World
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.bundle_checks import CANARY_TOLERANCE
+from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig, FloatArray
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page import DecodeOptions
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.prompt_tokens import encode, tokens_of
