@@ -1,5 +1,7 @@
 """Pages are asked for when they are due, not when others have ended."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,18 @@ async def test_pages_are_asked_for_whatever_becomes_of_others(house: House) -> N
     assert [page.due_s - began_s for page in loop.pages] == pytest.approx([0.0, 0.0, 0.1])
     assert [model for _, model in loop.started] == [version] * 3
     assert len(loop.first_rows_between(began_s, began_s + 0.05)) == 2
+
+
+async def test_one_that_is_cancelled_lets_pages_in_flight_end(house: House) -> None:
+    house.train_champion()
+    loop = OpenLoop(shape=SHORT)
+    async with house.serve() as served:
+        asking = asyncio.create_task(loop.keep_asking(served.channel, 100.0))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert loop.pages and all(page.whole for page in loop.pages)
+    assert len(loop.started) == len(loop.pages)
 
 
 async def test_more_than_may_be_in_flight_are_left_out(house: House) -> None:
