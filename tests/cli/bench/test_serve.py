@@ -1,6 +1,8 @@
 """The benchmark of serving: its rows, and that it runs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,14 @@ from pagecast.trainer.config import ModelConfig
 
 def loaded(pages: int, cpu_seconds: float, first_row_ms: float) -> Loaded:
     return Loaded(pages=pages, cpu_seconds=cpu_seconds, first_row_ms=[first_row_ms] * pages)
+
+
+def test_the_command_is_first_to_import_numpy_which_then_has_one_thread() -> None:
+    code = (
+        "import sys, pagecast.cli.main, pagecast.cli.commands.bench.serve;"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_ratio_of_pages_is_the_median_of_each_rounds() -> None:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
+from pagecast.cli.bench.cpu import ONE_THREAD
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 
 PROGRAM = "pagecast.cli.bench.jobs.model"
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Of every library that has threads of its own."""
 
 _LOOK_S = 0.1
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pagecast.cli.bench.align.cells import ALIGNED, VISITS
 from pagecast.cli.bench.align.comparisons import COMPARISONS
-from pagecast.cli.bench.align.tables import TABLES, tables_named
+from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_named
 from pagecast.cli.exits import CliError, ExitCode
 from pagecast.cli.main import app
 
@@ -38,7 +38,7 @@ def test_bad_input_exits_2_and_names_the_option(
 
 
 def test_all_tables_are_told_unless_some_are_named() -> None:
-    assert tables_named(None) == list(TABLES)
+    assert tables_named(None) == [*TABLES, LOOP]
     assert tables_named("ids,off-policy,ids") == ["ids", "off-policy"]
     assert COMPARISONS.keys() < TABLES.keys()
 

@@ -59,6 +59,9 @@ def serve(
     Makes a catalog and a model of random weights and starts servers on them; `events` starts a
     broker and an ingest worker as well. On a quiet machine all of it takes about half an hour.
     """
+    from pagecast.cli.bench.cpu import use_one_thread
+
+    use_one_thread()
     from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances
     from pagecast.cli.bench.serve.config import TABLES, ServeBenchConfig
     from pagecast.cli.bench.serve.parts import measure_serve
