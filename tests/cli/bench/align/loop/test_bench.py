@@ -19,7 +19,10 @@ NOTHING = LoopOptions(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"tables": "lifts"}, "--tables: 'lifts' is none of contenders, findings, align, ids, off-policy, loop"),
+        (
+            {"tables": "lifts"},
+            "--tables: 'lifts' is none of contenders, findings, align, ids, off-policy, loop",
+        ),
         ({"tables": "loop", "arms": "best"}, "--arms: 'best' is none of multi-stage"),
         ({"tables": "loop", "seeds": "one"}, "--seeds: 'one' is no list"),
         ({"tables": "loop", "plot": Path("no/where.svg")}, "--plot: no is no folder"),
