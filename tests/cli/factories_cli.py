@@ -14,7 +14,7 @@ from cli.command_process import run_command
 
 from pagecast.cli.stack.record import RECORD_FILE
 
-START_SECONDS_MAX = 90.0
+START_SECONDS_MAX = 150.0
 END_SECONDS_MAX = 60.0
 """A worker alone has fifteen before it is killed, and a machine that runs all suites is slow."""
 
@@ -72,10 +72,14 @@ def start_up(folder: Path, *arguments: str) -> Up:
     log.close()
     up = Up(process, folder)
     until = time.monotonic() + START_SECONDS_MAX
-    while not up.record.get("server_address"):
-        assert process.poll() is None, (folder / "up.log").read_text()
-        assert time.monotonic() < until, (folder / "up.log").read_text()
-        time.sleep(0.05)
+    try:
+        while not up.record.get("server_address"):
+            assert process.poll() is None, (folder / "up.log").read_text()
+            assert time.monotonic() < until, (folder / "up.log").read_text()
+            time.sleep(0.05)
+    except AssertionError:
+        up.end(signal.SIGTERM)
+        raise
     return up
 
 
