@@ -1,6 +1,7 @@
 """Contenders in one process: the same members, the same luck, the same rules as served pages."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,8 +38,9 @@ def test_every_contender_meets_the_same_members_and_repeats_itself() -> None:
 @pytest.mark.faults
 def test_aligned_contenders_are_told_their_own_reward_beside_the_truth() -> None:
     names = (GENERATIVE, LOGGED_WBC, "dr-grpo", "grpo-sr")
-    cells = aligned_cells(names, [1], EFFORT)
-    with Measuring(arena(), EFFORT) as measuring:
+    effort = replace(EFFORT, days=6)
+    cells = aligned_cells(names, [1], effort)
+    with Measuring(arena(), effort) as measuring:
         measured = [(cell, measuring.measure(cell)) for cell in cells]
     for _, figures in measured:
         assert sum(members(figures, JUDGED)) > 0

@@ -35,8 +35,9 @@ LOG_SEED = 1_000
 """Added to the seed of the members whose pages are learned from: they are others than the ones who
 judge, with luck of their own."""
 
-LOG_MEMBERS_MIN = 60
-"""Members who make the log: halves of fewer have too few pages for a reward model."""
+LOG_MEMBERS_MIN = 100
+"""Members who make the log: halves of fewer have too few pages for a reward model, and on those of
+60, of a model that is hardly trained, nothing was liked once."""
 
 REWARD = RewardConfig()
 
