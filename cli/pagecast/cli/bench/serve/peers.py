@@ -50,7 +50,7 @@ class TorchEager:
 
     @torch.inference_mode()
     def step(self, token_D: FloatArray) -> FloatArray:
-        new = self._decoder.decode(torch.from_numpy(token_D)[None, None], *self._cache)
+        new = self._decoder.decode(torch.tensor(token_D)[None, None], *self._cache)
         pairs = zip(self._cache, new[1:], strict=True)
         keys, values = (torch.cat(pair, dim=3) for pair in pairs)
         self._cache = (keys, values)
