@@ -177,7 +177,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         if not self._resources.slots.in_use:
             return serving  # a whole prompt delays nobody
         prefixes = self._resources.prefixes
-        return serving.before_hand_over(user_id, lambda of: prefixes.keeps((user_id, of)))
+        return serving.before_succession(user_id, lambda of: prefixes.keeps((user_id, of)))
 
     def _take_place(self, client: str) -> Place:
         slots = self._resources.slots

@@ -28,7 +28,6 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
 from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
-from pagecast.server.hand_over import HAND_OVER_S_MAX
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.neighbour_indexes import NeighbourIndexes
@@ -38,6 +37,7 @@ from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
 from pagecast.server.slots import Slots
+from pagecast.server.succession import SUCCESSION_S_MAX
 from pagecast.server.users import Users
 
 _log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class Resources:
                 ("champion-follower", POLL_S, champion.check),
                 ("arm-follower", ARM_POLL_S, arms.check),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
-                ("hand-over", HAND_OVER_S_MAX / 10, servings.end_hand_over),
+                ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)

@@ -29,8 +29,8 @@ from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.predicates import Indices
-from pagecast.server.hand_over import HandOver
 from pagecast.server.metrics import Metrics
+from pagecast.server.succession import Succession
 from pagecast.server.warming import warm
 
 _log = structlog.get_logger(__name__)
@@ -41,10 +41,10 @@ class Serving:
     """What a page is made with. N entities of the snapshot.
 
     `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
-    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded. `hand_over`
-    leads to it from the champion before. `running` are the experiments, the oldest first,
-    `arm_models` those of their arms by alias; `arm` and `degraded` are a page's, once its user is
-    known.
+    first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded.
+    `succession` leads to it from the champion before. `running` are the experiments, the oldest
+    first, `arm_models` those of their arms by alias; `arm` and `degraded` are a page's, once its
+    user is known.
     """
 
     catalog: CompiledCatalog
@@ -55,7 +55,7 @@ class Serving:
     arm_models: Mapping[str, ServedModel] = field(default_factory=dict)
     arm: str = CHAMPION
     degraded: tuple[str, ...] = ()
-    hand_over: HandOver | None = None
+    succession: Succession | None = None
 
     def drawn_for(self, user_id: str) -> "Serving":
         """What the user's page is made with: the model of the user's arm, if there is one."""
@@ -69,11 +69,11 @@ class Serving:
         model = self.arm_models.get(alias)
         if model is None:
             return replace(self, arm=arm, degraded=(ARM_MODEL_NOT_LOADED,))
-        return replace(self, arm=arm, model=model, hand_over=None)
+        return replace(self, arm=arm, model=model, succession=None)
 
-    def before_hand_over(self, user_id: str, kept: Callable[[str], bool]) -> "Serving":
-        """The champion before for who has not come over yet (`HandOver.stays`)."""
-        over = self.hand_over
+    def before_succession(self, user_id: str, kept: Callable[[str], bool]) -> "Serving":
+        """The champion before for who has not come over yet (`Succession.stays`)."""
+        over = self.succession
         if over is None or self.model is None or not over.stays(user_id, self.model.version, kept):
             return self
         return replace(self, model=over.before)
@@ -124,7 +124,7 @@ class Servings:
     def take_up_bundle(
         self, bundle: ServedBundle, kept: ServedModel | None = None, parts: Parts | None = None
     ) -> None:
-        """New pages are decoded by `bundle` from now on, but for those of the hand-over. Takes as
+        """New pages are decoded by `bundle` from now on, but for those of the succession. Takes as
         long as embedding the catalog, or what of it has changed since `kept`, a model of the same
         bundle; `parts` is told. Back to a model that was kept all people go at once: a rollback has
         its reasons, and most histories are still kept for it.
@@ -136,8 +136,8 @@ class Servings:
         with parts.part("exchange"), self._changing:
             self._embedded = self._up_to_date(model)
             before = self._current.model if kept is None else None
-            hand_over = None if before is None else HandOver.begin(before)
-            self._publish(replace(self._current, model=self._embedded, hand_over=hand_over))
+            succession = None if before is None else Succession.begin(before)
+            self._publish(replace(self._current, model=self._embedded, succession=succession))
 
     def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
         """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
@@ -157,12 +157,12 @@ class Servings:
             self._embedded_arms = {a: m for a, m in self._embedded_arms.items() if a in aliases}
             self._publish(replace(serving, running=running, arm_models=kept))
 
-    def end_hand_over(self) -> None:
+    def end_succession(self) -> None:
         """Lets go of the champion before, once everybody has come over."""
         with self._changing:
-            over = self._current.hand_over
+            over = self._current.succession
             if over is not None and over.is_over:
-                self._publish(replace(self._current, hand_over=None))
+                self._publish(replace(self._current, succession=None))
 
     def refresh_popularity(self) -> None:
         """Raises what the database raises; then the scores stay as they were."""
@@ -188,7 +188,7 @@ class Servings:
                     model=self._embed(snapshot),
                     running=older.running,
                     arm_models=self._embed_arms(snapshot),
-                    hand_over=_followed(older.hand_over, snapshot),
+                    succession=_followed(older.succession, snapshot),
                 )
             )
 
@@ -238,7 +238,7 @@ def _newer(model: ServedModel, snapshot: CatalogSnapshot) -> ServedModel | None:
         return None
 
 
-def _followed(over: HandOver | None, snapshot: CatalogSnapshot) -> HandOver | None:
+def _followed(over: Succession | None, snapshot: CatalogSnapshot) -> Succession | None:
     """The same with a newer catalog; None if it has ended, or the tower fails."""
     if over is None or over.is_over:
         return None

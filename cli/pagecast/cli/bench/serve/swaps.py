@@ -20,7 +20,7 @@ from pagecast.engine.manifest import DecodeWeights
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FORMER_MODELS_MAX
-from pagecast.server.hand_over import HAND_OVER_S_MAX
+from pagecast.server.succession import SUCCESSION_S_MAX
 
 MODELS = FORMER_MODELS_MAX + 2
 """More than a server keeps, in a circle: every swap loads, embeds and warms."""
@@ -123,7 +123,7 @@ async def _swap(
             await asyncio.to_thread(Registry(engine).promote, version, by="bench")
             followed_s.append(await _followed(load, job, version, promoted_s))
             # Until everybody has come over, and the model before is free.
-            await asyncio.sleep(min(HAND_OVER_S_MAX, 2 * config.seconds))
+            await asyncio.sleep(min(SUCCESSION_S_MAX, 2 * config.seconds))
             during_ms += load.first_rows_between(promoted_s, time.perf_counter())
             resident.append(job.resident_bytes())
     finally:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server.factories_server import FILMS, House, Served, eventually
 
-from pagecast.server import hand_over
-from pagecast.server.hand_over import HAND_OVER_S_MAX, moment_s
+from pagecast.server import succession
+from pagecast.server.succession import SUCCESSION_S_MAX, moment_s
 
 OTHER = TinyModel(seed=1)
 MINUTE_MS = 60_000
@@ -54,14 +54,14 @@ async def version_for(served: Served, user_id: str) -> str:
 async def test_who_would_lose_a_kept_history_is_served_as_before_for_a_while(
     house: House, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_over, "moment_s", lambda *_: HAND_OVER_S_MAX)
+    monkeypatch.setattr(succession, "moment_s", lambda *_: SUCCESSION_S_MAX)
     async with house.serve() as served:
         before = await served.page("ada", **SHORT)
         with somebody_else(served):
             new = await promoted(house, served)
             after = await served.page("ada", **SHORT)
             assert await version_for(served, "a stranger") == new
-            monkeypatch.setattr(hand_over, "moment_s", lambda *_: 0.0)
+            monkeypatch.setattr(succession, "moment_s", lambda *_: 0.0)
             assert await version_for(served, "ada") == new
     assert (before.started.model_version, after.started.model_version) == (old, old)
     assert after.shape == before.shape
@@ -70,7 +70,7 @@ async def test_who_would_lose_a_kept_history_is_served_as_before_for_a_while(
 async def test_who_has_come_over_stays_there(
     house: House, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_over, "moment_s", lambda *_: HAND_OVER_S_MAX)
+    monkeypatch.setattr(succession, "moment_s", lambda *_: SUCCESSION_S_MAX)
     async with house.serve() as served:
         assert await version_for(served, "ada") == old
         new = await promoted(house, served)
@@ -82,7 +82,7 @@ async def test_who_has_come_over_stays_there(
 async def test_back_to_a_model_that_is_in_memory_all_go_at_once(
     house: House, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_over, "moment_s", lambda *_: HAND_OVER_S_MAX)
+    monkeypatch.setattr(succession, "moment_s", lambda *_: SUCCESSION_S_MAX)
     async with house.serve() as served:
         new = await promoted(house, served)
         assert await version_for(served, "ada") == new
@@ -95,7 +95,7 @@ async def test_back_to_a_model_that_is_in_memory_all_go_at_once(
 async def test_the_champion_before_follows_the_catalog_as_long_as_it_serves(
     house: House, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_over, "moment_s", lambda *_: HAND_OVER_S_MAX)
+    monkeypatch.setattr(succession, "moment_s", lambda *_: SUCCESSION_S_MAX)
     async with house.serve() as served:
         await served.page("ada", **SHORT)
         with somebody_else(served):
@@ -106,28 +106,28 @@ async def test_the_champion_before_follows_the_catalog_as_long_as_it_serves(
     assert (page.started.model_version, page.started.catalog_number) == (old, number)
 
 
-async def test_nothing_is_left_of_a_hand_over_that_is_over(
+async def test_nothing_is_left_of_a_succession_that_is_over(
     house: House, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hand_over, "HAND_OVER_S_MAX", 0.2)
+    monkeypatch.setattr(succession, "SUCCESSION_S_MAX", 0.2)
     async with house.serve() as served:
         await promoted(house, served)
         servings = served.server.resources.servings
         began_s = time.monotonic()
-        while servings.current.hand_over is not None:
+        while servings.current.succession is not None:
             await asyncio.sleep(0.05)
-            servings.end_hand_over()
+            servings.end_succession()
             assert time.monotonic() - began_s < 5
 
 
 @given(user_id=st.text(max_size=20), version=st.text("0123456789abcdef", min_size=16, max_size=16))
-def test_everybody_has_a_moment_within_the_hand_over(user_id: str, version: str) -> None:
-    assert 0 <= moment_s(user_id, version) < HAND_OVER_S_MAX
+def test_everybody_has_a_moment_within_the_succession(user_id: str, version: str) -> None:
+    assert 0 <= moment_s(user_id, version) < SUCCESSION_S_MAX
     assert moment_s(user_id, version) == moment_s(user_id, version)
 
 
 def test_moments_are_spread_evenly_and_others_with_every_model() -> None:
     moments = sorted(moment_s(f"u{i}", "v1") for i in range(1000))
     for share in (0.25, 0.5, 0.75):
-        assert moments[int(share * 1000)] == pytest.approx(share * HAND_OVER_S_MAX, rel=0.15)
+        assert moments[int(share * 1000)] == pytest.approx(share * SUCCESSION_S_MAX, rel=0.15)
     assert moment_s("ada", "v1") != moment_s("ada", "v2")

@@ -3,7 +3,7 @@
 A new champion has no keys and values of anybody's history, so each person's first page by it costs
 a whole prompt. If all came over at once, a server at half of its peak would be nearly full, with a
 model to load beside it, and pages would wait. So while others are being served, who would lose a
-kept history comes over at a moment of their own within `HAND_OVER_S_MAX`; everybody else is served
+kept history comes over at a moment of their own within `SUCCESSION_S_MAX`; everybody else is served
 by the new champion at once (docs/adr/0020-handing-people-over.md).
 """
 
@@ -15,13 +15,13 @@ from typing import Self
 
 from pagecast.engine.served_model import ServedModel
 
-HAND_OVER_S_MAX = 20.0
+SUCCESSION_S_MAX = 20.0
 """Until the last person has come over. A prompt of 260 positions costs 60 ms of a core: with ten
 kept histories coming back a second, three of them a second that come over take a fifth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class HandOver:
+class Succession:
     """From the champion before, bound to the catalog of now, to the one of now."""
 
     before: ServedModel
@@ -35,7 +35,7 @@ class HandOver:
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() - self.began_s >= HAND_OVER_S_MAX
+        return time.monotonic() - self.began_s >= SUCCESSION_S_MAX
 
     def stays(self, user_id: str, version: str, kept: Callable[[str], bool]) -> bool:
         """Whether the page is still the old champion's: `version` is the new one's, `kept` says
@@ -50,4 +50,4 @@ def moment_s(user_id: str, version: str) -> float:
     """Seconds after the exchange at which a person comes over: the same in every process, another
     with every model."""
     digest = hashlib.blake2b(f"{version}/{user_id}".encode(), digest_size=8).digest()
-    return HAND_OVER_S_MAX * int.from_bytes(digest) / 2**64
+    return SUCCESSION_S_MAX * int.from_bytes(digest) / 2**64
