@@ -11,7 +11,7 @@ import grpc
 
 from pagecast.cli.bench.serve.asking import AskedPage, ask
 from pagecast.cli.bench.serve.config import HYBRID_K
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.load import PageShape, one_page
 
 SHAPE = PageShape(rows=4, exact_entities=3)
 """A short page: its first row is what is asked for, and there are more of them to ask."""
@@ -33,6 +33,13 @@ def by_chance(pages: int, seconds: float) -> list[float]:
     """Moments at which so many visitors come within so many seconds, each whenever it likes."""
     chance = random.Random(CHANCE_SEED)
     return sorted(chance.uniform(0, seconds) for _ in range(pages))
+
+
+async def everybody_has_a_page(channel: grpc.aio.Channel) -> None:
+    """What is kept of histories is there from then on: a first page feeds a whole prompt, and a
+    load of them would measure that."""
+    for user in range(USERS):
+        await one_page(channel, f"u{user}", SHAPE)
 
 
 @dataclass(kw_only=True)

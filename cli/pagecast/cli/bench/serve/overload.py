@@ -13,7 +13,7 @@ from pagecast.cli.bench.serve.asking import (
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.load import quantile
 from pagecast.cli.bench.serve.one_server import one_server
-from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop
+from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop, everybody_has_a_page
 from pagecast.cli.bench.serve.peak import PEAK_CLIENTS, peak_pages_per_second
 from pagecast.cli.bench.serve.refusals import REFUSED, Answer, probing
 from pagecast.cli.bench.serve.world import World
@@ -54,6 +54,7 @@ async def overload_rows(
 ) -> list[Row]:
     """A server as it is configured by default: 16 slots, 64 that wait."""
     async with one_server(world, config, CONNECTIONS) as server:
+        await everybody_has_a_page(server.channels[0])
         say("the peak of whole pages")
         peak = await peak_pages_per_second(server.channels, config.seconds, WHOLE)
         rate = TIMES_PEAK * peak

@@ -7,7 +7,7 @@ from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import HYBRID_K, ServeBenchConfig
 from pagecast.cli.bench.serve.load import quantile
 from pagecast.cli.bench.serve.one_server import one_server
-from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop, by_chance
+from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop, by_chance, everybody_has_a_page
 from pagecast.cli.bench.serve.peak import PEAK_CLIENTS, peak_pages_per_second
 from pagecast.cli.bench.serve.world import World
 
@@ -38,6 +38,7 @@ async def rate_rows(
     """Whole pages, as many filled at once as a server does by itself (k=3)."""
     measured: dict[float, AtRate] = {}
     async with one_server(world, config) as server:
+        await everybody_has_a_page(server.channels[0])
         say("the peak of whole pages")
         peak = await peak_pages_per_second(server.channels, config.seconds, WHOLE)
         for share in SHARES:

@@ -9,8 +9,8 @@ from statistics import median
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import channel_to, closed_loop, one_page, quantile
-from pagecast.cli.bench.serve.open_loop import SHAPE, USERS, OpenLoop
+from pagecast.cli.bench.serve.load import channel_to, closed_loop, quantile
+from pagecast.cli.bench.serve.open_loop import SHAPE, OpenLoop, everybody_has_a_page
 from pagecast.cli.bench.serve.peak import PEAK_CLIENTS
 from pagecast.cli.bench.serve.served import server_job
 from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
@@ -61,8 +61,7 @@ async def swap_rows(
             peak = await closed_loop(channel, job, PEAK_CLIENTS, config.seconds, SHAPE)
             rate = peak.pages / peak.seconds / 2
             say(f"{config.swaps} swaps at {rate:.1f} pages a second")
-            for user in range(USERS):
-                await one_page(channel, f"u{user}", SHAPE)
+            await everybody_has_a_page(channel)
             load, before = OpenLoop(), parts_so_far(ready_file)
             asking = asyncio.create_task(load.keep_asking(channel, rate))
             try:
