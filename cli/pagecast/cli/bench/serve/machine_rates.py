@@ -67,7 +67,8 @@ def best_seconds(run: Callable[[], object]) -> float:
     until_s, best_s = time.thread_time() + TRY_SECONDS, float("inf")
     while (began_s := time.thread_time()) < until_s:
         run()
-        best_s = min(best_s, time.thread_time() - began_s)
+        took_s = time.thread_time() - began_s
+        best_s = min(best_s, took_s or best_s)  # 0 is the clock's
     return best_s
 
 
