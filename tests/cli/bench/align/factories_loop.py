@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from trainer.factories_logged import SEEN
+
 from pagecast.cli.bench.align.data import ArenaData, of_interactions
 from pagecast.cli.bench.align.loop.exposure import Exposure
 from pagecast.cli.bench.align.loop.log import SeenPage
@@ -33,33 +35,14 @@ def arena(users: int = 12, entities: int = 60) -> ArenaData:
     return of_interactions(made_up(DEFAULT_FOLD, users=users, entities=entities))
 
 
-_SEEN = EntityOutcome(
-    entity_id="",
-    row_id="top",
-    row_position=0,
-    entity_position=0,
-    seen=True,
-    clicked=False,
-    trailer_played=False,
-    played=False,
-    watched_ms=0,
-    completed=False,
-    rating=None,
-    listed=False,
-    hidden=False,
-    purchased=False,
-    abandoned=True,
-)
-
-
 def seen(*names: str) -> list[EntityOutcome]:
     """Entities that were seen, and nothing followed."""
-    return [_SEEN._replace(entity_id=name) for name in names]
+    return [SEEN._replace(entity_id=name, row_id="top") for name in names]
 
 
 def completed(name: str) -> EntityOutcome:
     """One that was acted upon, and never named in an impression."""
-    return _SEEN._replace(entity_id=name, seen=False, played=True, completed=True, abandoned=False)
+    return SEEN._replace(entity_id=name, seen=False, played=True, completed=True, abandoned=False)
 
 
 def seen_page(

@@ -177,7 +177,7 @@ def rows_of_changes(followed: Followed) -> list[Row]:
             )
     return [
         *rows,
-        Row.alone("event to page: pages/s served meanwhile", followed.pages_per_second),
+        Row.alone("event to page: pages/s asked for meanwhile", followed.pages_per_second),
         Row.alone("event to page: pages that failed or were left out", followed.pages_failed),
         Row.alone("event to page: latest of the other events, ms", followed.late_ms_max),
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from pagecast.cli.bench.cpu import left_alone, measured_core
+from pagecast.cli.bench.cpu import ONE_THREAD, left_alone, measured_core
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
@@ -16,7 +16,6 @@ from pagecast.cli.bench.serve.machine_rates import MachineRates
 from pagecast.cli.bench.serve.step_floor import StepWork
 from pagecast.cli.bench.serve.world import GENRES, World
 from pagecast.engine.manifest import DecodeWeights
-from pagecast.server.worker_process import THREADS
 
 FLOOR = "pagecast.cli.bench.jobs.floor"
 
@@ -58,7 +57,7 @@ def floor_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None
         },
         core=measured_core(),
         log=config.folder / "floor.log",
-        environment=THREADS,
+        environment=ONE_THREAD,
     )
     say("decode steps, and what the core can do")
     with left_alone(spec.core), Job(spec) as job:
