@@ -11,8 +11,7 @@ from typing import Any
 import grpc
 
 from pagecast.cli.bench.serve.load import PageShape
-from pagecast.cli.bench.serve.world import START_MS
-from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
+from pagecast.v1 import homepage_pb2_grpc
 
 PAGE_SECONDS_MAX = 30.0
 """What a client waits for a page: as long as a server gives it at most."""
@@ -59,13 +58,7 @@ async def ask(
     seconds_max: float = PAGE_SECONDS_MAX,
 ) -> None:
     """Asks for a page and fills in what becomes of it; of the RPC nothing is raised."""
-    request = homepage_pb2.StreamHomepageRequest(
-        user_id=user_id,
-        rows=shape.rows,
-        entities_per_row=shape.entities_per_row,
-        exact_entities=shape.exact_entities,
-    )
-    request.requested_at.FromMilliseconds(START_MS)
+    request = shape.request(user_id)
     page.asked_s = time.perf_counter()
     stub = homepage_pb2_grpc.HomepageServiceStub(channel)
     call: Any = stub.StreamHomepage(request, timeout=seconds_max)

@@ -44,13 +44,7 @@ async def _browse(
     stub: Any = homepage_pb2_grpc.HomepageServiceStub(channel)
     call = stub.BrowseHomepage(timeout=PAGE_SECONDS_MAX)
     shape = PageShape()
-    page = homepage_pb2.StreamHomepageRequest(
-        user_id=USER,
-        rows=shape.rows,
-        entities_per_row=shape.entities_per_row,
-        exact_entities=shape.exact_entities,
-    )
-    page.requested_at.FromMilliseconds(START_MS)
+    page = shape.request(USER)
     await call.write(Request(begin=homepage_pb2.BrowsePage(page=page, rows_ahead=1)))
     said_s, measured = 0.0, looked_ms
     async for message in call:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +33,12 @@ class PageShape:
     rows: int = 20
     entities_per_row: int = 10
     exact_entities: int = 10
+
+    def request(self, user_id: str, minutes: int = 0) -> homepage_pb2.StreamHomepageRequest:
+        """Of a user, so many minutes after the world's moment."""
+        request = homepage_pb2.StreamHomepageRequest(user_id=user_id, **asdict(self))
+        request.requested_at.FromMilliseconds(START_MS + minutes * 60_000)
+        return request
 
 
 @dataclass(kw_only=True)
@@ -95,13 +101,7 @@ async def one_page(
     channel: grpc.aio.Channel, user_id: str, shape: PageShape, minutes: int = 0
 ) -> tuple[float, float]:
     """Milliseconds until its first row and until its end. Raises AioRpcError."""
-    request = homepage_pb2.StreamHomepageRequest(
-        user_id=user_id,
-        rows=shape.rows,
-        entities_per_row=shape.entities_per_row,
-        exact_entities=shape.exact_entities,
-    )
-    request.requested_at.FromMilliseconds(START_MS + minutes * 60_000)
+    request = shape.request(user_id, minutes)
     began_s, first_row_s = time.perf_counter(), 0.0
     stub = homepage_pb2_grpc.HomepageServiceStub(channel)
     call: Any = stub.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)

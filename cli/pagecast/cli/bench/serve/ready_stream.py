@@ -9,7 +9,7 @@ import grpc
 
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.serve.load import PageShape
-from pagecast.cli.bench.serve.world import START_MS, USER
+from pagecast.cli.bench.serve.world import USER
 from pagecast.v1 import homepage_pb2
 
 OURS = "/pagecast.v1.HomepageService/StreamHomepage"
@@ -52,14 +52,8 @@ class Streamed:
 def page_request(
     granularity: "homepage_pb2.Granularity.ValueType",
 ) -> homepage_pb2.StreamHomepageRequest:
-    shape = PageShape()
-    request = homepage_pb2.StreamHomepageRequest(
-        user_id=USER,
-        rows=shape.rows,
-        entities_per_row=shape.entities_per_row,
-        granularity=granularity,
-    )
-    request.requested_at.FromMilliseconds(START_MS)
+    request = PageShape().request(USER)
+    request.granularity = granularity
     return request
 
 
