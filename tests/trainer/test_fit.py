@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -33,6 +34,17 @@ def test_the_loop_stops_when_its_time_is_up(dataset: Dataset, builder: PageBuild
     result = fit(dataset, builder, config)
     assert result.epochs < 100
     assert 1.2 <= result.seconds < 6.0
+
+
+def test_a_budget_of_cpu_time_does_not_run_while_the_training_waits(
+    dataset: Dataset, builder: PageBuilder
+) -> None:
+    told = {"epochs": 1e6, "budget_minutes": 0.01, "budget_clock": "cpu", "threads": 1}
+    config = dataclasses.replace(SMALL, **told)
+    began_s = time.monotonic()
+    result = fit(dataset, builder, config, lambda _: time.sleep(0.02))
+    assert result.seconds >= 0.6
+    assert result.seconds + 0.02 * result.steps <= time.monotonic() - began_s
 
 
 def test_the_loop_stops_after_so_many_steps_with_its_schedule_at_its_end(

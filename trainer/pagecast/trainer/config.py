@@ -21,6 +21,9 @@ from pagecast.trainer.start_config import IncrementalConfig, StartConfig
 Response = Literal["entities", "semantic_ids"]
 """What a page's entities are to the model: a token each, or the codes of a semantic ID."""
 
+BudgetClock = Literal["wall", "cpu"]
+"""What a budget of minutes is counted by."""
+
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
 
@@ -186,6 +189,9 @@ class TrainConfig:
     context: ContextConfig = field(default_factory=ContextConfig)
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
+    budget_clock: BudgetClock = "wall"
+    """Whose minutes: "wall" is what somebody waits; "cpu" is what the first process computes, which
+    other work on the machine hardly shortens: benchmarks compare trainings by it."""
     epochs: float = 30.0
     """Passes over the users' windows; the schedule's length if time allows."""
     steps_max: int | None = None

@@ -1,5 +1,6 @@
 """The training loop: packed pages, AdamW, a schedule that ends when its time is up."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pydantic import JsonValue
 
 from pagecast.trainer.base import Start
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
-from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.config import BudgetClock, TrainConfig
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.pages import PageBuilder
@@ -17,6 +18,12 @@ from pagecast.trainer.processes import Processes
 from pagecast.trainer.run import Run
 
 _log = structlog.get_logger(__name__)
+
+CLOCKS: Mapping[BudgetClock, Callable[[], float]] = {
+    "wall": time.monotonic,
+    "cpu": time.process_time,
+}
+"""What a training's seconds are read from, by what its budget is counted by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,7 @@ def fit(
     Raises NothingToTrainError if there is nothing, CheckpointError if the folder's checkpoints are
     damaged or another training's.
     """
-    processes = Processes()
+    processes = Processes(CLOCKS[config.budget_clock])
     run = Run(data, builder, config, processes, start)
     keeper = _Keeper(run, processes, checkpoint, config.checkpoint_every_s)
     keeper.resume()

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -20,7 +20,9 @@ class Processes:
     sums. What it would give is the exchange of gradients during the backward pass.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` is what `clock` reads, in the first process."""
+        self._now = now
         grouped = distributed.is_available() and distributed.is_initialized()
         self.rank = distributed.get_rank() if grouped else 0
         self.count = distributed.get_world_size() if grouped else 1
@@ -40,13 +42,13 @@ class Processes:
     def tick(self) -> None:
         """Sets every clock to the first process's."""
         if self.count > 1:
-            time_1 = torch.tensor([time.monotonic()], dtype=torch.float64)
+            time_1 = torch.tensor([self._now()], dtype=torch.float64)
             distributed.broadcast(time_1, src=0)
             self._time_s = float(time_1)
 
     def clock(self) -> float:
         """Seconds, alike in all processes: as of the last tick, unless alone."""
-        return self._time_s if self.count > 1 else time.monotonic()
+        return self._time_s if self.count > 1 else self._now()
 
     def summed(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sums numbers over the processes, by name."""

@@ -31,9 +31,10 @@ def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figu
     overrides = settings.pop("overrides", {})
     if not isinstance(overrides, Mapping):
         raise ValueError("overrides: no mapping")
-    config = overridden(
-        TrainConfig(threads=ONE_THREAD, seed=cell.seed, budget_minutes=BUDGET_MINUTES), overrides
+    own = TrainConfig(
+        threads=ONE_THREAD, seed=cell.seed, budget_minutes=BUDGET_MINUTES, budget_clock="cpu"
     )
+    config = overridden(own, overrides)
     return _MEASURES[cell.table](viewed(data, cell.view.without), config, told=told, **settings)
 
 

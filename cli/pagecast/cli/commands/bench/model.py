@@ -25,7 +25,11 @@ def model(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Of each training.", show_default="scaling 4, else 30 at most"),
+        typer.Option(
+            min=0.01,
+            help="CPU minutes of each training.",
+            show_default="scaling 4, else 30 at most",
+        ),
     ] = None,
     data: Annotated[
         str | None,
