@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.history import Action
 from pagecast.trainer.benchmarks.ablations import ABLATIONS, DEFAULT
 from pagecast.trainer.benchmarks.cells import Cell, DataView
 from pagecast.trainer.benchmarks.tables import TABLES, Budget, cells
@@ -22,6 +23,16 @@ def test_short_windows_never_lose_more_than_a_quarter_at_once(steps_max: int) ->
     fold = DataView(steps_max=steps_max).fold()
     assert fold.steps_max == steps_max
     assert fold.evicted_together <= max(1, steps_max // 4)
+
+
+def test_events_that_do_not_merge_are_trained_on_as_they_are_asked_about() -> None:
+    unmerged = [cell for cell in EVERY if not cell.view.merged]
+    assert unmerged
+    for cell in unmerged:
+        assert set(cell.view.fold().gaps) == {NEVER}
+        config = overridden(TrainConfig(), cell.settings["overrides"])
+        assert config.engagement == cell.view.engagement()
+        assert config.engagement.by_action()[Action.RATE] == 0.0
 
 
 def test_a_cell_comes_back_from_json_as_it_was() -> None:
@@ -57,7 +68,7 @@ def test_minutes_are_those_of_each_training() -> None:
 
 def test_quick_needs_one_reading_of_the_data() -> None:
     quick = cells(list(TABLES), Budget(seeds=(0,), minutes=0.1, quick=True))
-    assert {cell.view.steps_max for cell in quick} == {DataView().steps_max}
+    assert {cell.view.reading for cell in quick} == {DataView()}
 
 
 def test_a_table_that_is_none_is_told() -> None:

@@ -36,25 +36,27 @@ class ModelData:
     console: Console
     split_sha256: str = ""
     """Of the data as they are read by default; "" before that was done."""
-    _files: dict[int, Path] = field(default_factory=dict)
+    _files: dict[DataView, Path] = field(default_factory=dict)
 
     def file(self, view: DataView) -> Path:
         """Interactions of the view's reading, pickled. Raises InputError."""
-        if view.steps_max not in self._files:
+        reading = view.reading
+        if reading not in self._files:
             path = self.folder / f"data-{len(self._files)}.pickle"
-            path.write_bytes(pickle.dumps(self._read(view)))
-            self._files[view.steps_max] = path
-        return self._files[view.steps_max]
+            path.write_bytes(pickle.dumps(self._read(reading)))
+            self._files[reading] = path
+        return self._files[reading]
 
     def _read(self, view: DataView) -> Interactions:
         if self.name == MADE_UP:
             data, prefix = made_up(view.fold(), users=self.users_max or USERS), ""
         else:
             opened = open_data(self.name, self.paths, view.fold(), self.console)
-            data = interactions_of(opened.interchange.users, opened.interchange.catalog)
+            users, catalog = opened.interchange.users, opened.interchange.catalog
+            data = interactions_of(users, catalog, view.engagement())
             prefix = opened.id_prefix
         if self.users_max is not None:
             data = some_users(data, self.users_max)
-        if view.steps_max == DataView().steps_max:
+        if view == DataView():
             self.split_sha256 = data.split_sha256(prefix)
         return data

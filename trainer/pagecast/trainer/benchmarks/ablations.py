@@ -1,8 +1,7 @@
 """What each part is worth: one thing told otherwise a row. Also what was not worth it stays here.
 
 A new idea is one line: its name, the config's values by dotted name (`trainer/overrides.py`), and
-what of the data it must do without. Merging events otherwise is no row: a Play and its Rate would
-be two interactions, and validation would ask for the film that the test asks for.
+what of the data it must do without.
 """
 
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from pagecast.trainer.benchmarks.cells import DataView
+from pagecast.trainer.benchmarks.cells import UNMERGED, DataView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +80,11 @@ ABLATIONS = (
         overrides={**_SPELLED, "step_dropout": 0.0, "model.merge_prompt": False},
     ),
     # Histories.
+    Ablation(
+        name="a step for every event",
+        overrides={"engagement.rate": UNMERGED.rate},
+        view=DataView(merged=False),
+    ),
     Ablation(name="histories of 32", view=DataView(steps_max=32)),
     Ablation(name="histories of 128", view=DataView(steps_max=128)),
     # Size.

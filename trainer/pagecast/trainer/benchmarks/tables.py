@@ -145,7 +145,7 @@ def ablations(budget: Budget) -> list[Cell]:
 def _is_quick(ablation: Ablation) -> bool:
     """Needs no other reading of the data, and is no size, of which scaling has some."""
     sizes = {"model.d_model", "model.layers"} & ablation.overrides.keys()
-    return ablation.view.steps_max == DataView().steps_max and not sizes
+    return ablation.view.reading == DataView() and not sizes
 
 
 def quality(budget: Budget) -> list[Cell]:
