@@ -15,7 +15,8 @@ from pydantic import JsonValue, TypeAdapter
 from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 
-from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.bundle import serving_tensors
+from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.embeddings import make_ready
 from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.manifest import (
@@ -27,6 +28,7 @@ from pagecast.engine.manifest import (
     HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
+    SERVING_FILE,
     STABILISATION_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
@@ -150,7 +152,7 @@ def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
 
     Raises BundleError for a bundle of which a byte is missing or is another than was published.
     """
-    manifest, files = read_bundle_files(bundle)
+    manifest, files = open_bundle(bundle)
     vocabulary = Vocabulary.from_json(files[VOCABULARY_FILE].decode())
     config = TypeAdapter(ModelConfig).validate_python(manifest.config["model"])
     model = PageModel(config, vocabulary)
@@ -177,6 +179,7 @@ def _contents(
     files[CANARY_FILE] = save(canary)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     files[CHECKPOINT_FILE] = save(weights)
+    files[SERVING_FILE] = save(serving_tensors(weights))
     return files, differences
 
 
