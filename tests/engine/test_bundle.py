@@ -11,9 +11,10 @@ from engine.factories_engine import TinyModel, seal_bundle, sealed_with, vocabul
 from rules.factories_rules import entity, predicate_row, snapshot
 from safetensors.numpy import load_file, save_file
 
-from pagecast.engine.bundle import Bundle, load_bundle, serving_tensors
+from pagecast.engine.bundle import TOWER_TABLES_PREFIX, Bundle, load_bundle, serving_tensors
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX, relative_error
 from pagecast.engine.bundle_files import MANIFEST_BYTES_MAX
+from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
@@ -33,6 +34,7 @@ from pagecast.engine.manifest import (
 from pagecast.engine.providers import Provider
 from pagecast.engine.served_model import verify_served
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.trainer.tables_apart import tables_apart
 
 FILES = (MANIFEST_FILE, *BUNDLE_FILES)
 FP32 = EngineConfig()
@@ -242,6 +244,35 @@ def test_rows_are_the_same_from_the_checkpoint_and_by_themselves(copy: Path) -> 
     by_themselves = load_bundle(with_serving_file(copy))
     np.testing.assert_array_equal(by_themselves.row_input_RD, of_checkpoint.row_input_RD)
     np.testing.assert_array_equal(by_themselves.row_output_RD, of_checkpoint.row_output_RD)
+
+
+def with_tables_apart(copy: Path) -> Path:
+    """As `with_serving_file`, and the tower's tables stand there, too."""
+    others = serving_tensors(load_file(copy / CHECKPOINT_FILE))
+    tower = (copy / TOWER_FILE).read_bytes()
+    apart, contents = tables_apart(tower, TOWER_TABLES_PREFIX, others, bytes_min=1)
+    assert len(apart) < len(tower)
+    (copy / TOWER_FILE).write_bytes(apart)
+    (copy / SERVING_FILE).write_bytes(contents)
+    return sealed_with(copy, SERVING_FILE)
+
+
+def test_a_tower_computes_the_same_from_tables_apart(
+    copy: Path, bundle: Bundle, catalog: CatalogSnapshot
+) -> None:
+    apart, whole = (
+        EntityTable(each, catalog) for each in (load_bundle(with_tables_apart(copy)), bundle)
+    )
+    np.testing.assert_array_equal(apart.input_ND, whole.input_ND)
+    np.testing.assert_array_equal(apart.output_ND, whole.output_ND)
+
+
+def test_a_tower_whose_tables_are_not_there_is_refused(copy: Path) -> None:
+    apart = with_tables_apart(copy)
+    served = load_file(apart / SERVING_FILE)
+    save_file(serving_tensors(served), apart / SERVING_FILE)
+    with pytest.raises(BundleError, match=f"{TOWER_FILE}: onnxruntime refuses it"):
+        load_bundle(sealed_with(apart, SERVING_FILE))
 
 
 @pytest.mark.parametrize("damage", [b"\x80\x04pickle", b""])

@@ -40,6 +40,9 @@ DEFAULT_CONFIG = EngineConfig()
 
 ROW_TABLES = ("row_input_RD", "row_output_RD")
 
+TOWER_TABLES_PREFIX = f"{TOWER_FILE}/"
+"""Of the names of the tower's tables in SERVING_FILE; its graph says which it has there."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -106,7 +109,7 @@ def load_bundle(
         canary = _tensors(CANARY_FILE, files[CANARY_FILE])
         ready = ready_of(files, manifest.model)
     with parts.part("graphs"):
-        graphs = _graphs(files, config)
+        graphs = _graphs(files, config, _tower_tables(weights))
     with parts.part("check"):
         check_graphs(graphs, manifest.model, vocabulary)
         check_rows(weights_file, rows, manifest.model, vocabulary)
@@ -150,7 +153,8 @@ def _weights_file(stored: Collection[str]) -> str:
 
 
 def serving_tensors(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
-    """What a server needs of a checkpoint beside its graphs: the contents of SERVING_FILE."""
+    """What a server needs of a checkpoint beside its graphs; it stands in SERVING_FILE, with the
+    tower's tables."""
     return {
         name: tensor
         for name, tensor in checkpoint.items()
@@ -158,10 +162,18 @@ def serving_tensors(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph]:
+def _tower_tables(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """What the tower looks up, as views; none where they are in its graph."""
+    own = [name for name in weights if name.startswith(TOWER_TABLES_PREFIX)]
+    return {name.removeprefix(TOWER_TABLES_PREFIX): weights[name] for name in own}
+
+
+def _graphs(
+    files: Mapping[str, bytes], config: EngineConfig, tower_tables: Mapping[str, Array]
+) -> dict[str, Graph]:
     decode_file = config.decode_weights.file
     graphs = {
-        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
+        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config, tower_tables),
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(decode_file, files[decode_file], config),
     }
