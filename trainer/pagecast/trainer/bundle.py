@@ -158,7 +158,8 @@ def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
 
     Raises BundleError for a bundle of which a byte is missing or is another than was published.
     """
-    manifest, files = open_bundle(bundle)
+    manifest, stored = open_bundle(bundle)
+    files = dict(stored)  # all of them: what is trained on is whole
     vocabulary = Vocabulary.from_json(files[VOCABULARY_FILE].decode())
     config = TypeAdapter(ModelConfig).validate_python(manifest.config["model"])
     model = PageModel(config, vocabulary)
