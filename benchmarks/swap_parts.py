@@ -23,9 +23,9 @@ from typing import Any
 from pagecast.cli.bench.serve.world import World, build_world, train_another
 from pagecast.engine import bundle as bundles
 from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices
-from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.graph import EngineConfig, Graph
-from pagecast.engine.manifest import CANARY_FILE, CHECKPOINT_FILE, VOCABULARY_FILE
+from pagecast.engine.manifest import CANARY_FILE, VOCABULARY_FILE
 from pagecast.engine.model import Model
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.model_records import CHAMPION
@@ -93,13 +93,15 @@ class Took:
 def swap(world: World, version: str, took: Took) -> Model:
     """Loads, binds and warms, as `ChampionFollower` does."""
     path = world.paths.bundles / version
+    config = EngineConfig()
     with took.part("read and hash"):
-        manifest, files = read_bundle_files(path)
+        manifest, stored = open_bundle(path)
+        files = {name: stored[name] for name in bundles._used(stored, config)}
     with took.part("vocabulary"):
         vocabulary = bundles._vocabulary(files[VOCABULARY_FILE])
-    with took.part("checkpoint"):
-        bundles._row_tables(bundles._tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE]))
-    config = EngineConfig()
+    with took.part("rows"):
+        weights_file = bundles._weights_file(files)
+        bundles._row_tables(weights_file, bundles._tensors(weights_file, files[weights_file]))
     graphs: dict[str, Graph] = {}
     for name, file in (
         ("tower", "entity_tower.onnx"),

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from cli.factories_cli import document, pagecast
+from engine.factories_engine import vocabulary_of, write_bundle
+from rules.factories_rules import entity, snapshot
 from trainer.factories_trainer import in_time_order, logged, walk, write_state
 from typer.testing import CliRunner
 
@@ -103,6 +105,24 @@ def test_what_the_gate_refuses_is_told_and_promoted_only_by_force(paths: StatePa
     ask("models", "promote", "v1", "--force", "--note", "a holiday")
     (move,) = ask("models", "show", "v1")["promotions"]
     assert (move["moved_by"], move["forced"], move["note"]) == ("cli", True, "a holiday")
+
+
+def test_every_byte_of_a_bundle_is_verified_also_what_servers_do_not_read(
+    paths: StatePaths,
+) -> None:
+    bundle = write_bundle(paths.bundles, vocabulary_of(snapshot([entity("e1", "Drama")], [])))
+    engine = connect(paths.database_url)
+    Registry(engine).register(bundle.name, parent_version=None, metrics={}, data={})
+    engine.dispose()
+    size_bytes = sum(file.stat().st_size for file in bundle.iterdir())
+    manifest_bytes = (bundle / "manifest.json").stat().st_size
+    assert ask("models", "verify", bundle.name) == {
+        "version": bundle.name,
+        "bytes": size_bytes - manifest_bytes,
+    }
+    unread = bundle / "decode_int8.onnx"
+    unread.write_bytes(unread.read_bytes()[:-1] + b"?")
+    assert "decode_int8.onnx: altered" in refused("models", "verify", bundle.name)
 
 
 def test_a_training_whose_model_the_gate_refuses_says_so(paths: StatePaths) -> None:

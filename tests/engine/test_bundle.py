@@ -7,13 +7,14 @@ from random import Random
 
 import numpy as np
 import pytest
-from engine.factories_engine import TinyModel, seal_bundle, vocabulary_of, write_bundle
+from engine.factories_engine import TinyModel, seal_bundle, sealed_with, vocabulary_of, write_bundle
 from rules.factories_rules import entity, predicate_row, snapshot
 from safetensors.numpy import load_file, save_file
 
-from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundle import TOWER_TABLES_PREFIX, Bundle, load_bundle, serving_tensors
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX, relative_error
 from pagecast.engine.bundle_files import MANIFEST_BYTES_MAX
+from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import (
@@ -23,6 +24,7 @@ from pagecast.engine.manifest import (
     DECODE_FILE,
     DECODE_INT8_FILE,
     MANIFEST_FILE,
+    SERVING_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     DecodeWeights,
@@ -30,10 +32,18 @@ from pagecast.engine.manifest import (
     ModelShape,
 )
 from pagecast.engine.providers import Provider
+from pagecast.engine.served_model import verify_served
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.trainer.tables_apart import tables_apart
 
 FILES = (MANIFEST_FILE, *BUNDLE_FILES)
+FP32 = EngineConfig()
 INT8 = EngineConfig(decode_weights=DecodeWeights.INT8)
+
+
+def who_uses(name: str) -> EngineConfig:
+    """What loads a bundle so that it needs this file."""
+    return INT8 if name == DECODE_INT8_FILE else FP32
 
 
 @pytest.fixture
@@ -80,9 +90,9 @@ def test_every_flipped_bit_is_refused(copy: Path, name: str) -> None:
         altered[bit // 8] ^= 1 << (bit % 8)
         (copy / name).write_bytes(altered)
         with pytest.raises(BundleError, match=name):
-            load_bundle(copy)
+            load_bundle(copy, who_uses(name))
     (copy / name).write_bytes(data)
-    load_bundle(copy)
+    load_bundle(copy, who_uses(name))
 
 
 @pytest.mark.parametrize("name", BUNDLE_FILES)
@@ -93,7 +103,7 @@ def test_a_file_of_another_bundle_is_refused(
     other = write_bundle(tmp_path / "other", vocabulary_of(larger), TinyModel(seed=1))
     shutil.copy(other / name, copy / name)
     with pytest.raises(BundleError, match=name):
-        load_bundle(copy)
+        load_bundle(copy, who_uses(name))
 
 
 def test_a_manifest_of_another_bundle_is_refused(
@@ -198,6 +208,84 @@ def test_only_the_form_that_is_served_is_loaded(copy: Path) -> None:
     load_bundle(broken)
     with pytest.raises(BundleError, match=r"decode_int8.onnx: onnxruntime refuses it"):
         load_bundle(broken, INT8)
+
+
+def with_serving_file(copy: Path) -> Path:
+    """As bundles are written: what servers need of the checkpoint stands by itself."""
+    checkpoint = load_file(copy / CHECKPOINT_FILE)
+    checkpoint["a_layer"] = np.ones((2, 2), np.float32)
+    save_file(checkpoint, copy / CHECKPOINT_FILE)
+    save_file(serving_tensors(checkpoint), copy / SERVING_FILE)
+    return sealed_with(copy, SERVING_FILE)
+
+
+@pytest.mark.parametrize(
+    ("config", "spared"), [(FP32, DECODE_INT8_FILE), (INT8, DECODE_FILE), (FP32, CHECKPOINT_FILE)]
+)
+def test_what_is_not_used_is_not_read_but_must_be_there_and_of_its_size(
+    copy: Path, config: EngineConfig, spared: str
+) -> None:
+    whole = with_serving_file(copy)
+    data = (whole / spared).read_bytes()
+    (whole / spared).write_bytes(bytes(len(data)))
+    load_bundle(whole, config)
+    with pytest.raises(BundleError, match=f"{spared}: altered"):
+        verify_served(whole)
+    (whole / spared).write_bytes(data[:-1])
+    with pytest.raises(BundleError, match=f"{spared}: {len(data) - 1} bytes, the manifest says"):
+        load_bundle(whole, config)
+    (whole / spared).unlink()
+    with pytest.raises(BundleError, match=f"{spared}: cannot be read"):
+        load_bundle(whole, config)
+
+
+def test_rows_are_the_same_from_the_checkpoint_and_by_themselves(copy: Path) -> None:
+    of_checkpoint = load_bundle(copy)
+    by_themselves = load_bundle(with_serving_file(copy))
+    np.testing.assert_array_equal(by_themselves.row_input_RD, of_checkpoint.row_input_RD)
+    np.testing.assert_array_equal(by_themselves.row_output_RD, of_checkpoint.row_output_RD)
+
+
+def with_tables_apart(copy: Path) -> Path:
+    """As `with_serving_file`, and the tower's tables stand there, too."""
+    others = serving_tensors(load_file(copy / CHECKPOINT_FILE))
+    tower = (copy / TOWER_FILE).read_bytes()
+    apart, contents = tables_apart(tower, TOWER_TABLES_PREFIX, others, bytes_min=1)
+    assert len(apart) < len(tower)
+    (copy / TOWER_FILE).write_bytes(apart)
+    (copy / SERVING_FILE).write_bytes(contents)
+    return sealed_with(copy, SERVING_FILE)
+
+
+def test_a_tower_computes_the_same_from_tables_apart(
+    copy: Path, bundle: Bundle, catalog: CatalogSnapshot
+) -> None:
+    apart, whole = (
+        EntityTable(each, catalog) for each in (load_bundle(with_tables_apart(copy)), bundle)
+    )
+    np.testing.assert_array_equal(apart.input_ND, whole.input_ND)
+    np.testing.assert_array_equal(apart.output_ND, whole.output_ND)
+
+
+def test_a_tower_whose_tables_are_not_there_is_refused(copy: Path) -> None:
+    apart = with_tables_apart(copy)
+    served = load_file(apart / SERVING_FILE)
+    save_file(serving_tensors(served), apart / SERVING_FILE)
+    with pytest.raises(BundleError, match=f"{TOWER_FILE}: onnxruntime refuses it"):
+        load_bundle(sealed_with(apart, SERVING_FILE))
+
+
+@pytest.mark.parametrize("damage", [b"\x80\x04pickle", b""])
+def test_rows_that_stand_by_themselves_are_refused_by_their_file(copy: Path, damage: bytes) -> None:
+    (with_them := with_serving_file(copy)).joinpath(SERVING_FILE).write_bytes(damage)
+    with pytest.raises(BundleError, match=f"{SERVING_FILE}: not safetensors"):
+        load_bundle(sealed_with(with_them, SERVING_FILE))
+
+
+def test_verifying_reads_every_byte(bundle_path: Path) -> None:
+    assert verify_served(bundle_path) == sum(
+        (bundle_path / name).stat().st_size for name in BUNDLE_FILES
+    )
 
 
 def test_weights_that_do_not_bear_8_bits_are_refused_and_served_exactly(copy: Path) -> None:

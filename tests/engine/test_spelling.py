@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pagecast.engine.choice import Choice
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.manifest import ModelShape
+from pagecast.engine.manifest import CHECKPOINT_FILE, ModelShape
 from pagecast.engine.picking import Greedy, Place, Sampler
 from pagecast.engine.spelling import RowSpeller, Spelling
 from pagecast.featurestore.semantic_ids import (
@@ -57,7 +57,7 @@ def checkpoint(seed: int = 0, entities: int = 0) -> dict[str, FloatArray]:
 
 
 def spelling(seed: int = 0) -> Spelling:
-    return Spelling.of(checkpoint(seed), SHAPE, 0)
+    return Spelling.of(CHECKPOINT_FILE, checkpoint(seed), SHAPE, 0)
 
 
 def spelled(speller: RowSpeller, mask: EntityMask, picker: Greedy | Sampler) -> Choice:
@@ -137,12 +137,12 @@ def test_a_bundle_without_a_part_of_its_spelling_is_refused(name: str) -> None:
     tensors = checkpoint()
     del tensors[f"tower.codes.{name}"]
     with pytest.raises(BundleError, match=name.replace(".", r"\.")):
-        Spelling.of(tensors, SHAPE, 0)
+        Spelling.of(CHECKPOINT_FILE, tensors, SHAPE, 0)
 
 
 def test_two_entities_with_one_id_are_refused() -> None:
     with pytest.raises(BundleError, match="one ID"):
-        Spelling.of(checkpoint(entities=2), SHAPE, 2)
+        Spelling.of(CHECKPOINT_FILE, checkpoint(entities=2), SHAPE, 2)
 
 
 def test_a_codebook_tells_its_version() -> None:

@@ -17,6 +17,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     EMBEDDINGS_FILE,
     MANIFEST_FILE,
+    SERVING_FILE,
     STABILISATION_FILE,
     DecodeWeights,
     FileDigest,
@@ -29,7 +30,7 @@ from pagecast.trainer.job import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
-FILES = (*BUNDLE_FILES, STABILISATION_FILE, EMBEDDINGS_FILE)
+FILES = (*BUNDLE_FILES, STABILISATION_FILE, EMBEDDINGS_FILE, SERVING_FILE)
 
 
 def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
@@ -50,6 +51,14 @@ def test_the_engine_loads_it_with_8_bit_weights(outcome: Outcome) -> None:
     """They come out otherwise than the exact ones, by less than is refused."""
     bundle = load_bundle(outcome[0].bundle, EngineConfig(decode_weights=DecodeWeights.INT8))
     assert 0.0 < bundle.manifest.metrics["decode_int8_error"] < INT8_ERROR_MAX
+
+
+def test_servers_find_the_checkpoint_s_rows_by_themselves(outcome: Outcome) -> None:
+    served = load_file(outcome[0].bundle / SERVING_FILE)
+    checkpoint = load_file(outcome[0].bundle / CHECKPOINT_FILE)
+    assert set(served) == {"row_input_RD", "row_output_RD"}
+    for name, table_RD in served.items():
+        np.testing.assert_array_equal(table_RD, checkpoint[name])
 
 
 def test_it_brings_the_embeddings_a_server_would_make(outcome: Outcome, trained: Trained) -> None:

@@ -5,7 +5,7 @@ Steps 7 and 9 of the life of a model meet here.
 Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,35 @@ from typing import Any
 import structlog
 
 from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices, check_rows
-from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.errors import BundleError
-from pagecast.engine.graph import EngineConfig, FloatArray, Graph
+from pagecast.engine.graph import Array, EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
+    EMBEDDINGS_FILE,
     HEADS_FILE,
     PROMPT_FILE,
+    SERVING_FILE,
+    STABILISATION_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
     Manifest,
 )
 from pagecast.engine.parts import Parts
 from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
-from pagecast.engine.spelling import Spelling
+from pagecast.engine.spelling import SPELLING_PREFIX, Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.engine.tensor_file import TensorFile
 from pagecast.featurestore.context import ContextConfig
 from pagecast.featurestore.vocabulary import Vocabulary
 
 DEFAULT_CONFIG = EngineConfig()
+
+ROW_TABLES = ("row_input_RD", "row_output_RD")
+
+TOWER_TABLES_PREFIX = f"{TOWER_FILE}/"
+"""Of the names of the tower's tables in SERVING_FILE; its graph says which it has there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -82,25 +90,29 @@ def load_bundle(
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
-    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX.
+    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX. What is not used (`_used`)
+    must be there and of its size, and is not read.
     """
     parts = parts or Parts()
     with parts.part("read"):
-        manifest, files = read_bundle_files(path)
+        manifest, stored = open_bundle(path)
+        files = {name: stored[name] for name in _used(stored, config)}
     with parts.part("parse"):
         vocabulary = _vocabulary(files[VOCABULARY_FILE])
-        checkpoint = _tensors(CHECKPOINT_FILE, files[CHECKPOINT_FILE])
-        rows = _row_tables(checkpoint)
+        weights_file = _weights_file(files)
+        weights = _tensors(weights_file, files[weights_file])
+        rows = _row_tables(weights_file, weights)
         spelling = None
         if manifest.model.semantic:
-            spelling = Spelling.of(checkpoint, manifest.model, len(vocabulary.entities))
+            known = len(vocabulary.entities)
+            spelling = Spelling.of(weights_file, weights, manifest.model, known)
         canary = _tensors(CANARY_FILE, files[CANARY_FILE])
         ready = ready_of(files, manifest.model)
     with parts.part("graphs"):
-        graphs = _graphs(files, config)
+        graphs = _graphs(files, config, _tower_tables(weights))
     with parts.part("check"):
         check_graphs(graphs, manifest.model, vocabulary)
-        check_rows(rows, manifest.model, vocabulary)
+        check_rows(weights_file, rows, manifest.model, vocabulary)
         check_indices(graphs, manifest.model, vocabulary)
         check_canary(canary, graphs, manifest.model, vocabulary, config.decode_weights)
     _log.info(
@@ -124,10 +136,44 @@ def load_bundle(
     )
 
 
-def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph]:
+def _used(stored: Collection[str], config: EngineConfig) -> list[str]:
+    """Names of the files that a server needs: neither the other form of the decode graph, nor the
+    checkpoint if what is needed of it stands by itself."""
+    needed = {
+        VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, config.decode_weights.file, CANARY_FILE,
+        _weights_file(stored), STABILISATION_FILE, HEADS_FILE, EMBEDDINGS_FILE,
+    }  # fmt: skip
+    return [name for name in stored if name in needed]
+
+
+def _weights_file(stored: Collection[str]) -> str:
+    """Where rows' embeddings and what spells entities stand: bundles of before SERVING_FILE have
+    them in the checkpoint only."""
+    return SERVING_FILE if SERVING_FILE in stored else CHECKPOINT_FILE
+
+
+def serving_tensors(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
+    """What a server needs of a checkpoint beside its graphs; it stands in SERVING_FILE, with the
+    tower's tables."""
+    return {
+        name: tensor
+        for name, tensor in checkpoint.items()
+        if name in ROW_TABLES or name.startswith(SPELLING_PREFIX)
+    }
+
+
+def _tower_tables(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """What the tower looks up, as views; none where they are in its graph."""
+    own = [name for name in weights if name.startswith(TOWER_TABLES_PREFIX)]
+    return {name.removeprefix(TOWER_TABLES_PREFIX): weights[name] for name in own}
+
+
+def _graphs(
+    files: Mapping[str, bytes], config: EngineConfig, tower_tables: Mapping[str, Array]
+) -> dict[str, Graph]:
     decode_file = config.decode_weights.file
     graphs = {
-        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config),
+        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config, tower_tables),
         "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
         "decode": Graph(decode_file, files[decode_file], config),
     }
@@ -150,8 +196,8 @@ def _tensors(name: str, data: bytes) -> Mapping[str, Any]:
         raise BundleError(f"{name}: not safetensors: {error}") from error
 
 
-def _row_tables(checkpoint: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _row_tables(file: str, weights: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     try:
-        return {name: checkpoint[name].copy() for name in ("row_input_RD", "row_output_RD")}
+        return {name: weights[name].copy() for name in ROW_TABLES}
     except KeyError as error:
-        raise BundleError(f"{CHECKPOINT_FILE}: no tensor {error}") from error
+        raise BundleError(f"{file}: no tensor {error}") from error

@@ -15,7 +15,6 @@ from pagecast.engine.graph import Array, FloatArray, Graph
 from pagecast.engine.kv_slots import cache_names
 from pagecast.engine.manifest import (
     CANARY_FILE,
-    CHECKPOINT_FILE,
     VOCABULARY_FILE,
     DecodeWeights,
     ModelShape,
@@ -60,11 +59,13 @@ def check_graphs(graphs: Mapping[str, Graph], model: ModelShape, vocabulary: Voc
                 _check_shape(f"{graph.name}: {tensor}", found[tensor], shape)
 
 
-def check_rows(tables: Mapping[str, FloatArray], model: ModelShape, vocabulary: Vocabulary) -> None:
+def check_rows(
+    file: str, tables: Mapping[str, FloatArray], model: ModelShape, vocabulary: Vocabulary
+) -> None:
     """Raises BundleError unless there is one finite embedding per row and for the fallback."""
     widths = {"row_input_RD": model.d_model, "row_output_RD": model.output_dim}
     for name, table_RD in tables.items():
-        where = f"{CHECKPOINT_FILE}: {name}"
+        where = f"{file}: {name}"
         _check_shape(where, table_RD.shape, (len(vocabulary.rows) + 1, widths[name]))
         if table_RD.dtype != np.float32 or not np.isfinite(table_RD).all():
             raise BundleError(f"{where} must be finite float32")

@@ -24,6 +24,8 @@ THREADS_PER_RUN = 1
 
 LOG_ERRORS_ONLY = 3
 
+NO_TABLES: Mapping[str, Array] = {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
@@ -39,15 +41,23 @@ class EngineConfig:
 class Graph:
     """A loaded graph. `run` releases the GIL and may be called by several threads at once."""
 
-    def __init__(self, name: str, data: bytes, config: EngineConfig) -> None:
-        """Raises BundleError if onnxruntime refuses the graph or has not the provider."""
+    def __init__(
+        self,
+        name: str,
+        data: bytes,
+        config: EngineConfig,
+        tables: Mapping[str, Array] = NO_TABLES,
+    ) -> None:
+        """`tables` are those that the graph names and that are not in `data`; they are used where
+        they lie. Raises BundleError if onnxruntime refuses the graph or has not the provider."""
         self.name = name
+        self._tables = dict(tables)  # onnxruntime does not own them
         self.provider = wanted = config.provider
         if wanted.onnxruntime_name not in onnxruntime.get_available_providers():
             raise BundleError(f"{name}: {why_missing(wanted)}")
         try:
             self._session = onnxruntime.InferenceSession(
-                data, _session_options(), providers=wanted.sessions
+                data, _session_options(self._tables), providers=wanted.sessions
             )
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise BundleError(f"{name}: onnxruntime refuses it: {error}") from error
@@ -101,8 +111,11 @@ class Binding:
         self.io.bind_output(name, "cpu", 0, *place)
 
 
-def _session_options() -> onnxruntime.SessionOptions:
+def _session_options(tables: Mapping[str, Array]) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
+    if tables:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(table) for table in tables.values()]
+        options.add_external_initializers(list(tables), values)
     options.intra_op_num_threads = THREADS_PER_RUN
     options.inter_op_num_threads = THREADS_PER_RUN
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

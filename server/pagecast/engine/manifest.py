@@ -28,6 +28,7 @@ CANARY_FILE = "canary.safetensors"
 STABILISATION_FILE = "stabilisation.safetensors"
 HEADS_FILE = "heads.onnx"
 EMBEDDINGS_FILE = "embeddings.safetensors"
+SERVING_FILE = "serving.safetensors"
 
 BUNDLE_FILES = (
     VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
@@ -35,10 +36,10 @@ BUNDLE_FILES = (
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
 
-OPTIONAL_FILES = (STABILISATION_FILE, HEADS_FILE, EMBEDDINGS_FILE)
+OPTIONAL_FILES = (STABILISATION_FILE, HEADS_FILE, EMBEDDINGS_FILE, SERVING_FILE)
 """What a bundle may hold as well. One of before they were invented still serves: what the first is
-for has a documented default, `Manifest.heads` says which heads there are, and embeddings that are
-not ready are made."""
+for has a documented default, `Manifest.heads` says which heads there are, embeddings that are not
+ready are made, and what a server needs of the checkpoint is read from there."""
 
 
 class PredictionHead(StrEnum):

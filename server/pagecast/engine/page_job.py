@@ -17,6 +17,7 @@ from pagecast.engine.page_events import PageEvent
 from pagecast.engine.prefix_cache import MadeFrom, Prefix, PrefixCache, PrefixKey
 from pagecast.engine.prompt_tokens import cacheable_positions, encode, old_steps, tokens_of
 from pagecast.engine.standing_tokens import standing_tokens
+from pagecast.featurestore.encoding import EncodedPrompt
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
@@ -69,14 +70,8 @@ def prepare(
     check_catalog(model, rules)
     encoded = encode(model, prompt)
     key = (user_id, model.version)
-    named = model.entities.named
-    made_from = MadeFrom.of(
-        encoded,
-        model.snapshot,
-        compressed=old_steps(model, encoded),
-        token_NL=None if named is None else named.token_NL,
-    )
-    prefix, found = prefixes.find(key, made_from)
+    of_prompt = made_from(model, encoded)
+    prefix, found = prefixes.find(key, of_prompt)
     prompt_TD = tokens_of(model, encoded, found)
     standing_SD = standing_tokens(model, rules.standing, prompt_TD[-1])
     return PageJob(
@@ -88,7 +83,18 @@ def prepare(
         prefix=prefix,
         prefix_positions=found,
         key=key,
-        made_from=made_from,
+        made_from=of_prompt,
         cacheable=cacheable_positions(model, encoded),
         sink=sink,
+    )
+
+
+def made_from(model: Model, encoded: EncodedPrompt) -> MadeFrom:
+    """What the positions of an encoded prompt are made from, by this model."""
+    named = model.entities.named
+    return MadeFrom.of(
+        encoded,
+        model.snapshot,
+        compressed=old_steps(model, encoded),
+        token_NL=None if named is None else named.token_NL,
     )

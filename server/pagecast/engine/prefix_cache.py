@@ -158,26 +158,37 @@ class PrefixCache:
     def keep(self, key: PrefixKey, prefix: Prefix) -> None:
         """Instead of what was kept under the key; the least recently used make room."""
         with self._lock:
-            self._drop(key)
-            if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
-                return
-            now_s = time.monotonic()
-            self._prefixes[key] = prefix
-            self._used_s[key] = now_s
-            self.size_bytes += prefix.size_bytes
-            oldest = next(iter(self._prefixes))
-            while (
-                self.size_bytes > self.bytes_max
-                or now_s - self._used_s[oldest] > PREFIX_IDLE_SECONDS_MAX
-            ):
-                self._drop(oldest)
-                oldest = next(iter(self._prefixes))
+            self._keep(key, prefix)
+
+    def keep_beside(self, key: PrefixKey, prefix: Prefix, other: PrefixKey) -> bool:
+        """The same if something is kept under `other` and nothing under the key; else False."""
+        with self._lock:
+            if other not in self._prefixes or key in self._prefixes:
+                return False
+            self._keep(key, prefix)
+            return key in self._prefixes
 
     def forget(self, user_id: str) -> None:
         """Drops what is kept of a user, of whatever model."""
         with self._lock:
             for key in [key for key in self._prefixes if key[0] == user_id]:
                 self._drop(key)
+
+    def _keep(self, key: PrefixKey, prefix: Prefix) -> None:
+        self._drop(key)
+        if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
+            return
+        now_s = time.monotonic()
+        self._prefixes[key] = prefix
+        self._used_s[key] = now_s
+        self.size_bytes += prefix.size_bytes
+        oldest = next(iter(self._prefixes))
+        while (
+            self.size_bytes > self.bytes_max
+            or now_s - self._used_s[oldest] > PREFIX_IDLE_SECONDS_MAX
+        ):
+            self._drop(oldest)
+            oldest = next(iter(self._prefixes))
 
     def _drop(self, key: PrefixKey) -> None:
         if (prefix := self._prefixes.pop(key, None)) is not None:

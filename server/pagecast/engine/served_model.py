@@ -6,13 +6,17 @@ from typing import TypeAlias
 
 from pagecast.engine import following_ids
 from pagecast.engine.bundle import DEFAULT_CONFIG, Bundle, load_bundle
-from pagecast.engine.bundle_files import kind_of
+from pagecast.engine.bundle_files import kind_of, open_bundle, open_files
 from pagecast.engine.decode_options import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.following import Following
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.model import Model
 from pagecast.engine.multi_stage.bundle import MultiStageBundle, load_multi_stage
-from pagecast.engine.multi_stage.manifest import MULTI_STAGE
+from pagecast.engine.multi_stage.manifest import (
+    MULTI_STAGE,
+    MULTI_STAGE_FILES,
+    MultiStageManifest,
+)
 from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
 from pagecast.engine.page import decode_page
@@ -35,6 +39,17 @@ def load_served(
     if kind_of(path) == MULTI_STAGE:
         return load_multi_stage(path)
     return load_bundle(path, config, parts)
+
+
+def verify_served(path: Path) -> int:
+    """Compares every file of the bundle in the directory `path`, of whichever kind, with what was
+    published; returns their bytes together. Loading reads only what it needs. Raises BundleError.
+    """
+    if kind_of(path) == MULTI_STAGE:
+        _, files = open_files(path, MultiStageManifest, MULTI_STAGE_FILES)
+    else:
+        _, files = open_bundle(path)
+    return files.verify()
 
 
 def bind(

@@ -13,7 +13,7 @@ import numpy as np
 from pagecast.engine.choice import Choice
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.manifest import CHECKPOINT_FILE, ModelShape
+from pagecast.engine.manifest import ModelShape
 from pagecast.engine.picking import Picker, Place
 from pagecast.featurestore.semantic_ids import (
     LEVELS,
@@ -27,7 +27,8 @@ from pagecast.featurestore.semantic_ids import (
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.predicates import Indices
 
-_PREFIX = "tower.codes."
+SPELLING_PREFIX = "tower.codes."
+"""Names of the tensors that are needed here begin with it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +41,13 @@ class Spelling:
     codebook: Codebook
 
     @classmethod
-    def of(cls, checkpoint: Mapping[str, FloatArray], model: ModelShape, entities: int) -> Self:
-        """From a bundle's tensors; `entities` are the vocabulary's. Raises BundleError."""
+    def of(
+        cls, file: str, weights: Mapping[str, FloatArray], model: ModelShape, entities: int
+    ) -> Self:
+        """From the tensors of a bundle's `file`; `entities` are the vocabulary's.
+
+        Raises BundleError.
+        """
         d, o, codes = model.d_model, model.output_dim, model.codes
         tokens = tokens_of_levels(codes)
         shapes = {
@@ -53,8 +59,8 @@ class Spelling:
         }
         tensors = {}
         for name, shape in shapes.items():
-            where = f"{CHECKPOINT_FILE}: {_PREFIX}{name}"
-            if (tensor := checkpoint.get(f"{_PREFIX}{name}")) is None:
+            where = f"{file}: {SPELLING_PREFIX}{name}"
+            if (tensor := weights.get(f"{SPELLING_PREFIX}{name}")) is None:
                 raise BundleError(f"{where} is missing")
             if tensor.shape != shape or not np.isfinite(tensor).all():
                 raise BundleError(f"{where} must be finite, of shape {list(shape)}")
@@ -64,7 +70,7 @@ class Spelling:
                 centroid_LKS=tensors["centroid_LKS"], code_VL=tensors["code_VL"].astype(np.int64)
             )
         except CodebookError as error:
-            raise BundleError(f"{CHECKPOINT_FILE}: {error}") from error
+            raise BundleError(f"{file}: {error}") from error
         return cls(
             input_CD=tensors["input.weight"],
             output_CO=tensors["output.weight"],

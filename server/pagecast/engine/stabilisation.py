@@ -8,6 +8,7 @@ embeddings multiplies them with this map (docs/adr/0018-stable-embeddings.md).
 Letters: X embeddings, O width of output embeddings, P width of published ones (the same).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.errors import BundleError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.manifest import STABILISATION_FILE, ModelShape
@@ -88,7 +89,7 @@ class Stabilisation:
         return (hidden_XO @ self.user_OP).astype(np.float32)
 
 
-def stabilisation_of(files: dict[str, bytes], model: ModelShape) -> Stabilisation:
+def stabilisation_of(files: Mapping[str, bytes], model: ModelShape) -> Stabilisation:
     """The map of a bundle's files; the identity if it was published without one.
 
     Raises BundleError if it is no map for the model.
@@ -107,5 +108,5 @@ def stabilisation_of(files: dict[str, bytes], model: ModelShape) -> Stabilisatio
 
 def load_stabilisation(bundle: Path) -> Stabilisation:
     """The map of the bundle in a directory. Raises BundleError."""
-    manifest, files = read_bundle_files(bundle)
+    manifest, files = open_bundle(bundle)
     return stabilisation_of(files, manifest.model)

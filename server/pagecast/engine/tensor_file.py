@@ -51,6 +51,11 @@ class TensorFile(Mapping[str, Array]):
             raise ValueError(f"tensor {name!r}: {error}") from error
         return array.reshape(shape)
 
+    def place(self, name: str) -> tuple[int, int]:
+        """Where in the file a tensor begins, and how many bytes it takes."""
+        begin, end = self._told[name]["data_offsets"]
+        return self._begin + begin, end - begin
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._told)
 

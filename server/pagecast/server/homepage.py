@@ -174,10 +174,8 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
 
     def _serving_of_now(self, user_id: str) -> Serving:
         serving = self._resources.servings.current.drawn_for(user_id)
-        if not self._resources.slots.in_use:
-            return serving  # a whole prompt delays nobody
-        prefixes = self._resources.prefixes
-        return serving.before_succession(user_id, lambda of: prefixes.keeps((user_id, of)))
+        prefixes, idle_s = self._resources.prefixes, self._resources.slots.idle_s
+        return serving.before_succession(user_id, lambda of: prefixes.keeps((user_id, of)), idle_s)
 
     def _take_place(self, client: str) -> Place:
         slots = self._resources.slots

@@ -13,6 +13,7 @@ from contextlib import aclosing
 import structlog
 
 from pagecast.engine.errors import EngineError
+from pagecast.engine.model import Model
 from pagecast.server.basis import PageBasis
 from pagecast.server.choosing import Choosing, Portions
 from pagecast.server.handover import HandoverFull
@@ -113,6 +114,7 @@ class Making:
             portions = await self._choosing.by_model(model, basis)
             async for message in self._written(basis, portions):
                 yield message
+            self._bring_over(basis)
         except HandoverFull as error:
             raise reader_too_slow() from error
         except EngineError as error:
@@ -121,6 +123,16 @@ class Making:
                 raise model_failed() from error
             async for message in self._popular(basis.without_model(MODEL_FAILED)):
                 yield message
+
+    def _bring_over(self, basis: PageBasis) -> None:
+        """Behind a page by the champion before, the person's next one is prepared for."""
+        model, successor = self._serving.model, self._serving.successor
+        if not (isinstance(model, Model) and isinstance(successor, Model)):
+            return
+        # A prompt of fewer or more steps begins otherwise: nothing fed of it would be of use.
+        if successor.bundle.steps_max == model.bundle.steps_max:
+            bringing = self._resources.bringing_over
+            bringing.bring(successor, self._page.user_id, basis.prompt, model.version)
 
     async def _popular(self, basis: PageBasis) -> AsyncIterator[Response]:
         async for message in self._written(basis, await self._choosing.by_popularity(basis)):

@@ -22,6 +22,7 @@ from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.trainings import Trainings
 from pagecast.server.arms import ARM_POLL_S, ArmFollower
+from pagecast.server.bringing_over import BringingOver
 from pagecast.server.browsing import ErasureWatch
 from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
@@ -66,6 +67,7 @@ class Resources:
     preparing: ThreadPoolExecutor
     decoding: DecodeLoop
     prefixes: PrefixCache
+    bringing_over: BringingOver
     reporter: PageReporter | None
     publisher: EventPublisher | None
     forgetting: Forgetting
@@ -99,9 +101,13 @@ class Resources:
             champion.check()
             arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings, runs)
             arms.check()
+            # The first loads, just now, were in no page's way; later ones step back behind pages.
             for name, period_s, action in (
                 ("champion-follower", POLL_S, champion.check),
                 ("arm-follower", ARM_POLL_S, arms.check),
+            ):
+                stack.callback(Periodic(name, period_s, action, steps_back=True).stop)
+            for name, period_s, action in (
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
@@ -118,6 +124,8 @@ class Resources:
             preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
             stack.callback(preparing.shutdown)
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
+            bringing_over = BringingOver(prefixes)
+            stack.callback(bringing_over.close)
             decoding = DecodeLoop(config.slots_max, prefixes)
             stack.callback(decoding.close)
             neighbours = NeighbourIndexes()
@@ -140,6 +148,7 @@ class Resources:
                 preparing=preparing,
                 decoding=decoding,
                 prefixes=prefixes,
+                bringing_over=bringing_over,
                 reporter=reporter,
                 publisher=publisher,
                 forgetting=forgetting,

@@ -42,7 +42,8 @@ class Serving:
 
     `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
     first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded.
-    `succession` leads to it from the champion before. `running` are the experiments, the oldest
+    `succession` leads to it from the champion before; the model of a page that is still by that
+    one has a `successor`. `running` are the experiments, the oldest
     first, `arm_models` those of their arms by alias; `arm` and `degraded` are a page's, once its
     user is known.
     """
@@ -56,6 +57,7 @@ class Serving:
     arm: str = CHAMPION
     degraded: tuple[str, ...] = ()
     succession: Succession | None = None
+    successor: ServedModel | None = None
 
     def drawn_for(self, user_id: str) -> "Serving":
         """What the user's page is made with: the model of the user's arm, if there is one."""
@@ -71,12 +73,14 @@ class Serving:
             return replace(self, arm=arm, degraded=(ARM_MODEL_NOT_LOADED,))
         return replace(self, arm=arm, model=model, succession=None)
 
-    def before_succession(self, user_id: str, kept: Callable[[str], bool]) -> "Serving":
+    def before_succession(
+        self, user_id: str, kept: Callable[[str], bool], idle_s: float
+    ) -> "Serving":
         """The champion before for who has not come over yet (`Succession.stays`)."""
-        over = self.succession
-        if over is None or self.model is None or not over.stays(user_id, self.model.version, kept):
+        over, model = self.succession, self.model
+        if over is None or model is None or not over.stays(user_id, model.version, kept, idle_s):
             return self
-        return replace(self, model=over.before)
+        return replace(self, model=over.before, successor=model)
 
     @property
     def snapshot(self) -> CatalogSnapshot:

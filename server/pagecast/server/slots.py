@@ -89,6 +89,11 @@ class Slots:
         return len(self._line)
 
     @property
+    def idle_s(self) -> float:
+        """Seconds since the last page left its slot; 0 while one is in any."""
+        return 0.0 if self._in_slots else time.monotonic() - self._left_s
+
+    @property
     def retry_delay_ms(self) -> int:
         """The time in which half of a full queue gets its turn, at the pace of the last pages."""
         half_s = self._page_s * self.waiting_max / 2

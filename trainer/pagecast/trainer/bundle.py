@@ -15,7 +15,8 @@ from pydantic import JsonValue, TypeAdapter
 from safetensors.numpy import save
 from safetensors.torch import load as load_tensors
 
-from pagecast.engine.bundle_files import read_bundle_files
+from pagecast.engine.bundle import TOWER_TABLES_PREFIX, serving_tensors
+from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.embeddings import make_ready
 from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.manifest import (
@@ -27,6 +28,7 @@ from pagecast.engine.manifest import (
     HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
+    SERVING_FILE,
     STABILISATION_FILE,
     TOWER_FILE,
     VOCABULARY_FILE,
@@ -54,6 +56,7 @@ from pagecast.trainer.parity import (
 )
 from pagecast.trainer.prediction_heads import trained_heads
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
+from pagecast.trainer.tables_apart import tables_apart
 
 GRAPH_FILES = {
     "entity_tower": TOWER_FILE,
@@ -105,11 +108,16 @@ def write_bundle(
         )
     heads = trained_heads(facts.config)
     files, differences = _contents(model.eval(), vocabulary, heads=bool(heads))
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    files[CHECKPOINT_FILE] = save(weights)
     if facts.stabilisation is not None:
         files[STABILISATION_FILE] = facts.stabilisation.to_bytes()
     if catalog is not None and catalog.entities and not model.config.semantic:
         tower = Graph(TOWER_FILE, files[TOWER_FILE], EngineConfig())
         files[EMBEDDINGS_FILE] = make_ready(tower, vocabulary, catalog.entities).to_bytes()
+    files[TOWER_FILE], files[SERVING_FILE] = tables_apart(
+        files[TOWER_FILE], TOWER_TABLES_PREFIX, serving_tensors(weights)
+    )
     digests = {name: FileDigest.of(data) for name, data in files.items()}
     manifest = Manifest(
         version=bundle_version(digests),
@@ -150,7 +158,8 @@ def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
 
     Raises BundleError for a bundle of which a byte is missing or is another than was published.
     """
-    manifest, files = read_bundle_files(bundle)
+    manifest, stored = open_bundle(bundle)
+    files = dict(stored)  # all of them: what is trained on is whole
     vocabulary = Vocabulary.from_json(files[VOCABULARY_FILE].decode())
     config = TypeAdapter(ModelConfig).validate_python(manifest.config["model"])
     model = PageModel(config, vocabulary)
@@ -175,8 +184,6 @@ def _contents(
             files[DECODE_INT8_FILE] = int8_form(graph)
             differences["decode_int8_error"] = rounding_error(spec, files[DECODE_INT8_FILE], inputs)
     files[CANARY_FILE] = save(canary)
-    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    files[CHECKPOINT_FILE] = save(weights)
     return files, differences
 
 

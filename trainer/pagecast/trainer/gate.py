@@ -18,6 +18,7 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.multi_stage.bundle import load_multi_stage
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
+from pagecast.engine.served_model import verify_served
 from pagecast.featurestore.model_records import ModelRecord
 from pagecast.featurestore.steps import WATCHED_ACTIONS
 from pagecast.featurestore.verdicts import Criterion, Verdict
@@ -88,6 +89,7 @@ def _criteria(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Itera
     yield _not_worse(quality.over_champion, rival)
     yield _above_popularity(quality)
     try:
+        verify_served(bundle)
         loaded = load_bundle(bundle)
         model = Model(loaded, plan.test.part.data.catalog)
     except EngineError as error:
@@ -119,7 +121,7 @@ def _above_popularity(quality: Quality) -> Criterion:
 
 
 def _graphs_equal_torch(bundle: Bundle) -> Criterion:
-    """The differences were measured at export; loading has compared digests and canary outputs."""
+    """The differences were measured at export; digests and canary outputs have been compared."""
     metrics = bundle.manifest.metrics.items()
     differences = [value for name, value in metrics if name.endswith("_difference_max")]
     worst = max(differences, default=float("inf"))

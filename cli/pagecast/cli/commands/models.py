@@ -156,6 +156,36 @@ def alias(
 
 
 @app.command()
+def verify(
+    version: Version = "champion",
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compares every file of a model's bundle with what was published; servers read half of it."""
+    from pagecast.cli.database import open_database
+    from pagecast.cli.exits import CommandError
+    from pagecast.cli.output import Output
+    from pagecast.cli.settings import load_settings
+    from pagecast.engine.errors import BundleError
+    from pagecast.engine.served_model import verify_served
+    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.state import StatePaths
+
+    settings = load_settings(state_dir=state_dir, database_url=database_url)
+    with open_database(settings) as engine:
+        record = _find(Registry(engine), version)
+    try:
+        verified = verify_served(StatePaths(root=settings.state_dir).bundles / record.bundle)
+    except BundleError as error:
+        remedy = f"copy the bundle of {record.version} here again, or promote another model"
+        raise CommandError(str(error), remedy) from error
+    output = Output(as_json=as_json)
+    output.say(f"{record.version}: {verified} bytes are what was published")
+    output.document({"version": record.version, "bytes": verified})
+
+
+@app.command()
 def prune(
     keep: Annotated[int, typer.Option(min=3, help="Newest versions that keep their bundle.")] = 5,
     state_dir: StateDir = None,

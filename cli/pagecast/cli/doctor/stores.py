@@ -57,11 +57,13 @@ def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
         return note("model", "no champion yet: pages are by popularity", "run `pagecast train`")
     try:
         from pagecast.engine.errors import BundleError
-        from pagecast.engine.served_model import load_served
+        from pagecast.engine.served_model import load_served, verify_served
     except ImportError:
         return note("model", "it cannot be looked at", "pip install 'pagecast[cpu]'")
     try:
-        load_served(StatePaths(root=settings.state_dir).bundles / champion.bundle)
+        bundle = StatePaths(root=settings.state_dir).bundles / champion.bundle
+        verify_served(bundle)
+        load_served(bundle)
     except BundleError as error:
         return broken(
             "model",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pagecast.engine.bundle_files import read_files
+from pagecast.engine.bundle_files import open_files
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE_FILES, MultiStageManifest
 from pagecast.engine.multi_stage.tables import MultiStageTables
 from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
@@ -34,5 +34,5 @@ class MultiStageBundle:
 
 def load_multi_stage(path: Path) -> MultiStageBundle:
     """Raises BundleError with the file and the reason for anything missing, altered or unfit."""
-    manifest, files = read_files(path, MultiStageManifest, MULTI_STAGE_FILES)
+    manifest, files = open_files(path, MultiStageManifest, MULTI_STAGE_FILES)
     return MultiStageBundle(manifest=manifest, tables=MultiStageTables.of_files(files))
