@@ -7,7 +7,7 @@ from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.alone import Timed, Turn, our_turn, peer_turn, take_turns
 from pagecast.cli.bench.serve.asked import asked_page, clock_of
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.world import World
 from pagecast.engine.bundle import load_bundle
