@@ -6,17 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from typer.testing import CliRunner
 
 from pagecast.cli.bench.serve import world
 from pagecast.cli.bench.serve.alone import Timed
+from pagecast.cli.bench.serve.asking import AskedPage
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.figures import ONNX, TORCH, rows_alone
-from pagecast.cli.bench.serve.load import Loaded, quantile
 from pagecast.cli.bench.serve.mask_world import mask_snapshot
 from pagecast.cli.bench.serve.masks import measure_masks, ways_of
-from pagecast.cli.bench.serve.served import rows_of_loads
+from pagecast.cli.bench.serve.served import Loaded, rows_of_loads
 from pagecast.cli.bench.serve.swap_parts import rows_of_parts
 from pagecast.cli.bench.serve.swaps import Swapped, rows_of_swaps
 from pagecast.cli.main import app
@@ -24,8 +25,10 @@ from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import ModelConfig
 
 
-def loaded(pages: int, cpu_seconds: float, first_row_ms: float) -> Loaded:
-    return Loaded(pages=pages, cpu_seconds=cpu_seconds, first_row_ms=[first_row_ms] * pages)
+def loaded(pages: int, cpu_seconds: float, first_row_ms: float, refused: int = 0) -> Loaded:
+    page = AskedPage(due_s=0.0, rows_s=[first_row_ms / 1000], ended_s=1.0)
+    none = AskedPage(due_s=0.0, ended_s=1.0, code=grpc.StatusCode.RESOURCE_EXHAUSTED)
+    return Loaded(pages=[page] * pages + [none] * refused, cpu_seconds=cpu_seconds)
 
 
 def test_the_command_is_first_to_import_numpy_which_then_has_one_thread() -> None:
@@ -56,16 +59,8 @@ def test_a_closed_loop_stands_beside_that_of_one_client() -> None:
 
 
 def test_refused_pages_are_told() -> None:
-    refusing = loaded(10, 1.0, 20.0)
-    refusing.unserved = 3
-    rows = rows_of_loads("exact", {1: refusing})
+    rows = rows_of_loads("exact", {1: loaded(10, 1.0, 20.0, refused=3)})
     assert ("refused or too late, exact, 1 clients", 3) in [(row.what, row.ours) for row in rows]
-
-
-def test_a_quantile_is_one_of_the_values() -> None:
-    values = [float(i) for i in range(100, 0, -1)]
-    assert (quantile(values, 0.5), quantile(values, 0.99)) == (51.0, 100.0)
-    assert quantile([7.0], 0.99) == 7.0
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,24 @@
 """Quantiles from the buckets of a Prometheus histogram."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from urllib.request import urlopen
 
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 Buckets = Mapping[float, float]
 """Observations up to and with each bound; the last bound is infinite."""
+
+
+ANSWER_SECONDS_MAX = 10.0
+"""A process that serves its metrics does so at once."""
+
+
+def families(port: int) -> Iterable[Metric]:
+    """Of the metrics that a process on this machine serves."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER_SECONDS_MAX) as answer:
+        return text_string_to_metric_families(answer.read().decode())
 
 
 def scrape(port: int, name: str) -> Buckets:
@@ -15,11 +26,9 @@ def scrape(port: int, name: str) -> Buckets:
 
     Empty before the first observation, if the process leaves it out till then.
     """
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
     return {
         float(sample.labels["le"]): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in families(port)
         if family.name == name
         for sample in family.samples
         if sample.name == f"{name}_bucket"

@@ -1,6 +1,5 @@
 """Step 8: many pages by a few readers at once, as clients see them."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +69,3 @@ def _by_connections(stage: Stage, exits: ExitStack) -> Callable[[str], Page]:
             free.put(own)
 
     return page
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed (nearest rank)."""
-    ranked = sorted(values)
-    return ranked[max(0, math.ceil(share * len(ranked)) - 1)]

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from pagecast.cli.demo.change import Change
 from pagecast.cli.demo.launch import Launch
-from pagecast.cli.demo.load import Load, percentile
+from pagecast.cli.demo.load import Load
 from pagecast.cli.demo.retraining import Learned
+from pagecast.cli.percentile import percentile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """A client sees what becomes of its page, and pages are counted by their rows."""
 
 import asyncio
-import time
 
 import grpc
 import pytest
@@ -9,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server.factories_server import LONG_PAGE, SLOW, House
 
-from pagecast.cli.bench.serve.asking import AskedPage, ask, pages_per_second
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.asking import AskedPage, ask, pages_per_second, whole_page
+from pagecast.cli.bench.serve.page_shape import PageShape
+from pagecast.cli.exits import CommandError
 
 TWO_ROWS = PageShape(rows=2, entities_per_row=3, exact_entities=3)
 
 
 async def test_a_whole_page_has_its_rows_and_their_moments(house: House) -> None:
     version = house.train_champion()
-    page = AskedPage(due_s=time.perf_counter())
+    page = AskedPage()
     async with house.serve() as served:
-        await ask(served.channel, "ada", TWO_ROWS, page)
+        await ask(served.channel, TWO_ROWS.request("ada"), page)
     assert (page.whole, page.refused, page.model) == (True, False, version)
     moments = [page.due_s, page.asked_s, page.started_s, *page.rows_s, page.ended_s]
     assert len(page.rows_s) == 2 and moments == sorted(moments)
@@ -27,30 +27,37 @@ async def test_a_whole_page_has_its_rows_and_their_moments(house: House) -> None
 
 
 async def test_a_degraded_page_is_none(house: House) -> None:
-    page = AskedPage(due_s=time.perf_counter())
+    page = AskedPage()
     async with house.serve() as served:
-        await ask(served.channel, "ada", TWO_ROWS, page)
-    assert (page.whole, page.code, page.degraded) == (False, None, "MODEL_NOT_LOADED")
+        await ask(served.channel, TWO_ROWS.request("ada"), page)
+    assert (page.whole, page.code, page.fault) == (False, None, "MODEL_NOT_LOADED")
+
+
+async def test_a_page_that_must_be_whole_and_is_not_is_an_error(house: House) -> None:
+    async with house.serve() as served:
+        with pytest.raises(CommandError, match="by itself ended with MODEL_NOT_LOADED"):
+            await whole_page(served.channel, TWO_ROWS.request("ada"))
 
 
 async def test_a_refused_page_says_so(house: House) -> None:
     house.train_champion(SLOW)
-    page = AskedPage(due_s=time.perf_counter())
+    page = AskedPage()
     async with house.serve(slots_max=1, waiting_max=0) as served:
         other = served.stream("ada", **LONG_PAGE)
         await other.read()
-        await ask(served.channel, "bob", TWO_ROWS, page)
+        await ask(served.channel, TWO_ROWS.request("bob"), page)
         other.cancel()
     assert (page.whole, page.refused, page.first_row_ms) == (False, True, None)
+    assert page.unserved and not page.fault
     assert page.ended_s > page.asked_s
 
 
 async def test_a_client_that_is_late_keeps_its_page_waiting(house: House) -> None:
     house.train_champion()
-    page = AskedPage(due_s=time.perf_counter())
+    page = AskedPage()
     await asyncio.sleep(0.1)
     async with house.serve() as served:
-        await ask(served.channel, "ada", TWO_ROWS, page)
+        await ask(served.channel, TWO_ROWS.request("ada"), page)
     assert page.first_row_ms is not None and page.first_row_ms > 100
 
 

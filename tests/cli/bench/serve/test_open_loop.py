@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server.factories_server import SLOW, House
 
-from pagecast.cli.bench.serve.load import PageShape
 from pagecast.cli.bench.serve.open_loop import OpenLoop, by_chance
-from pagecast.cli.bench.serve.peak import peak_pages_per_second
-from pagecast.cli.exits import CommandError
+from pagecast.cli.bench.serve.page_shape import PageShape
 
 SHORT = PageShape(rows=2, entities_per_row=3, exact_entities=3)
 LONG = PageShape(rows=7, entities_per_row=40, exact_entities=40)
@@ -62,15 +60,3 @@ async def test_pages_that_were_refused_have_failed(house: House) -> None:
     async with house.serve(slots_max=1, waiting_max=0) as served:
         await loop.ask_at([served.channel], [0.0, 0.0])
     assert (len(loop.pages), loop.failed) == (2, 1)
-
-
-async def test_a_peak_is_of_whole_pages(house: House) -> None:
-    house.train_champion()
-    async with house.serve() as served:
-        assert await peak_pages_per_second([served.channel], 0.1, SHORT, clients=2) > 0
-
-
-async def test_pages_without_a_model_are_no_peak(house: House) -> None:
-    async with house.serve() as served:
-        with pytest.raises(CommandError, match="2 pages of a closed loop ended with MODEL_NOT_L"):
-            await peak_pages_per_second([served.channel], 0.1, SHORT, clients=2)

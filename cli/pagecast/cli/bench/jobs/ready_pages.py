@@ -24,7 +24,7 @@ import grpc
 import numpy as np
 import uvloop
 
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.ready_stream import EMPTY_SERVICE, STREAMS_MAX, page_request
 from pagecast.cli.bench.serve.world import START_MS, USER
 from pagecast.cli.stack.ready import announce

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import START_MS, USER, World
 from pagecast.engine.providers import Provider
 from pagecast.featurestore.history import Profile

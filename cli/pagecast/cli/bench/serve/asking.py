@@ -10,18 +10,22 @@ from typing import Any
 
 import grpc
 
-from pagecast.cli.bench.serve.load import PageShape
-from pagecast.v1 import homepage_pb2_grpc
+from pagecast.cli.bench.serve.page_shape import SHORT, PageShape
+from pagecast.cli.bench.serve.world import VISITORS
+from pagecast.cli.exits import CommandError
+from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 PAGE_SECONDS_MAX = 30.0
 """What a client waits for a page: as long as a server gives it at most."""
+
+Message = homepage_pb2.StreamHomepageResponse | homepage_pb2.BrowseHomepageResponse
 
 
 @dataclass(kw_only=True)
 class AskedPage:
     """Filled in while the page comes."""
 
-    due_s: float
+    due_s: float = field(default_factory=time.perf_counter)
     """When it was to be asked for: a client that is late keeps its page waiting."""
     asked_s: float = 0.0
     started_s: float = 0.0
@@ -46,34 +50,63 @@ class AskedPage:
         return self.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
     @property
+    def unserved(self) -> bool:
+        """A server that has too much to do refused it, or was too late; no fault."""
+        return self.refused or self.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, which is nothing if it was not served."""
+        if not self.ended_s or self.whole or self.unserved:
+            return ""
+        return self.degraded or str(self.code)
+
+    @property
     def first_row_ms(self) -> float | None:
         return (self.rows_s[0] - self.due_s) * 1000 if self.rows_s else None
 
+    def take(self, message: Message) -> None:
+        """Notes the next message of its stream."""
+        if message.HasField("row_completed"):
+            self.rows_s.append(time.perf_counter())
+        elif message.HasField("page_started"):
+            self.started_s = time.perf_counter()
+            self.model = message.page_started.model_version
+            self.degraded = message.page_started.degraded_reason
+            self.history_offset = message.page_started.history_version.next_offset
+
 
 async def ask(
-    channel: grpc.aio.Channel,
-    user_id: str,
-    shape: PageShape,
-    page: AskedPage,
-    seconds_max: float = PAGE_SECONDS_MAX,
+    channel: grpc.aio.Channel, request: homepage_pb2.StreamHomepageRequest, page: AskedPage
 ) -> None:
     """Asks for a page and fills in what becomes of it; of the RPC nothing is raised."""
-    request = shape.request(user_id)
     page.asked_s = time.perf_counter()
     stub = homepage_pb2_grpc.HomepageServiceStub(channel)
-    call: Any = stub.StreamHomepage(request, timeout=seconds_max)
+    call: Any = stub.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)
     try:
         async for message in call:
-            if message.HasField("row_completed"):
-                page.rows_s.append(time.perf_counter())
-            elif message.HasField("page_started"):
-                page.started_s = time.perf_counter()
-                page.model = message.page_started.model_version
-                page.degraded = message.page_started.degraded_reason
-                page.history_offset = message.page_started.history_version.next_offset
+            page.take(message)
     except grpc.aio.AioRpcError as error:
         page.code = error.code()
     page.ended_s = time.perf_counter()
+
+
+async def whole_page(
+    channel: grpc.aio.Channel, request: homepage_pb2.StreamHomepageRequest
+) -> AskedPage:
+    """Asks for a page and returns it once it has come. Raises CommandError if it is not whole."""
+    await ask(channel, request, page := AskedPage())
+    if not page.whole:
+        how = f"a page that was asked for by itself ended with {page.fault or page.code}"
+        raise CommandError(how, "read the server's log")
+    return page
+
+
+async def everybody_has_a_page(channel: grpc.aio.Channel) -> None:
+    """What is kept of histories is there from then on: a first page feeds a whole prompt, and a
+    load of them would measure that. Raises CommandError."""
+    for visitor in VISITORS:
+        await whole_page(channel, SHORT.request(visitor))
 
 
 def pages_per_second(

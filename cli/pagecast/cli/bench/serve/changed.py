@@ -13,14 +13,16 @@ from pagecast.cli.bench.cpu import left_alone, measured_core, other_cores
 from pagecast.cli.bench.events import EventsConfig
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Row
+from pagecast.cli.bench.serve.asking import everybody_has_a_page
+from pagecast.cli.bench.serve.closed_loop import peak_pages_per_second
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import quantile, ready_facts
-from pagecast.cli.bench.serve.one_server import RunningServer, one_server
-from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop
-from pagecast.cli.bench.serve.peak import peak_pages_per_second
+from pagecast.cli.bench.serve.one_server import RunningServer, one_server, ready_facts
+from pagecast.cli.bench.serve.open_loop import OpenLoop
+from pagecast.cli.bench.serve.page_shape import WHOLE
 from pagecast.cli.bench.serve.prober import USERS, Changed, Prober
 from pagecast.cli.bench.serve.world import World
 from pagecast.cli.bench.systems import WORKER
+from pagecast.cli.percentile import percentile
 from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.broker import EmbeddedBroker
 from pagecast.eventlog.clients import KafkaClient
@@ -81,6 +83,7 @@ async def _followed(
             say("histories through Kafka, and the peak of whole pages")
             prober = Prober(world, store, producer, config.prompt - 2)
             await prober.remember()
+            await everybody_has_a_page(server.channels[0])
             peak = await peak_pages_per_second(server.channels, config.seconds, WHOLE)
             rate = PEAK_SHARE * peak
             say(f"events to pages, at {rate:.1f} pages and {EVENTS_PER_SECOND} events a second")
@@ -164,7 +167,7 @@ def rows_of_changes(followed: Followed) -> list[Row]:
     rows = []
     for name, measured_ms in ways.items():
         for part in (0.5, 0.99):
-            ms = quantile(measured_ms, part)
+            ms = percentile(measured_ms, part)
             reach = REACH_MS if part > 0.9 and name != "history" else None
             rows.append(
                 Row(

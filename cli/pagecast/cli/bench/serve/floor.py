@@ -11,8 +11,8 @@ from pagecast.cli.bench.cpu import ONE_THREAD, left_alone, measured_core
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import PageShape
 from pagecast.cli.bench.serve.machine_rates import MachineRates
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.step_floor import StepWork
 from pagecast.cli.bench.serve.world import GENRES, World
 from pagecast.engine.manifest import DecodeWeights

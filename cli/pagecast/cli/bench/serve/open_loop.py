@@ -10,17 +10,8 @@ from itertools import count
 import grpc
 
 from pagecast.cli.bench.serve.asking import AskedPage, ask
-from pagecast.cli.bench.serve.config import HYBRID_K
-from pagecast.cli.bench.serve.load import PageShape, one_page
-
-SHAPE = PageShape(rows=4, exact_entities=3)
-"""A short page: its first row is what is asked for, and there are more of them to ask."""
-
-WHOLE = PageShape(exact_entities=HYBRID_K)
-"""A whole page, decoded as a server does it unless told otherwise."""
-
-USERS = 64
-"""Those whose histories the world holds."""
+from pagecast.cli.bench.serve.page_shape import SHORT, PageShape
+from pagecast.cli.bench.serve.world import VISITORS
 
 AT_ONCE_MAX = 64
 """Pages of the open loop in flight; beyond that the server is overloaded: pages are left out."""
@@ -35,18 +26,11 @@ def by_chance(pages: int, seconds: float) -> list[float]:
     return sorted(chance.uniform(0, seconds) for _ in range(pages))
 
 
-async def everybody_has_a_page(channel: grpc.aio.Channel) -> None:
-    """What is kept of histories is there from then on: a first page feeds a whole prompt, and a
-    load of them would measure that."""
-    for user in range(USERS):
-        await one_page(channel, f"u{user}", SHAPE)
-
-
 @dataclass(kw_only=True)
 class OpenLoop:
     """Pages asked for, whatever becomes of them."""
 
-    shape: PageShape = SHAPE
+    shape: PageShape = SHORT
     at_once_max: int = AT_ONCE_MAX
     pages: list[AskedPage] = field(default_factory=list)
     """In the order in which they were asked for."""
@@ -75,7 +59,8 @@ class OpenLoop:
                     continue
                 self.pages.append(page := AskedPage(due_s=due_s))
                 channel = channels[number % len(channels)]
-                task = asyncio.create_task(ask(channel, f"u{number % USERS}", self.shape, page))
+                request = self.shape.request(VISITORS[number % len(VISITORS)])
+                task = asyncio.create_task(ask(channel, request, page))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
         finally:

@@ -8,15 +8,17 @@ from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.asking import (
     PAGE_SECONDS_MAX,
     AskedPage,
+    everybody_has_a_page,
     pages_per_second,
 )
+from pagecast.cli.bench.serve.closed_loop import PEAK_CLIENTS, peak_pages_per_second
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import quantile
 from pagecast.cli.bench.serve.one_server import one_server
-from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop, everybody_has_a_page
-from pagecast.cli.bench.serve.peak import PEAK_CLIENTS, peak_pages_per_second
+from pagecast.cli.bench.serve.open_loop import OpenLoop
+from pagecast.cli.bench.serve.page_shape import WHOLE
 from pagecast.cli.bench.serve.refusals import REFUSED, Answer, probing
 from pagecast.cli.bench.serve.world import World
+from pagecast.cli.percentile import percentile
 
 TIMES_PEAK = 10
 """Pages asked for, by those the server can make."""
@@ -67,7 +69,6 @@ async def overload_rows(
             end_s = begin_s + config.seconds
             moments = (n / rate for n in range(round(rate * (settle_s + config.seconds))))
             await load.ask_at(server.channels, moments)
-        server.job.check()
     return rows_of_overload(
         Overloaded(
             peak=peak,
@@ -94,7 +95,7 @@ def rows_of_overload(seen: Overloaded) -> list[Row]:
         *(
             Row.alone(
                 f"overload: first row p{part * 100:.0f} ms of pages taken in",
-                quantile(first_row_ms, part),
+                percentile(first_row_ms, part),
             )
             for part in (0.5, 0.99)
             if first_row_ms
@@ -123,7 +124,7 @@ def _refusals(seen: Overloaded) -> list[Row]:
         return []
     rows = []
     for part in (0.5, 0.99):
-        ms, by_load = quantile(probes_ms, part), quantile(load_ms, part)
+        ms, by_load = percentile(probes_ms, part), percentile(load_ms, part)
         rows.append(
             Row(
                 what=f"overload: refusal p{part * 100:.0f} ms, {len(probes_ms)} probes",

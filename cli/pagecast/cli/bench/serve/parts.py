@@ -43,7 +43,7 @@ class Bench:
 def _alone(bench: Bench) -> list[Row]:
     world = bench.world
     bench.say("pages one at a time")
-    rows = alone_rows(world, bench.config)
+    rows = alone_rows(world, bench.config, bench.say)
     if bench.config.provider is not Provider.CPU:
         bench.say(f"parity of {bench.config.provider} with the CPU")
         rows += parity_rows(world, bench.config)

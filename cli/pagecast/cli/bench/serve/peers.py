@@ -138,6 +138,42 @@ def output_table(model: Model) -> FloatArray:
     return np.concatenate([model.entities.output_ND, model.row_output_RD])
 
 
+class GreedyPage:
+    """What logits of everything make of a page, token by token.
+
+    A token is an entity, or, behind all entities, a row.
+    """
+
+    def __init__(self, rules: PageRules, entities: int, on_row: Callable[[], None]) -> None:
+        self.placed: list[int] = []
+        """Entities, and `-1 - row` for rows, in order."""
+        self._state, self._entities, self._on_row = PageState(rules), entities, on_row
+        self._in_row = False
+
+    @property
+    def complete(self) -> bool:
+        return self._state.page_complete
+
+    def choose(self, logits_V: FloatArray) -> int:
+        """The next token of a page that is not complete."""
+        entities_N, rows_R = logits_V[: self._entities], logits_V[self._entities :]
+        if self._in_row:
+            token = choose(entities_N, self._state.entity_mask_N).position
+            self._state.place(token)
+            self.placed.append(token)
+        else:
+            row = choose(rows_R, self._state.row_mask_R).position
+            argument = self._state.begin_row(row)
+            assert argument == NO_ARGUMENT, "the benchmark's rows have none"
+            self.placed.append(-1 - row)
+            token = self._entities + row
+        self._in_row = not self._state.row_complete
+        if not self._in_row:
+            self._state.end_row()
+            self._on_row()
+        return token
+
+
 def decode_by(
     peer: Peer,
     model: Model,
@@ -145,22 +181,16 @@ def decode_by(
     rules: PageRules,
     on_row: Callable[[], None],
 ) -> list[int]:
-    """A whole page, greedily; returns its entities and `-1 - row` for rows, in order."""
-    state = PageState(rules)
+    """A whole page; returns what `GreedyPage.placed` says."""
     entities = len(model.entities.output_ND)
+    page = GreedyPage(rules, entities, on_row)
     logits_V = peer.prefill(tokens_TD)
-    placed: list[int] = []
-    while not state.page_complete:
-        row = choose(logits_V[entities:], state.row_mask_R).position
-        argument = state.begin_row(row)
-        assert argument == NO_ARGUMENT, "the benchmark's rows have none"
-        placed.append(-1 - row)
-        logits_V = peer.step(model.row_token(row, argument, tokens_TD[-1]))
-        while not state.row_complete:
-            entity = choose(logits_V[:entities], state.entity_mask_N).position
-            state.place(entity)
-            placed.append(entity)
-            logits_V = peer.step(model.entities.input_ND[entity])
-        state.end_row()
-        on_row()
-    return placed
+    while True:
+        token = page.choose(logits_V)
+        if page.complete:
+            return page.placed
+        logits_V = peer.step(
+            model.entities.input_ND[token]
+            if token < entities
+            else model.row_token(token - entities, NO_ARGUMENT, tokens_TD[-1])
+        )

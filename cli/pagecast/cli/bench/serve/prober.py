@@ -10,7 +10,7 @@ import grpc
 
 from pagecast.cli.bench.serve.asking import AskedPage, ask
 from pagecast.cli.bench.serve.config import HYBRID_K
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import World, history_event
 from pagecast.cli.exits import CommandError
 from pagecast.eventlog.producer import EventProducer
@@ -70,7 +70,7 @@ class Prober:
         offset = await self._arrived(user, number + 1)
         history_ms = (time.perf_counter() - began_s) * 1000
         page = AskedPage(due_s=began_s)
-        await ask(channel, user, ONE_ROW, page)
+        await ask(channel, ONE_ROW.request(user), page)
         if not page.whole or page.history_offset < offset or page.first_row_ms is None:
             how = page.degraded or page.code or f"history {page.history_offset} before {offset}"
             raise CommandError(f"a page was not made with its user's newest event: {how}")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.asking import everybody_has_a_page
+from pagecast.cli.bench.serve.closed_loop import PEAK_CLIENTS, peak_pages_per_second
 from pagecast.cli.bench.serve.config import HYBRID_K, ServeBenchConfig
-from pagecast.cli.bench.serve.load import quantile
 from pagecast.cli.bench.serve.one_server import one_server
-from pagecast.cli.bench.serve.open_loop import WHOLE, OpenLoop, by_chance, everybody_has_a_page
-from pagecast.cli.bench.serve.peak import PEAK_CLIENTS, peak_pages_per_second
+from pagecast.cli.bench.serve.open_loop import OpenLoop, by_chance
+from pagecast.cli.bench.serve.page_shape import WHOLE
 from pagecast.cli.bench.serve.world import World
+from pagecast.cli.percentile import percentile
 
 SHARES = (0.25, 0.5, 0.8, 0.95)
 """Of the peak's pages a second."""
@@ -73,8 +75,8 @@ def rows_of_rates(peak: float, measured: Mapping[float, AtRate]) -> list[Row]:
             Row.compared(
                 f"first row p{part * 100:.0f} ms, {where}",
                 f"at {lowest:.0%}",
-                quantile(at.first_row_ms, part),
-                quantile(measured[lowest].first_row_ms, part),
+                percentile(at.first_row_ms, part),
+                percentile(measured[lowest].first_row_ms, part),
                 better=Better.LOWER,
             )
             for part in (0.5, 0.99)

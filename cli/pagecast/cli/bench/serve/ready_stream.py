@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from pagecast.cli.bench.job import Job
-from pagecast.cli.bench.serve.load import PageShape
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import USER
 from pagecast.v1 import homepage_pb2
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from pagecast.cli.bench.cpu import other_cores
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import PageShape, ready_facts
+from pagecast.cli.bench.serve.one_server import ready_facts
+from pagecast.cli.bench.serve.page_shape import PageShape
 
 PROBE = "pagecast.cli.bench.jobs.probe"
 

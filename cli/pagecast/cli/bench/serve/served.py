@@ -1,30 +1,45 @@
 """Rows of pages through gRPC: a server on a core of its own, for each form of the weights."""
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
 import grpc
 
-from pagecast.cli.bench.cpu import measured_core
-from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.asking import AskedPage, everybody_has_a_page, whole_page
 from pagecast.cli.bench.serve.browsed import browsed_rows
+from pagecast.cli.bench.serve.closed_loop import ClosedLoop
 from pagecast.cli.bench.serve.config import HYBRID_K, WAYS, ServeBenchConfig
-from pagecast.cli.bench.serve.load import (
-    Loaded,
-    PageShape,
-    channel_to,
-    closed_loop,
-    first_row_ms,
-    quantile,
-)
+from pagecast.cli.bench.serve.one_server import RunningServer, one_server
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import World, remember
+from pagecast.cli.percentile import percentile
 from pagecast.engine.manifest import DecodeWeights
 
 FALL_MIN = 0.85
 """Pages per CPU-second at 64 clients by those at one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A closed loop, and what it cost the server."""
+
+    pages: Sequence[AskedPage]
+    cpu_seconds: float
+
+    @property
+    def pages_per_cpu_second(self) -> float:
+        return sum(page.whole for page in self.pages) / self.cpu_seconds
+
+    @property
+    def first_row_ms(self) -> Sequence[float]:
+        """Of whole pages."""
+        return [ms for page in self.pages if page.whole and (ms := page.first_row_ms) is not None]
+
+    @property
+    def unserved(self) -> int:
+        return sum(page.unserved for page in self.pages)
 
 
 async def served_rows(
@@ -33,52 +48,27 @@ async def served_rows(
     """A server with each form of the weights, one after the other."""
     rows: list[Row] = []
     for weights in DecodeWeights:
-        rows += await _served_with(weights, world, config, say)
-    return rows
-
-
-async def _served_with(
-    weights: DecodeWeights, world: World, config: ServeBenchConfig, say: Callable[[str], None]
-) -> list[Row]:
-    spec, ready_file = server_job(weights, world, config)
-    with Job(spec) as job:
-        async with channel_to(ready_file, job) as channel:
-            rows = await _first_rows(weights, world, config, channel)
+        async with one_server(world, config, decode_weights=weights.value) as server:
+            channel = server.channels[0]
+            rows += await _first_rows(weights, world, config, channel)
             rows.append(await browsed_rows(weights.value, channel, config.rounds, config.entities))
+            await everybody_has_a_page(channel)
             for way, exact_entities in ((WAYS["exact"], 10), (WAYS["hybrid"], HYBRID_K)):
                 shape, name = PageShape(exact_entities=exact_entities), f"{way} {weights}"
                 loads = {}
                 for clients in config.clients:
                     say(f"{clients} clients, {name}")
-                    loads[clients] = await closed_loop(channel, job, clients, config.seconds, shape)
+                    loads[clients] = await _load(server, clients, config.seconds, shape)
                 rows += rows_of_loads(name, loads)
     return rows
 
 
-def server_job(
-    weights: DecodeWeights, world: World, config: ServeBenchConfig, **settings: Any
-) -> tuple[JobSpec, Path]:
-    """A server on the world, and the file it announces itself in, which is not there yet.
-
-    `settings` are further ones of the job.
-    """
-    ready_file = config.folder / "serve.ready"
-    ready_file.unlink(missing_ok=True)
-    spec = JobSpec(
-        name="server",
-        python=Path(sys.executable),
-        program="pagecast.cli.bench.jobs.serve",
-        settings={
-            "provider": config.provider.value,
-            "state": str(world.paths.root),
-            "ready_file": str(ready_file),
-            "decode_weights": weights.value,
-            **settings,
-        },
-        core=measured_core(),
-        log=config.folder / "serve.log",
-    )
-    return spec, ready_file
+async def _load(server: RunningServer, clients: int, seconds: float, shape: PageShape) -> Loaded:
+    loop = ClosedLoop(channels=server.channels, clients=clients, seconds=seconds, shape=shape)
+    await loop.warm_up()
+    before_s = server.job.cpu_seconds()
+    await loop.run()
+    return Loaded(pages=loop.pages, cpu_seconds=server.job.cpu_seconds() - before_s)
 
 
 async def _first_rows(
@@ -103,7 +93,11 @@ async def _first_rows(
         ("history unchanged", unchanged, 4.0),
         ("one new event", one_event, 5.0),
     ):
-        ms = await first_row_ms(channel, shape, before, max(5, config.rounds))
+        measured_ms = []
+        for number in range(max(5, config.rounds)):
+            page = await whole_page(channel, shape.request(before(number), minutes=number))
+            measured_ms.append((page.rows_s[0] - page.asked_s) * 1000)
+        ms = median(measured_ms)
         reached = None if reach is None else ms <= reach
         rows.append(
             Row(
@@ -117,7 +111,7 @@ async def _first_rows(
     return rows
 
 
-def rows_of_loads(name: str, loads: dict[int, Loaded]) -> list[Row]:
+def rows_of_loads(name: str, loads: Mapping[int, Loaded]) -> list[Row]:
     """Each closed loop beside that of the fewest clients."""
     rows = []
     one = loads[min(loads)]
@@ -136,8 +130,8 @@ def rows_of_loads(name: str, loads: dict[int, Loaded]) -> list[Row]:
             Row.compared(
                 f"first row p{share * 100:.0f} ms, {at}",
                 f"{min(loads)} client",
-                quantile(loaded.first_row_ms, share),
-                quantile(one.first_row_ms, share),
+                percentile(loaded.first_row_ms, share),
+                percentile(one.first_row_ms, share),
                 reach=8.0 if (clients, share) == (16, 0.5) else None,
                 better=Better.LOWER,
             )

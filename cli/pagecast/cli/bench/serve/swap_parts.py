@@ -1,25 +1,15 @@
 """What a server says its swaps took, part by part."""
 
-from pathlib import Path
-from urllib.request import urlopen
-
-from prometheus_client.parser import text_string_to_metric_families
-
+from pagecast.cli.bench.quantiles import families
 from pagecast.cli.bench.rows import Row
-from pagecast.cli.stack.ready import announced
 
 METRIC = "pagecast_swap_seconds"
-ANSWER_SECONDS_MAX = 10.0
 
 
-def parts_so_far(ready_file: Path) -> dict[str, tuple[float, float]]:
+def parts_so_far(metrics_port: int) -> dict[str, tuple[float, float]]:
     """By part: how many swaps had it, and their seconds together."""
-    facts = announced(ready_file) or {}
-    url = f"http://127.0.0.1:{facts['metrics_port']}/metrics"
-    with urlopen(url, timeout=ANSWER_SECONDS_MAX) as answer:
-        text = answer.read().decode()
     counts, sums = dict[str, float](), dict[str, float]()
-    for family in text_string_to_metric_families(text):
+    for family in families(metrics_port):
         for sample in family.samples:
             if sample.name == f"{METRIC}_count":
                 counts[sample.labels["part"]] = sample.value

@@ -8,15 +8,16 @@ from statistics import median
 
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
+from pagecast.cli.bench.serve.asking import everybody_has_a_page
+from pagecast.cli.bench.serve.closed_loop import peak_pages_per_second
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import channel_to, closed_loop, quantile
-from pagecast.cli.bench.serve.open_loop import SHAPE, OpenLoop, everybody_has_a_page
-from pagecast.cli.bench.serve.peak import PEAK_CLIENTS
-from pagecast.cli.bench.serve.served import server_job
+from pagecast.cli.bench.serve.one_server import one_server
+from pagecast.cli.bench.serve.open_loop import OpenLoop
+from pagecast.cli.bench.serve.page_shape import SHORT
 from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
 from pagecast.cli.bench.serve.world import World, train_another
 from pagecast.cli.exits import CommandError
-from pagecast.engine.manifest import DecodeWeights
+from pagecast.cli.percentile import percentile
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FORMER_MODELS_MAX
@@ -54,22 +55,19 @@ async def swap_rows(
 ) -> list[Row]:
     """A server at half of its peak, and the champion moved on `config.swaps` times."""
     versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
-    job_spec, ready_file = server_job(DecodeWeights.FP32, world, config, prefix_cache_mb=PREFIX_MB)
-    with Job(job_spec) as job:
-        async with channel_to(ready_file, job) as channel:
-            say("the peak of short pages")
-            peak = await closed_loop(channel, job, PEAK_CLIENTS, config.seconds, SHAPE)
-            rate = peak.pages / peak.seconds / 2
-            say(f"{config.swaps} swaps at {rate:.1f} pages a second")
-            await everybody_has_a_page(channel)
-            load, before = OpenLoop(), parts_so_far(ready_file)
-            asking = asyncio.create_task(load.keep_asking(channel, rate))
-            try:
-                swapped = await _swap(world, versions, config, job, load)
-            finally:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-            parts = rows_of_parts(before, parts_so_far(ready_file))
+    async with one_server(world, config, prefix_cache_mb=PREFIX_MB) as server:
+        await everybody_has_a_page(server.channels[0])
+        say("the peak of short pages")
+        rate = await peak_pages_per_second(server.channels, config.seconds, SHORT) / 2
+        say(f"{config.swaps} swaps at {rate:.1f} pages a second")
+        load, before = OpenLoop(), parts_so_far(server.metrics_port)
+        asking = asyncio.create_task(load.keep_asking(server.channels[0], rate))
+        try:
+            swapped = await _swap(world, versions, config, server.job, load)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        parts = rows_of_parts(before, parts_so_far(server.metrics_port))
     return rows_of_swaps(config.swaps, swapped) + parts
 
 
@@ -79,8 +77,8 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
         Row.compared(
             f"first row p{share * 100:.0f} ms at half of peak, during {swaps} swaps",
             "the same load before",
-            quantile(swapped.during_ms, share),
-            quantile(swapped.steady_ms, share),
+            percentile(swapped.during_ms, share),
+            percentile(swapped.steady_ms, share),
             reach=FIRST_ROW_REACH if share > 0.9 else None,
             better=Better.LOWER,
         )

@@ -11,7 +11,7 @@ from pagecast.cli.bench.cpu import left_alone, measured_core
 from pagecast.cli.bench.job import Job, JobSpec
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.load import ready_facts
+from pagecast.cli.bench.serve.one_server import ready_facts
 from pagecast.cli.bench.serve.ready_stream import (
     EMPTY_SERVICE,
     GRANULARITIES,

@@ -1,18 +1,13 @@
 """Pages a second by worker processes on one port."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Row
+from pagecast.cli.bench.serve.closed_loop import PEAK_CLIENTS, peak_pages_per_second
 from pagecast.cli.bench.serve.config import HYBRID_K, ServeBenchConfig
-from pagecast.cli.bench.serve.load import address_of, channels_to
-from pagecast.cli.bench.serve.open_loop import WHOLE
-from pagecast.cli.bench.serve.peak import PEAK_CLIENTS, peak_pages_per_second
-from pagecast.cli.bench.serve.served import server_job
+from pagecast.cli.bench.serve.one_server import one_server
+from pagecast.cli.bench.serve.page_shape import WHOLE
 from pagecast.cli.bench.serve.world import World
-from pagecast.engine.manifest import DecodeWeights
-from pagecast.server.worker_process import THREADS
 
 WORKERS = (1, 2)
 
@@ -25,14 +20,11 @@ async def worker_rows(
     pages_per_second: dict[int, float] = {}
     for workers in WORKERS:
         say(f"{workers} workers, {PEAK_CLIENTS} clients")
-        spec, ready_file = server_job(DecodeWeights.FP32, world, config, workers=workers)
-        with Job(replace(spec, core=None, environment=THREADS)) as job:
-            address = await address_of(ready_file, job)
-            async with channels_to(address, PEAK_CLIENTS) as channels:
-                pages_per_second[workers] = await peak_pages_per_second(
-                    channels, config.seconds, WHOLE
-                )
-            job.check()
+        server = one_server(world, config, PEAK_CLIENTS, alone=False, workers=workers)
+        async with server as running:
+            pages_per_second[workers] = await peak_pages_per_second(
+                running.channels, config.seconds, WHOLE
+            )
     return rows_of_workers(pages_per_second)
 
 

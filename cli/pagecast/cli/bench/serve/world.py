@@ -37,6 +37,11 @@ START_MS = 1_767_600_000_000
 
 MINUTE_MS = 60_000
 USER = "ada"
+"""Whose page is measured by itself."""
+
+VISITORS = tuple(f"u{i}" for i in range(64))
+"""Those of whom loads are made."""
+
 TOPIC_ID = "bench"
 
 
@@ -73,7 +78,7 @@ def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) ->
     finally:
         engine.dispose()
     world = World(paths=paths, snapshot=snapshot, bundle=bundle)
-    for user in (USER, *(f"u{i}" for i in range(64))):
+    for user in (USER, *VISITORS):
         remember(world, user, steps)
     return world
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagecast.cli.demo.load import percentile
+from pagecast.cli.percentile import percentile
 
 values = st.lists(st.floats(0, 1e6), min_size=1, max_size=300)
 
