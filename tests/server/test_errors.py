@@ -51,3 +51,19 @@ def test_what_may_be_tried_again_says_when() -> None:
     retry = error_details_pb2.RetryInfo()
     assert details(refusal).details[1].Unpack(retry)
     assert retry.retry_delay.ToMilliseconds() == 250
+
+
+def test_what_is_said_again_is_said_of_each_delay_anew() -> None:
+    """A status is packed once for all refusals that are alike."""
+    told = []
+    for delay_ms in (250, 300, 250, None):
+        refusal = Refusal(
+            code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+            reason="SLOTS_EXHAUSTED",
+            message="busy",
+            retry_delay_ms=delay_ms,
+        )
+        retry = error_details_pb2.RetryInfo()
+        found = any(detail.Unpack(retry) for detail in details(refusal).details)
+        told.append(retry.retry_delay.ToMilliseconds() if found else None)
+    assert told == [250, 300, 250, None]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -186,6 +187,25 @@ async def test_an_unexpected_error_is_internal_and_tells_nothing() -> None:
     assert failed.value.code() is grpc.StatusCode.INTERNAL
     assert "u1" not in failed.value.details()
     assert door.rejected("INTERNAL") == 1
+
+
+async def test_a_handler_is_wrapped_once_and_its_successor_anew() -> None:
+    door, method = Door(), "/pagecast.Test/Echo"
+    interceptor = RequestInterceptor(door.metrics, door.calls)
+    called: Any = SimpleNamespace(method=method, invocation_metadata=())
+
+    async def wrapped(handler: Any) -> Any:
+        async def find(_details: grpc.HandlerCallDetails) -> Any:
+            return handler
+
+        return await interceptor.intercept_service(find, called)
+
+    one, other = (grpc.stream_stream_rpc_method_handler(echo) for _ in range(2))
+    first = await wrapped(one)
+    assert first is not one
+    assert await wrapped(one) is first
+    assert await wrapped(other) is not first
+    assert await wrapped(None) is None
 
 
 async def test_an_unknown_method_is_unimplemented() -> None:

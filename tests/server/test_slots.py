@@ -31,6 +31,18 @@ async def test_beyond_slots_and_queue_a_page_is_refused_at_once() -> None:
     assert (slots.in_use, slots.waiting) == (1, 2)
 
 
+async def test_whether_there_is_room_can_be_asked_without_taking_it() -> None:
+    slots = Slots(slots_max=1, waiting_max=2)
+    for _ in range(3):
+        slots.check_room(ONE)
+        slots.take(ONE)
+    with pytest.raises(SlotsExhausted, match="1 slots taken, 2 waiting"):
+        slots.check_room(ONE)
+    slots.check_room(OTHER)  # for whom one of the two would make room
+    assert (slots.in_use, slots.waiting) == (1, 2)
+    assert slots.take(OTHER).client == OTHER
+
+
 async def test_turns_come_in_the_order_places_were_taken() -> None:
     slots = Slots(slots_max=2, waiting_max=4)
     places = [slots.take(ONE) for _ in range(5)]

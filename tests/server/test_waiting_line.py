@@ -55,7 +55,10 @@ def test_room_is_made_by_the_newest_of_who_waits_with_most_and_may_go(
     may_go = [one for number, one in enumerate(arrivals) if number not in staying]
     assert line.movable == len(may_go)
     most = max(map(may_go.count, may_go), default=0)
+    could = line.could_make_room(client)
+    assert (len(line), line.movable) == (len(arrivals), len(may_go))
     pushed_out = line.make_room(client)
+    assert could == (pushed_out is not None)
     if most < may_go.count(client) + 2:
         assert pushed_out is None
         assert len(line) == len(arrivals)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from pagecast.featurestore.database import Lock, exclusive
-from pagecast.featurestore.positions import read_next_offset, write_next_offsets
+from pagecast.featurestore.positions import read_next_offsets, write_next_offsets
 from pagecast.featurestore.tables import PopularityRow
 
 HALF_LIFE_MS = 7 * 24 * 60 * 60 * 1000
@@ -57,7 +57,7 @@ class Popularity:
         for event in counted:
             ends[event.partition] = max(event.offset + 1, ends.get(event.partition, 0))
         with exclusive(self._engine, Lock.POPULARITY) as connection:
-            begins = {at: read_next_offset(connection, _CONSUMER, *at) for at in ends}
+            begins = read_next_offsets(connection, _CONSUMER, ends)
             fresh = [event for event in counted if event.offset >= begins[event.partition]]
             if not fresh:
                 return
@@ -87,13 +87,8 @@ class Popularity:
         return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
     def _add(self, connection: sa.Connection, counts: Mapping[str, float], at_ms: int) -> None:
-        row = PopularityRow
-        stored = {
-            entity_id: (score, at)
-            for entity_id, score, at in connection.execute(
-                sa.select(row.entity_id, row.score, row.at_ms).where(row.entity_id.in_(counts))
-            )
-        }
+        rows = connection.execute(_OF_ENTITIES, {"ids": list(counts)})
+        stored = {entity_id: (score, at) for entity_id, score, at in rows}
         scores = []
         for entity_id, count in counts.items():
             score, since_ms = stored.get(entity_id, (0.0, at_ms))
@@ -102,5 +97,15 @@ class Popularity:
             score += count * decay(newest_ms - at_ms, self._half_life_ms)
             scores.append({"entity_id": entity_id, "score": score, "at_ms": newest_ms})
         if scores:
-            connection.execute(sa.delete(row).where(row.entity_id.in_(stored)))
-            connection.execute(sa.insert(row), scores)
+            connection.execute(_DELETE, {"ids": list(stored)})
+            connection.execute(_INSERT, scores)
+
+
+# Written once, as those of `positions`.
+_OF_ENTITIES = sa.select(PopularityRow.entity_id, PopularityRow.score, PopularityRow.at_ms).where(
+    PopularityRow.entity_id.in_(sa.bindparam("ids", expanding=True))
+)
+_DELETE = sa.delete(PopularityRow).where(
+    PopularityRow.entity_id.in_(sa.bindparam("ids", expanding=True))
+)
+_INSERT = sa.insert(PopularityRow)

@@ -3,7 +3,7 @@
 That makes an effect exactly-once: what a replay brings again is recognised by its offset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -31,22 +31,45 @@ def read_next_offset(
     return connection.execute(statement).scalar_one_or_none() or 0
 
 
+def read_next_offsets(
+    connection: sa.Connection, consumer: str, places: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Of each (topic id, partition), in one query: a batch comes from all partitions."""
+    logs = list({topic_id for topic_id, _ in places})
+    rows = connection.execute(_OF_LOGS, {"of": consumer, "logs": logs})
+    found = {(topic_id, partition): next_offset for topic_id, partition, next_offset in rows}
+    return {place: found.get(place, 0) for place in places}
+
+
 def write_next_offsets(
     connection: sa.Connection, consumer: str, next_offsets: Mapping[tuple[str, int], int]
 ) -> None:
-    """Replaces the positions of the (topic id, partition) named."""
-    row = LogPositionRow
-    for (topic_id, partition), next_offset in next_offsets.items():
-        connection.execute(
-            sa.delete(row).where(
-                row.consumer == consumer, row.topic_id == topic_id, row.partition == partition
-            )
-        )
-        connection.execute(
-            sa.insert(row).values(
-                consumer=consumer,
-                topic_id=topic_id,
-                partition=partition,
-                next_offset=next_offset,
-            )
-        )
+    """Replaces the positions of the (topic id, partition) named, in two statements."""
+    if not next_offsets:
+        return
+    rows = [
+        {"of": consumer, "log": topic_id, "part": partition, "end": next_offset}
+        for (topic_id, partition), next_offset in next_offsets.items()
+    ]
+    connection.execute(_DELETE, rows)
+    connection.execute(_INSERT, rows)
+
+
+# Written once: for a batch of ten events most of their time would go into writing them.
+_OF_LOGS = sa.select(
+    LogPositionRow.topic_id, LogPositionRow.partition, LogPositionRow.next_offset
+).where(
+    LogPositionRow.consumer == sa.bindparam("of"),
+    LogPositionRow.topic_id.in_(sa.bindparam("logs", expanding=True)),
+)
+_DELETE = sa.delete(LogPositionRow).where(
+    LogPositionRow.consumer == sa.bindparam("of"),
+    LogPositionRow.topic_id == sa.bindparam("log"),
+    LogPositionRow.partition == sa.bindparam("part"),
+)
+_INSERT = sa.insert(LogPositionRow).values(
+    consumer=sa.bindparam("of"),
+    topic_id=sa.bindparam("log"),
+    partition=sa.bindparam("part"),
+    next_offset=sa.bindparam("end"),
+)

@@ -25,6 +25,7 @@ from pagecast.server.predictions import PredictionService
 from pagecast.server.registry import ModelService
 from pagecast.server.resources import Resources
 from pagecast.server.trainings import TrainingService
+from pagecast.server.unnamed_methods import UnnamedMethods
 from pagecast.v1 import (
     experiment_pb2,
     experiment_pb2_grpc,
@@ -137,7 +138,8 @@ class PagecastServer:
         _log.info("stopped")
 
     def _add_services(self) -> None:
-        server, resources, config = self._server, self.resources, self._config
+        resources, config = self.resources, self._config
+        server: Any = UnnamedMethods(self._server)
         self._homepage = HomepageService(config, resources, self.metrics)
         homepage_pb2_grpc.add_HomepageServiceServicer_to_server(self._homepage, server)
         feature_pb2_grpc.add_FeatureServiceServicer_to_server(
@@ -161,7 +163,8 @@ class PagecastServer:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        # It looks at what kind of server it is given; one method more to wait for is not much.
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
 
     def _bind(self, metrics_port: int) -> Listening:
         host, port = self._config.host, self._config.port

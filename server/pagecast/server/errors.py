@@ -7,6 +7,7 @@ is worth another try a RetryInfo.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -16,6 +17,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "pagecast"
+
+STATUSES_KEPT = 64
+"""Statuses without details of their request that are packed once: of each a few hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,22 @@ def registry_unavailable() -> Refusal:
 
 def to_status(refusal: Refusal) -> grpc.Status:
     """The gRPC status, its details packed into the trailing metadata."""
+    if refusal.metadata or refusal.violations:
+        return _status(refusal)
+    return _plain_status(refusal.code, refusal.reason, refusal.message, refusal.retry_delay_ms)
+
+
+@lru_cache(STATUSES_KEPT)
+def _plain_status(
+    code: grpc.StatusCode, reason: str, message: str, retry_delay_ms: int | None
+) -> grpc.Status:
+    """An overloaded server says the same again and again."""
+    return _status(
+        Refusal(code=code, reason=reason, message=message, retry_delay_ms=retry_delay_ms)
+    )
+
+
+def _status(refusal: Refusal) -> grpc.Status:
     code, _ = refusal.code.value
     status = status_pb2.Status(code=code, message=refusal.message)
     status.details.extend(_packed(detail) for detail in _details(refusal))

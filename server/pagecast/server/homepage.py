@@ -44,6 +44,7 @@ from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
 from pagecast.server.slots import Place, SlotsExhausted
+from pagecast.server.validation import check, checks_itself
 from pagecast.server.writer import Response
 from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
@@ -70,11 +71,16 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         for browse in self._browsed:
             browse.cut()
 
+    @checks_itself
     async def StreamHomepage(
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
     ) -> AsyncIterator[Response]:
         """Raises Refusal, which the interceptor turns into a status."""
-        # 1. The interceptor has validated the request; here it gets its clock and its defaults.
+        # 5. begins here: where there is no place, nobody looks at the request.
+        client = client_of(context)
+        self._check_room(client)
+        # 1. The request is validated, and gets its clock and its defaults.
+        check(request)
         clock = PageClock.start(context.time_remaining())
         now_ms, carried_on = time.time_ns() // 1_000_000, self._carried_on(request)
         page = read_request(request, self._config, clock, now_ms, carried_on)
@@ -83,7 +89,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait sees the newest history.
-        place = self._take_place(client_of(context))
+        place = self._take_place(client)
         making = Making(page, serving, self._resources, self._metrics, place)
         delivered = 0
         try:
@@ -176,6 +182,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = self._resources.servings.current.drawn_for(user_id)
         prefixes, idle_s = self._resources.prefixes, self._resources.slots.idle_s
         return serving.before_succession(user_id, lambda of: prefixes.keeps((user_id, of)), idle_s)
+
+    def _check_room(self, client: str) -> None:
+        slots = self._resources.slots
+        try:
+            slots.check_room(client)
+        except SlotsExhausted as error:
+            raise at_capacity(slots) from error
 
     def _take_place(self, client: str) -> Place:
         slots = self._resources.slots

@@ -59,6 +59,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def __init__(self, metrics: Metrics, calls: CallsInFlight) -> None:
         self._metrics = metrics
         self._calls = calls
+        self._wrapped: dict[str, tuple[Any, Any]] = {}
+        """By method: the handler of the server, which is the same at every call, and ours."""
 
     async def intercept_service(
         self,
@@ -68,10 +70,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(handler_call_details)
         if handler is None:  # grpc answers UNIMPLEMENTED
             return handler
+        method = handler_call_details.method
+        of, wrapped = self._wrapped.get(method, (None, None))
+        if of is not handler:
+            wrapped = self._wrap(method, handler)
+            self._wrapped[method] = handler, wrapped
+        return wrapped
+
+    def _wrap(self, method: str, handler: Any) -> Any:
         behaviour, make = _kind(handler)
         wrap = self._streamed if handler.response_streaming else self._single
         return make(
-            wrap(handler_call_details.method, behaviour, _check(handler, behaviour)),
+            wrap(method, behaviour, _check(handler, behaviour)),
             request_deserializer=tolerant(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )

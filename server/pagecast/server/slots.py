@@ -99,12 +99,17 @@ class Slots:
         half_s = self._page_s * self.waiting_max / 2
         return round(min(max(half_s * 1000, RETRY_MS_MIN), RETRY_MS_MAX))
 
+    def check_room(self, client: str) -> None:
+        """Raises SlotsExhausted where `take` would, and takes nothing."""
+        if self._is_full and not self._line.could_make_room(client):
+            raise self._exhausted()
+
     def take(self, client: str) -> Place:
         """A place for a page of `client`. Never waits. Raises SlotsExhausted."""
-        if self.in_use + self._line.movable >= self.slots_max + self.waiting_max:
+        if self._is_full:
             pushed_out = self._line.make_room(client)
             if pushed_out is None:
-                raise SlotsExhausted(f"{self.slots_max} slots taken, {self.waiting} waiting")
+                raise self._exhausted()
             pushed_out._push_out()
         return self._joined(client, stays=False)
 
@@ -115,6 +120,13 @@ class Slots:
         none from pages that begin. Who calls bounds how many there are.
         """
         return self._joined(client, stays=True)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.in_use + self._line.movable >= self.slots_max + self.waiting_max
+
+    def _exhausted(self) -> SlotsExhausted:
+        return SlotsExhausted(f"{self.slots_max} slots taken, {self.waiting} waiting")
 
     def _joined(self, client: str, *, stays: bool) -> Place:
         place = Place(self, client)

@@ -50,17 +50,28 @@ class WaitingLine(Generic[T]):
         self._shrunk(client, one)
         return True
 
+    def could_make_room(self, client: str) -> bool:
+        """Whether `make_room` would; takes out nobody."""
+        return self._newest_of_most(client) is not None
+
     def make_room(self, client: str) -> T | None:
         """Takes out the newest of who waits with most, for a client who waits with less.
 
         None if that would only change places: then the client itself is to be refused.
         """
+        found = self._newest_of_most(client)
+        if found is None:
+            return None
+        self.leave(*found)
+        return found[1]
+
+    def _newest_of_most(self, client: str) -> tuple[str, T] | None:
+        """And whose it is; None if `client` waits with as much, but for one."""
         most = max(self._clients, key=lambda one: len(self._movable_of(one)), default=client)
         movable = self._movable_of(most)
         if len(movable) < len(self._movable_of(client)) + 2:
             return None
-        self.leave(most, movable[-1])
-        return movable[-1]
+        return most, movable[-1]
 
     def _movable_of(self, client: str) -> list[T]:
         return [one for one in self._clients.get(client, ()) if one not in self._staying]
