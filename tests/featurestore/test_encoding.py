@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pagecast.featurestore.encoding import EncodedPrompt, encode_prompt
 from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.steps import EVENTS_MAX
 from pagecast.featurestore.vocabulary import FIELDS, SEGMENT_PROFILE, SEGMENT_STEP
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
@@ -93,7 +94,7 @@ def test_watched_durations_are_powers_of_two_of_minutes(watched_ms: int, bucket:
     assert column(encode(step(watched_ms=watched_ms)), "watched") == [0, 0, bucket]
 
 
-@pytest.mark.parametrize(("events", "bucket"), [(1, 1), (2, 2), (4, 3), (10**6, 19)])
+@pytest.mark.parametrize(("events", "bucket"), [(1, 1), (2, 2), (4, 3), (EVENTS_MAX, 16)])
 def test_merged_events_are_counted_in_powers_of_two(events: int, bucket: int) -> None:
     assert column(encode(step(events=events)), "events") == [0, 0, bucket]
 

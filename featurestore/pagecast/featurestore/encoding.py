@@ -3,7 +3,6 @@
 Letters: T positions of a prompt, F fields.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,9 @@ import numpy.typing as npt
 
 from pagecast.featurestore.buckets import column, log_bucket
 from pagecast.featurestore.context_encoding import encode_context
-from pagecast.featurestore.history import Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.step_columns import StepColumns
+from pagecast.featurestore.steps import Context
 from pagecast.featurestore.vocabulary import (
     EVENT_BUCKETS,
     FIELDS,
@@ -45,8 +45,10 @@ class EncodedPrompt:
 def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
     """Encodes a prompt (docs/papers.md 3.1: request-time half of t, post-action half of t-1)."""
     context = encode_context(prompt.summary, prompt.injected, prompt.request.at_ms, vocabulary)
-    fields_TF = _encode_history(prompt, vocabulary)
-    entity_ids = ("", "", *(s.entity_id for s in prompt.steps))
+    steps = prompt.columns
+    fields_TF = _encode_history(prompt, steps, vocabulary)
+    names = steps.strings.names
+    entity_ids = ("", "", *[names[index] for index in steps.entity])
     return EncodedPrompt(
         entity_ids=(*entity_ids[:-1], *context.entity_ids, entity_ids[-1]),
         fields_TF=np.concatenate([fields_TF[:-1], context.fields_CF, fields_TF[-1:]]),
@@ -54,23 +56,30 @@ def encode_prompt(prompt: Prompt, vocabulary: Vocabulary) -> EncodedPrompt:
     )
 
 
-def _encode_history(prompt: Prompt, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
+def _encode_history(
+    prompt: Prompt, steps: StepColumns, vocabulary: Vocabulary
+) -> npt.NDArray[np.int64]:
     """Fields of profile, steps and request."""
-    steps, request = prompt.steps, prompt.request
-    positions = len(steps) + 2
-    fields_TF = np.zeros((positions, len(FIELDS)), dtype=np.int64)
+    request = prompt.request
+    fields_TF = np.zeros((len(steps) + 2, len(FIELDS)), dtype=np.int64)
     _encode_profile(fields_TF, prompt, vocabulary)
-    requests: list[Step | RequestHalf] = [*steps, request]
-    at_ms = np.array([*(s.occurred_at_ms for s in steps), request.at_ms], dtype=np.int64)
+    at_ms = np.append(np.array(steps.at_ms), request.at_ms)
     body_TF = fields_TF[1:]
     body_TF[:, column("segment")] = SEGMENT_STEP
     body_TF[1:, column("gap")] = log_bucket(np.diff(at_ms) // 1000, GAP_BUCKETS)
     body_TF[:, column("hour_of_week")] = 1 + (at_ms // 3_600_000 + _EPOCH_HOUR_OF_WEEK) % 168
     body_TF[:, column("season")] = _season(at_ms)
-    body_TF[:, column("device")] = [vocabulary.device_ids.get(r.device, 0) for r in requests]
-    body_TF[:, column("country")] = [vocabulary.country_ids.get(r.country, 0) for r in requests]
-    body_TF[:, column("language")] = [vocabulary.language_ids.get(r.language, 0) for r in requests]
-    body_TF[:, column("surface")] = [vocabulary.surface_ids.get(r.surface, 0) for r in requests]
+    asked_in = Context(request.device, request.country, request.language, request.surface)
+    contexts = [*steps.contexts, asked_in]
+    context_T = np.append(np.array(steps.context), len(contexts) - 1)
+    for field, ids in (
+        ("device", vocabulary.device_ids),
+        ("country", vocabulary.country_ids),
+        ("language", vocabulary.language_ids),
+        ("surface", vocabulary.surface_ids),
+    ):
+        known = np.array([ids.get(getattr(context, field), 0) for context in contexts])
+        body_TF[:, column(field)] = known[context_T]
     _encode_actions(fields_TF[2:], steps, vocabulary)
     return fields_TF
 
@@ -96,18 +105,12 @@ def _encode_profile(
 
 
 def _encode_actions(
-    actions_TF: npt.NDArray[np.int64], steps: Sequence[Step], vocabulary: Vocabulary
+    actions_TF: npt.NDArray[np.int64], steps: StepColumns, vocabulary: Vocabulary
 ) -> None:
-    actions_TF[:, column("action")] = [int(s.action) for s in steps]
-    actions_TF[:, column("watched")] = np.where(
-        np.array([s.watched_ms for s in steps], np.int64) > 0,
-        log_bucket([s.watched_ms / 60_000 for s in steps], WATCHED_BUCKETS),
-        0,
-    )
-    actions_TF[:, column("rating")] = [_rating_bucket(s.rating) for s in steps]
-    actions_TF[:, column("events")] = log_bucket([s.events - 1 for s in steps], EVENT_BUCKETS)
-    actions_TF[:, column("row")] = [vocabulary.row_ids.get(s.row_id, 0) for s in steps]
-
-
-def _rating_bucket(rating: float | None) -> int:
-    return 0 if rating is None else 1 + round(rating * 2)
+    watched_ms, names = np.array(steps.watched_ms), steps.strings.names
+    watched = log_bucket(watched_ms / 60_000, WATCHED_BUCKETS)
+    actions_TF[:, column("action")] = np.array(steps.action)
+    actions_TF[:, column("watched")] = np.where(watched_ms > 0, watched, 0)
+    actions_TF[:, column("rating")] = np.array(steps.rating)
+    actions_TF[:, column("events")] = log_bucket(np.array(steps.events) - 1.0, EVENT_BUCKETS)
+    actions_TF[:, column("row")] = [vocabulary.row_ids.get(names[index], 0) for index in steps.row]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pagecast.featurestore.history import TOTALS_MAX, History, Total
-from pagecast.featurestore.steps import EVENTS_MAX, WATCHED_MS_MAX, Action, Strings
+from pagecast.featurestore.step_columns import Strings
+from pagecast.featurestore.steps import EVENTS_MAX, WATCHED_MS_MAX, Action
 from pagecast.featurestore.tokens import STOP, Token
 
 

@@ -7,7 +7,8 @@ them into what the model sees.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pagecast.featurestore.steps import WATCHED_ACTIONS, Action, Step, StepColumns, Strings
+from pagecast.featurestore.step_columns import StepColumns, Strings
+from pagecast.featurestore.steps import WATCHED_ACTIONS, Action, Step
 
 __all__ = [
     "WATCHED_ACTIONS",

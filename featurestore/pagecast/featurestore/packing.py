@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from pagecast.featurestore.history import HASH_BYTES, History, HistoryVersion, Profile, Total
-from pagecast.featurestore.steps import ACTIONS, Context, StepColumns, Strings
+from pagecast.featurestore.step_columns import StepColumns, Strings
+from pagecast.featurestore.steps import ACTIONS, Context
 from pagecast.v1 import events_pb2, history_pb2
 
 FORMAT = 2

@@ -1,7 +1,7 @@
 """The prompt: profile, history, context, request. Built once, for training and serving alike."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pagecast.featurestore.context import (
@@ -13,7 +13,7 @@ from pagecast.featurestore.context import (
 )
 from pagecast.featurestore.history import STEPS_MAX, History, Profile, Step
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.steps import Strings
+from pagecast.featurestore.step_columns import StepColumns, Strings
 from pagecast.featurestore.summary import NOTHING, Summary, Totals, summarise
 from pagecast.v1 import history_pb2
 
@@ -38,10 +38,15 @@ class Prompt:
     """
 
     profile: Profile
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     request: RequestHalf
     summary: Summary = NOTHING
     injected: Injected = NOTHING_INJECTED
+
+    @property
+    def columns(self) -> StepColumns:
+        """The steps as they are encoded and digested; a served prompt has them as columns."""
+        return self.steps if isinstance(self.steps, StepColumns) else StepColumns.of(self.steps)
 
     def to_bytes(self) -> bytes:
         """Serialises canonically all that the model can see.
@@ -74,7 +79,7 @@ def build_prompt(
         return Prompt(profile=profile, steps=(), request=request, injected=injected)
     return Prompt(
         profile=profile,
-        steps=tuple(history.steps[-steps_max:]) if steps_max else (),
+        steps=history.steps.newest(steps_max),
         request=request,
         summary=summarise(history.entity_totals, history.row_totals, catalog),
         injected=injected,
@@ -82,23 +87,24 @@ def build_prompt(
 
 
 def _canonical(prompt: Prompt) -> history_pb2.CanonicalPrompt:
-    profile, request, steps = prompt.profile, prompt.request, prompt.steps
+    profile, request, steps = prompt.profile, prompt.request, prompt.columns
+    names, contexts = steps.strings.names, [steps.contexts[index] for index in steps.context]
     strings = Strings()
     return history_pb2.CanonicalPrompt(
         profile_language=profile.language,
         profile_type=profile.profile_type,
         maturity_limit=profile.maturity_limit,
-        occurred_at_ms=[s.occurred_at_ms for s in steps],
-        action=[s.action for s in steps],
-        entity=_indices(strings, (s.entity_id for s in steps)),
-        row=_indices(strings, (s.row_id for s in steps)),
-        watched_ms=[s.watched_ms for s in steps],
-        rating=[0 if s.rating is None else int(s.rating * 2) + 1 for s in steps],
-        events=[s.events for s in steps],
-        device=_indices(strings, (s.device for s in steps)),
-        country=_indices(strings, (s.country for s in steps)),
-        language=_indices(strings, (s.language for s in steps)),
-        surface=_indices(strings, (s.surface for s in steps)),
+        occurred_at_ms=steps.at_ms,
+        action=steps.action,
+        entity=_indices(strings, (names[index] for index in steps.entity)),
+        row=_indices(strings, (names[index] for index in steps.row)),
+        watched_ms=steps.watched_ms,
+        rating=steps.rating,
+        events=steps.events,
+        device=_indices(strings, (c.device for c in contexts)),
+        country=_indices(strings, (c.country for c in contexts)),
+        language=_indices(strings, (c.language for c in contexts)),
+        surface=_indices(strings, (c.surface for c in contexts)),
         requested_at_ms=request.at_ms,
         request_device=request.device,
         request_country=request.country,
