@@ -41,7 +41,7 @@ def test_every_product_with_weights_is_rounded_and_nothing_else_changes(
 ) -> None:
     exact, rounded = operators(exported[2]), operators(int8_form(exported[2]))
     products = exact.pop("MatMul") + exact.pop("Gemm", 0)
-    assert products == 4 * HEADS.layers + 4
+    assert products == 5 * HEADS.layers + 4
     assert rounded.pop("MatMulNBits") == products
     assert rounded == exact
 
