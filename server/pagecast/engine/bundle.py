@@ -26,7 +26,9 @@ from pagecast.engine.manifest import (
     Manifest,
 )
 from pagecast.engine.parts import Parts
+from pagecast.engine.providers import Provider
 from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
+from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.spelling import Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.engine.tensor_file import TensorFile
@@ -55,6 +57,8 @@ class Bundle:
     row_output_RD: FloatArray
     stabilisation: Stabilisation
     heads: Graph | None = None
+    decode_many: Graph | None = None
+    """What runs of many tokens take instead of `decode` (`slot_decoder.MANY_TOKENS_MIN`)."""
     spelling: Spelling | None = None
     """Of a model of semantic IDs."""
     ready: OnlyOnce = field(default_factory=lambda: OnlyOnce(None))
@@ -73,6 +77,16 @@ class Bundle:
     def context(self) -> ContextConfig:
         """What stands between history and request: what the model was trained on."""
         return self.vocabulary.context
+
+    def decoder(self, slots: int, *, gives_states: bool = False) -> SlotDecoder:
+        """So many empty slots of this model; `gives_states` if heads are to be read."""
+        return SlotDecoder(
+            self.decode,
+            self.manifest.model,
+            slots,
+            many=self.decode_many,
+            gives_states=gives_states,
+        )
 
 
 def load_bundle(
@@ -119,6 +133,7 @@ def load_bundle(
         row_output_RD=rows["row_output_RD"],
         stabilisation=stabilisation_of(files, manifest.model),
         heads=graphs.get("heads"),
+        decode_many=graphs.get("decode_many"),
         spelling=spelling,
         ready=ready,
     )
@@ -133,6 +148,10 @@ def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph
     }
     if HEADS_FILE in files:
         graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
+    many_file = config.decode_weights.many_file
+    # A GPU has no such products: its graph would go to and fro between it and the CPU.
+    if many_file in files and config.provider is Provider.CPU:
+        graphs["decode_many"] = Graph(many_file, files[many_file], config)
     return graphs
 
 
