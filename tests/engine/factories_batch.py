@@ -12,7 +12,6 @@ from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import PageEnded, PageEvent
 from pagecast.engine.page_job import PageJob, PageSink, prepare
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
@@ -80,7 +79,7 @@ def job_of(
 
 
 def batch_of(model: Model, slots: int = 4, prefixes: PrefixCache | None = None) -> PageBatch:
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots)
+    decoder = model.bundle.decoder(slots)
     return PageBatch(decoder, PrefixCache(0) if prefixes is None else prefixes)
 
 

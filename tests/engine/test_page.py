@@ -27,7 +27,6 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import begin_page, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.walk import Feed
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -215,7 +214,7 @@ def replayed(
 ) -> Iterator[tuple[float, float]]:
     """Each choice's log-probability, and the same computed again: one token at a time, with the
     masks of a state of its own, over all entities, in float64."""
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     state = PageState(rules)
     prompt_TD = tokens_of(model, encode(model, prompt))
     hidden_D = decoder.feed(0, prompt_TD)[-1]

@@ -14,7 +14,6 @@ from pagecast.engine.manifest import HEADS_FILE, PredictionHead
 from pagecast.engine.model import Model
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.user_encoder import StoppedError, UserEncoder, next_row_token
 from pagecast.featurestore.snapshot import NEXT_ROW, CatalogSnapshot
 
@@ -34,7 +33,7 @@ def with_heads(tmp_path_factory: pytest.TempPathFactory, catalog: CatalogSnapsho
 
 
 def test_it_is_the_state_after_the_prompt_and_the_row(model: Model) -> None:
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     tokens_TD = tokens_of(model, encode(model, LONG))
     tokens_TD = np.concatenate([tokens_TD, next_row_token(model, tokens_TD[-1])[None]])
     state = UserEncoder(PrefixCache(0)).encode(model, "ada", LONG)
@@ -91,7 +90,7 @@ def test_heads_read_the_decoders_state_after_the_prompt_alone(
     model = Model(load_bundle(with_heads), catalog)
     assert model.bundle.manifest.heads == BOTH
     tokens_TD = tokens_of(model, encode(model, LONG))
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     expected_D = -decoder.feed(0, tokens_TD)[-1]
     state = UserEncoder(PrefixCache(0)).encode(model, "ada", LONG)
     assert state.state_D is not None

@@ -16,5 +16,6 @@ async def test_the_form_that_was_asked_for_makes_whole_pages(
         model = served.server.resources.servings.current.model
     assert model is not None
     assert model.bundle.decode.name == graph
+    assert (model.bundle.decode_many is not None) == (weights == "int8")
     assert (page.started.model_version, page.started.degraded_reason) == (version, "")
     assert len(page.shape) == 3

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from factories_shared import shared
+from trainer.factories_headed import DecodeExport, export_headed
 from trainer.factories_trainer import (
     SMALL,
     in_time_order,
@@ -56,6 +57,11 @@ def dataset(catalog: CatalogSnapshot) -> Dataset:
 @pytest.fixture(scope="session")
 def builder(dataset: Dataset) -> PageBuilder:
     return page_builder(dataset)
+
+
+@pytest.fixture(scope="session")
+def headed(dataset: Dataset) -> DecodeExport:
+    return export_headed(dataset.vocabulary)
 
 
 @pytest.fixture(scope="session")

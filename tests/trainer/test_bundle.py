@@ -15,6 +15,7 @@ from pagecast.engine.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
+    DECODE_INT8_MANY_FILE,
     EMBEDDINGS_FILE,
     MANIFEST_FILE,
     SERVING_FILE,
@@ -30,7 +31,13 @@ from pagecast.trainer.job import Trained, TrainOutcome
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
-FILES = (*BUNDLE_FILES, STABILISATION_FILE, EMBEDDINGS_FILE, SERVING_FILE)
+FILES = (
+    *BUNDLE_FILES,
+    STABILISATION_FILE,
+    EMBEDDINGS_FILE,
+    SERVING_FILE,
+    DECODE_INT8_MANY_FILE,
+)
 
 
 def test_a_bundle_holds_what_its_manifest_says(outcome: Outcome) -> None:
@@ -50,7 +57,9 @@ def test_the_engine_loads_the_bundle(outcome: Outcome) -> None:
 def test_the_engine_loads_it_with_8_bit_weights(outcome: Outcome) -> None:
     """They come out otherwise than the exact ones, by less than is refused."""
     bundle = load_bundle(outcome[0].bundle, EngineConfig(decode_weights=DecodeWeights.INT8))
-    assert 0.0 < bundle.manifest.metrics["decode_int8_error"] < INT8_ERROR_MAX
+    assert bundle.decode_many is not None
+    for form in ("decode_int8", "decode_int8_many"):
+        assert 0.0 < bundle.manifest.metrics[f"{form}_error"] < INT8_ERROR_MAX
 
 
 def test_servers_find_the_checkpoint_s_rows_by_themselves(outcome: Outcome) -> None:

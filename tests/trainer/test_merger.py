@@ -14,7 +14,6 @@ from pagecast.engine.bundle import load_bundle
 from pagecast.engine.model import Model
 from pagecast.engine.prompt_inputs import prompt_inputs
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.compression import steps_compressed
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -169,7 +168,7 @@ def test_the_bundle_serves_what_was_trained(
     for cut, hidden_SD in packed(model, long).items():
         prompt = prompt_at(long.users[0], cut, long.catalog)
         tokens_UD = tokens_of(served, encode(served, prompt))
-        decoder = SlotDecoder(served.bundle.decode, served.bundle.manifest.model, slots=1)
+        decoder = served.bundle.decoder(slots=1)
         prompt_SD = decoder.feed(0, tokens_UD)
         row_D = served.row_token(1, NO_ARGUMENT, tokens_UD[-1])
         row_SD = decoder.feed(0, row_D[None])

@@ -90,7 +90,33 @@ def test_attention_and_norms_are_one_operator_each(exported: tuple[PageModel, by
     operators = [node.op_type for node in onnx.load_from_string(exported[1]).graph.node]
     assert operators.count("GroupQueryAttention") == GROUPED.layers
     assert operators.count("SkipSimplifiedLayerNormalization") == 2 * GROUPED.layers
-    assert not set(operators) & {"Softmax", "Concat", "Transpose", "ScatterND"}
+    assert operators.count("SimplifiedLayerNormalization") == 1
+    assert not set(operators) & {"Softmax", "Concat", "Transpose", "ScatterND", "Split"}
+
+
+def test_weights_are_ready_in_the_graph(exported: tuple[PageModel, bytes]) -> None:
+    """Nothing of them is computed in a run: what rounds them would not find them either."""
+    graph = onnx.load_from_string(exported[1]).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "MatMul"]
+    assert len(products) == 5 * GROUPED.layers + 1
+    assert all(product.input[1] in weights for product in products)
+
+
+def test_scores_are_not_scaled_and_queries_are(exported: tuple[PageModel, bytes]) -> None:
+    """An eighth, exactly: no product rounds otherwise."""
+    model, data = exported
+    graph = onnx.load_from_string(data).graph
+    for node in graph.node:
+        if node.op_type == "GroupQueryAttention":
+            assert [a.f for a in node.attribute if a.name == "scale"] == [1.0]
+    product = next(node for node in graph.node if node.op_type == "MatMul")
+    tensor = next(each for each in graph.initializer if each.name == product.input[1])
+    found_XD = onnx.numpy_helper.to_array(tensor).T
+    qkv_XD = model.decoder.blocks[0].get_parameter("attention.qkv.weight").detach().numpy()
+    queries = GROUPED.query_heads * HEAD_DIM
+    np.testing.assert_array_equal(found_XD[:queries] * 8, qkv_XD[:queries])
+    np.testing.assert_array_equal(found_XD[queries:], qkv_XD[queries:])
 
 
 @torch.no_grad()

@@ -29,7 +29,9 @@ from pagecast.engine.manifest import (
     Manifest,
 )
 from pagecast.engine.parts import Parts
+from pagecast.engine.providers import Provider
 from pagecast.engine.ready_embeddings import OnlyOnce, ready_of
+from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.spelling import SPELLING_PREFIX, Spelling
 from pagecast.engine.stabilisation import Stabilisation, stabilisation_of
 from pagecast.engine.tensor_file import TensorFile
@@ -63,6 +65,8 @@ class Bundle:
     row_output_RD: FloatArray
     stabilisation: Stabilisation
     heads: Graph | None = None
+    decode_many: Graph | None = None
+    """What runs of many tokens take instead of `decode` (`slot_decoder.MANY_TOKENS_MIN`)."""
     spelling: Spelling | None = None
     """Of a model of semantic IDs."""
     ready: OnlyOnce = field(default_factory=lambda: OnlyOnce(None))
@@ -81,6 +85,16 @@ class Bundle:
     def context(self) -> ContextConfig:
         """What stands between history and request: what the model was trained on."""
         return self.vocabulary.context
+
+    def decoder(self, slots: int, *, gives_states: bool = False) -> SlotDecoder:
+        """So many empty slots of this model; `gives_states` if heads are to be read."""
+        return SlotDecoder(
+            self.decode,
+            self.manifest.model,
+            slots,
+            many=self.decode_many,
+            gives_states=gives_states,
+        )
 
 
 def load_bundle(
@@ -131,16 +145,18 @@ def load_bundle(
         row_output_RD=rows["row_output_RD"],
         stabilisation=stabilisation_of(files, manifest.model),
         heads=graphs.get("heads"),
+        decode_many=graphs.get("decode_many"),
         spelling=spelling,
         ready=ready,
     )
 
 
 def _used(stored: Collection[str], config: EngineConfig) -> list[str]:
-    """Names of the files that a server needs: neither the other form of the decode graph, nor the
+    """Names of the files that a server needs: neither other forms of the decode graph, nor the
     checkpoint if what is needed of it stands by itself."""
     needed = {
-        VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, config.decode_weights.file, CANARY_FILE,
+        VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, CANARY_FILE,
+        config.decode_weights.file, config.decode_weights.many_file,
         _weights_file(stored), STABILISATION_FILE, HEADS_FILE, EMBEDDINGS_FILE,
     }  # fmt: skip
     return [name for name in stored if name in needed]
@@ -179,6 +195,10 @@ def _graphs(
     }
     if HEADS_FILE in files:
         graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
+    many_file = config.decode_weights.many_file
+    # A GPU has no such products: its graph would go to and fro between it and the CPU.
+    if many_file is not None and many_file in files and config.provider is Provider.CPU:
+        graphs["decode_many"] = Graph(many_file, files[many_file], config)
     return graphs
 
 

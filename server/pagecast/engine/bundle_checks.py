@@ -114,7 +114,8 @@ def check_canary(
     """
     for name, (inputs, outputs) in _contract(graphs, model, vocabulary).items():
         try:
-            recorded = {tensor: canary[f"{name}.{tensor}"] for tensor in (*inputs, *outputs)}
+            of = name.removesuffix("_many")
+            recorded = {tensor: canary[f"{of}.{tensor}"] for tensor in (*inputs, *outputs)}
             found = graphs[name].run({tensor: recorded[tensor] for tensor in inputs})
         except KeyError as error:
             raise BundleError(f"{CANARY_FILE}: no tensor {error}") from error
@@ -124,7 +125,7 @@ def check_canary(
             where = f"{CANARY_FILE}: {name}.{tensor}"
             _check_shape(where, found[tensor].shape, shape)
             _check_shape(where, recorded[tensor].shape, found[tensor].shape)
-            if name == "decode" and decode_weights is DecodeWeights.INT8:
+            if of == "decode" and decode_weights is DecodeWeights.INT8:
                 _check_rounded(where, found[tensor], recorded[tensor])
             elif not np.allclose(
                 found[tensor], recorded[tensor], rtol=CANARY_TOLERANCE, atol=CANARY_TOLERANCE
@@ -202,6 +203,8 @@ def _contract(
             },
         ),
     }
+    if "decode_many" in graphs:
+        contract["decode_many"] = contract["decode"]
     if states:
         contract["heads"] = (
             {"state_BD": ("B", d)},

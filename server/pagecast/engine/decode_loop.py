@@ -16,7 +16,6 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_job import PageJob
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.slot_decoder import SlotDecoder
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +99,7 @@ class DecodeLoop:
     def _batch_of(self, job: PageJob) -> PageBatch:
         bundle = job.model.bundle
         if bundle not in self._batches:
-            decoder = SlotDecoder(bundle.decode, bundle.manifest.model, self._slots)
+            decoder = bundle.decoder(self._slots)
             self._batches[bundle] = PageBatch(decoder, self._prefixes)
         return self._batches[bundle]
 

@@ -23,6 +23,7 @@ TOWER_FILE = "entity_tower.onnx"
 PROMPT_FILE = "prompt.onnx"
 DECODE_FILE = "decode.onnx"
 DECODE_INT8_FILE = "decode_int8.onnx"
+DECODE_INT8_MANY_FILE = "decode_int8_many.onnx"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CANARY_FILE = "canary.safetensors"
 STABILISATION_FILE = "stabilisation.safetensors"
@@ -36,10 +37,17 @@ BUNDLE_FILES = (
 )  # fmt: skip
 """What every bundle holds beside its manifest."""
 
-OPTIONAL_FILES = (STABILISATION_FILE, HEADS_FILE, EMBEDDINGS_FILE, SERVING_FILE)
+OPTIONAL_FILES = (
+    STABILISATION_FILE,
+    HEADS_FILE,
+    EMBEDDINGS_FILE,
+    SERVING_FILE,
+    DECODE_INT8_MANY_FILE,
+)
 """What a bundle may hold as well. One of before they were invented still serves: what the first is
 for has a documented default, `Manifest.heads` says which heads there are, embeddings that are not
-ready are made, and what a server needs of the checkpoint is read from there."""
+ready are made, what a server needs of the checkpoint is read from there, and without a form for
+runs of many tokens the other one with 8-bit weights takes them, at twice the cost."""
 
 
 class PredictionHead(StrEnum):
@@ -66,6 +74,11 @@ class DecodeWeights(StrEnum):
     @property
     def file(self) -> str:
         return DECODE_INT8_FILE if self is DecodeWeights.INT8 else DECODE_FILE
+
+    @property
+    def many_file(self) -> str | None:
+        """Of a form for runs of many tokens, if there is one of its own."""
+        return DECODE_INT8_MANY_FILE if self is DecodeWeights.INT8 else None
 
 
 class ModelShape(Sealed):

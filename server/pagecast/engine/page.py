@@ -14,7 +14,6 @@ from pagecast.engine.model_chooser import ModelChooser
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Picker
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
 from pagecast.featurestore.prompt import Prompt
@@ -84,7 +83,7 @@ def _decode_alone(
 ) -> Generator[PageEvent, None, None]:
     if cancelled():
         return
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     prompt_TD = tokens_of(model, encode(model, prompt))
     request_D = prompt_TD[-1]
     standing_SD = standing_tokens(model, rules.standing, request_D)

@@ -57,6 +57,6 @@ class PrefixFeeder:
     def _decoder(self, bundle: Bundle) -> SlotDecoder:
         decoder = self._decoders.get(bundle)
         if decoder is None:
-            decoder = SlotDecoder(bundle.decode, bundle.manifest.model, slots=1)
+            decoder = bundle.decoder(slots=1)
             self._decoders[bundle] = decoder
         return decoder

@@ -15,19 +15,31 @@ CHUNK_MAX = 64
 """Tokens of one page fed by one run. A longer prompt takes several, and pages that are being
 decoded take their steps in between; shorter chunks would cost more of a run's fixed cost."""
 
+MANY_TOKENS_MIN = 8
+"""Tokens of a run from which on the graph for many takes it: with fewer it is no cheaper
+(docs/adr/0022)."""
+
 
 class SlotDecoder:
     """Owned by one thread. `slots.filled_N` says what has been fed.
+
+    A graph for runs of `many` tokens takes the same inputs and writes the same caches.
 
     With `gives_states`, which the graph of a bundle with heads can, `state_D` is the decoder's own
     state after the newest token of a chunk: what the output head makes hidden states of.
     """
 
     def __init__(
-        self, graph: Graph, shape: ModelShape, slots: int, *, gives_states: bool = False
+        self,
+        graph: Graph,
+        shape: ModelShape,
+        slots: int,
+        *,
+        many: Graph | None = None,
+        gives_states: bool = False,
     ) -> None:
         self.slots = KvSlots(shape, slots)
-        self._graph = graph
+        self._few, self._many = graph, many or graph
         self._tokens = np.zeros((max(slots, CHUNK_MAX), shape.d_model), np.float32)
         self._hidden = np.zeros((len(self._tokens), shape.output_dim), np.float32)
         self._states = np.zeros_like(self._tokens) if gives_states else None
@@ -35,7 +47,7 @@ class SlotDecoder:
         self._last_N = np.zeros(slots, np.int32)
         self._total = np.zeros((), np.int32)
         self._steps: dict[tuple[int, int], Binding] = {}
-        self._chunks: dict[int, Binding] = {}
+        self._chunks: dict[tuple[int, Graph], Binding] = {}
 
     def step(self, slots: Sequence[int], tokens_BD: FloatArray) -> FloatArray:
         """Feeds one token each to the pages in these slots, which ascend.
@@ -53,11 +65,11 @@ class SlotDecoder:
             self.slots.filled_N[batch], self.slots.positions_max - 1, out=self._last_N[batch]
         )
         self._total[...] = self._last_N[batch].max() + 1
-        binding = self._steps.get((first, span))
+        graph, binding = self._graph_of(span), self._steps.get((first, span))
         if binding is None:
-            binding = self._steps[first, span] = self._bind(first, span)
+            binding = self._steps[first, span] = self._bind(graph, first, span)
             self._bind_tokens(binding, span, 1)
-        self._graph.run_bound(binding)
+        graph.run_bound(binding)
         self.slots.filled_N[np.asarray(slots)] += 1
         hidden_BO: FloatArray = self._hidden[rows]
         return hidden_BO
@@ -72,11 +84,12 @@ class SlotDecoder:
         self._tokens[:new] = tokens_SD
         self._last_N[slot] = self.slots.filled_N[slot] + new - 1
         self._total[...] = self._last_N[slot] + 1
-        binding = self._chunks.get(slot)
+        graph = self._graph_of(new)
+        binding = self._chunks.get((slot, graph))
         if binding is None:
-            binding = self._chunks[slot] = self._bind(slot, 1)
+            binding = self._chunks[slot, graph] = self._bind(graph, slot, 1)
         self._bind_tokens(binding, 1, new)
-        self._graph.run_bound(binding)
+        graph.run_bound(binding)
         self.slots.filled_N[slot] += new
         if self._states is not None:
             self.state_D = self._states[new - 1].copy()
@@ -94,9 +107,13 @@ class SlotDecoder:
         """Undoes the feeding of the newest tokens of a page."""
         self.slots.filled_N[slot] -= tokens
 
-    def _bind(self, first: int, pages: int) -> Binding:
+    def _graph_of(self, tokens: int) -> Graph:
+        """What takes a run of so many tokens, of one page or of several."""
+        return self._many if tokens >= MANY_TOKENS_MIN else self._few
+
+    def _bind(self, graph: Graph, first: int, pages: int) -> Binding:
         """Binds what stays the same for these slots: 79 us for 24 caches, so each is kept."""
-        binding = self._graph.binding()
+        binding = graph.binding()
         batch = slice(first, first + pages)
         binding.take("last_B", self._last_N[batch])
         binding.take("total", self._total)

@@ -81,12 +81,7 @@ class UserEncoder:
     def _decoder(self, bundle: Bundle) -> SlotDecoder:
         decoder = self._decoders.get(bundle)
         if decoder is None:
-            decoder = SlotDecoder(
-                bundle.decode,
-                bundle.manifest.model,
-                slots=1,
-                gives_states=bundle.heads is not None,
-            )
+            decoder = bundle.decoder(slots=1, gives_states=bundle.heads is not None)
             self._decoders[bundle] = decoder
         return decoder
 

@@ -24,6 +24,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     DECODE_FILE,
     DECODE_INT8_FILE,
+    DECODE_INT8_MANY_FILE,
     EMBEDDINGS_FILE,
     HEADS_FILE,
     MANIFEST_FILE,
@@ -45,6 +46,7 @@ from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
 from pagecast.trainer.int8 import int8_form
+from pagecast.trainer.int8_many import int8_many_form
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import (
     EXAMPLE,
@@ -181,8 +183,12 @@ def _contents(
         files[GRAPH_FILES[spec.name]] = graph
         canary |= _canary(spec, inputs)
         if spec.name == "decode":
-            files[DECODE_INT8_FILE] = int8_form(graph)
-            differences["decode_int8_error"] = rounding_error(spec, files[DECODE_INT8_FILE], inputs)
+            rounded = {DECODE_INT8_FILE: int8_form(graph)}
+            rounded[DECODE_INT8_MANY_FILE] = int8_many_form(graph)
+            for name, form in rounded.items():
+                error = f"{name.removesuffix('.onnx')}_error"
+                differences[error] = rounding_error(spec, form, inputs)
+            files |= rounded
     files[CANARY_FILE] = save(canary)
     return files, differences
 

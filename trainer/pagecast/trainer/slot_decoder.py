@@ -2,11 +2,13 @@
 
 The exported form of `Decoder` (docs/adr/0012): attention is onnxruntime's GroupQueryAttention,
 which rotates, writes new keys and values into the cache it was given, and reads no further than a
-page is long; each residual addition and the norm after it are one operator. In torch the same
-module computes the same from `Decoder.decode`, which is what the exported graph is compared with.
+page is long; each residual addition and the norm after it are one operator. Queries come out of
+their product already divided by the square root of a head's width, and gate and up are products of
+their own (docs/adr/0022). In torch the same module computes the same from `Decoder.decode`, which
+is what the exported graph is compared with.
 
 Letters: B pages, S new positions, C positions a cache has room for, D width, H key/value heads,
-K head width, Y layers, J half a head's width.
+K head width, Y layers, J half a head's width, M width of the MLP, X queries, keys and values.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pagecast.trainer.config import HEAD_DIM
+from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.decoder import Block
 from pagecast.trainer.model import PageModel
 
@@ -47,6 +49,7 @@ class SlotDecoder(nn.Module):
         angle_CJ = torch.arange(POSITIONS_MAX)[:, None].float() * self.decoder.frequency_F
         self.register_buffer("cos_CJ", angle_CJ.cos(), persistent=False)
         self.register_buffer("sin_CJ", angle_CJ.sin(), persistent=False)
+        self.first = nn.ModuleList(_First(block, model.config) for block in model.decoder.blocks)
 
     def forward(
         self, tokens_BSD: Tensor, last_B: Tensor, total: Tensor, *caches_BHCK: Tensor
@@ -58,17 +61,21 @@ class SlotDecoder(nn.Module):
         new_keys, new_values = [], []
         residual_BSD = tokens_BSD
         added_BSD: Tensor | None = None
-        for block, key_BHCK, value_BHCK in zip(self.decoder.blocks, keys, values, strict=True):
-            assert isinstance(block, Block)
+        for block, first, key_BHCK, value_BHCK in zip(
+            self.decoder.blocks, self.first, keys, values, strict=True
+        ):
+            assert isinstance(block, Block) and isinstance(first, _First)
             normed_BSD, residual_BSD = _norm(block.attention_norm, residual_BSD, added_BSD)
+            qkv_BSX = functional.linear(normed_BSD, first.qkv_XD)
             mixed_BSX, new_key_BHCK, new_value_BHCK = self._attend(
-                block.attention.qkv(normed_BSD), key_BHCK, value_BHCK, last_B, total
+                qkv_BSX, key_BHCK, value_BHCK, last_B, total
             )
             new_keys.append(new_key_BHCK)
             new_values.append(new_value_BHCK)
             mixed_BSD = block.attention.out(mixed_BSX)
             normed_BSD, residual_BSD = _norm(block.mlp_norm, residual_BSD, mixed_BSD)
-            gate_BSM, up_BSM = block.gate_up(normed_BSD).chunk(2, dim=-1)
+            gate_BSM = functional.linear(normed_BSD, first.gate_MD)
+            up_BSM = functional.linear(normed_BSD, first.up_MD)
             added_BSD = block.down(functional.silu(gate_BSM) * up_BSM)
         state_BSD, _ = _norm(self.decoder.norm, residual_BSD, added_BSD)
         return *self._given(state_BSD), *new_keys, *new_values
@@ -88,6 +95,7 @@ class SlotDecoder(nn.Module):
                 "num_heads": self.config.query_heads,
                 "kv_num_heads": self.config.kv_heads,
                 "do_rotary": 1,
+                "scale": 1.0,
             },
             dtypes=(qkv_BSX.dtype,) * 3,
             shapes=((*qkv_BSX.shape[:2], width), key_BHCK.shape, value_BHCK.shape),
@@ -114,12 +122,42 @@ class SlotDecoder(nn.Module):
         return *self._given(state_BSD), *keys_YBHCK, *values_YBHCK
 
 
+class _First(nn.Module):
+    """Weights of the products after a block's norms, as the graph multiplies with them.
+
+    Queries are already divided by the square root of their width: a score of one token that is not
+    scaled is a row times the cache, for which onnxruntime has a kernel that does not first copy
+    the cache. Heads of 64 make that an eighth, so that no product of theirs rounds otherwise.
+    """
+
+    qkv_XD: Tensor
+    gate_MD: Tensor
+    up_MD: Tensor
+
+    def __init__(self, block: nn.Module, config: ModelConfig) -> None:
+        super().__init__()
+        assert isinstance(block, Block)
+        qkv_XD = block.attention.qkv.weight.detach().clone()
+        qkv_XD[: config.query_heads * HEAD_DIM] *= HEAD_DIM**-0.5
+        gate_MD, up_MD = block.gate_up.weight.detach().chunk(2)
+        self.register_buffer("qkv_XD", qkv_XD, persistent=False)
+        self.register_buffer("gate_MD", gate_MD.clone(), persistent=False)
+        self.register_buffer("up_MD", up_MD.clone(), persistent=False)
+
+
 def _norm(norm: nn.RMSNorm, residual_BSD: Tensor, added_BSD: Tensor | None) -> Sequence[Tensor]:
     """The norm of the sum, and the sum."""
     assert norm.eps is not None
-    if added_BSD is None:
-        return norm(residual_BSD), residual_BSD
     shape, dtype = residual_BSD.shape, residual_BSD.dtype
+    if added_BSD is None:
+        normed_BSD = torch.onnx.ops.symbolic(
+            "SimplifiedLayerNormalization",
+            (residual_BSD, norm.weight),
+            attrs={"epsilon": norm.eps, "axis": -1},
+            dtype=dtype,
+            shape=shape,
+        )
+        return normed_BSD, residual_BSD
     normed_BSD, _, _, sum_BSD = torch.onnx.ops.symbolic_multi_out(
         f"{CONTRIB}::SkipSimplifiedLayerNormalization",
         (residual_BSD, added_BSD, norm.weight),

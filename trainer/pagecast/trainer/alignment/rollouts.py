@@ -136,7 +136,7 @@ def draw_group(
     if not 1 <= len(seeds) <= GROUP_MAX:
         raise ValueError(f"a group has 1 to {GROUP_MAX} pages, not {len(seeds)}")
     check_catalog(model, ask.rules)
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=len(seeds))
+    decoder = model.bundle.decoder(slots=len(seeds))
     prompt_TD = tokens_of(model, encode(model, ask.prompt))
     hidden_D = decoder.feed(0, prompt_TD)[-1]
     prefix_YHPK = decoder.slots.prefix(0, len(prompt_TD))

@@ -20,7 +20,6 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
@@ -99,7 +98,7 @@ def page_choices(exact: Model, rounded: Model, prompt: Prompt) -> Iterator[bool]
 def _same_choices(
     model: Model, prompt: Prompt, state: PageState, events: Sequence[PageEvent]
 ) -> Iterator[bool]:
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     tokens_TD = tokens_of(model, encode(model, prompt))
     hidden_O = decoder.feed(0, tokens_TD)[-1]
     for event in events:

@@ -18,6 +18,7 @@ from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_INT8_FILE,
+    DECODE_INT8_MANY_FILE,
     FileDigest,
     Manifest,
 )
@@ -46,7 +47,7 @@ IDS = "ids"
 KNOWN_MAX = 2_000
 """Targets among known entities: a model that spells scores a trie for each, in tens of ms."""
 
-NOT_SERVED = (CHECKPOINT_FILE, CANARY_FILE, DECODE_INT8_FILE)
+NOT_SERVED = (CHECKPOINT_FILE, CANARY_FILE, DECODE_INT8_FILE, DECODE_INT8_MANY_FILE)
 """Files of a bundle that a server of exact weights does not hold in memory."""
 
 Told = Callable[[float], None]

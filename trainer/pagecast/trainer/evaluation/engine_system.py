@@ -12,7 +12,6 @@ import numpy as np
 
 from pagecast.engine.model import Model
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.trainer.data import next_row
@@ -30,7 +29,7 @@ class EngineSystem:
 
     def __init__(self, model: Model, data: Interactions) -> None:
         self.model, self._data = model, data
-        self._decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+        self._decoder = model.bundle.decoder(slots=1)
 
     def fit(self, part: FitPart, told: Told) -> None:
         """A bundle has been fitted."""

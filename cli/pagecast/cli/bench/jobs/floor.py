@@ -15,7 +15,6 @@ from pagecast.engine.bundle import load_bundle
 from pagecast.engine.choice import CandidateHead, best
 from pagecast.engine.graph import EngineConfig, FloatArray
 from pagecast.engine.manifest import DecodeWeights
-from pagecast.engine.slot_decoder import SlotDecoder
 
 STEPS = 30
 """Of a round: its figure is their median."""
@@ -28,7 +27,7 @@ class Steps:
         self, bundle: Path, weights: DecodeWeights, pages: int, positions: int, row_c: int
     ) -> None:
         loaded = load_bundle(bundle, EngineConfig(decode_weights=weights))
-        self._decoder = SlotDecoder(loaded.decode, loaded.manifest.model, pages)
+        self._decoder = loaded.decoder(pages)
         self.shape = loaded.manifest.model
         chance = np.random.default_rng(0)
         self._slots = range(pages)

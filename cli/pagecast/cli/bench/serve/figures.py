@@ -18,7 +18,6 @@ from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.slot_decoder import SlotDecoder
 
 HF = "HF generate(), KV cache, full head"
 TORCH, ONNX = "torch eager, KV cache, full head", "onnxruntime, plain export, full head"
@@ -44,8 +43,7 @@ def alone_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None
     unit, clock = clock_of(config.provider)
     turns: dict[str, Turn] = {}
     for weights, form in forms.items():
-        decoder = SlotDecoder(form.bundle.decode, form.bundle.manifest.model, slots=1)
-        batch = PageBatch(decoder, PrefixCache(0))
+        batch = PageBatch(form.bundle.decoder(slots=1), PrefixCache(0))
         for way, exact_entities in (("exact", PageShape().entities_per_row), ("hybrid", HYBRID_K)):
             options = DecodeOptions(exact_entities=exact_entities)
             turns[f"{way} {weights}"] = our_turn(form, batch, prompt, rules, options, clock)

@@ -18,7 +18,6 @@ from pagecast.engine.model import Model
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
@@ -66,14 +65,14 @@ def rows_of_parity(
 
 def _hidden(model: Model, prompt: Prompt) -> FloatArray:
     """Hidden states [T, O] after the prompt's positions, fed in chunks, and single tokens."""
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     chunks = decoder.feed(0, tokens_of(model, encode(model, prompt)))
     tokens_SD = model.entities.input_ND[:STEPS]
     return np.concatenate([chunks, *(decoder.step([0], token_D[None]) for token_D in tokens_SD)])
 
 
 def _page(model: Model, prompt: Prompt, rules: PageRules) -> Timed:
-    decoder = SlotDecoder(model.bundle.decode, model.bundle.manifest.model, slots=1)
+    decoder = model.bundle.decoder(slots=1)
     timed = Timed()
     options = DecodeOptions(exact_entities=EVERY_ENTITY)
     our_turn(model, PageBatch(decoder, PrefixCache(0)), prompt, rules, options)(timed)

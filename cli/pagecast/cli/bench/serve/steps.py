@@ -24,7 +24,6 @@ from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
 from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.featurestore.history import Profile
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -96,7 +95,7 @@ def _step_ms(bundle: Bundle, entities: int, rounds: int) -> tuple[float, float]:
     prompt = build_prompt(
         None, Profile(), RequestHalf(at_ms=START_MS, device="tv"), catalog=snapshot
     )
-    batch = PageBatch(SlotDecoder(bundle.decode, bundle.manifest.model, slots=1), PrefixCache(0))
+    batch = PageBatch(bundle.decoder(slots=1), PrefixCache(0))
     exact = DecodeOptions(exact_entities=ENTITIES_PER_ROW)
     ways = {"all": exact, "shortlist": replace(exact, shortlist=SHORTLIST)}
     timed: dict[str, Timed] = take_turns(

@@ -1,0 +1,107 @@
+"""The form for runs of many tokens: whole numbers, rounded token by token."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trainer.factories_headed import DecodeExport
+
+from pagecast.engine.bundle_checks import INT8_ERROR_MAX
+from pagecast.engine.graph import EngineConfig, FloatArray, Graph
+from pagecast.trainer.graphs import graph_specs
+from pagecast.trainer.int8_many import LEVELS, int8_many_form, round_columns
+from pagecast.trainer.parity import RandomInputs, rounding_error
+
+ADDED = {"Abs", "ReduceMax", "Div", "QuantizeLinear", "MatMulIntegerToFloat"}
+
+
+@pytest.fixture(scope="module")
+def form(headed: DecodeExport) -> bytes:
+    return int8_many_form(headed.graph)
+
+
+def operators(graph: bytes) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load_from_string(graph).graph.node)
+
+
+def run(form: bytes, headed: DecodeExport, tokens_BSD: FloatArray, seed: int = 0) -> FloatArray:
+    """Hidden states after new tokens of so many pages, 20 positions after the same past each."""
+    pages, new, _ = tokens_BSD.shape
+    inputs = RandomInputs(model=headed.model, vocabulary=headed.vocabulary)
+    drawn = inputs.draw("decode", {"B": 16, "S": new, "P": 20, "C": 20 + new}, seed)
+    spec = graph_specs(headed.model)[2]
+    fed = {name: value.numpy() for name, value in zip(spec.inputs, drawn, strict=True)}
+    fed = {name: value[:pages] if value.ndim else value for name, value in fed.items()}
+    return Graph("many", form, EngineConfig()).run(fed | {"tokens_BSD": tokens_BSD})["hidden_BSD"]
+
+
+def tokens(pages: int, new: int, width: int) -> FloatArray:
+    return np.random.default_rng(1).normal(size=(pages, new, width)).astype(np.float32)
+
+
+def test_every_product_with_weights_is_of_whole_numbers(headed: DecodeExport, form: bytes) -> None:
+    exact, rounded = operators(headed.graph), operators(form)
+    products = exact.pop("MatMul")
+    assert rounded["MatMulIntegerToFloat"] == products
+    for name in ADDED:
+        del rounded[name]
+    # Gate and up are of one state, which is rounded once; up is scaled after the next product.
+    layers = headed.model.config.layers
+    assert rounded.pop("Mul") - exact.pop("Mul") == products - layers + layers
+    assert rounded == exact
+
+
+def test_a_state_is_rounded_once(headed: DecodeExport, form: bytes) -> None:
+    products = operators(headed.graph)["MatMul"]
+    states = products - headed.model.config.layers - 1  # up, and one of the head's two
+    assert operators(form)["QuantizeLinear"] == states
+
+
+def test_the_same_graph_gives_the_same_bytes(headed: DecodeExport, form: bytes) -> None:
+    assert int8_many_form(headed.graph) == form
+
+
+def test_rounding_costs_something_at_every_shape_but_less_than_is_refused(
+    headed: DecodeExport, form: bytes
+) -> None:
+    inputs = RandomInputs(model=headed.model, vocabulary=headed.vocabulary)
+    assert 1e-3 < rounding_error(graph_specs(headed.model)[2], form, inputs) < INT8_ERROR_MAX
+
+
+def test_no_page_is_rounded_otherwise_for_its_neighbours(headed: DecodeExport, form: bytes) -> None:
+    """Bit for bit, even beside a page a thousand times as large."""
+    tokens_BSD = tokens(16, 1, headed.model.config.d_model)
+    few = run(form, headed, tokens_BSD[:9])
+    tokens_BSD[9:] *= 1000
+    np.testing.assert_array_equal(run(form, headed, tokens_BSD)[:9], few)
+
+
+def test_a_token_of_zeros_is_a_number(headed: DecodeExport, form: bytes) -> None:
+    tokens_BSD = tokens(1, 9, headed.model.config.d_model)
+    tokens_BSD[0, 4] = 0.0
+    exact = run(headed.graph, headed, tokens_BSD)
+    error = np.linalg.norm(run(form, headed, tokens_BSD) - exact) / np.linalg.norm(exact)
+    assert error < INT8_ERROR_MAX
+
+
+def test_a_product_that_is_not_rounded_is_told(headed: DecodeExport) -> None:
+    proto = onnx.load_from_string(headed.graph)
+    product = next(node for node in proto.graph.node if node.op_type == "MatMul")
+    product.op_type = "Gemm"
+    with pytest.raises(RuntimeError, match=f"8 bits do not reach: {product.name}"):
+        int8_many_form(proto.SerializeToString())
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=3), min_size=1, max_size=9
+    )
+)
+def test_a_weight_is_off_by_at_most_half_a_level_of_its_column(rows: list[list[float]]) -> None:
+    weight_IO = np.array(rows, np.float32)
+    rounded_IO, scale_O = round_columns(weight_IO)
+    assert np.abs(rounded_IO.astype(int)).max() <= LEVELS
+    assert (np.abs(rounded_IO * scale_O - weight_IO) <= 0.5001 * scale_O).all()
