@@ -150,7 +150,7 @@ def _graphs(files: Mapping[str, bytes], config: EngineConfig) -> dict[str, Graph
         graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
     many_file = config.decode_weights.many_file
     # A GPU has no such products: its graph would go to and fro between it and the CPU.
-    if many_file in files and config.provider is Provider.CPU:
+    if many_file is not None and many_file in files and config.provider is Provider.CPU:
         graphs["decode_many"] = Graph(many_file, files[many_file], config)
     return graphs
 
