@@ -27,6 +27,7 @@ from pagecast.engine.manifest import (
     CHECKPOINT_FILE,
     DECODE_FILE,
     DECODE_INT8_FILE,
+    DECODE_INT8_MANY_FILE,
     HEADS_FILE,
     MANIFEST_FILE,
     PROMPT_FILE,
@@ -55,6 +56,7 @@ from pagecast.featurestore.vocabulary import (
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.trainer.evaluation.page_checker import PlacedRow
 from pagecast.trainer.int8 import int8_form
+from pagecast.trainer.int8_many import int8_many_form
 
 OPSET = 20
 
@@ -189,6 +191,13 @@ def sealed_with(bundle: Path, *more: str) -> Path:
     """A bundle with files added to what its manifest names; moves it to its new version."""
     manifest = Manifest.unseal((bundle / MANIFEST_FILE).read_bytes())
     return seal_bundle(bundle, manifest.model, names=(*BUNDLE_FILES, *more))
+
+
+def with_many_form(bundle: Path) -> Path:
+    """A bundle with the form for runs of many tokens; moves it to its new version."""
+    form = int8_many_form((bundle / DECODE_FILE).read_bytes())
+    (bundle / DECODE_INT8_MANY_FILE).write_bytes(form)
+    return sealed_with(bundle, DECODE_INT8_MANY_FILE)
 
 
 def seal_bundle(

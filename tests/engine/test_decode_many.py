@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from engine.factories_engine import sealed_with
+from engine.factories_engine import sealed_with, with_many_form
 
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX
@@ -25,16 +25,13 @@ INT8 = EngineConfig(decode_weights=DecodeWeights.INT8)
 
 @pytest.fixture
 def copy(bundle_path: Path, tmp_path: Path) -> Path:
-    """A bundle that has the form; it may be damaged and sealed."""
-    copy = Path(shutil.copytree(bundle_path, tmp_path / "copy"))
-    form = int8_many_form((copy / DECODE_FILE).read_bytes())
-    (copy / DECODE_INT8_MANY_FILE).write_bytes(form)
-    return copy
+    """A bundle that has no such form yet."""
+    return Path(shutil.copytree(bundle_path, tmp_path / "copy"))
 
 
 @pytest.fixture
 def both(copy: Path) -> Bundle:
-    return load_bundle(sealed_with(copy, DECODE_INT8_MANY_FILE), INT8)
+    return load_bundle(with_many_form(copy), INT8)
 
 
 def tokens(count: int) -> FloatArray:
@@ -78,7 +75,7 @@ def test_a_bundle_without_it_serves_all_runs_with_the_other(bundle_path: Path) -
 
 
 def test_exact_weights_have_one_form(copy: Path) -> None:
-    assert load_bundle(sealed_with(copy, DECODE_INT8_MANY_FILE)).decode_many is None
+    assert load_bundle(with_many_form(copy)).decode_many is None
 
 
 def test_it_is_refused_like_any_graph(copy: Path) -> None:
