@@ -1,7 +1,7 @@
 """A history is fed to another model beforehand, and a page by it begins from there."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from engine.factories_batch import Received, batch_of, finish, job_of
@@ -11,7 +11,7 @@ from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.prefix_feeder import PrefixFeeder
+from pagecast.engine.prefix_feeder import PrefixFeeder, prepare_prefix
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 
@@ -37,6 +37,16 @@ def prefixes(model: Model) -> PrefixCache:
     return prefixes
 
 
+def fed(
+    model: Model,
+    prompt: Prompt,
+    prefixes: PrefixCache,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    job = prepare_prefix(model, ADA, prompt, BEFORE, prefixes)
+    return job is not None and PrefixFeeder(prefixes).feed(job, stopped)
+
+
 def page_of(model: Model, prompt: Prompt, prefixes: PrefixCache) -> str:
     batch, received = batch_of(model, prefixes=prefixes), Received()
     batch.join(job_of(model, received, prompt, user_id=ADA, prefixes=prefixes))
@@ -48,28 +58,29 @@ def page_of(model: Model, prompt: Prompt, prefixes: PrefixCache) -> str:
 def test_a_page_feeds_no_position_that_was_fed_and_is_the_same(
     model: Model, prefixes: PrefixCache
 ) -> None:
-    assert PrefixFeeder(prefixes).feed(model, ADA, LONG, BEFORE)
+    assert fed(model, LONG, prefixes)
     job = job_of(model, Received(), LONG, user_id=ADA, prefixes=prefixes)
     assert job.prefix_positions == job.cacheable == len(LONG.steps) + 1
     assert page_of(model, LONG, prefixes) == page_of(model, LONG, PrefixCache(0))
 
 
 def test_what_is_kept_is_what_a_page_would_have_kept(model: Model, prefixes: PrefixCache) -> None:
-    PrefixFeeder(prefixes).feed(model, ADA, LONG, BEFORE)
-    fed, kept = (prefixes._prefixes[key] for key in ((ADA, model.version), ADA_BEFORE))
-    assert fed.made_from.common(kept.made_from) == kept.made_from.positions
-    assert fed.caches_YHPK == pytest.approx(kept.caches_YHPK, abs=1e-5)
+    assert fed(model, LONG, prefixes)
+    now, kept = (prefixes._prefixes[key] for key in ((ADA, model.version), ADA_BEFORE))
+    assert now.made_from.common(kept.made_from) == kept.made_from.positions
+    assert now.caches_YHPK == pytest.approx(kept.caches_YHPK, abs=1e-5)
 
 
 def test_nothing_is_fed_twice(model: Model, prefixes: PrefixCache) -> None:
-    feeder = PrefixFeeder(prefixes)
-    assert [feeder.feed(model, ADA, LONG, BEFORE) for _ in range(2)] == [True, False]
+    twice = prepare_prefix(model, ADA, LONG, BEFORE, prefixes)
+    assert twice is not None
+    assert [fed(model, LONG, prefixes) for _ in range(2)] == [True, False]
+    assert not PrefixFeeder(prefixes).feed(twice)  # a page was quicker
 
 
 def test_who_was_forgotten_stays_forgotten(model: Model, prefixes: PrefixCache) -> None:
-    """Also if it happens while the history is being fed."""
     prefixes.forget(ADA)
-    assert not PrefixFeeder(prefixes).feed(model, ADA, LONG, BEFORE)
+    assert not fed(model, LONG, prefixes)
     assert len(prefixes) == 0
 
 
@@ -84,18 +95,18 @@ def test_who_is_forgotten_meanwhile_is_not_kept(
             prefixes.forget(ADA)
         return False
 
-    assert not PrefixFeeder(prefixes).feed(model, ADA, LONG, BEFORE, forget_in_time)
+    assert not fed(model, LONG, prefixes, forget_in_time)
     assert len(prefixes) == 0
 
 
 def test_it_stops_before_a_chunk(model: Model, prefixes: PrefixCache) -> None:
     asked = iter([False, False, True])
-    assert not PrefixFeeder(prefixes).feed(model, ADA, LONG, BEFORE, lambda: next(asked))
+    assert not fed(model, LONG, prefixes, lambda: next(asked))
     assert len(prefixes) == 1
 
 
 def test_a_history_that_is_hardly_one_is_not_worth_it(model: Model, prefixes: PrefixCache) -> None:
-    assert not PrefixFeeder(prefixes).feed(model, ADA, prompt_of("e1", "e2"), BEFORE)
+    assert not fed(model, prompt_of("e1", "e2"), prefixes)
 
 
 def test_a_prompt_of_more_steps_than_the_model_was_made_for_is_refused(
@@ -103,4 +114,4 @@ def test_a_prompt_of_more_steps_than_the_model_was_made_for_is_refused(
 ) -> None:
     longer = dataclasses.replace(LONG, steps=LONG.steps * 4)
     with pytest.raises(EngineError, match="a prompt of 600 steps"):
-        PrefixFeeder(prefixes).feed(model, ADA, longer, BEFORE)
+        fed(model, longer, prefixes)

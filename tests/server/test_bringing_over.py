@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,9 +31,7 @@ class Feeder:
         self.may_go_on = threading.Event()
         self.fails = False
 
-    def feed(
-        self, _model: Any, user_id: str, _prompt: Any, _beside: str, stopped: Callable[[], bool]
-    ) -> bool:
+    def feed(self, job: Any, stopped: Callable[[], bool]) -> bool:
         if sys.platform == "linux":
             self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         while not self.may_go_on.wait(0.001):
@@ -40,16 +39,21 @@ class Feeder:
                 return False
         if self.fails:
             raise EngineError("made for other prompts")
-        self.fed.append(user_id)
+        self.fed.append(job.key[0])
         return True
 
 
 @pytest.fixture
-def bringing() -> Iterator[BringingOver]:
-    bringing = BringingOver(PrefixCache())
-    bringing._feeder = Feeder()  # type: ignore[assignment]
-    yield bringing
-    bringing.close()
+def bringing(monkeypatch: pytest.MonkeyPatch) -> Iterator[BringingOver]:
+    def prepared(model: Any, user_id: str, *_: Any) -> Any:
+        return SimpleNamespace(key=(user_id, model.version))
+
+    monkeypatch.setattr(bringing_over, "prepare_prefix", prepared)
+    with ThreadPoolExecutor(1) as preparing:
+        bringing = BringingOver(PrefixCache(), preparing)
+        bringing._feeder = Feeder()  # type: ignore[assignment]
+        yield bringing
+        bringing.close()
 
 
 def feeder_of(bringing: BringingOver) -> Feeder:
@@ -103,6 +107,15 @@ def test_what_cannot_be_fed_is_told_and_the_next_one_is(bringing: BringingOver) 
     bringing.bring(NEW, "ada", PROMPT, "old")
     until_none(bringing)
     assert feeder.fed == ["ada"]
+
+
+def test_whose_history_needs_no_feeding_does_not_wait(
+    bringing: BringingOver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing_over, "prepare_prefix", lambda *_: None)
+    bringing.bring(NEW, "ada", PROMPT, "old")
+    until_none(bringing)
+    assert feeder_of(bringing).fed == []
 
 
 def test_closing_waits_for_nobody_who_waits(bringing: BringingOver) -> None:

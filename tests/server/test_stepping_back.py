@@ -1,17 +1,19 @@
-"""What follows the registry steps back behind pages; what serves them does not."""
+"""What is read of a new champion steps back behind pages; what serves them does not."""
 
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
+from engine.factories_engine import TinyModel
 from server.factories_server import House, eventually
 from structlog.testing import capture_logs
 
+from pagecast.engine import bundle
 from pagecast.server import stepping_back
-from pagecast.server.periodic import Periodic
-from pagecast.server.stepping_back import NICENESS, step_back
+from pagecast.server.stepping_back import NICENESS, low_priority_thread, step_back
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness elsewhere")
 
@@ -23,40 +25,31 @@ def niceness(native_id: int | None = None) -> int:
 @on_linux
 def test_only_the_thread_that_steps_back_has_a_low_priority() -> None:
     before = niceness()
-    with ThreadPoolExecutor(1, initializer=step_back) as thread:
+    with low_priority_thread("steps-back") as thread:
         assert thread.submit(niceness).result() == NICENESS
     assert niceness() == before
 
 
 @on_linux
-@pytest.mark.parametrize("steps_back", [True, False])
-def test_periodic_work_steps_back_if_it_is_told_to(steps_back: bool) -> None:
-    found: list[int] = []
-    done = threading.Event()
+async def test_a_server_reads_a_new_champion_with_a_low_priority_and_the_first_one_without(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, int] = {}
+    open_bundle = bundle.open_bundle
 
-    def look() -> None:
-        found.append(niceness())
-        done.set()
+    def noted(path: Path) -> Any:
+        read[path.name] = niceness()
+        return open_bundle(path)
 
-    periodic = Periodic("looking", 0.001, look, steps_back=steps_back)
-    assert done.wait(5)
-    periodic.stop()
-    assert found[0] == (NICENESS if steps_back else niceness())
-
-
-@on_linux
-async def test_a_server_steps_back_with_its_followers_only(house: House) -> None:
-    house.train_champion()
+    monkeypatch.setattr(bundle, "open_bundle", noted)
+    first = house.train_champion()
     async with house.serve() as served:
-        await served.page("ada")
-
-        def of(name: str) -> int:
-            (thread,) = (each for each in threading.enumerate() if each.name == name)
-            return niceness(thread.native_id)
-
-        await eventually(lambda: of("champion-follower") == NICENESS)
-        await eventually(lambda: of("arm-follower") == NICENESS)
-        assert of("pagecast-decode") == of("popularity-refresh") == niceness()
+        second = house.train(TinyModel(seed=1))
+        house.registry.promote(second, by="test")
+        await eventually(lambda: served.metric("pagecast_model_info", version=second) == 1)
+        (decoding,) = (one for one in threading.enumerate() if one.name == "pagecast-decode")
+        assert niceness(decoding.native_id) == niceness()
+    assert read == {first: niceness(), second: NICENESS}
 
 
 def test_where_threads_have_no_niceness_work_goes_on_and_that_is_logged(

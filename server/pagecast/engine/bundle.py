@@ -6,7 +6,9 @@ Letters in names: R rows of the vocabulary after the fallback, D width.
 """
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +100,13 @@ class Bundle:
 
 
 def load_bundle(
-    path: Path, config: EngineConfig = DEFAULT_CONFIG, parts: Parts | None = None
+    path: Path,
+    config: EngineConfig = DEFAULT_CONFIG,
+    parts: Parts | None = None,
+    reader: Executor | None = None,
 ) -> Bundle:
-    """Loads the bundle in the directory `path`; `parts` is told how long what took.
+    """Loads the bundle in the directory `path`; `parts` is told how long what took, `reader` reads
+    and compares its files.
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
@@ -108,9 +114,8 @@ def load_bundle(
     must be there and of its size, and is not read.
     """
     parts = parts or Parts()
-    with parts.part("read"):
-        manifest, stored = open_bundle(path)
-        files = {name: stored[name] for name in _used(stored, config)}
+    read = partial(_read, path, config, parts)
+    manifest, files = read() if reader is None else reader.submit(read).result()
     with parts.part("parse"):
         vocabulary = _vocabulary(files[VOCABULARY_FILE])
         weights_file = _weights_file(files)
@@ -149,6 +154,12 @@ def load_bundle(
         spelling=spelling,
         ready=ready,
     )
+
+
+def _read(path: Path, config: EngineConfig, parts: Parts) -> tuple[Manifest, dict[str, bytes]]:
+    with parts.part("read"):
+        manifest, stored = open_bundle(path)
+        return manifest, {name: stored[name] for name in _used(stored, config)}
 
 
 def _used(stored: Collection[str], config: EngineConfig) -> list[str]:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 
 class Parts:
-    """Seconds by part, in the order in which they were begun; for one thread.
+    """Seconds by part, in the order in which they were begun; for one thread at a time.
 
-    Of the CPU those of that thread: what is beyond them it waited, for others or for the disk.
+    Of the CPU those of the part's thread: what is beyond them it waited, for others or the disk.
     """
 
     def __init__(self) -> None:

@@ -4,15 +4,58 @@ Letters in names: U positions of the prompt that do not depend on the request, D
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from pagecast.engine.bundle import Bundle
+from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page_job import made_from
-from pagecast.engine.prefix_cache import PREFIX_POSITIONS_MIN, Prefix, PrefixCache
+from pagecast.engine.prefix_cache import (
+    PREFIX_POSITIONS_MIN,
+    MadeFrom,
+    Prefix,
+    PrefixCache,
+    PrefixKey,
+)
 from pagecast.engine.prompt_tokens import cacheable_positions, encode, tokens_of
 from pagecast.engine.slot_decoder import CHUNK_MAX, SlotDecoder
 from pagecast.featurestore.prompt import Prompt
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PrefixJob:
+    """A history to be fed and kept under `key`, if something is still kept under `beside`."""
+
+    bundle: Bundle
+    key: PrefixKey
+    beside: PrefixKey
+    tokens_UD: FloatArray
+    made_from: MadeFrom
+
+
+def prepare_prefix(
+    model: Model, user_id: str, prompt: Prompt, beside: str, prefixes: PrefixCache
+) -> PrefixJob | None:
+    """In any thread; takes a millisecond or two. None if the history is kept for the model already,
+    or not for version `beside`, or is hardly one.
+
+    Raises EngineError if the model was not made for the prompt.
+    """
+    key, beside_key = (user_id, model.version), (user_id, beside)
+    if prefixes.keeps(key) or not prefixes.keeps(beside_key):
+        return None
+    encoded = encode(model, prompt)
+    cacheable = cacheable_positions(model, encoded)
+    if cacheable < PREFIX_POSITIONS_MIN:
+        return None
+    return PrefixJob(
+        bundle=model.bundle,
+        key=key,
+        beside=beside_key,
+        tokens_UD=tokens_of(model, encoded)[:cacheable],
+        made_from=made_from(model, encoded),
+    )
 
 
 class PrefixFeeder:
@@ -22,37 +65,21 @@ class PrefixFeeder:
         self._prefixes = prefixes
         self._decoders: WeakKeyDictionary[Bundle, SlotDecoder] = WeakKeyDictionary()
 
-    def feed(
-        self,
-        model: Model,
-        user_id: str,
-        prompt: Prompt,
-        beside: str,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> bool:
-        """Whether the history is kept for the model now, and was not before.
+    def feed(self, job: PrefixJob, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Whether the history is kept now, and was not before.
 
-        It is kept only if that for version `beside` still is: who was forgotten meanwhile stays
-        forgotten. `stopped` is asked before every chunk. Raises EngineError if the model was not
-        made for the prompt.
+        It is kept only beside the other one: who was forgotten meanwhile stays forgotten. `stopped`
+        is asked before every chunk. Raises EngineError if the graph fails.
         """
-        key, beside_key = (user_id, model.version), (user_id, beside)
-        if self._prefixes.keeps(key) or not self._prefixes.keeps(beside_key):
-            return False
-        encoded = encode(model, prompt)
-        cacheable = cacheable_positions(model, encoded)
-        if cacheable < PREFIX_POSITIONS_MIN:
-            return False
-        tokens_UD = tokens_of(model, encoded)[:cacheable]
-        decoder = self._decoder(model.bundle)
+        decoder, positions = self._decoder(job.bundle), len(job.tokens_UD)
         decoder.slots.begin(0)
-        for start in range(0, cacheable, CHUNK_MAX):
+        for start in range(0, positions, CHUNK_MAX):
             if stopped():
                 return False
-            decoder.chunk(0, tokens_UD[start : start + CHUNK_MAX])
-        caches_YHPK = decoder.slots.prefix(0, cacheable)
-        prefix = Prefix(made_from=made_from(model, encoded), caches_YHPK=caches_YHPK)
-        return self._prefixes.keep_beside(key, prefix, beside_key)
+            decoder.chunk(0, job.tokens_UD[start : start + CHUNK_MAX])
+        caches_YHPK = decoder.slots.prefix(0, positions)
+        prefix = Prefix(made_from=job.made_from, caches_YHPK=caches_YHPK)
+        return self._prefixes.keep_beside(job.key, prefix, job.beside)
 
     def _decoder(self, bundle: Bundle) -> SlotDecoder:
         decoder = self._decoders.get(bundle)

@@ -1,6 +1,7 @@
 """What a server can serve by alias: a generative model, or the multi-stage baseline."""
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,12 +34,16 @@ ServedModel: TypeAlias = Model | MultiStageModel
 
 
 def load_served(
-    path: Path, config: EngineConfig = DEFAULT_CONFIG, parts: Parts | None = None
+    path: Path,
+    config: EngineConfig = DEFAULT_CONFIG,
+    parts: Parts | None = None,
+    reader: Executor | None = None,
 ) -> ServedBundle:
-    """Loads the bundle in the directory `path`, of whichever kind. Raises BundleError."""
+    """Loads the bundle in the directory `path`, of whichever kind; `parts` and `reader` as for
+    `load_bundle`. Raises BundleError."""
     if kind_of(path) == MULTI_STAGE:
         return load_multi_stage(path)
-    return load_bundle(path, config, parts)
+    return load_bundle(path, config, parts, reader)
 
 
 def verify_served(path: Path) -> int:

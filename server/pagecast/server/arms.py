@@ -6,6 +6,7 @@ the report say so.
 
 import time
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import structlog
@@ -52,8 +53,9 @@ class ArmFollower:
         self._taken: dict[str, ServedBundle] = {}
         self._refused: dict[tuple[str, str], float] = {}
 
-    def check(self) -> None:
-        """Follows experiments and aliases. Raises what the registry's database raises.
+    def check(self, reader: Executor | None = None) -> None:
+        """Follows experiments and aliases; `reader` reads bundles' files. Raises what the
+        registry's database raises.
 
         A bundle that cannot serve is refused: the arm goes on with what it has, if anything.
         """
@@ -63,7 +65,7 @@ class ArmFollower:
         for alias, record in wanted.items():
             taken = self._taken.get(alias)
             if taken is None or taken.version != record.version:
-                self._try(alias, record)
+                self._try(alias, record, reader)
         self._servings.set_experiments(running, frozenset(self._taken))
 
     def _wanted(self, running: Iterable[Experiment]) -> Iterable[tuple[str, ModelRecord]]:
@@ -75,12 +77,12 @@ class ArmFollower:
             self._refuse(alias, record.version, f"{ARM_MODELS_MAX} arms have models already")
         return known[:ARM_MODELS_MAX]
 
-    def _try(self, alias: str, record: ModelRecord) -> None:
+    def _try(self, alias: str, record: ModelRecord, reader: Executor | None) -> None:
         refused_at_s = self._refused.get((alias, record.version))
         if refused_at_s is not None and time.monotonic() - refused_at_s < REFUSED_AGAIN_AFTER_S:
             return
         try:
-            bundle = self._bundle(record)
+            bundle = self._bundle(record, reader)
             self._servings.take_up_arm(alias, bundle)
         except EngineError as error:
             self._refuse(alias, record.version, str(error))
@@ -88,12 +90,12 @@ class ArmFollower:
         self._taken[alias] = bundle
         _log.info("arm_taken_up", arm=alias, version=record.version)
 
-    def _bundle(self, record: ModelRecord) -> ServedBundle:
+    def _bundle(self, record: ModelRecord, reader: Executor | None) -> ServedBundle:
         """The one that another arm has loaded, if one has."""
         for bundle in self._taken.values():
             if bundle.version == record.version:
                 return bundle
-        bundle = load_served(self._bundles / record.bundle, self._engine)
+        bundle = load_served(self._bundles / record.bundle, self._engine, reader=reader)
         if bundle.version != record.version:
             raise BundleError(f"{record.bundle}: holds version {bundle.version}")
         return bundle

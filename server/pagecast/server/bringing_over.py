@@ -6,16 +6,16 @@ and feeds no more than one before a swap (docs/adr/0022-loading-steps-back.md).
 """
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 
 import structlog
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.prefix_feeder import PrefixFeeder
+from pagecast.engine.prefix_feeder import PrefixFeeder, PrefixJob, prepare_prefix
 from pagecast.featurestore.prompt import Prompt
-from pagecast.server.stepping_back import step_back
+from pagecast.server.stepping_back import low_priority_thread
 
 _log = structlog.get_logger(__name__)
 
@@ -25,14 +25,19 @@ take eight seconds. Who finds no room comes over at a moment of their own."""
 
 
 class BringingOver:
-    """One thread that steps back behind pages. Safe for threads; call `close` in the end."""
+    """One thread that steps back behind pages. Safe for threads; call `close` in the end.
 
-    def __init__(self, prefixes: PrefixCache) -> None:
+    What holds Python's lock, the tokens of a prompt, is made in `preparing` at full priority.
+    """
+
+    def __init__(self, prefixes: PrefixCache, preparing: Executor) -> None:
+        self._prefixes = prefixes
+        self._preparing = preparing
         self._feeder = PrefixFeeder(prefixes)
         self._changing = threading.Lock()
         self._waiting: set[str] = set()
         self._closing = threading.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bring-over", initializer=step_back)
+        self._thread = low_priority_thread("bring-over")
 
     def __len__(self) -> int:
         """People who wait, or whose history is being fed."""
@@ -42,25 +47,40 @@ class BringingOver:
         """Feeds the prompt's history to `model` if it is kept for version `before`. Never waits;
         does nothing for somebody who waits already, or if BRINGING_MAX do."""
         with self._changing:
-            if self._closing.is_set() or user_id in self._waiting:
-                return
-            if len(self._waiting) >= BRINGING_MAX:
+            if user_id in self._waiting or len(self._waiting) >= BRINGING_MAX:
                 return
             self._waiting.add(user_id)
-            self._thread.submit(self._feed, model, user_id, prompt, before)
+        self._preparing.submit(self._begin, model, user_id, prompt, before)
 
     def close(self) -> None:
         """Waits for a chunk at most."""
-        with self._changing:
-            self._closing.set()
+        self._closing.set()
         self._thread.shutdown(cancel_futures=True)
 
-    def _feed(self, model: Model, user_id: str, prompt: Prompt, before: str) -> None:
+    def _begin(self, model: Model, user_id: str, prompt: Prompt, before: str) -> None:
         try:
-            self._feeder.feed(model, user_id, prompt, before, self._closing.is_set)
+            job = prepare_prefix(model, user_id, prompt, before, self._prefixes)
+            if job is not None and not self._closing.is_set():
+                self._thread.submit(self._feed, job)
+                return
         except EngineError as error:
-            # Who was to be brought over comes over at a moment of their own, as a page will tell.
-            _log.warning("history_not_fed", version=model.version, error=str(error))
+            _tell(model.version, error)
+        self._done(user_id)
+
+    def _feed(self, job: PrefixJob) -> None:
+        user_id, version = job.key
+        try:
+            self._feeder.feed(job, self._closing.is_set)
+        except EngineError as error:
+            _tell(version, error)
         finally:
-            with self._changing:
-                self._waiting.discard(user_id)
+            self._done(user_id)
+
+    def _done(self, user_id: str) -> None:
+        with self._changing:
+            self._waiting.discard(user_id)
+
+
+def _tell(version: str, error: EngineError) -> None:
+    """Who was to be brought over comes over at a moment of their own, as a page will tell."""
+    _log.warning("history_not_fed", version=version, error=str(error))

@@ -1,6 +1,7 @@
 """The life of a model, step 9: servers see the champion alias move and take the bundle up."""
 
 import time
+from concurrent.futures import Executor
 from pathlib import Path
 
 import structlog
@@ -48,8 +49,9 @@ class ChampionFollower:
         self._refused_version = ""
         self._refused_at_s = 0.0
 
-    def check(self) -> None:
-        """Takes the champion up if it is another one. Raises what the registry's database raises.
+    def check(self, reader: Executor | None = None) -> None:
+        """Takes the champion up if it is another one; `reader` reads its files. Raises what the
+        registry's database raises.
 
         A bundle that cannot serve is refused: the server goes on with what it has.
         """
@@ -60,15 +62,16 @@ class ChampionFollower:
             return
         champion = self._registry.get(version)
         try:
-            self._take_up(champion)
+            self._take_up(champion, reader)
         except EngineError as error:
             self._refuse(champion.version, str(error))
 
-    def _take_up(self, champion: ModelRecord) -> None:
+    def _take_up(self, champion: ModelRecord, reader: Executor | None) -> None:
         parts = Parts()
         kept = self._former.kept(champion.version)
         if kept is None:
-            bundle = load_served(self._bundles / champion.bundle, self._engine, parts)
+            path = self._bundles / champion.bundle
+            bundle = load_served(path, self._engine, parts, reader)
         else:
             bundle = kept.bundle
         if bundle.version != champion.version:

@@ -5,23 +5,17 @@ from collections.abc import Callable
 
 import structlog
 
-from pagecast.server.stepping_back import step_back
-
 _log = structlog.get_logger(__name__)
 
 
 class Periodic:
     """Calls `action` every `period_s` from now on. Call `stop` in the end.
 
-    An action that fails is logged once and called again: it must leave things as they were. One
-    that takes long and is in no hurry `steps_back` behind the decoding of pages.
+    An action that fails is logged once and called again: it must leave things as they were.
     """
 
-    def __init__(
-        self, name: str, period_s: float, action: Callable[[], None], *, steps_back: bool = False
-    ) -> None:
+    def __init__(self, name: str, period_s: float, action: Callable[[], None]) -> None:
         self._name = name
-        self._steps_back = steps_back
         self._period_s = period_s
         self._action = action
         self._stopping = threading.Event()
@@ -35,8 +29,6 @@ class Periodic:
 
     def _run(self) -> None:
         failing = False
-        if self._steps_back:
-            step_back()
         while not self._stopping.wait(self._period_s):
             try:
                 self._action()

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -38,6 +39,7 @@ from pagecast.server.publishing import EventPublisher
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
 from pagecast.server.slots import Slots
+from pagecast.server.stepping_back import low_priority_thread
 from pagecast.server.succession import SUCCESSION_S_MAX
 from pagecast.server.users import Users
 
@@ -101,13 +103,12 @@ class Resources:
             champion.check()
             arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings, runs)
             arms.check()
-            # The first loads, just now, were in no page's way; later ones step back behind pages.
+            # What was read just now was in no page's way; from here on it steps back behind them.
+            reader = low_priority_thread("read-bundle")
+            stack.callback(reader.shutdown)
             for name, period_s, action in (
-                ("champion-follower", POLL_S, champion.check),
-                ("arm-follower", ARM_POLL_S, arms.check),
-            ):
-                stack.callback(Periodic(name, period_s, action, steps_back=True).stop)
-            for name, period_s, action in (
+                ("champion-follower", POLL_S, partial(champion.check, reader)),
+                ("arm-follower", ARM_POLL_S, partial(arms.check, reader)),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
@@ -124,7 +125,7 @@ class Resources:
             preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
             stack.callback(preparing.shutdown)
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
-            bringing_over = BringingOver(prefixes)
+            bringing_over = BringingOver(prefixes, preparing)
             stack.callback(bringing_over.close)
             decoding = DecodeLoop(config.slots_max, prefixes)
             stack.callback(decoding.close)

@@ -38,8 +38,8 @@ class Succession:
     """By the monotonic clock."""
 
     shown: threading.Event = field(default_factory=threading.Event)
-    """Whether a page is the new champion's. Until then it takes whom it can without delaying
-    others, so that a promotion shows although everybody's history is kept."""
+    """Whether a page is the new champion's: the first after the exchange is, whoever asks, so that
+    a promotion shows although everybody's history is kept."""
 
     @classmethod
     def begin(cls, before: ServedModel) -> Self:
@@ -54,7 +54,7 @@ class Succession:
         """Whether the page is still the old champion's: `version` is the new one's, `kept` says
         whether the person's history is kept for a version, `idle_s` for how long no page has been
         in a slot."""
-        stays = self._spared(user_id, version, kept) and not self._has_time(idle_s)
+        stays = self._spared(user_id, version, kept) and not self._takes(idle_s)
         if not stays:
             self.shown.set()
         return stays
@@ -64,8 +64,8 @@ class Succession:
             return False
         return kept(self.before.version) and not kept(version)
 
-    def _has_time(self, idle_s: float) -> bool:
-        return idle_s >= QUIET_S or (idle_s > 0 and not self.shown.is_set())
+    def _takes(self, idle_s: float) -> bool:
+        return idle_s >= QUIET_S or not self.shown.is_set()
 
 
 def moment_s(user_id: str, version: str) -> float:

@@ -129,6 +129,7 @@ def swapped(**changes: Any) -> Swapped:
     fields: dict[str, Any] = {
         "steady_ms": [10.0] * 50,
         "during_ms": [10.0] * 50 + [25.0],
+        "loading_ms": [10.0, 20.0, 25.0],
         "followed_s": [1.0, 1.5],
         "failed": 0,
         "left_out": 0,
@@ -142,9 +143,16 @@ def test_swaps_stand_beside_the_same_load_without() -> None:
     rows = {row.what: row for row in rows_of_swaps(2, swapped())}
     p99 = rows["first row p99 ms at half of peak, during 2 swaps"]
     assert (p99.ours, p99.theirs, p99.reached) == (25.0, 10.0, False)
+    loading = "first row p50 ms from a promotion to the new model's first page"
+    assert rows[loading].ours == 20.0
     longest = rows["promotion to first page of the new model, longest s"]
     assert (longest.ours, longest.reached) == (1.5, True)
     assert rows["resident MiB of the server after 2 swaps"].ratio == pytest.approx(1.01)
+
+
+def test_a_swap_that_nobody_asked_for_a_page_in_has_no_such_figure() -> None:
+    whats = [row.what for row in rows_of_swaps(2, swapped(loading_ms=[]))]
+    assert not any(what.endswith("new model's first page") for what in whats)
 
 
 def test_what_a_swap_took_is_the_mean_of_those_that_were_measured() -> None:

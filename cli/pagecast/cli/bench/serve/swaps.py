@@ -43,6 +43,8 @@ class Swapped:
 
     steady_ms: list[float]
     during_ms: list[float]
+    loading_ms: list[float]
+    """Of those during swaps, of pages that were due before the new model's first one."""
     followed_s: list[float]
     failed: int
     left_out: int
@@ -85,8 +87,17 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
         for share in (0.5, 0.99)
     ]
     latest_s = max(swapped.followed_s)
+    loading = [
+        Row.alone(
+            f"first row p{share * 100:.0f} ms from a promotion to the new model's first page",
+            quantile(swapped.loading_ms, share),
+        )
+        for share in (0.5, 0.99)
+        if swapped.loading_ms
+    ]
     return [
         *rows,
+        *loading,
         Row.alone("promotion to first page of the new model, median s", median(swapped.followed_s)),
         Row(
             what="promotion to first page of the new model, longest s",
@@ -112,7 +123,8 @@ async def _swap(
     began_s = time.perf_counter()
     await asyncio.sleep(config.seconds)
     steady_ms = load.first_rows_between(began_s, time.perf_counter())
-    during_ms, followed_s, resident = list[float](), list[float](), list[int]()
+    during_ms, loading_ms, followed_s = list[float](), list[float](), list[float]()
+    resident: list[int] = []
     engine = connect(world.paths.database_url)
     try:
         for swap in range(1, config.swaps + 1):
@@ -122,12 +134,14 @@ async def _swap(
             # Until everybody has come over, and the model before is free.
             await asyncio.sleep(min(SUCCESSION_S_MAX, 2 * config.seconds))
             during_ms += load.first_rows_between(promoted_s, time.perf_counter())
+            loading_ms += load.first_rows_between(promoted_s, promoted_s + followed_s[-1])
             resident.append(job.resident_bytes())
     finally:
         engine.dispose()
     return Swapped(
         steady_ms=steady_ms,
         during_ms=during_ms,
+        loading_ms=loading_ms,
         followed_s=followed_s,
         failed=load.failed,
         left_out=load.left_out,
