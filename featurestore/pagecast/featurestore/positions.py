@@ -35,6 +35,8 @@ def read_next_offsets(
     connection: sa.Connection, consumer: str, places: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
     """Of each (topic id, partition), in one query: a batch comes from all partitions."""
+    if not places:
+        return {}
     logs = list({topic_id for topic_id, _ in places})
     rows = connection.execute(_OF_LOGS, {"of": consumer, "logs": logs})
     found = {(topic_id, partition): next_offset for topic_id, partition, next_offset in rows}

@@ -6,7 +6,6 @@ is published from the database, and published again with the same id if that was
 
 from collections.abc import Sequence
 from itertools import groupby
-from operator import itemgetter
 
 import sqlalchemy as sa
 import structlog
@@ -16,7 +15,7 @@ from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS
 from pagecast.featurestore.database import Lock, exclusive
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.positions import read_next_offset, write_next_offsets
+from pagecast.featurestore.positions import read_next_offsets, write_next_offsets
 from pagecast.featurestore.training_requests import (
     TrainingRequest,
     TrainingRequests,
@@ -129,10 +128,11 @@ def _take_fresh(connection: sa.Connection, rows: Sequence[LoggedEvent]) -> list[
     """The events that were not counted before; from now on they were."""
     fresh: list[LoggedEvent] = []
     ends: dict[tuple[str, int], int] = {}
-    for (topic_id, partition), run in groupby(rows, itemgetter(*_PLACE)):
-        at = (topic_id, partition)
-        begin = ends.get(at) or read_next_offset(connection, _CONSUMER, topic_id, partition)
-        new = list(run)
+    runs = [(at, list(run)) for at, run in groupby(rows, _place_of)]
+    begins = read_next_offsets(connection, _CONSUMER, {at for at, _ in runs})
+    for at, run in runs:
+        begin = ends.get(at) or begins[at]
+        new = run
         if new[0].offset < begin:
             new = [row for row in new if row.offset >= begin]
         if new:
@@ -142,7 +142,8 @@ def _take_fresh(connection: sa.Connection, rows: Sequence[LoggedEvent]) -> list[
     return fresh
 
 
-_PLACE = (LoggedEvent._fields.index("topic_id"), LoggedEvent._fields.index("partition"))
+def _place_of(row: LoggedEvent) -> tuple[str, int]:
+    return row.topic_id, row.partition
 
 
 def _moment(connection: sa.Connection, now_ms: int) -> Moment:
