@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
-import numpy as np
-
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.page import begin_page
 from pagecast.engine.page_events import PageEnded, PageEvent, RowEnded
@@ -107,10 +105,11 @@ class PageBatch:
                 self._leave(page)
         self._feed_prompt()
         ready = self._pages_to_feed()
-        for page in ready:
-            if not page.waits_for_step:
-                self._run([page], partial(self._chunk, page))
-        for pages in _neighbours([page for page in ready if page.waits_for_step]):
+        # Told apart before any runs: whose chunk is fed may wait for a step then, of the next turn.
+        steps = [page for page in ready if page.waits_for_step]
+        for page in [page for page in ready if not page.waits_for_step]:
+            self._run([page], partial(self._chunk, page))
+        for pages in _neighbours(steps):
             self._run(pages, partial(self._step, pages))
 
     def end_all(self, error: BaseException) -> None:

@@ -3,7 +3,7 @@
 Letters in names: B pages of a batch, S new tokens of one page, D width, O width of hidden states.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class SlotDecoder:
         self._steps: dict[tuple[int, int], Binding] = {}
         self._chunks: dict[int, Binding] = {}
 
-    def step(self, slots: Sequence[int], tokens_BD: Sequence[FloatArray] | FloatArray) -> FloatArray:
+    def step(self, slots: Sequence[int], tokens_BD: Iterable[FloatArray]) -> FloatArray:
         """Feeds one token [D] each to the pages in these slots, which ascend.
 
         One run reads all slots from the first to the last. What it does for those in between is
