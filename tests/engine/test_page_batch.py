@@ -122,6 +122,16 @@ def test_prompts_of_which_one_position_is_left_are_fed_by_one_run(
     assert runs == [4]
 
 
+@pytest.mark.parametrize("exact_entities", [1, 3, 40])
+def test_a_page_is_run_once_a_turn(model: Model, exact_entities: int) -> None:
+    """Also where a chunk is followed by a step. Its prompt's chunk is beside that."""
+    batch, received = batch_of(model), Received()
+    batch.join(job_of(model, received, exact_entities=exact_entities))
+    turns, ended = finish(batch), received.events[-1]
+    assert isinstance(ended, PageEnded)
+    assert turns == ended.runs - 1
+
+
 def test_first_rows_come_before_later_ones(model: Model) -> None:
     batch = batch_of(model)
     later, newcomer = Received(whole_rows=False), Received()

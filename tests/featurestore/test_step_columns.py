@@ -32,7 +32,7 @@ def test_sums_end_where_the_fold_ends_them() -> None:
 def test_a_prompt_stays_what_it_was_while_its_history_goes_on(
     before: list[Event], after: list[Event], most: int
 ) -> None:
-    """A history drops old steps and makes its table of names anew; a prompt shares it until then."""
+    """A history drops steps and makes its table of names anew; a prompt shares it until then."""
     history = fold(before, config=SMALL_WINDOW)
     newest = history.steps.newest(most)
     remembered = list(newest)

@@ -41,10 +41,11 @@ def best(masked_V: FloatArray) -> Choice:
     """The same of logits that are minus infinity where the mask allows nothing."""
     position = int(masked_V.argmax())
     most = masked_V[position]
-    if not np.isfinite(most):
+    if not math.isfinite(most):
         raise EngineError(f"the model's best logit is {most}")
-    total = float(np.exp(masked_V - most).sum(dtype=np.float64))
-    near_tie = int(np.count_nonzero(masked_V >= most - NEAR_TIE)) > 1
+    behind_V = masked_V - most
+    near_tie = int(np.count_nonzero(behind_V >= -NEAR_TIE)) > 1
+    total = float(np.add.reduce(np.exp(behind_V, out=behind_V), dtype=np.float64))
     return Choice(position=position, log_probability=0.0 - math.log(total), near_tie=near_tie)
 
 
@@ -60,10 +61,10 @@ class CandidateHead:
     def __init__(self, output_ND: FloatArray, candidates_C: Indices) -> None:
         # Copying most of a table costs more than multiplying the rest of it in vain.
         gathers = len(candidates_C) < len(output_ND) // 2
-        self._output_VD = output_ND[candidates_C] if gathers else output_ND
+        self._output_VD = output_ND.take(candidates_C, axis=0) if gathers else output_ND
         self._selected = None if gathers else candidates_C
 
     def logits(self, hidden_D: FloatArray) -> FloatArray:
         """[C], the caller's to write to."""
         logits_V = self._output_VD @ hidden_D
-        return logits_V if self._selected is None else logits_V[self._selected]
+        return logits_V if self._selected is None else logits_V.take(self._selected)

@@ -32,6 +32,8 @@ class DecodeLoop:
         self._slots = slots
         self._prefixes = prefixes
         self._batches: WeakKeyDictionary[Bundle, PageBatch] = WeakKeyDictionary()
+        self._busy: list[PageBatch] = []
+        """Those with pages."""
         self._arrived: deque[PageJob] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -61,13 +63,14 @@ class DecodeLoop:
     def _run(self) -> None:
         while self._wait():
             self._join_arrived()
-            for batch in self._busy():
+            for batch in self._busy:
                 try:
                     batch.turn()
                 except Exception as error:  # a fault of ours: these pages end, the others do not
                     _log.exception("turn_failed")
                     batch.end_all(EngineError(f"the engine failed: {error}"))
-        for batch in self._busy():
+            self._busy = [batch for batch in self._busy if len(batch)]
+        for batch in self._busy:
             batch.end_all(_closed())
         while self._arrived:
             self._arrived.popleft().sink.end(_closed())
@@ -75,12 +78,9 @@ class DecodeLoop:
     def _wait(self) -> bool:
         """Until there is something to do; False once the loop is to end."""
         with self._changed:
-            while not (self._closed or self._arrived or self._busy()):
+            while not (self._closed or self._arrived or self._busy):
                 self._changed.wait()
             return not self._closed
-
-    def _busy(self) -> list[PageBatch]:
-        return [batch for batch in self._batches.values() if len(batch)]
 
     def _join_arrived(self) -> None:
         """In the order of arrival; who finds no slot is the first again at the next turn."""
@@ -93,6 +93,8 @@ class DecodeLoop:
                 waiting.append(job)
             else:
                 batch.join(job)
+                if batch not in self._busy:
+                    self._busy.append(batch)
         # In front of who came meanwhile: behind them, they might be overtaken for ever.
         self._arrived.extendleft(reversed(waiting))
 

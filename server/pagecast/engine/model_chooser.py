@@ -135,7 +135,10 @@ class ModelChooser:
         """What brings the hidden state up to date with every token of the page."""
         if not self._unfed:
             return None
-        feed = Feed(tokens_SD=np.stack(self._unfed), take_back=self._to_take_back)
+        # One token, which is nearly always all, is no copy: stacking costs more than choosing.
+        alone = len(self._unfed) == 1
+        tokens_SD = self._unfed[0][None] if alone else np.stack(self._unfed)
+        feed = Feed(tokens_SD=tokens_SD, take_back=self._to_take_back)
         self._unfed.clear()
         self._to_take_back = 0
         return feed

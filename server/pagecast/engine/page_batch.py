@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
-import numpy as np
-
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.page import begin_page
 from pagecast.engine.page_events import PageEnded, PageEvent, RowEnded
@@ -46,13 +44,16 @@ class _Page:
         self.feed: Feed | None = None
         self.rows = 0
         self._events: list[PageEvent] = []
+        self.prompt_fed(0)
+
+    def prompt_fed(self, positions: int) -> None:
+        """So many more of the prompt are in the slot. The last one is a step as any other."""
+        self.prompt_TD = self.prompt_TD[positions:]
+        self.feed = Feed(tokens_SD=self.prompt_TD) if len(self.prompt_TD) == 1 else None
 
     @property
-    def next_feed(self) -> Feed | None:
-        """What it waits for, unless that is a chunk of its prompt."""
-        if self.walk is None and len(self.prompt_TD) == 1:
-            return Feed(tokens_SD=self.prompt_TD)
-        return self.feed
+    def waits_for_step(self) -> bool:
+        return self.feed is not None and len(self.feed.tokens_SD) == 1
 
     @property
     def waits_for_first_row(self) -> bool:
@@ -60,8 +61,10 @@ class _Page:
 
     def take(self, event: PageEvent) -> None:
         self._events.append(event)
-        if isinstance(event, RowEnded | PageEnded):
-            self.rows += isinstance(event, RowEnded)
+        if isinstance(event, RowEnded):
+            self.rows += 1
+            self.hand_over()
+        elif isinstance(event, PageEnded):
             self.hand_over()
 
     def hand_over(self) -> None:
@@ -101,11 +104,12 @@ class PageBatch:
             if page.job.sink.stopped():
                 self._leave(page)
         self._feed_prompt()
-        ready = self._pages_to_step()
-        alone = [page for page in ready if len(_feed_of(page).tokens_SD) > 1]
-        for page in alone:
+        ready = self._pages_to_feed()
+        # Told apart before any runs: whose chunk is fed may wait for a step then, of the next turn.
+        steps = [page for page in ready if page.waits_for_step]
+        for page in [page for page in ready if not page.waits_for_step]:
             self._run([page], partial(self._chunk, page))
-        for pages in _neighbours(page for page in ready if page not in alone):
+        for pages in _neighbours(steps):
             self._run(pages, partial(self._step, pages))
 
     def end_all(self, error: BaseException) -> None:
@@ -121,12 +125,13 @@ class PageBatch:
             self._run([page], partial(self._prompt_chunk, page))
 
     def _prompt_chunk(self, page: _Page) -> FloatArray:
-        chunk_SD, page.prompt_TD = page.prompt_TD[:CHUNK_MAX], page.prompt_TD[CHUNK_MAX:]
+        chunk_SD = page.prompt_TD[:CHUNK_MAX]
         hidden_SD = self._decoder.chunk(page.slot, chunk_SD)
+        page.prompt_fed(len(chunk_SD))
         return hidden_SD[None]
 
-    def _pages_to_step(self) -> list[_Page]:
-        ready = [page for page in self._pages.values() if page.next_feed is not None]
+    def _pages_to_feed(self) -> list[_Page]:
+        ready = [page for page in self._pages.values() if page.feed is not None]
         if self._turns % LATER_ROWS_EVERY and any(
             page.waits_for_first_row for page in self._pages.values()
         ):
@@ -134,18 +139,24 @@ class PageBatch:
         return ready
 
     def _chunk(self, page: _Page) -> FloatArray:
-        feed = _feed_of(page)
-        self._decoder.take_back(page.slot, feed.take_back)
-        return self._decoder.feed(page.slot, feed.tokens_SD)[None]
+        tokens_SD = self._taken_back(page)
+        return self._decoder.feed(page.slot, tokens_SD)[None]
 
     def _step(self, pages: Sequence[_Page]) -> FloatArray:
-        for page in pages:
-            self._decoder.take_back(page.slot, _feed_of(page).take_back)
-        tokens_BD = np.concatenate([_feed_of(page).tokens_SD for page in pages])
+        tokens_BD = [self._taken_back(page)[0] for page in pages]
         hidden_BD = self._decoder.step([page.slot for page in pages], tokens_BD)
         for page in pages:
-            page.prompt_TD = page.prompt_TD[1:]
+            if page.walk is None:
+                page.prompt_fed(1)
         return hidden_BD[:, None]
+
+    def _taken_back(self, page: _Page) -> FloatArray:
+        """The tokens [S, D] to feed a page that waits, what they replace being taken back."""
+        feed = page.feed
+        assert feed is not None, "only pages that wait are fed"
+        if feed.take_back:
+            self._decoder.take_back(page.slot, feed.take_back)
+        return feed.tokens_SD
 
     def _run(self, pages: Sequence[_Page], run: Callable[[], FloatArray]) -> None:
         """Runs the model for some pages, then lets each go on; what fails ends those pages."""
@@ -177,12 +188,7 @@ class PageBatch:
                 hidden_D=hidden_SD[-1],
             )
             answer = None
-        page.feed = None
-        for item in _walk(page.walk, answer):
-            if isinstance(item, Feed):
-                page.feed = item
-            else:
-                page.take(item)
+        page.feed = _walk(page.walk, answer, page.take)
         if page.feed is None:
             self._leave(page)
         elif not page.job.sink.whole_rows:
@@ -200,26 +206,25 @@ class PageBatch:
             page.job.sink.end(error)
 
 
-def _walk(walk: PageWalk, answer: FloatArray | None) -> Iterator[PageEvent | Feed]:
-    """The events that follow an answer, and the feed they end with, if the page goes on."""
+def _walk(
+    walk: PageWalk, answer: FloatArray | None, take: Callable[[PageEvent], None]
+) -> Feed | None:
+    """Takes the events that follow an answer; the feed they end with, None behind the last."""
     try:
         item = walk.send(answer)
         while not isinstance(item, Feed):
-            yield item
+            take(item)
             item = walk.send(None)
-        yield item
     except StopIteration:
-        return
+        return None
+    return item
 
 
-def _feed_of(page: _Page) -> Feed:
-    feed = page.next_feed
-    assert feed is not None, "only pages that wait are fed"
-    return feed
-
-
-def _neighbours(pages: Iterator[_Page]) -> Iterator[list[_Page]]:
+def _neighbours(pages: Sequence[_Page]) -> Iterator[Sequence[_Page]]:
     """Pages in groups whose slots follow each other, or nearly."""
+    if len(pages) == 1:
+        yield pages
+        return
     ordered = sorted(pages, key=lambda page: page.slot)
     cuts = [at for at, (a, b) in enumerate(pairwise(ordered), 1) if b.slot - a.slot > GAP_MAX + 1]
     for begin, end in pairwise([0, *cuts, len(ordered)]):

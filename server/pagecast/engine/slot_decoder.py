@@ -3,7 +3,7 @@
 Letters in names: B pages of a batch, S new tokens of one page, D width, O width of hidden states.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -49,29 +49,30 @@ class SlotDecoder:
         self._steps: dict[tuple[int, int], Binding] = {}
         self._chunks: dict[tuple[int, Graph], Binding] = {}
 
-    def step(self, slots: Sequence[int], tokens_BD: FloatArray) -> FloatArray:
-        """Feeds one token each to the pages in these slots, which ascend.
+    def step(self, slots: Sequence[int], tokens_BD: Iterable[FloatArray]) -> FloatArray:
+        """Feeds one token [D] each to the pages in these slots, which ascend.
 
         One run reads all slots from the first to the last. What it does for those in between is
         waste, and harm to nobody: it is written after what such a slot holds, where the slot's next
         token goes. Returns the hidden states [B, O]. Raises EngineError; then nothing was fed.
         """
-        for slot in slots:
-            self.slots.check_room(slot, 1)
         first, span = slots[0], slots[-1] - slots[0] + 1
-        batch, rows = slice(first, first + span), np.asarray(slots) - first
-        self._tokens[rows] = tokens_BD
+        for slot, token_D in zip(slots, tokens_BD, strict=True):
+            self.slots.check_room(slot, 1)
+            self._tokens[slot - first] = token_D
+        last_B = self._last_N[first : first + span]
         np.minimum(
-            self.slots.filled_N[batch], self.slots.positions_max - 1, out=self._last_N[batch]
+            self.slots.filled_N[first : first + span], self.slots.positions_max - 1, out=last_B
         )
-        self._total[...] = self._last_N[batch].max() + 1
+        self._total.fill(last_B.max() + 1)
         graph, binding = self._graph_of(span), self._steps.get((first, span))
         if binding is None:
             binding = self._steps[first, span] = self._bind(graph, first, span)
             self._bind_tokens(binding, span, 1)
         graph.run_bound(binding)
-        self.slots.filled_N[np.asarray(slots)] += 1
-        hidden_BO: FloatArray = self._hidden[rows]
+        for slot in slots:
+            self.slots.filled_N[slot] += 1
+        hidden_BO: FloatArray = self._hidden.take([slot - first for slot in slots], axis=0)
         return hidden_BO
 
     def chunk(self, slot: int, tokens_SD: FloatArray) -> FloatArray:

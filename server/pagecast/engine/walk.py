@@ -112,8 +112,7 @@ def walk_page(rules: PageRules, chooser: Chooser) -> PageWalk:
         while not state.row_complete:
             choice = yield from _entity(chooser, state)
             near_ties += choice.near_tie
-            entity = int(state.candidates_C[choice.position])
-            state.place(entity)
+            entity = state.place_candidate(choice.position)
             yield EntityChosen(
                 row_position=position,
                 entity_position=state.row_entities - 1,

@@ -146,15 +146,16 @@ class PageState:
 
     def place(self, entity: int) -> None:
         """Places an entity in the row in hand. Raises RuleBrokenError if it may not stand there."""
-        position = int(np.searchsorted(self.candidates_C, entity))
-        found = position < len(self.candidates_C) and self.candidates_C[position] == entity
-        if (
-            not self._in_row
-            or self.row_complete
-            or not found
-            or not self.entity_mask.allows(position)
-        ):
-            raise RuleBrokenError(f"entity {entity} may not stand here in row {self.rows_ended}")
+        position = int(self.candidates_C.searchsorted(entity))
+        if position == len(self.candidates_C) or self.candidates_C[position] != entity:
+            raise self._may_not_stand(entity)
+        self.place_candidate(position)
+
+    def place_candidate(self, position: int) -> int:
+        """The same of the entity at a position of `candidates_C`, which is returned."""
+        entity = int(self.candidates_C[position])
+        if not self._in_row or self.row_complete or not self.entity_mask.allows(position):
+            raise self._may_not_stand(entity)
         group = self.rules.groups.of(entity)
         self.entity_mask.close(position)
         self._placed[group].append(entity)
@@ -164,7 +165,12 @@ class PageState:
         if self._row_room_G[group] == 0:
             group_W = self.rules.groups.words_GW[group]
             self.entity_mask.close_all(bitsets.held(group_W, self.candidates_C))
-        self._put_first_first()
+        if self._first:
+            self._put_first_first()
+        return entity
+
+    def _may_not_stand(self, entity: int) -> RuleBrokenError:
+        return RuleBrokenError(f"entity {entity} may not stand here in row {self.rows_ended}")
 
     def end_row(self) -> RowEnd:
         """Ends the row in hand. Raises RuleBrokenError if it is not complete."""
