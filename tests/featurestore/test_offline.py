@@ -47,6 +47,7 @@ def test_events_come_back_whole_and_in_order(tmp_path: Path) -> None:
     assert log.positions() == {(TOPIC, 0): 7, (TOPIC, 1): 8, (TOPIC, 2): 9}
 
 
+@settings(max_examples=25)
 @given(events=event_streams())
 def test_every_token_comes_back_as_it_was(
     events: list[events_pb2.InteractionEvent], tmp_path_factory: pytest.TempPathFactory
@@ -105,7 +106,7 @@ def test_as_of_a_position_is_what_came_before_it(tmp_path: Path) -> None:
     assert [user.events[-1][0] for user in log.by_user(until={(t, 0): 2})] == [1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     batches=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=5),
     days=st.integers(1, 3),
@@ -158,6 +159,7 @@ def test_users_come_whole_however_many_events_are_made_tokens_of_at_once(
         assert list(log.by_user()) == expected
 
 
+@settings(max_examples=25)
 @given(events=event_streams())
 def test_the_fold_of_the_log_is_the_fold_at_ingest(
     events: list[events_pb2.InteractionEvent], tmp_path_factory: pytest.TempPathFactory
