@@ -1,6 +1,5 @@
 """The offline log as its users see it."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -13,7 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from factories import START_MS, play, rate
 from factories_featurestore import event_streams, fold, make_event, stop
-from featurestore.factories_offline import DAY_MS, TOPIC, logged, page, parts, row_of
+from factories_forking import forking
+from featurestore.factories_offline import (
+    DAY_MS,
+    TOPIC,
+    append_for_ever,
+    logged,
+    page,
+    parts,
+    row_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -259,18 +267,10 @@ def test_a_broken_part_is_an_error_and_not_a_gap(tmp_path: Path) -> None:
         log.read()
 
 
-def _append_for_ever(root: Path, started: "multiprocessing.synchronize.Event") -> None:
-    log, offset = OfflineLog(root), 0
-    while True:
-        log.append([logged(n) for n in range(offset, offset + 50)])
-        offset += 50
-        started.set()
-
-
 def test_a_killed_appender_leaves_only_whole_parts(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = forking()
     started = context.Event()
-    process = context.Process(target=_append_for_ever, args=(tmp_path, started))
+    process = context.Process(target=append_for_ever, args=(tmp_path, started))
     process.start()
     assert started.wait(30)
     assert process.pid is not None
