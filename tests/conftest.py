@@ -1,5 +1,10 @@
 """What holds for every test."""
 
+import gc
+from collections.abc import Generator
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Two busy cores: an example, or making one, may take longer than hypothesis allows for reasons of
@@ -10,3 +15,14 @@ settings.register_profile(
     "pagecast", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("pagecast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What hundreds of imports make stays: the collector looks at it once, and never again."""
+    gc.disable()
+    result = yield
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+    return result
