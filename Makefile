@@ -28,6 +28,10 @@ setup: $(STAMP) ## Creates .venv and installs everything.
 demo: setup ## Real data, real broker, real model: pages change because an event arrived.
 	$(BIN)/pagecast demo
 
+# Each of pytest's workers imports a thousand files of this repository, and every process that tests
+# start some hundreds: they are compiled once and kept, even where the shell asks Python to keep none.
+test test-faults: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup ## The test suite (minutes).
 	$(BIN)/python -m pytest -n 3 -m "not faults" --dist worksteal
 

@@ -1,8 +1,28 @@
 """What holds for every test."""
 
+import gc
+from collections.abc import Generator
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Two busy cores: an example, or making one, may take longer than hypothesis allows for reasons of
-# its own. Folders choose how many examples there are.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# its own. The number is said here, for all folders, because a profile that one of them loaded would
+# be that of whatever is collected after it; a property whose examples cost more, or which hunts for
+# something rarer, states its own.
+settings.register_profile(
+    "pagecast", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("pagecast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What hundreds of imports make stays: the collector looks at it once, and never again."""
+    gc.disable()
+    result = yield
+    gc.enable()
+    gc.collect()
+    gc.freeze()
+    return result

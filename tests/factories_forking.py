@@ -12,6 +12,7 @@ PRELOADED = (
     "streaming.worker_process",
     "cli.command_process",
     "featurestore.factories_offline",
+    "featurestore.factories_processes",
 )
 """Each imports at once, in the server, what its processes need; one server knows them all, and has
 started no thread."""

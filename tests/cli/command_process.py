@@ -1,7 +1,7 @@
 """One command of the front door in a process of its own, which need not import everything first.
 
 Starting Python and importing what a command needs takes one to two seconds of CPU, and these tests
-run a hundred commands. `test_main` and `start_up` start theirs as people do.
+run a hundred commands. `start_up`, and `test_main` where it matters, start theirs as people do.
 """
 
 import os

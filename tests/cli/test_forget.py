@@ -100,15 +100,7 @@ def test_what_is_not_complete_in_time_exits_1_and_shows_the_receipt(
 def test_nothing_is_done_when_nobody_can_be_asked(
     address: str, features: Features, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pagecast.cli", "forget", "ada", "--server", address],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = pagecast("forget", "ada", "--server", address, cwd=tmp_path)
     assert done.returncode == ExitCode.BAD_INPUT
     assert "--yes" in done.stderr
     assert features.forgotten == []

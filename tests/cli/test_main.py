@@ -1,4 +1,4 @@
-"""The command line as people and scripts meet it: real processes."""
+"""The command line as people and scripts meet it; what starting does itself, in a new Python."""
 
 import json
 import os
@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cli.factories_cli import pagecast
+
 from pagecast.cli.exits import EXIT_CODES_HELP, ExitCode
 
 
-def pagecast(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def started(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, from its first import."""
     return subprocess.run(
         [sys.executable, "-m", "pagecast.cli", *arguments],
         cwd=cwd,
@@ -24,7 +27,7 @@ def pagecast(*arguments: str, cwd: Path, **variables: str) -> subprocess.Complet
 def test_help_comes_before_one_loses_patience(tmp_path: Path) -> None:
     """Heavy imports belong into the commands: measured as CPU time, the machine may be busy."""
     before = os.times()
-    shown = pagecast("--help", cwd=tmp_path)
+    shown = started("--help", cwd=tmp_path)
     after = os.times()
     assert shown.returncode == ExitCode.OK
     assert after.children_user - before.children_user < 1.0
@@ -45,11 +48,11 @@ def test_every_exit_code_is_in_the_help() -> None:
 
 
 def test_wrong_usage_exits_2(tmp_path: Path) -> None:
-    assert pagecast("no-such-command", cwd=tmp_path).returncode == ExitCode.BAD_INPUT
+    assert started("no-such-command", cwd=tmp_path).returncode == ExitCode.BAD_INPUT
 
 
 def test_wrong_settings_exit_2_with_one_line(tmp_path: Path) -> None:
-    done = pagecast("models", "list", cwd=tmp_path, PAGECAST_LOG_LEVEL="loud")
+    done = started("models", "list", cwd=tmp_path, PAGECAST_LOG_LEVEL="loud")
     assert done.returncode == ExitCode.BAD_INPUT
     assert done.stderr.startswith("error: setting 'log_level'")
     assert len(done.stderr.splitlines()) == 1
@@ -76,7 +79,7 @@ def test_without_a_stack_it_exits_3_and_says_how_to_start_one(tmp_path: Path) ->
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = pagecast("--debug", "page", "7", cwd=tmp_path)
+    done = started("--debug", "page", "7", cwd=tmp_path)
     assert done.returncode == ExitCode.NOT_RUNNING
     assert "Traceback" in done.stderr
 
@@ -89,7 +92,7 @@ def test_a_server_that_does_not_answer_exits_3(tmp_path: Path) -> None:
 
 def test_json_is_one_document_on_stdout_and_the_rest_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text('state_dir = "elsewhere"\n')
-    done = pagecast("models", "list", "--json", cwd=tmp_path)
+    done = started("models", "list", "--json", cwd=tmp_path)
     assert done.returncode == ExitCode.OK
     assert json.loads(done.stdout) == []
     assert "pagecast train" in done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load, save
@@ -22,6 +22,7 @@ TENSORS = st.dictionaries(
 )
 
 
+@settings(max_examples=25)
 @given(tensors=TENSORS)
 def test_they_are_what_was_saved(tensors: dict[str, Any]) -> None:
     data = save(tensors)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from factories import START_MS, genre_row, movie, play, rate, timestamp, upsert
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.eventlog import validation
@@ -65,11 +65,13 @@ def test_fields_that_a_newer_producer_adds_are_kept() -> None:
     assert event.SerializeToString() == newer
 
 
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_no_bytes_can_make_it_fail(value: bytes) -> None:
     assert isinstance(interaction_of(record(value)), Rejection)
 
 
+@settings(max_examples=100)
 @given(st.integers(0, len(EVENT.SerializeToString()) - 1), st.integers(0, 7))
 def test_one_bit_flipped_is_an_event_or_refused(place: int, bit: int) -> None:
     value = bytearray(EVENT.SerializeToString())

@@ -9,13 +9,9 @@ import sqlalchemy as sa
 from factories_databases import migrated
 from factories_postgres import PostgresServer, postgres_server
 from factories_stores import ValkeyServer, valkey_server
-from hypothesis import settings
 
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-
-settings.register_profile("featurestore", max_examples=50)
-settings.load_profile("featurestore")
 
 _databases = itertools.count()
 

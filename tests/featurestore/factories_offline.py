@@ -1,15 +1,16 @@
-"""Rows of the offline log, and a process that dies at a chosen change of the disk."""
+"""Rows of the offline log, and processes that append, or die at a chosen change of the disk."""
 
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from factories import START_MS, event_id, play, timestamp
 from factories_forking import forking
 
-from pagecast.featurestore.offline import LoggedEvent, LoggedPage
+from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.featurestore.tokens import token_of
 from pagecast.v1 import events_pb2
 
@@ -94,6 +95,15 @@ def on_page(
 
 def parts(root: Path, dataset: str = "interactions") -> list[Path]:
     return sorted((root / dataset).rglob("*.parquet"))
+
+
+def append_for_ever(root: Path, started: Event) -> None:
+    """Fifty rows at a time, until its process is killed."""
+    log, offset = OfflineLog(root), 0
+    while True:
+        log.append([logged(n) for n in range(offset, offset + 50)])
+        offset += 50
+        started.set()
 
 
 def _is_change(event: str, arguments: tuple[object, ...]) -> bool:

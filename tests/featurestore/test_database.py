@@ -1,11 +1,11 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from factories_forking import forking
+from featurestore.factories_processes import migrate_when_told
 
 from pagecast.featurestore.database import (
     DatabaseNewerError,
@@ -17,15 +17,6 @@ from pagecast.featurestore.database import (
 from pagecast.featurestore.experiments.tables import ExperimentRow
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.tables import LogPositionRow
-
-MIGRATE = """
-import sys
-from pagecast.featurestore.database import connect, migrate
-engine = connect(sys.argv[1])
-sys.stdin.readline()
-migrate(engine)
-engine.dispose()
-"""
 
 
 def test_the_tables_are_what_the_migrations_make(engine: sa.Engine) -> None:
@@ -45,20 +36,21 @@ def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
 
 
 def test_several_processes_may_migrate_at_once(database_url: str) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, database_url],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(3)
-    ]
+    context, pipes, processes = forking(), [], []
+    for _ in range(3):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=migrate_when_told, args=(database_url, theirs))
+        process.start()
+        pipes.append(ours)
+        processes.append(process)
+    for pipe in pipes:
+        assert pipe.poll(60), "it did not connect"
+        pipe.recv()
+    for pipe in pipes:
+        pipe.send("go")
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"go\n")
-        process.stdin.flush()
-    errors = [process.communicate(timeout=60)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 3, "\n".join(errors)
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 3, "what they raised is on stderr"
     engine = connect(database_url)
     assert "catalog_versions" in sa.inspect(engine).get_table_names()
     engine.dispose()

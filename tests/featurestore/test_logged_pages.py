@@ -257,7 +257,7 @@ EVENTS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     events=st.lists(EVENTS, max_size=12),
     twice=st.lists(st.integers(0, 11), max_size=4),

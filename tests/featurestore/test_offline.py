@@ -1,6 +1,5 @@
 """The offline log as its users see it."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -13,7 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from factories import START_MS, play, rate
 from factories_featurestore import event_streams, fold, make_event, stop
-from featurestore.factories_offline import DAY_MS, TOPIC, logged, page, parts, row_of
+from factories_forking import forking
+from featurestore.factories_offline import (
+    DAY_MS,
+    TOPIC,
+    append_for_ever,
+    logged,
+    page,
+    parts,
+    row_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +55,7 @@ def test_events_come_back_whole_and_in_order(tmp_path: Path) -> None:
     assert log.positions() == {(TOPIC, 0): 7, (TOPIC, 1): 8, (TOPIC, 2): 9}
 
 
+@settings(max_examples=25)
 @given(events=event_streams())
 def test_every_token_comes_back_as_it_was(
     events: list[events_pb2.InteractionEvent], tmp_path_factory: pytest.TempPathFactory
@@ -105,7 +114,7 @@ def test_as_of_a_position_is_what_came_before_it(tmp_path: Path) -> None:
     assert [user.events[-1][0] for user in log.by_user(until={(t, 0): 2})] == [1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     batches=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=5),
     days=st.integers(1, 3),
@@ -158,6 +167,7 @@ def test_users_come_whole_however_many_events_are_made_tokens_of_at_once(
         assert list(log.by_user()) == expected
 
 
+@settings(max_examples=25)
 @given(events=event_streams())
 def test_the_fold_of_the_log_is_the_fold_at_ingest(
     events: list[events_pb2.InteractionEvent], tmp_path_factory: pytest.TempPathFactory
@@ -257,18 +267,10 @@ def test_a_broken_part_is_an_error_and_not_a_gap(tmp_path: Path) -> None:
         log.read()
 
 
-def _append_for_ever(root: Path, started: "multiprocessing.synchronize.Event") -> None:
-    log, offset = OfflineLog(root), 0
-    while True:
-        log.append([logged(n) for n in range(offset, offset + 50)])
-        offset += 50
-        started.set()
-
-
 def test_a_killed_appender_leaves_only_whole_parts(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = forking()
     started = context.Event()
-    process = context.Process(target=_append_for_ever, args=(tmp_path, started))
+    process = context.Process(target=append_for_ever, args=(tmp_path, started))
     process.start()
     assert started.wait(30)
     assert process.pid is not None

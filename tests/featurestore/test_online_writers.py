@@ -1,12 +1,12 @@
 """Two processes write the histories of the same users at once, in any order."""
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from factories_forking import forking
 from factories_stores import ValkeyServer, stored_history
+from featurestore.factories_processes import write_histories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,24 +14,15 @@ from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
 
-def write_in_another_process(root: Path, url: str | None, commands: Connection) -> None:
-    """Writes what it is told: a list of (user id, next offset); answers with the refused."""
-    online = OnlineFeatures.open(StatePaths(root=root), url)
-    commands.send(None)
-    while (batch := commands.recv()) is not None:
-        commands.send([online.write_histories([stored_history(*write)]) for write in batch])
-    online.close()
-
-
 class Writers:
     """Two processes that opened the same new state directory and store at the same time."""
 
     def __init__(self, root: Path, url: str | None) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = forking()
         self.pipes, self.processes = [], []
         for _ in range(2):
             ours, theirs = context.Pipe()
-            process = context.Process(target=write_in_another_process, args=(root, url, theirs))
+            process = context.Process(target=write_histories, args=(root, url, theirs))
             process.start()
             self.pipes.append(ours)
             self.processes.append(process)

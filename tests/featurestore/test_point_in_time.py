@@ -6,7 +6,7 @@ import pytest
 from factories import START_MS
 from factories_featurestore import TOPIC, event_streams, fold, make_event
 from featurestore.factories_offline import row_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.featurestore.fold import apply_token, begin
@@ -38,6 +38,7 @@ def click(at_ms: int) -> Event:
     return make_event(at_ms, click=events_pb2.Click(entity_id=f"e{at_ms}"))
 
 
+@settings(max_examples=25)
 @given(events=event_streams(), cuts=st.lists(st.integers(0, 45), max_size=6))
 def test_as_of_an_offset_is_the_fold_of_what_was_before_it(
     events: list[Event], cuts: list[int], tmp_path_factory: pytest.TempPathFactory
@@ -47,6 +48,7 @@ def test_as_of_an_offset_is_the_fold_of_what_was_before_it(
     assert taken(log, prompts) == [fold(events[:cut]) for cut in cuts]
 
 
+@settings(max_examples=25)
 @given(events=event_streams(), cuts=st.lists(st.integers(0, 45), max_size=6))
 def test_as_of_a_moment_is_the_fold_of_what_occurred_strictly_earlier(
     events: list[Event], cuts: list[int], tmp_path_factory: pytest.TempPathFactory

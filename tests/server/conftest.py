@@ -2,11 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from server.factories_server import FILMS_OF_A_ROW, House, catalog_changes
-
-settings.register_profile("server", max_examples=50)
-settings.load_profile("server")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from factories import START_MS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulator.factories_simulator import FixedPlatform, world
 
@@ -25,6 +25,9 @@ HUNGRY = world(
 )
 SATED = world(SimulatorConfig(appetite=AppetiteConfig(nothing=100.0)))
 
+FEW = settings(max_examples=25)
+"""Each example is a session of several pages."""
+
 
 def session(
     seed: int, of: World = WORLD, rows: Sequence[Sequence[str]] = ()
@@ -44,6 +47,7 @@ def session(
     return member, record
 
 
+@FEW
 @given(st.integers())
 def test_the_same_pages_make_the_same_events_byte_for_byte(seed: int) -> None:
     _, one = session(seed)
@@ -53,6 +57,7 @@ def test_the_same_pages_make_the_same_events_byte_for_byte(seed: int) -> None:
     ]
 
 
+@FEW
 @given(st.integers(), st.sampled_from((WORLD, HUNGRY)))
 def test_events_are_what_a_real_client_may_send(seed: int, of: World) -> None:
     _, record = session(seed, of)
@@ -65,6 +70,7 @@ def test_events_are_what_a_real_client_may_send(seed: int, of: World) -> None:
         assert event.context.page_id in {page.page_id for page in record.pages}
 
 
+@FEW
 @given(st.integers())
 def test_what_happens_on_a_page_happens_within_its_window_but_for_how_a_play_ends(
     seed: int,
@@ -77,6 +83,7 @@ def test_what_happens_on_a_page_happens_within_its_window_but_for_how_a_play_end
             assert 0 <= waited_ms <= WINDOW_MS
 
 
+@FEW
 @given(st.integers())
 def test_nothing_is_acted_upon_that_was_not_on_the_screen(seed: int) -> None:
     _, record = session(seed, HUNGRY)

@@ -1,6 +1,8 @@
 """What several files of this suite share: a world, a model trained on it, its bundle."""
 
+import functools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,20 @@ HELD_OUT = 0.2
 
 # torch writes a record of every guess about a shape for whoever listens at DEBUG: pytest does.
 logging.getLogger("torch.__trace").disabled = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_registry_for_all_exports() -> Iterator[None]:
+    """torch parses five hundred functions anew for every graph: a second of CPU, of one to four.
+
+    The registry depends on nothing but the opset, and an export only reads it.
+    """
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        made = functools.cache(ONNXRegistry.from_torchlib)
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(made))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.supervisor import TRY_AGAIN, Supervisor, SupervisorConfig
 
 PREFACE = """
-import sys, time, os
+import os, sys
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.training_claims import TrainingClaims
 engine = connect(os.environ["TEST_DATABASE"])
@@ -31,12 +31,13 @@ claim = claims.resume(int(sys.argv[1]), int(sys.argv[2]))
 
 SUCCEED = PREFACE + "claims.succeed(claim, 'v1')"
 FAIL = PREFACE + "claims.fail(claim, 'nothing to train on'); sys.exit(1)"
-STAY = PREFACE + "print('pid', os.getpid(), flush=True); time.sleep(600)"
+STAY = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{STAY}"
-CRASH_ONCE = f"""{PREFACE}
-if claim.attempt == 1:
+CRASH_ONCE = f"""
+import os, sys
+if sys.argv[2] == "1":
     os.kill(os.getpid(), 9)
-claims.succeed(claim, 'v1')
+{SUCCEED}
 """
 RAISE = "raise RuntimeError('a bug')"
 TERMINATED = 143
