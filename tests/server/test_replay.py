@@ -14,7 +14,8 @@ from server.factories_server import TOPIC_ID, House, eventually
 from pagecast.eventlog.topics import PAGES
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
 from pagecast.featurestore.tokens import token_of
-from pagecast.server.replay import NotReplayable, Replays
+from pagecast.server.recorded_page import NotReplayable
+from pagecast.server.replay import Replays
 from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 CONTEXT = events_pb2.RequestContext(device="tv", country="DE", language="de", surface="home")

@@ -12,7 +12,8 @@ from pagecast.engine.following import Followed
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.replay import NotReplayable, Replay, Replays
+from pagecast.server.recorded_page import NotReplayable
+from pagecast.server.replay import Replay, Replays
 
 
 def replay_page(page_id: str, settings: Settings, output: Output) -> None:

@@ -17,7 +17,7 @@ decoded take their steps in between; shorter chunks would cost more of a run's f
 
 MANY_TOKENS_MIN = 8
 """Tokens of a run from which on the graph for many takes it: with fewer it is no cheaper
-(docs/adr/0022)."""
+(docs/adr/0023)."""
 
 
 class SlotDecoder:

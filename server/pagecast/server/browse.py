@@ -11,17 +11,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-import grpc
-
-from pagecast.rules.facts import ROWS_MAX
 from pagecast.server.acknowledging import publish
-from pagecast.server.browse_records import BrowseRecords
+from pagecast.server.browse_reports import BrowseReports
 from pagecast.server.browsed import Requests, check_actions, check_seen, wrong_begin
 from pagecast.server.browsing import BrowsedPart, Browsing
-from pagecast.server.errors import Refusal
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
-from pagecast.server.page_refusals import time_exceeded
+from pagecast.server.page_refusals import draining, time_exceeded
 from pagecast.server.request import PAGE_TIME_MAX_S, PageClock, PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
@@ -61,15 +57,11 @@ class Browse:
         self._metrics = metrics
         self._serving_of = serving_of
         self._take_place, self._take_next = take_place, take_next
-        self._loop = asyncio.get_running_loop()
         self._outgoing: asyncio.Queue[Response | BaseException | None] = asyncio.Queue(OUTGOING_MAX)
         self._listening = True
         self._unpublished: asyncio.Queue[list[events_pb2.InteractionEvent] | None] = asyncio.Queue()
-        self._records = BrowseRecords()
-        self._recording = asyncio.Lock()
-        self._recordings: set[asyncio.Task[None]] = set()
+        self._reports = BrowseReports(resources, browsing)
         self._rows = browsing.rows_sent
-        self._rows_delivered = browsing.rows_sent
         self._queued_ms = 0.0
         self._first_row_ms: float | None = None
 
@@ -90,7 +82,7 @@ class Browse:
                 message.sequence = sequence
                 yield message
                 sequence += 1
-                self._rows_delivered += message.HasField("row_completed")
+                self._reports.rows_delivered += message.HasField("row_completed")
         finally:
             # What was taken is published, whether or not anybody hears of it.
             self._unpublished.put_nowait(None)
@@ -98,8 +90,8 @@ class Browse:
             making.cancel()
             await asyncio.gather(reading, making, return_exceptions=True)
             self._stop_listening()
-            await asyncio.gather(publishing, *self._recordings)
-            await self._report_rest()
+            await publishing
+            await self._reports.close()
 
     async def _or_told(self, work: Coroutine[Any, Any, None]) -> None:
         """A task's error is the call's."""
@@ -160,7 +152,7 @@ class Browse:
             except TimeoutError as error:
                 raise time_exceeded() from error
             if self._browsing.is_cut:
-                raise _draining()
+                raise draining()
             self._page, self._take_place = self._carried_on(), self._take_next
         self._unpublished.put_nowait(None)
         await publishing
@@ -178,7 +170,8 @@ class Browse:
         finally:
             making.close()
             self._queued_ms += place.waited_ms
-            self._record(making)
+            # 9. Off the page's path.
+            self._reports.take(making)
         if (so_far := making.so_far) is not None:
             self._page = replace(self._page, carried_on=so_far)
         return making.ended
@@ -216,42 +209,6 @@ class Browse:
         completed.time_to_page.FromMicroseconds(round(self._first.clock.elapsed_ms() * 1000))
         queued_ms = self._queued_ms + place.waited_ms
         completed.time_in_queue.FromMicroseconds(round(queued_ms * 1000))
-
-    def _record(self, making: Making) -> None:
-        """9. Off the page's path, in the order of its parts."""
-        if self._resources.reporter is not None:
-            task = asyncio.create_task(self._take_record(making))
-            self._recordings.add(task)
-            task.add_done_callback(self._recordings.discard)
-
-    async def _take_record(self, making: Making) -> None:
-        async with self._recording:
-            preparing = self._resources.preparing
-            part = await self._loop.run_in_executor(preparing, making.served, ROWS_MAX)
-            if part is not None:
-                self._records.add(part)
-        self._report(self._records.take_sent(self._rows_delivered))
-
-    async def _report_rest(self) -> None:
-        if self._resources.reporter is None:
-            return
-        await self._loop.run_in_executor(self._resources.preparing, self._browsing.is_forgotten)
-        self._report(self._records.take_rest(self._rows_delivered))
-
-    def _report(self, records: list[events_pb2.PageServed]) -> None:
-        reporter = self._resources.reporter
-        if reporter is None or self._browsing.was_forgotten:
-            return
-        for record in records:
-            reporter.report(record)
-
-
-def _draining() -> Refusal:
-    return Refusal(
-        code=grpc.StatusCode.UNAVAILABLE,
-        reason="SERVER_DRAINING",
-        message="this server stops: carry the page on, on another one",
-    )
 
 
 def _clock_of_part(page: PageRequest) -> PageClock:

@@ -6,7 +6,7 @@ import grpc
 
 from pagecast.server.browsing import ACTIONS_BYTES_MAX, ACTIONS_MAX, Browsing
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
-from pagecast.server.publishing import refusal_of
+from pagecast.server.publishing import rejection_of
 from pagecast.v1 import events_pb2, homepage_pb2
 
 Requests = AsyncIterator[homepage_pb2.BrowseHomepageRequest]
@@ -47,7 +47,7 @@ def check_actions(events: Sequence[events_pb2.InteractionEvent], browsing: Brows
         path = f"actions.events[{index}]"
         if event.user_id != browsing.user_id:
             raise _wrong(f"{path}.user_id", "is another's: a call takes actions of its page's user")
-        if (rejection := refusal_of(event)) is not None:
+        if (rejection := rejection_of(event)) is not None:
             path += f".{rejection.field}" if rejection.field else ""
             raise _wrong(path, rejection.detail)
     size = browsing.received_bytes + sum(event.ByteSize() for event in events)

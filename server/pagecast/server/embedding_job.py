@@ -20,22 +20,20 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.user_encoder import UserEncoder
-from pagecast.featurestore.embeddings import Embedding, EmbeddingKind, catalog_version
+from pagecast.featurestore.embeddings import Embedding, EmbeddingKind
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.offline.embedding_log import USERS, Run
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.server.catalog_embeddings import EMBEDDED, PARTS
 
 CHUNK_USERS = 500
 """Users of a chunk, about: some seconds of work, which is what an ended job loses."""
 
 RUNS_KEPT = 3
 """Runs that are kept as Parquet: as many as models are."""
-
-PARTS = {EmbeddingKind.ENTITY: "entities", EmbeddingKind.GENRE: "genres", EmbeddingKind.ROW: "rows"}
-"""Files of what the catalog names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +56,9 @@ class EmbeddingStores:
     online: OnlineFeatures
     offline: OfflineLog
     erasures: Erasures
+
+
+_NOTHING: FloatArray = np.zeros(0, np.float32)
 
 
 class EmbeddingJob:
@@ -118,7 +119,7 @@ class EmbeddingJob:
 
     def _write_of_catalog(self, run: Run, part: str) -> None:
         kind = next(kind for kind, name in PARTS.items() if name == part)
-        embeddings = list(_EMBEDDED[kind](self._model, run.embedded_at_ms))
+        embeddings = list(EMBEDDED[kind](self._model, run.embedded_at_ms))
         self._stores.online.write_embeddings(kind, embeddings)
         self._log.write(run, part, embeddings)
         self._written[part] += len(embeddings)
@@ -176,62 +177,6 @@ class EmbeddingJob:
             genres=written["genres"],
             rows=written["rows"],
         )
-
-
-def _entities(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """All that are not retired."""
-    table = model.entities
-    for index, entity in enumerate(model.snapshot.entities):
-        if not entity.retired:
-            output_O, input_D = table.output_ND[index], table.input_ND[index]
-            yield _embedding(model, at_ms, entity.entity_id, output_O, input_D)
-
-
-def _genres(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """The means of their entities': the product with a user's is the mean logit."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, entity in enumerate(model.snapshot.entities):
-        for genre in () if entity.retired else dict.fromkeys(entity.genres):
-            members[genre].append(index)
-    table = model.entities
-    for genre in sorted(members):
-        output_O = table.output_ND[members[genre]].mean(axis=0)
-        yield _embedding(model, at_ms, genre, output_O, table.input_ND[members[genre]].mean(axis=0))
-
-
-def _rows(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """What a row is chosen by, and what it says once it stands."""
-    for index, row in enumerate(model.snapshot.rows):
-        if not row.retired:
-            output_O, input_D = model.row_output_RD[index], model.row_input_RD[index]
-            yield _embedding(model, at_ms, row.row_id, output_O, input_D)
-
-
-_EMBEDDED: dict[EmbeddingKind, Callable[[Model, int], Iterator[Embedding]]] = {
-    EmbeddingKind.ENTITY: _entities,
-    EmbeddingKind.GENRE: _genres,
-    EmbeddingKind.ROW: _rows,
-}
-
-_NOTHING: FloatArray = np.zeros(0, np.float32)
-
-
-def _embedding(
-    model: Model,
-    at_ms: int,
-    name: str,
-    output_O: FloatArray,
-    input_D: FloatArray,
-) -> Embedding:
-    """Of what is in the catalog, published through the bundle's map."""
-    return Embedding(
-        name=name,
-        model_version=model.version,
-        embedded_at_ms=at_ms,
-        version=catalog_version(model.snapshot.number),
-        output_O=model.bundle.stabilisation.entities(output_O),
-        input_D=input_D,
-    )
 
 
 def _user_ids(log: OfflineLog) -> list[str]:

@@ -18,6 +18,9 @@ from grpc_status import rpc_status
 
 DOMAIN = "pagecast"
 
+FEATURE_STORE_UNAVAILABLE = "FEATURE_STORE_UNAVAILABLE"
+"""Why a page is degraded, and other calls are refused, as clients and metrics see it."""
+
 STATUSES_KEPT = 64
 """Statuses without details of their request that are packed once: of each a few hundred bytes."""
 
@@ -62,6 +65,15 @@ def registry_unavailable() -> Refusal:
         code=grpc.StatusCode.UNAVAILABLE,
         reason="REGISTRY_UNAVAILABLE",
         message="the registry cannot be reached at the moment: try again",
+    )
+
+
+def feature_store_unavailable() -> Refusal:
+    """The online store does not answer, and what was asked for is of no use without it."""
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason=FEATURE_STORE_UNAVAILABLE,
+        message="histories cannot be read at the moment: try again",
     )
 
 

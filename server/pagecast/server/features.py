@@ -10,7 +10,7 @@ import grpc
 
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.featurestore.history import History, Step
-from pagecast.server.errors import Refusal
+from pagecast.server.errors import Refusal, feature_store_unavailable
 from pagecast.server.forget import Forgetting
 from pagecast.server.publish import Requests, publish_events
 from pagecast.server.publishing import EventPublisher
@@ -39,11 +39,7 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
         try:
             user = await asyncio.to_thread(self._users.read, request.user_id)
         except StoreUnavailable as error:
-            raise Refusal(
-                code=grpc.StatusCode.UNAVAILABLE,
-                reason="FEATURE_STORE_UNAVAILABLE",
-                message="histories cannot be read at the moment: try again",
-            ) from error
+            raise feature_store_unavailable() from error
         if user.history is None:
             raise Refusal(
                 code=grpc.StatusCode.NOT_FOUND,

@@ -29,8 +29,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-import grpc
-
 from pagecast.server.browse import BROWSE_SECONDS_MAX, Browse
 from pagecast.server.browsed import Requests, first_of, within_page
 from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
@@ -39,7 +37,12 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
-from pagecast.server.page_refusals import at_capacity, time_exceeded
+from pagecast.server.page_refusals import (
+    at_capacity,
+    catalog_empty,
+    time_exceeded,
+    too_many_browses,
+)
 from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
@@ -51,7 +54,6 @@ from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 BROWSES_MAX = 1_000
 """Pages browsed at the same time: each holds its user's history and its rows between its parts, and
 wakes up when its reader scrolls. So many parts of them may wait for a slot beside other pages."""
-
 
 BROWSES_RETRY_MS = 1_000
 """When a refused client may try again: a page is left every few seconds where so many are read."""
@@ -110,7 +112,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
     ) -> AsyncIterator[homepage_pb2.BrowseHomepageResponse]:
         """The same in parts, each carried on behind the one before (`browse`). Raises Refusal."""
         if self._browses >= BROWSES_MAX:
-            raise _too_many_browses()
+            raise too_many_browses(BROWSES_MAX, BROWSES_RETRY_MS)
         self._browses += 1
         try:
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
@@ -171,11 +173,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             except TimeoutError as error:
                 raise time_exceeded() from error
         if not (serving.snapshot.entities and serving.snapshot.rows):
-            raise Refusal(
-                code=grpc.StatusCode.UNAVAILABLE,
-                reason="CATALOG_EMPTY",
-                message="the catalog has no entities or no rows: publish some and try again",
-            )
+            raise catalog_empty()
         return serving
 
     def _serving_of_now(self, user_id: str) -> Serving:
@@ -208,12 +206,3 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
                 reporter.report(served)
 
         self._resources.preparing.submit(report)
-
-
-def _too_many_browses() -> Refusal:
-    return Refusal(
-        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-        reason="BROWSES_EXHAUSTED",
-        message=f"{BROWSES_MAX} pages are being browsed: use StreamHomepage, or another replica",
-        retry_delay_ms=BROWSES_RETRY_MS,
-    )

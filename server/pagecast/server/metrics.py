@@ -13,8 +13,12 @@ from prometheus_client import (
 
 from pagecast.engine.prefix_cache import PrefixCache
 
-PAGE_BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""A page takes 10 to 100 ms here; the last ones show what a deadline cuts off."""
+PAGE_BUCKETS_S = (
+    *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5),
+    *(5.0, 10.0, 20.0, 30.0),
+)
+"""A first row takes 10 to 100 ms, a whole page up to a second, and behind a full line many; the
+last is a page's time."""
 
 ENTITY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
 """A decode step takes 0.2 to 3 ms, and among others it waits for theirs."""

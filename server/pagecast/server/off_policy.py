@@ -32,7 +32,7 @@ from pagecast.featurestore.served_prompt import (
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules
 from pagecast.server.options import decode_options
-from pagecast.server.replay import NotReplayable, rows_by_index, rules_of_page
+from pagecast.server.recorded_page import NotReplayable, rows_by_index, rules_of_page
 from pagecast.v1 import events_pb2
 
 CATALOGS_HELD_MAX = 4

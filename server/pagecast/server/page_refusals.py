@@ -37,6 +37,32 @@ def at_capacity(slots: Slots) -> Refusal:
     )
 
 
+def too_many_browses(most: int, retry_delay_ms: int) -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="BROWSES_EXHAUSTED",
+        message=f"{most} pages are being browsed: use StreamHomepage, or another replica",
+        retry_delay_ms=retry_delay_ms,
+    )
+
+
+def draining() -> Refusal:
+    """A page that is browsed ends because the server stops."""
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason="SERVER_DRAINING",
+        message="this server stops: carry the page on, on another one",
+    )
+
+
+def catalog_empty() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason="CATALOG_EMPTY",
+        message="the catalog has no entities or no rows: publish some and try again",
+    )
+
+
 def time_exceeded() -> Refusal:
     return Refusal(
         code=grpc.StatusCode.DEADLINE_EXCEEDED,

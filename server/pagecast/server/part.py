@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pagecast.featurestore.overlay import Actions
+from pagecast.server.errors import FEATURE_STORE_UNAVAILABLE
 from pagecast.server.users import STRANGER, User
-
-FEATURE_STORE_UNAVAILABLE = "FEATURE_STORE_UNAVAILABLE"
-"""Why a page is degraded, as clients and metrics see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from pagecast.engine.user_encoder import StoppedError, UserEncoder, UserState
 from pagecast.featurestore.history import History
 from pagecast.featurestore.prompt import build_prompt
 from pagecast.rules.facts import RequestFacts
-from pagecast.server.errors import Refusal
+from pagecast.server.errors import Refusal, feature_store_unavailable
 from pagecast.server.facts import facts_of
 from pagecast.server.request import PageRequest
 from pagecast.server.serving import Serving
@@ -123,11 +123,7 @@ class Predicting:
         except StoppedError as error:
             raise _time_exceeded() from error
         except StoreUnavailable as error:
-            raise Refusal(
-                code=grpc.StatusCode.UNAVAILABLE,
-                reason="FEATURE_STORE_UNAVAILABLE",
-                message="histories cannot be read at the moment: try again",
-            ) from error
+            raise feature_store_unavailable() from error
         except EngineError as error:
             _log.error("prediction_failed", error=str(error))
             raise Refusal(

@@ -8,7 +8,8 @@ import grpc
 
 from pagecast.eventlog.errors import EventLogError
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument
-from pagecast.server.publishing import IN_FLIGHT_EVENTS_MAX, EventPublisher, InFlight
+from pagecast.server.in_flight import InFlight
+from pagecast.server.publishing import IN_FLIGHT_EVENTS_MAX, EventPublisher
 from pagecast.server.validation import Malformed, check_parsed
 from pagecast.v1 import feature_pb2
 

@@ -8,7 +8,7 @@ a message that is not read is not acknowledged, so gRPC's flow control makes it 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -19,6 +19,7 @@ from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.rejection import Reason, Rejection
 from pagecast.eventlog.topics import INTERACTIONS, TOPICS
 from pagecast.eventlog.validation import INTERACTION_BYTES_MAX, broken_event_rule, order_to_forget
+from pagecast.server.in_flight import InFlight
 from pagecast.server.metrics import Metrics
 from pagecast.v1 import events_pb2
 
@@ -39,62 +40,6 @@ RECONNECT_PAUSE_S = 1.0
 """After a failed connection everybody is told so at once for as long: attempts do not queue."""
 
 _log = structlog.get_logger(__name__)
-
-
-class InFlight:
-    """The events of one stream on their way to Kafka. Made in the event loop."""
-
-    def __init__(self, count: Callable[[bool], None]) -> None:
-        self._count = count
-        self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
-        self._pending = 0
-        self._waiter: tuple[int, asyncio.Future[None]] | None = None
-        self.acknowledged = 0
-        self.failure: BaseException | None = None
-        self.stopped = False
-        """Set when nobody waits for the answer any more: nothing more is sent."""
-
-    def begin(self) -> None:
-        with self._lock:
-            self._pending += 1
-
-    def withdraw(self) -> None:
-        """It was not sent after all."""
-        with self._lock:
-            self._pending -= 1
-            self._wake()
-
-    def settle(self, error: BaseException | None) -> None:
-        self._count(error is None)
-        with self._lock:
-            self._pending -= 1
-            if error is None:
-                self.acknowledged += 1
-            else:
-                self.failure = self.failure or error
-            self._wake()
-
-    async def wait_until_at_most(self, pending: int) -> None:
-        """Returns when no more than so many are on their way, or one has failed."""
-        with self._lock:
-            if self._pending <= pending or self.failure is not None:
-                return
-            done = self._loop.create_future()
-            self._waiter = (pending, done)
-        try:
-            await done
-        finally:
-            with self._lock:
-                self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is None:
-            return
-        pending, done = self._waiter
-        if self._pending <= pending or self.failure is not None:
-            self._waiter = None
-            self._loop.call_soon_threadsafe(_finish, done)
 
 
 class EventPublisher:
@@ -145,7 +90,7 @@ class EventPublisher:
         for index, event in enumerate(events):
             if flight.stopped or flight.failure is not None:
                 return None
-            if refused := refusal_of(event):
+            if refused := rejection_of(event):
                 return index, refused
             flight.begin()
             try:
@@ -196,7 +141,7 @@ class EventPublisher:
                 _log.warning("events_not_published", error=str(error))
 
 
-def refusal_of(event: events_pb2.InteractionEvent) -> Rejection | None:
+def rejection_of(event: events_pb2.InteractionEvent) -> Rejection | None:
     """Why an event may not be published by a client, if it may not."""
     if refused := broken_event_rule(event) or order_to_forget(event):
         return refused
@@ -205,8 +150,3 @@ def refusal_of(event: events_pb2.InteractionEvent) -> Rejection | None:
         detail = f"{size} bytes; at most {INTERACTION_BYTES_MAX} are taken"
         return Rejection(reason=Reason.TOO_LARGE, field="", detail=detail)
     return None
-
-
-def _finish(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)

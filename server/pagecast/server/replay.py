@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow.compute as pc
 
 from pagecast.engine.errors import BundleError
@@ -32,23 +31,14 @@ from pagecast.featurestore.point_in_time import histories_as_of
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.served_prompt import (
     place_of_page,
-    profile_of_page,
     prompt_of_page,
-    request_half_of_page,
 )
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.rules.page_state import NO_ARGUMENT
-from pagecast.rules.standing_row import StandingRow
-from pagecast.server.facts import facts_of
+from pagecast.rules.page_rules import PageRules
 from pagecast.server.options import decode_options
-from pagecast.server.request import PageClock, PageRequest
+from pagecast.server.recorded_page import NotReplayable, rows_by_index, rules_of_page
 from pagecast.v1 import events_pb2
-
-
-class NotReplayable(Exception):  # noqa: N818 - it is an answer, not a fault
-    """The page cannot be decoded again; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,39 +125,6 @@ class Replays:
         return history_of_page(page, history, self.fold)
 
 
-def rules_of_page(
-    page: events_pb2.PageServed, history: History | None, catalog: CompiledCatalog
-) -> PageRules:
-    """The rules of a served page; history and catalog are those its record names.
-
-    Raises NotReplayable.
-    """
-    snapshot = catalog.snapshot
-    request = PageRequest(
-        clock=PageClock.start(None),
-        page_id=page.page_id,
-        user_id=page.user_id,
-        half=request_half_of_page(page),
-        context=page.context,
-        rows=page.rules_input.rows,
-        entities_per_row=page.rules_input.entities_per_row,
-        rules=page.rules_input.asked,
-        exact_entities=page.exact_entities,
-        seed=page.seed,
-        entity_by_entity=False,
-    )
-    facts = facts_of(request, history, profile_of_page(page), snapshot)
-    try:
-        standing = rows_by_index(page.rows_before, snapshot)
-        index = snapshot.entity_index
-        popular = np.array(
-            [index[entity_id] for entity_id in page.rules_input.popular_entity_ids], np.int64
-        )
-        return compile_rules(catalog, facts, popular, standing=standing)
-    except (KeyError, ValueError) as error:
-        raise NotReplayable(f"the page is of another catalog database: {error}") from error
-
-
 def _decoded(
     page: events_pb2.PageServed, model: ServedModel, prompt: Prompt, rules: PageRules
 ) -> Replay:
@@ -186,21 +143,6 @@ def _decoded(
         tokens=tuple(followed.tokens),
         log_probability_difference_max=_largest_difference(page, followed.tokens),
     )
-
-
-def rows_by_index(
-    rows: Sequence[events_pb2.ServedRow], snapshot: CatalogSnapshot
-) -> list[StandingRow]:
-    """Served rows by the indices of a catalog. Raises KeyError for an id it does not know."""
-    entities = snapshot.entity_index
-    return [
-        StandingRow(
-            row=snapshot.row_index[row.row_id],
-            argument=entities[argument] if (argument := row.argument_entity_id) else NO_ARGUMENT,
-            entities=tuple(entities[entity_id] for entity_id in row.entity_ids),
-        )
-        for row in rows
-    ]
 
 
 def _largest_difference(page: events_pb2.PageServed, tokens: Sequence[Followed]) -> float:

@@ -1,4 +1,4 @@
-"""The decode graph with 8-bit weights, for runs of many tokens (docs/adr/0022).
+"""The decode graph with 8-bit weights, for runs of many tokens (docs/adr/0023).
 
 Every product with weights becomes one of whole numbers (MatMulInteger with scales), which
 processors multiply in tiles: weights with one scale a column, and the states they are multiplied

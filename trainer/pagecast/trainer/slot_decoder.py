@@ -4,7 +4,7 @@ The exported form of `Decoder` (docs/adr/0012): attention is onnxruntime's Group
 which rotates, writes new keys and values into the cache it was given, and reads no further than a
 page is long; each residual addition and the norm after it are one operator. Queries come out of
 their product already divided by the square root of a head's width, and gate and up are products of
-their own (docs/adr/0022). In torch the same module computes the same from `Decoder.decode`, which
+their own (docs/adr/0023). In torch the same module computes the same from `Decoder.decode`, which
 is what the exported graph is compared with.
 
 Letters: B pages, S new positions, C positions a cache has room for, D width, H key/value heads,

@@ -16,6 +16,7 @@ from pagecast.cli.bench.table import show_circumstances, show_rows
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
+from pagecast.cli.output_files import check_folders
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.cells import Cell
@@ -48,8 +49,7 @@ class LearnBench:
         self._tell(output, circumstances, config, measured, rows)
 
     def _config(self, paths: StatePaths) -> tuple[CellsConfig, Sequence[Cell]]:
-        if self.out is not None and not self.out.resolve().parent.is_dir():
-            raise InputError(f"--out: {self.out.parent} is no folder", "make it first")
+        check_folders(out=self.out)
         cores = len(os.sched_getaffinity(0))
         passes = QUICK_PASSES if self.passes is None and self.quick else self.passes
         slices = (QUICK_SLICES if self.quick else SLICES) if self.slices is None else self.slices

@@ -15,6 +15,7 @@ from pagecast.cli.bench.table import show_circumstances, show_rows
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
+from pagecast.cli.output_files import check_folders
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.tables import TABLES
@@ -49,9 +50,7 @@ class ModelBench:
         self._tell(output, circumstances, config, measured, rows)
 
     def _config(self, paths: StatePaths) -> ModelBenchConfig:
-        for option, path in (("--out", self.out), ("--plot", self.plot)):
-            if path is not None and not path.resolve().parent.is_dir():
-                raise InputError(f"{option}: {path.parent} is no folder", "make it first")
+        check_folders(out=self.out, plot=self.plot)
         cores = len(os.sched_getaffinity(0))
         try:
             return ModelBenchConfig(

@@ -12,7 +12,7 @@ from pagecast.cli.pages import Page
 from pagecast.cli.progress import progress_bar
 
 STREAMS = 2
-"""Readers at once: as many as the server decodes pages at once, so that nothing queues."""
+"""Readers at once: fewer than the server has slots, so that nothing queues."""
 
 PAGES = 200
 """Enough for a 99th percentile of two pages, in some seconds."""

@@ -12,6 +12,7 @@ from pagecast.cli.evaluation.table import show_report
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
+from pagecast.cli.output_files import check_folders
 from pagecast.cli.settings import Settings, load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.evaluation.errors import EvaluationError
@@ -66,8 +67,7 @@ class Evaluation:
             budget_minutes=settings.train.budget_minutes,
             pages=self.pages,
         )
-        if self.html is not None and not self.html.resolve().parent.is_dir():
-            raise InputError(f"--html: {self.html.parent} is no folder", "make it first")
+        check_folders(html=self.html)
         paths = StatePaths(root=settings.state_dir)
         opened = open_data(self.data, paths, settings.fold.config(), output.console)
         with evaluation_bar(output.console) as bar:

@@ -25,7 +25,7 @@ from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
-from pagecast.server.replay import NotReplayable
+from pagecast.server.recorded_page import NotReplayable
 
 
 @dataclass(frozen=True, kw_only=True)

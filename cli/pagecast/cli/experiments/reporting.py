@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pagecast.cli.exits import InputError
 from pagecast.cli.experiments.command import opened
 from pagecast.cli.experiments.html import experiment_html
 from pagecast.cli.experiments.table import show_report
 from pagecast.cli.output import Output
+from pagecast.cli.output_files import check_folders
 from pagecast.cli.progress import progress_bar
 from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 
@@ -21,8 +21,7 @@ def tell_report(
     as_json: bool,
 ) -> None:
     """Raises CommandError if there is no such experiment, InputError for no folder."""
-    if html is not None and not html.resolve().parent.is_dir():
-        raise InputError(f"--html: {html.parent} is no folder", "make it first")
+    check_folders(html=html)
     output = Output(as_json=as_json)
     with opened(state_dir, database_url) as house, progress_bar(output.console) as bar:
         task = bar.add_task("report", total=1.0, note="joining pages")

@@ -21,6 +21,7 @@ from pagecast.cli.bench.table import show_circumstances
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
+from pagecast.cli.output_files import check_folders
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.state import StatePaths
@@ -85,9 +86,7 @@ class AlignBench:
 
     def _asked(self) -> Asked:
         """Raises InputError."""
-        for option, path in (("--out", self.out), ("--plot", self.plot)):
-            if path is not None and not path.resolve().parent.is_dir():
-                raise InputError(f"{option}: {path.parent} is no folder", "make it first")
+        check_folders(out=self.out, plot=self.plot)
         wanted = tuple(self.contenders.split("/")) if self.contenders else None
         for name in wanted or ():
             if name not in CONTENDERS:
