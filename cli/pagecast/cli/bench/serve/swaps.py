@@ -90,7 +90,7 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     loading = [
         Row.alone(
             f"first row p{share * 100:.0f} ms from a promotion to the new model's first page",
-            quantile(swapped.loading_ms, share),
+            percentile(swapped.loading_ms, share),
         )
         for share in (0.5, 0.99)
         if swapped.loading_ms
