@@ -95,6 +95,30 @@ def test_a_product_that_is_not_rounded_is_told(headed: DecodeExport) -> None:
         int8_many_form(proto.SerializeToString())
 
 
+@pytest.mark.parametrize("outputs", ["y", "y, h"])
+def test_a_scale_that_is_left_out_is_made_up_for(outputs: str) -> None:
+    """Unless somebody else reads what it is left out of."""
+    rng = np.random.default_rng(0)
+    declared = ", ".join(f"float[S, 8] {name}" for name in outputs.split(", "))
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 10, opset_import: ["" : 20, "com.microsoft" : 1]>
+        g (float[S, 8] x) => ({declared}) {{
+            p = MatMul(x, first) h = Mul(p, x) y = MatMul(h, second)
+        }}"""
+    )
+    for name in ("first", "second"):
+        weight = rng.normal(size=(8, 8)).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weight, name))
+    exact = model.SerializeToString()
+    fed = {"x": rng.normal(size=(9, 8)).astype(np.float32) * np.float32(50)}
+    expected, found = (
+        Graph("g", graph, EngineConfig()).run(fed) for graph in (exact, int8_many_form(exact))
+    )
+    for name, value in expected.items():
+        error = np.linalg.norm(found[name] - value) / np.linalg.norm(value)
+        assert 0.0 < error < INT8_ERROR_MAX
+
+
 @given(
     st.lists(
         st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=3), min_size=1, max_size=9

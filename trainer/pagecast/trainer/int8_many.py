@@ -60,6 +60,8 @@ class _Rounding:
         for node in graph.node:
             for name in node.input:
                 self._users[name].append(node)
+        for output in graph.output:
+            self._users[output.name].append(NodeProto())  # who runs the graph
         self.replaced: set[str] = set()
         self.made = [
             numpy_helper.from_array(np.array(MIDDLE, np.uint8), _MIDDLE),
