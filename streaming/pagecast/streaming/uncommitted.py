@@ -31,7 +31,7 @@ class _Portion:
     pages: list[LoggedPage] = field(default_factory=list)
     users: set[bytes | None] = field(default_factory=set)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
-    bytes: int = 0
+    record_bytes: int = 0
     since_s: float = 0.0
 
     def append(self, offline: OfflineLog) -> None:
@@ -83,7 +83,7 @@ class Uncommitted:
         if not waiting.positions:
             waiting.since_s = time.monotonic()
         waiting.positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
-        waiting.bytes += sum(len(record.value or b"") for record in records)
+        waiting.record_bytes += sum(len(record.value or b"") for record in records)
         waiting.rows += self._not_logged(events)
         waiting.pages += self._not_logged(pages)
 
@@ -126,7 +126,7 @@ class Uncommitted:
         waiting = self._waiting
         return bool(waiting.positions) and (
             len(waiting.rows) + len(waiting.pages) >= OFFLINE_ROWS_MAX
-            or waiting.bytes >= OFFLINE_BYTES_MAX
+            or waiting.record_bytes >= OFFLINE_BYTES_MAX
             or (not self.is_begun and time.monotonic() - waiting.since_s >= self._flush_s)
         )
 
