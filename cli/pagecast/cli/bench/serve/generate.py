@@ -126,20 +126,22 @@ def _weights(torch_model: PageModel, model: Model, output_VD: FloatArray) -> dic
         "model.norm.weight": decoder.norm.weight,
         "lm_head.weight": torch.from_numpy(output_VD),
     }
-    heads = (ours.query_heads, ours.kv_heads, ours.kv_heads)
+    queries = ours.query_heads * HEAD_DIM
+    keys = queries + ours.kv_heads * HEAD_DIM
     for layer, block in enumerate(decoder.blocks):
-        query, key, value = block.attention.qkv.weight.split([n * HEAD_DIM for n in heads])
-        gate, up = block.gate_up.weight.chunk(2)
+        block_weights: dict[str, Tensor] = block.state_dict()
+        qkv = block_weights["attention.qkv.weight"]
+        gate, up = block_weights["gate_up.weight"].chunk(2)
         of_block = {
-            "input_layernorm": block.attention_norm.weight,
-            "self_attn.q_proj": query,
-            "self_attn.k_proj": key,
-            "self_attn.v_proj": value,
-            "self_attn.o_proj": block.attention.out.weight,
-            "post_attention_layernorm": block.mlp_norm.weight,
+            "input_layernorm": block_weights["attention_norm.weight"],
+            "self_attn.q_proj": qkv[:queries],
+            "self_attn.k_proj": qkv[queries:keys],
+            "self_attn.v_proj": qkv[keys:],
+            "self_attn.o_proj": block_weights["attention.out.weight"],
+            "post_attention_layernorm": block_weights["mlp_norm.weight"],
             "mlp.gate_proj": gate,
             "mlp.up_proj": up,
-            "mlp.down_proj": block.down.weight,
+            "mlp.down_proj": block_weights["down.weight"],
         }
         weights |= {f"model.layers.{layer}.{name}.weight": one for name, one in of_block.items()}
     return weights
