@@ -147,5 +147,7 @@ async def test_no_page_fails_or_mixes_versions_over_twenty_swaps_and_memory_stay
     assert {version for named in load.versions for version in named} == set(versions)
     # A busy machine makes some later; what it takes without that is told by the quickest quarter.
     assert sorted(followed_s)[SWAPS // 4] < 2.0
-    # What is kept and the allocator's room are there after a round; a leak would be 15 models.
-    assert resident[-1] - resident[len(versions)] < 3 * bundle_bytes
+    # What is kept is there after a round; what the allocator has not given back comes and goes, by
+    # more than a bundle, so the lowest of a few is looked at. A leak would be ten models and more.
+    after_a_round, at_the_end = resident[len(versions) : 2 * len(versions)], resident[-5:]
+    assert min(at_the_end) - min(after_a_round) < 3 * bundle_bytes
