@@ -6,6 +6,7 @@ and feeds no more than one before a swap (docs/adr/0022-loading-steps-back.md).
 """
 
 import threading
+import time
 from concurrent.futures import Executor
 
 import structlog
@@ -21,7 +22,11 @@ _log = structlog.get_logger(__name__)
 
 BRINGING_MAX = 128
 """People whose histories wait to be fed. A prompt of 260 positions takes 60 ms of a core: so many
-take eight seconds. Who finds no room comes over at a moment of their own."""
+take half a minute, with its pauses. Who finds no room comes over at a moment of their own."""
+
+PAUSE_SHARE = 2.0
+"""Pause behind each, by how long it took: all visitors of a busy server are back within seconds,
+and one behind the other their histories would fill it. So they take a third of a core at most."""
 
 
 class BringingOver:
@@ -69,12 +74,14 @@ class BringingOver:
 
     def _feed(self, job: PrefixJob) -> None:
         user_id, version = job.key
+        began_s = time.monotonic()
         try:
             self._feeder.feed(job, self._closing.is_set)
         except EngineError as error:
             _tell(version, error)
         finally:
             self._done(user_id)
+        self._closing.wait(PAUSE_SHARE * (time.monotonic() - began_s))
 
     def _done(self, user_id: str) -> None:
         with self._changing:
