@@ -16,8 +16,9 @@ from pagecast.engine.bundle import Bundle
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.prefix_cache import MadeFrom, PrefixCache
-from pagecast.engine.prompt_tokens import encode, old_steps, tokens_of
+from pagecast.engine.page_job import made_from
+from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.slot_decoder import CHUNK_MAX, SlotDecoder
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import NEXT_ROW
@@ -63,8 +64,7 @@ class UserEncoder:
         the model cannot answer, or answers with what is no number."""
         decoder = self._decoder(model.bundle)
         encoded = encode(model, prompt)
-        made_from = MadeFrom.of(encoded, model.snapshot, compressed=old_steps(model, encoded))
-        prefix, found = self._prefixes.find((user_id, model.version), made_from)
+        prefix, found = self._prefixes.find((user_id, model.version), made_from(model, encoded))
         prompt_TD = tokens_of(model, encoded, found)
         decoder.slots.begin(0, None if prefix is None else prefix.caches_YHPK, found)
         for start in range(0, len(prompt_TD), CHUNK_MAX):

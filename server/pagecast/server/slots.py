@@ -12,16 +12,16 @@ import time
 from pagecast.server.waiting_line import WaitingLine
 
 SLOTS_DEFAULT = 16
-"""A core decodes a step of 16 pages about 1.5 times as fast as 16 steps; more than that would only
-make every page slower, and cost memory."""
+"""A core decodes a step of 16 pages two to three times as fast as 16 steps (benchmarks/serve.md);
+more than that would only make every page slower, and cost memory."""
 
 WAITING_DEFAULT = 64
-"""At some tens of milliseconds a page the last in the queue waits a second or two; who comes later
-would give up before the page does."""
+"""The last in the queue waits for four generations of 16: some 14 s if they are of 20 rows of 10,
+two or three if of a screenful. Who comes later would give up before the page does."""
 
 RETRY_MS_MIN, RETRY_MS_MAX = 20, 2_000
 """What a refused client is told to wait at least, so that it does not come back at once, and at
-most: the queue is empty again by then."""
+most, because nobody looks at an empty screen for longer."""
 
 
 class SlotsExhausted(Exception):  # noqa: N818 - it is an answer, not a fault
