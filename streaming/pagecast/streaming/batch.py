@@ -50,7 +50,6 @@ class BatchWriter:
     def abandon(self, topic_id: str) -> None:
         """What was written and not committed is another worker's business now."""
         self._interactions.forget()
-        self._uncommitted.settle()
         # That one may have forgotten a user between this one's look and its write.
         if users := self._uncommitted.users:
             self._eraser.sweep(users, topic_id)
@@ -139,7 +138,6 @@ class BatchWriter:
         """Erases a user everywhere; returns what of the batch so far is still to be kept."""
         order = Order.of(event)
         self._interactions.forget_user(order.user_id)
-        self._uncommitted.settle()
         erasure = self._eraser.erase(order)
         # Of an order that came twice the first one counts: what is between the two stays.
         floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}

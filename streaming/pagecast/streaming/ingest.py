@@ -125,7 +125,6 @@ class _Loop:
             )
         )
         self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
-        exits.callback(self._uncommitted.close)
         self._batches = BatchWriter(self._stores, self._producer, self._uncommitted, config.fold)
         self._triggers = Triggers(self._stores.engine, config.triggers)
         self._looked_s = time.monotonic()
@@ -144,12 +143,10 @@ class _Loop:
             if records:
                 # 3. to 6a. and 8. Write it, and measure.
                 self._retrying(self._batches.ingest, records)
-            if self._uncommitted.is_appended:
+            idle_s = time.monotonic() - self._looked_s
+            if self._uncommitted.is_due() or idle_s >= TRIGGERS_IDLE_S:
                 self._retrying(self._commit)
-            if self._uncommitted.is_due() or self._is_idle():
-                self._retrying(self._begin_commit)
         with suppress(*TRANSIENT):
-            self._begin_commit()
             self._commit()
 
     def _begin_epoch(self) -> int:
@@ -173,21 +170,11 @@ class _Loop:
     def _poll(self) -> list[Record]:
         return self._consumer.poll(self._config.batch_records_max, self._config.poll_ms)
 
-    def _is_idle(self) -> bool:
-        idle_s = time.monotonic() - self._looked_s
-        return idle_s >= TRIGGERS_IDLE_S and not self._uncommitted.is_begun
-
-    def _begin_commit(self) -> None:
-        """Step 6, what is done for all batches of a second: 6b goes on beside the next ones."""
-        if self._uncommitted.is_begun:  # so much has come meanwhile that it is waited for
-            self._commit()
+    def _commit(self) -> None:
+        """Steps 6b and 7."""
         # Counted by offset, like popularity: a repetition is harmless.
         self._triggers.observe(self._uncommitted.rows, _now_ms())
         self._looked_s = time.monotonic()
-        self._uncommitted.begin_append()
-
-    def _commit(self) -> None:
-        """Step 7, once 6b is done."""
         try:
             self._uncommitted.commit(self._consumer)
         except Fenced as error:

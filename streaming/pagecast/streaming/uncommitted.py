@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pagecast.eventlog.consumer import EventConsumer
@@ -16,61 +14,34 @@ from pagecast.streaming.failpoint import reach
 AnyRow = TypeVar("AnyRow", LoggedEvent, LoggedPage)
 
 OFFLINE_ROWS_MAX = 10_000
-"""Events that may wait for the offline log: above it, part files do not become cheaper. As many
-more may be on their way into it."""
+"""Events that may wait for the offline log: above it, part files do not become cheaper."""
 
 OFFLINE_BYTES_MAX = 32 * 1024 * 1024
 """The same in bytes of the records, for events that are unusually large."""
-
-
-@dataclass(slots=True)
-class _Portion:
-    """What becomes durable together."""
-
-    rows: list[LoggedEvent] = field(default_factory=list)
-    pages: list[LoggedPage] = field(default_factory=list)
-    users: set[bytes | None] = field(default_factory=set)
-    positions: dict[tuple[str, int], int] = field(default_factory=dict)
-    record_bytes: int = 0
-    since_s: float = 0.0
-
-    def append(self, offline: OfflineLog) -> None:
-        """6b. Appends the events to the offline log. May be repeated after an exception."""
-        offline.append(self.rows)
-        self.rows = []
-        offline.append_pages(self.pages)
-        self.pages = []
-        reach("offline")
-
-    def drop(self, user_id: str, floor: Floors) -> None:
-        self.rows = survivors(self.rows, {user_id: floor})
-        self.pages = [
-            row for row in self.pages if row.page.user_id != user_id or _made_after(row, floor)
-        ]
 
 
 class Uncommitted:
     """What is done but not committed: events for the offline log, and offsets.
 
     They wait up to `flush_ms`, because the offline log is made of files. Losing them costs
-    nothing: what is not committed is read again, and the histories contain it already. What has
-    waited is appended in a thread, a portion at a time: files take long to be durable, and the
-    next events must not wait for them to get into their histories.
+    nothing: what is not committed is read again, and the histories contain it already.
     """
 
     def __init__(self, offline: OfflineLog, flush_ms: int) -> None:
         self._offline = offline
         self._flush_s = flush_ms / 1000
         self._logged: dict[tuple[str, int], int] = {}
-        self._waiting = _Portion()
-        self._sealed: _Portion | None = None
-        self._appending: Future[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="offline-log")
+        self._rows: list[LoggedEvent] = []
+        self._pages: list[LoggedPage] = []
+        self._users: set[bytes | None] = set()
+        self._bytes = 0
+        self._positions: dict[tuple[str, int], int] = {}
+        self._since_s = 0.0
 
     def begin_epoch(self, logged: Mapping[tuple[str, int], int]) -> None:
-        """Forgets everything; `logged` is how far the offline log reaches. `settle` first."""
+        """Forgets what waits; `logged` is how far the offline log reaches."""
         self._logged = dict(logged)
-        self._waiting, self._sealed, self._appending = _Portion(), None, None
+        self._clear()
 
     def add(
         self,
@@ -79,13 +50,12 @@ class Uncommitted:
         pages: Sequence[LoggedPage],
     ) -> None:
         """Takes the records of a batch, refused ones included, and what the offline log keeps."""
-        waiting = self._waiting
-        if not waiting.positions:
-            waiting.since_s = time.monotonic()
-        waiting.positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
-        waiting.record_bytes += sum(len(record.value or b"") for record in records)
-        waiting.rows += self._not_logged(events)
-        waiting.pages += self._not_logged(pages)
+        if not self._positions:
+            self._since_s = time.monotonic()
+        self._positions.update({(r.topic, r.partition): r.offset + 1 for r in records})
+        self._bytes += sum(len(record.value or b"") for record in records)
+        self._rows += self._not_logged(events)
+        self._pages += self._not_logged(pages)
 
     def _not_logged(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
         """What a replay brings again is in the offline log already; new rows are not looked at."""
@@ -100,79 +70,54 @@ class Uncommitted:
 
     def touch(self, keys: Iterable[bytes | None]) -> None:
         """Says whose data are about to be written, by the keys of their records."""
-        self._waiting.users.update(keys)
+        self._users.update(keys)
 
     def drop(self, user_id: str, floor: Floors) -> None:
-        """Forgets what waits of a user who is erased, by the rules of `OfflineLog.erase`.
-
-        `settle` before erasing: what is being appended must be there to be erased.
-        """
-        for portion in self._portions():
-            portion.drop(user_id, floor)
+        """Forgets what waits of a user who is erased, by the rules of `OfflineLog.erase`."""
+        self._rows = survivors(self._rows, {user_id: floor})
+        self._pages = [
+            row for row in self._pages if row.page.user_id != user_id or _made_after(row, floor)
+        ]
 
     @property
     def rows(self) -> Sequence[LoggedEvent]:
-        """Events that wait to be appended to the offline log, of a partition in order."""
-        return self._waiting.rows
+        """Events that wait for the offline log, of a partition in order."""
+        return self._rows
 
     @property
     def users(self) -> Collection[str]:
         """Users whose histories or pages may have been written since the last commit."""
-        keys = set[bytes | None]().union(*(portion.users for portion in self._portions()))
-        return {key.decode(errors="replace") for key in keys if key}
+        return {key.decode(errors="replace") for key in self._users if key}
 
     def is_due(self) -> bool:
-        """Whether enough is waiting, or has waited long enough and nothing is being appended."""
-        waiting = self._waiting
-        return bool(waiting.positions) and (
-            len(waiting.rows) + len(waiting.pages) >= OFFLINE_ROWS_MAX
-            or waiting.record_bytes >= OFFLINE_BYTES_MAX
-            or (not self.is_begun and time.monotonic() - waiting.since_s >= self._flush_s)
+        """Whether enough is waiting, or has waited long enough."""
+        return bool(self._positions) and (
+            len(self._rows) + len(self._pages) >= OFFLINE_ROWS_MAX
+            or self._bytes >= OFFLINE_BYTES_MAX
+            or time.monotonic() - self._since_s >= self._flush_s
         )
 
-    def begin_append(self) -> None:
-        """6b begins, for all that waits: one portion at a time, so `commit` comes before."""
-        assert self._sealed is None, "the portion before is not committed"
-        self._sealed, self._waiting = self._waiting, _Portion()
-        self._appending = self._thread.submit(self._sealed.append, self._offline)
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether `begin_append` took something that is not committed."""
-        return self._sealed is not None
-
-    @property
-    def is_appended(self) -> bool:
-        """Whether `commit` has something to do, and would not wait for it."""
-        return self.is_begun and (self._appending is None or self._appending.done())
-
-    def settle(self) -> None:
-        """Waits until nothing is being appended, however that ends: `commit` tells."""
-        if self._appending is not None:
-            wait([self._appending])
-
     def commit(self, consumer: EventConsumer) -> None:
-        """Makes durable what `begin_append` took. May be repeated after an exception."""
-        sealed = self._sealed
-        if sealed is None:
+        """Makes all of it durable. May be repeated after an exception."""
+        if not self._positions:
             return
-        appending, self._appending = self._appending, None
-        if appending is None:
-            sealed.append(self._offline)  # what of it failed before
-        else:
-            appending.result()
-        if sealed.positions:
-            # 7. Only then commit the offsets.
-            consumer.commit(sealed.positions)
-            reach("committed")
-        self._sealed = None
+        # 6b. Append the events to the offline log.
+        self._offline.append(self._rows)
+        self._rows = []
+        self._offline.append_pages(self._pages)
+        self._pages = []
+        reach("offline")
+        # 7. Only then commit the offsets.
+        consumer.commit(self._positions)
+        reach("committed")
+        self._clear()
 
-    def close(self) -> None:
-        """Ends the thread, after what it is doing."""
-        self._thread.shutdown()
-
-    def _portions(self) -> list[_Portion]:
-        return [self._waiting] if self._sealed is None else [self._sealed, self._waiting]
+    def _clear(self) -> None:
+        self._rows = []
+        self._pages = []
+        self._users = set()
+        self._positions = {}
+        self._bytes = 0
 
 
 def _made_after(row: LoggedPage, floor: Floors) -> bool:

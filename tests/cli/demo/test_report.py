@@ -48,8 +48,20 @@ REPORT = Report(
         page_seconds=41.5,
         cost_share=0.0625,
         pages=(
-            Read(at_s=1.0, version="0123456789abcdef", first_row_ms=30.0, degraded=False),
-            Read(at_s=2.0, version="fedcba9876543210", first_row_ms=40.0, degraded=True),
+            Read(
+                user_id="ann",
+                at_s=1.0,
+                version="0123456789abcdef",
+                first_row_ms=30.0,
+                degraded=False,
+            ),
+            Read(
+                user_id="ann",
+                at_s=2.0,
+                version="fedcba9876543210",
+                first_row_ms=40.0,
+                degraded=True,
+            ),
         ),
     ),
 )

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, groupby
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,7 @@ PAGES_MAX = 5_000
 class Read:
     """One page: when it was complete (`time.perf_counter`), and how it was."""
 
+    user_id: str
     at_s: float
     version: str
     first_row_ms: float
@@ -55,13 +56,15 @@ class Reader:
         """The first page of a model that was read."""
         return next((page for page in list(self.pages) if page.version == version), None)
 
-    def versions(self) -> list[str]:
-        """The models of the pages in the order they were read, each change once."""
-        seen: list[str] = []
-        for page in self.pages:
-            if not seen or seen[-1] != page.version:
-                seen.append(page.version)
-        return seen
+    @property
+    def users(self) -> set[str]:
+        """Who has read a page."""
+        return {page.user_id for page in self.pages}
+
+    def versions(self, user_id: str) -> list[str]:
+        """The models of a user's pages in the order they were read, each change once."""
+        own = [page.version for page in self.pages if page.user_id == user_id]
+        return [version for version, _ in groupby(own)]
 
     def _run(self) -> None:
         for _, user_id in zip(range(PAGES_MAX), cycle(self._users), strict=False):
@@ -72,6 +75,7 @@ class Reader:
             else:
                 self.pages.append(
                     Read(
+                        user_id=user_id,
                         at_s=time.perf_counter(),
                         version=page.started.model_version,
                         first_row_ms=page.first_row_ms,
