@@ -4,8 +4,7 @@
 
 At little traffic a worker polls batches of a few events, and what a batch costs beside its events
 is what they wait for. CPU of the thread by batch, on SQLite; and of what is done once a second for
-all of them, with 500 events: the triggers' counts, on the events' way, and the offline log, beside
-it. ingest.md has the results.
+all of them, with 500 events: the triggers' counts and the offline log. ingest.md has the results.
 """
 
 import argparse

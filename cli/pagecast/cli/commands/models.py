@@ -162,7 +162,7 @@ def verify(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compares every file of a model's bundle with what was published; servers read half of it."""
+    """Compares every file of a bundle with what was published; servers read what they use."""
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError
     from pagecast.cli.output import Output
