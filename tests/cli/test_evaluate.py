@@ -70,6 +70,18 @@ def test_cold_start_tells_its_other_questions(folder: Path) -> None:
         assert text in done.stdout
 
 
+def test_retraining_on_the_way_is_told_in_every_form(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    arguments = ["--protocol", "prequential", "--systems", "popularity,ease", "--html", str(page)]
+    arguments += ["--data", str(folder), "--retrain-every", "2"]
+    done = CliRunner().invoke(app, ["evaluate", *arguments])
+    assert done.exit_code == ExitCode.OK, done.exception
+    assert "retrained after every 2 targets" in done.stdout
+    assert "Retrained after every 2 targets." in page.read_text()
+    done = CliRunner().invoke(app, ["evaluate", "--json", *arguments])
+    assert json.loads(done.stdout)["retrain_every"] == 2
+
+
 def test_logged_needs_pages_that_were_seen(tmp_path: Path) -> None:
     error = (
         CliRunner().invoke(app, ["evaluate", "--logged", "--state-dir", str(tmp_path)]).exception

@@ -49,6 +49,26 @@ def test_quality_is_the_mean_of_seeds_and_stands_beside_what_is_to_be_reached(
     assert not any("prequential" in row.what for row in rows)
 
 
+def test_a_retrained_model_stands_beside_retrained_systems_and_the_same_reach() -> None:
+    def both(frozen: float, retrained: float) -> Figures:
+        return {
+            **quality(frozen, 0.2),
+            "retrained_ndcg_at_10": retrained,
+            "retrained_hr_at_10": 0.2,
+        }
+
+    measured = [
+        cell("quality", "prequential, pagecast", both(0.10, 0.12)),
+        cell("quality", "prequential, ease-recency", both(0.09, 0.10)),
+    ]
+    rows = model_rows(measured, published=True)
+    reach = "what is to be reached, fresh"
+    assert find(rows, "NDCG@10, prequential", reach).reached is False
+    assert find(rows, "NDCG@10 retrained, prequential", reach).reached is True
+    beside = find(rows, "NDCG@10 retrained, prequential", "ease-recency, this run")
+    assert beside.ratio == pytest.approx(1.2)
+
+
 def test_figures_of_others_stand_only_beside_those_of_the_same_data() -> None:
     measured = [cell("quality", "leave-one-out, pagecast", quality(0.1, 0.2))]
     published = {at.beside for at in PUBLISHED}

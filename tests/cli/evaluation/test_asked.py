@@ -27,6 +27,19 @@ def test_no_name_is_every_system_and_all_is_every_delay() -> None:
     assert told.staleness_s == STALENESS_S
 
 
+def test_pages_are_not_asked_of_weights_that_have_learned_their_future() -> None:
+    with pytest.raises(EvaluationError, match=r"pages: .* take --pages without --retrain-every"):
+        Asked.of(
+            protocol="prequential",
+            systems="pagecast",
+            seeds="0",
+            staleness="0",
+            budget_minutes=None,
+            retrain_every=5,
+            pages=1,
+        )
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

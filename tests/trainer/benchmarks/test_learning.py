@@ -15,12 +15,9 @@ from pagecast.trainer.benchmarks.learning import (
     NEVER,
     NEW_ENTITIES,
     incremental_name,
-    slice_of,
 )
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.measure import measure
-from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.chronological import Cut
 from pagecast.trainer.evaluation.interactions import Interactions
 
 SHAPE: Mapping[str, JsonValue] = {
@@ -61,16 +58,3 @@ def test_every_strategy_has_a_figure_for_every_slice_and_its_cost() -> None:
 def test_what_makes_no_sense_is_refused(slices: int, begin: float) -> None:
     with pytest.raises(ValueError, match="slices must be 2 at least"):
         measure(cell(slices, begin), data())
-
-
-def test_a_slice_is_what_came_between_two_fits() -> None:
-    every, cut = data(), Cut(False, data())
-    order_X = every.in_time_order()
-    before, part = cut.part(order_X, 600), cut.part(order_X, 700)
-    snapshot, replayed = slice_of(before, part, TrainConfig(), runs=0)
-    new = {user.user_id: int(user.new_N.sum()) for user in snapshot.users}
-    known = dict(zip((u.user_id for u in every.users), before.steps_U.tolist(), strict=True))
-    now = dict(zip((u.user_id for u in every.users), part.steps_U.tolist(), strict=True))
-    assert sum(new.values()) == int((part.steps_U - before.steps_U).sum()) > 0
-    assert all(count == now[user] - known[user] for user, count in new.items())
-    assert {user for user, count in new.items() if not count} <= replayed

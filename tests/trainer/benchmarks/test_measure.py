@@ -17,7 +17,7 @@ from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
 from pagecast.trainer.benchmarks.spelled import IDS
 from pagecast.trainer.benchmarks.validated import part_of_users
 from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
 
 USERS, ENTITIES = 12, 80
 
@@ -105,6 +105,18 @@ def test_a_protocol_has_the_figures_of_evaluate() -> None:
     settings: dict[str, JsonValue] = {"protocol": LEAVE_ONE_OUT, "system": "popularity"}
     figures = measure(Cell(table="quality", name="any", settings=settings), data())
     assert figures.keys() == {"ndcg_at_10", "hr_at_10", "cpu_seconds"}
+
+
+def test_a_fit_that_is_retrained_has_figures_beside_those_of_the_fit_alone() -> None:
+    settings: dict[str, JsonValue] = {
+        "protocol": PREQUENTIAL,
+        "system": "ease",
+        "retrain_every": 20,
+    }
+    figures = measure(Cell(table="quality", name="any", settings=settings), data())
+    fitted = {"ndcg_at_10", "hr_at_10", "cpu_seconds"}
+    assert figures.keys() == fitted | {f"retrained_{name}" for name in fitted}
+    assert figures["retrained_ndcg_at_10"] != figures["ndcg_at_10"]
 
 
 def test_a_way_to_say_an_entity_is_asked_of_known_and_of_cold_ones() -> None:

@@ -98,3 +98,6 @@ class Fixed:
 
     def reveal(self, interaction: int) -> None:
         self.log.append(("shown", self._data.entities[int(self._data.entity_X[interaction])]))
+
+    def retrain(self, part: FitPart) -> None:
+        self.log.append(("retrained", len(part.interactions())))

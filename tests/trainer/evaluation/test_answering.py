@@ -37,6 +37,27 @@ def test_nothing_is_revealed_where_histories_are_frozen() -> None:
     assert log == [("asked", ["e16"]), ("asked", ["e16"])]
 
 
+def retrained(*last: tuple[str, str, float], every: int, learns: bool = False):
+    system = Fixed(learns=learns)
+    split = plan_of(PREQUENTIAL, timeline(*last), retrain_every=every).test
+    system.fit(split.part, untold)
+    answer(system, split)
+    return [(what, value) for what, value in system.log if what in ("fit", "retrained")]
+
+
+def test_between_two_requests_a_system_may_learn_what_was_revealed() -> None:
+    assert retrained(("1", "x", 100), ("2", "y", 200), every=1) == [("fit", 18), ("retrained", 19)]
+    assert retrained(("1", "x", 100), ("2", "y", 200), every=2) == [("fit", 18)]
+
+
+def test_what_learns_by_itself_is_not_retrained() -> None:
+    assert retrained(("1", "x", 100), ("2", "y", 200), every=1, learns=True) == [("fit", 18)]
+
+
+def test_nothing_is_learned_between_interactions_of_one_moment() -> None:
+    assert retrained(("1", "x", 100), ("2", "y", 100), every=1) == [("fit", 18)]
+
+
 def test_ranks_are_in_the_order_of_targets_however_requests_are_batched() -> None:
     data = data_of(
         *(("u1", "a", 7), ("u1", "b", 8), ("u1", "c", 9)),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from trainer.evaluation.factories_evaluation import data_of, names, rows_of, timeline
 
+from pagecast.trainer.evaluation import splits
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import Request, Split
@@ -106,6 +107,27 @@ def test_the_fit_has_no_step_after_the_cut() -> None:
     plan = plan_of(PREQUENTIAL, timeline(("1", "x", 100), ("stranger", "y", 200)))
     assert plan.test.part.steps_U.tolist() == [9, 9, 0]
     assert plan.validation.part.steps_U.tolist() == [9, 8, 0]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "every", "message"),
+    [
+        (TEMPORAL, 1, "retrain-every: temporal has no revealed events to learn; take prequential"),
+        (PREQUENTIAL, -1, "retrain-every: give a number of interactions, or 0 for never"),
+    ],
+)
+def test_retraining_where_there_is_none_is_told(protocol: str, every: int, message: str) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        plan_of(protocol, timeline(("1", "x", 100), ("1", "y", 200)), retrain_every=every)
+
+
+def test_too_many_retrainings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "RETRAININGS_MAX", 1)
+    data = timeline(("1", "x", 100), ("1", "y", 200))
+    with pytest.raises(
+        EvaluationError, match=r"1 makes more than 1 retrainings .* give 2 at least"
+    ):
+        plan_of(PREQUENTIAL, data, retrain_every=1)
 
 
 @pytest.mark.parametrize(

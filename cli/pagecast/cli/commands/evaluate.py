@@ -37,6 +37,14 @@ def evaluate(
             help="Seconds by which histories are late, as 0,5,60, or all (prequential only)."
         ),
     ] = "0",
+    retrain_every: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Retrain after so many predicted interactions, pagecast incrementally "
+            "(prequential only); 0 never.",
+        ),
+    ] = 0,
     pages: Annotated[
         int,
         typer.Option(
@@ -68,6 +76,7 @@ def evaluate(
         systems=systems,
         seeds=seeds,
         staleness=staleness,
+        retrain_every=retrain_every,
         pages=pages,
         logged=logged,
         html=html,

@@ -42,6 +42,7 @@ class Asked:
     protocol: str
     families: tuple[Family, ...]
     staleness_s: tuple[float, ...]
+    retrain_every: int
     pages: int
 
     @classmethod
@@ -53,6 +54,7 @@ class Asked:
         seeds: str,
         staleness: str,
         budget_minutes: float | None,
+        retrain_every: int = 0,
         pages: int = 0,
     ) -> "Asked":
         """Reads the options, lists by comma. Raises EvaluationError that names the one at fault."""
@@ -61,11 +63,17 @@ class Asked:
         delays_s = _numbers("staleness", staleness, float)
         if staleness == ALL:
             delays_s = STALENESS_S
-        refuse(protocol, delays_s)
+        refuse(protocol, delays_s, retrain_every)
+        if pages and retrain_every:
+            raise EvaluationError(
+                "pages: they would be of weights that have learned what the pages are asked about; "
+                "take --pages without --retrain-every"
+            )
         return cls(
             protocol=protocol,
             families=tuple(families(names, _numbers("seeds", seeds, int), config)),
             staleness_s=delays_s,
+            retrain_every=retrain_every,
             pages=pages,
         )
 
@@ -83,7 +91,7 @@ def evaluate_data(opened: OpenedData, asked: Asked, progress: ToldProgress) -> R
     """Raises EvaluationError, and NothingToTrainError."""
     data = interactions_of(opened.interchange.users, opened.interchange.catalog)
     return evaluate(
-        plan_of(asked.protocol, data, asked.staleness_s),
+        plan_of(asked.protocol, data, asked.staleness_s, asked.retrain_every),
         asked.families,
         data_name=opened.name,
         id_prefix=opened.id_prefix,

@@ -31,6 +31,7 @@ class Evaluation:
     systems: str
     seeds: str
     staleness: str
+    retrain_every: int
     pages: int
     logged: bool
     html: Path | None
@@ -64,6 +65,7 @@ class Evaluation:
             systems=self.systems,
             seeds=self.seeds,
             staleness=self.staleness,
+            retrain_every=self.retrain_every,
             budget_minutes=settings.train.budget_minutes,
             pages=self.pages,
         )

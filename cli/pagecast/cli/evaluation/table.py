@@ -19,6 +19,8 @@ def show_report(output: Output, report: Report) -> None:
         f"{report.users:,} users, {report.entities:,} entities, "
         f"{report.interactions:,} interactions"
     )
+    if report.retrain_every:
+        output.say(f"retrained after every {report.retrain_every:,} targets")
     output.say(f"split SHA-256 {report.split_sha256}\n")
     _show_figures(output, report)
     _show_differences(output, report)

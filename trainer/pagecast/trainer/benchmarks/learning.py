@@ -12,20 +12,16 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
-from pagecast.trainer.base import Base, Start, incremental_config
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.chronological import Cut
 from pagecast.trainer.evaluation.forgetting import masked_ndcg
 from pagecast.trainer.evaluation.interactions import Interactions
 from pagecast.trainer.evaluation.requests import FRESH, FitPart, Split
+from pagecast.trainer.evaluation.retraining import retrained
 from pagecast.trainer.evaluation.training import known_of
 from pagecast.trainer.job import Trained
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.slices import draw_replayed
-from pagecast.trainer.snapshot import Snapshot
 from pagecast.trainer.start_config import NewEntities, StartConfig
 from pagecast.trainer.train import fit_on
 
@@ -107,12 +103,9 @@ class _Prequential:
     def _incremental(
         self, last: Trained, before: FitPart, part: FitPart, policy: NewEntities
     ) -> Trained:
-        config = incremental_config(replace(self._config, start=StartConfig(new_entities=policy)))
+        config = replace(self._config, start=StartConfig(new_entities=policy))
         runs = len(self._figures.get(f"cpu_seconds, {incremental_name(policy)}", ()))
-        snapshot, replayed = slice_of(before, part, config, runs)
-        base = Base(model=last.model, vocabulary=last.vocabulary, positions={})
-        start = Start(base=base, replayed=replayed)
-        return fit_on(snapshot, config, self._progress, start=start)
+        return retrained(last, before, part, config, runs=runs, progress=self._progress)
 
     def _evaluate(self, every: dict[str, Trained], split: Split, before: FitPart) -> None:
         """Of new entities: what had no interaction before the slice that was trained on last."""
@@ -144,22 +137,3 @@ class _Prequential:
     def _progress(self, at: object) -> None:
         share = getattr(at, "share_done", 0.0)
         self._told((self._done + share) / self._trainings)
-
-
-def slice_of(
-    before: FitPart, part: FitPart, config: TrainConfig, runs: int
-) -> tuple[Snapshot, frozenset[str]]:
-    """What the incremental run after `runs` reads: users with new steps, and those replayed."""
-    known = known_of(part)
-    steps = dict(zip((u.user_id for u in before.data.users), before.steps_U.tolist(), strict=True))
-    users = [_since(user, steps[user.user_id]) for user in known.users]
-    new = sum(int(user.new_N.sum()) for user in users)
-    share = config.incremental.replay_share
-    replayed = draw_replayed(steps, new, share, (config.seed, runs))
-    chosen = tuple(user for user in users if user.new_N.any() or user.user_id in replayed)
-    return replace(known, users=chosen), replayed
-
-
-def _since(user: UserSteps, known: int) -> UserSteps:
-    new_N: npt.NDArray[np.bool_] = np.arange(len(user.steps)) >= known
-    return replace(user, new_N=new_N)

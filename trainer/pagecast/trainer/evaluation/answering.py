@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pagecast.trainer.evaluation.interactions import Ints
 from pagecast.trainer.evaluation.ranks import Ranks, ranks
 from pagecast.trainer.evaluation.requests import Request, Split
-from pagecast.trainer.evaluation.system import System, Told
+from pagecast.trainer.evaluation.system import Retrains, System, Told
 
 REQUESTS_TOGETHER = 256
 """Requests scored at a time: bounds memory, a score of every entity for each."""
@@ -21,7 +21,7 @@ def answer(system: System, split: Split, told: Told = lambda _: None) -> Ranks:
     """Asks a fitted system everything once; returns ranks in the order of `split.targets()`."""
     target_T = split.targets()
     masked_T, unmasked_T = np.zeros((2, len(target_T)), np.int64)
-    first_Q = np.cumsum([0, *(len(request.targets) for request in split.requests)])
+    first_Q = split.first_targets()
     done = 0
     for batch in _batches(system, split):
         requests = [split.requests[number] for number in batch]
@@ -42,10 +42,20 @@ def _batches(system: System, split: Split) -> Iterator[list[int]]:
     if system.learns:
         yield from _moments(system, split)
         return
-    # By user: what a user's requests share is worked out once.
-    by_user = sorted(range(len(split.requests)), key=lambda q: (split.requests[q].user, q))
-    for begin in range(0, len(by_user), REQUESTS_TOGETHER):
-        yield by_user[begin : begin + REQUESTS_TOGETHER]
+    begin = 0
+    if isinstance(system, Retrains):
+        for retraining in split.retrainings:
+            yield from _by_user(split, begin, retraining.before)
+            system.retrain(retraining.part())
+            begin = retraining.before
+    yield from _by_user(split, begin, len(split.requests))
+
+
+def _by_user(split: Split, begin: int, end: int) -> Iterator[list[int]]:
+    """What a user's requests share is worked out once."""
+    by_user = sorted(range(begin, end), key=lambda q: (split.requests[q].user, q))
+    for first in range(0, len(by_user), REQUESTS_TOGETHER):
+        yield by_user[first : first + REQUESTS_TOGETHER]
 
 
 def _moments(system: System, split: Split) -> Iterator[list[int]]:

@@ -4,13 +4,15 @@ Letters: X interactions, U users.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions, Ints
-from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Split
+from pagecast.trainer.evaluation.requests import FRESH, FitPart, Plan, Request, Retraining, Split
 
 HELD_OUT_ONE_IN = 10
 """One in so many interactions, the newest, is held out for the test; of the rest, for choosing."""
@@ -21,6 +23,9 @@ INTERACTIONS_MIN = 20
 CHOOSE_INTERACTIONS_MAX = 2_000
 """Of the next slice's validation: enough to choose a half-life by, and a training on millions of
 events does not wait for it."""
+
+RETRAININGS_MAX = 1_000
+"""Of one run: each may take minutes."""
 
 NEVER_MS = -(2**62)
 """Before every step."""
@@ -74,13 +79,40 @@ class Cut:
             np.array([step.occurred_at_ms for step in user.steps], np.int64) for user in data.users
         ]
 
-    def tests(self, order_X: Ints, fit_until: int, delays_s: Iterable[float]) -> dict[float, Split]:
-        """One split by delay, all with the very same fit part: what is fitted once serves all."""
-        fresh = self.split(order_X, fit_until, FRESH)
-        tests = {FRESH: fresh}
-        for delay_s in sorted(set(delays_s) - {FRESH}):
-            tests[delay_s] = self.after(fresh.part, order_X[fit_until:], delay_s)
-        return tests
+    def tests(
+        self, order_X: Ints, fit_until: int, delays_s: Iterable[float], retrain_every: int = 0
+    ) -> dict[float, Split]:
+        """One split by delay, all with the very same fit part: what is fitted once serves all.
+
+        With `retrain_every`, systems may be retrained after so many targets each.
+        """
+        part = self.part(order_X, fit_until)
+        splits = {
+            delay_s: self.after(part, order_X[fit_until:], delay_s)
+            for delay_s in sorted({FRESH, *delays_s})
+        }
+        if not retrain_every:
+            return splits
+        due_R = np.arange(retrain_every, len(order_X) - fit_until, retrain_every)
+        return {
+            delay_s: replace(split, retrainings=tuple(self._retrainings(order_X, split, due_R)))
+            for delay_s, split in splits.items()
+        }
+
+    def _retrainings(self, order_X: Ints, split: Split, due_R: Ints) -> Iterator[Retraining]:
+        """At the first request behind so many targets; known is what that request sees, so what is
+        late learns late.
+        """
+        at_ms_X = self._data.at_ms_X[order_X]
+        known = int(split.part.fit_X.sum())
+        for before in np.searchsorted(split.first_targets()[:-1], due_R).tolist():
+            if before == len(split.requests):
+                return
+            sees_until_ms = split.requests[before].sees_until_ms
+            until = int(np.searchsorted(at_ms_X, sees_until_ms, side="right"))
+            if until > known:
+                known = until
+                yield Retraining(before=before, part=partial(self.part, order_X, until))
 
     def split(self, order_X: Ints, fit_until: int, delay_s: float) -> Split:
         return self.after(self.part(order_X, fit_until), order_X[fit_until:], delay_s)

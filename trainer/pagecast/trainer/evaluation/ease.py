@@ -56,6 +56,10 @@ class Ease:
         del told
         self._weight_CC = self._shared.of(part, self._lambda)
 
+    def retrain(self, part: FitPart) -> None:
+        """Fitted anew: it takes a second."""
+        self.fit(part, lambda _: None)
+
     def scores(self, requests: Sequence[Request]) -> Scores:
         return self._shared.counted.scores(requests, self._weight_CC, self._half)
 

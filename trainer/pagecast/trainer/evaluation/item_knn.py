@@ -31,6 +31,10 @@ class ItemKnn:
         self._shared.fit(part)
         self._alike_CC = _alike(self._shared.together_CC, self._neighbours, self._shrinkage)
 
+    def retrain(self, part: FitPart) -> None:
+        """Fitted anew: it takes a second."""
+        self.fit(part, lambda _: None)
+
     def scores(self, requests: Sequence[Request]) -> Scores:
         return self._shared.scores(requests, self._alike_CC)
 

@@ -41,6 +41,10 @@ class MetadataKnn:
         self._everyone_C = count_E @ self._vector_EC
         self._length_E = np.linalg.norm(self._vector_EC, axis=1)
 
+    def retrain(self, part: FitPart) -> None:
+        """Fitted anew: it takes a second."""
+        self.fit(part, lambda _: None)
+
     def scores(self, requests: Sequence[Request]) -> Scores:
         wanted_QC = np.stack([self._wanted(request) for request in requests])
         score_QN = np.full((len(requests), self._entities), -np.inf)

@@ -68,10 +68,13 @@ class Run:
         return best
 
     def _answers(self, system: System) -> dict[float, Ranks]:
-        """Ranks by delay. What learns begins anew for each, the rest is fitted once."""
+        """Ranks by delay. What learns begins anew for each, the rest is fitted once.
+
+        A model that was retrained begins from its fit again, which is kept (`Trainings`).
+        """
         answers = dict[float, Ranks]()
         for number, (delay_s, split) in enumerate(self._plan.tests.items()):
-            if not answers or system.learns:
+            if not answers or system.learns or split.retrainings:
                 system.fit(split.part, partial(self._told, "fit"))
             answers[delay_s] = answer(system, split, self._share_of(number))
         return answers

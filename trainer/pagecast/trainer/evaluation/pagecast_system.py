@@ -14,6 +14,7 @@ from pagecast.trainer.evaluation.asked_model import AskedModel
 from pagecast.trainer.evaluation.page_asked import MakePage
 from pagecast.trainer.evaluation.page_making import bundle_pages
 from pagecast.trainer.evaluation.requests import FitPart, Request
+from pagecast.trainer.evaluation.retraining import retrained
 from pagecast.trainer.evaluation.system import Candidate, Family, Scores, Told
 from pagecast.trainer.evaluation.training import Trainings
 from pagecast.trainer.job import Trained
@@ -24,7 +25,10 @@ SEMANTIC_IDS = "pagecast-semantic-ids"
 
 
 class PagecastSystem:
-    """Its distribution after [prompt, ROW top], every entity eligible. Weights are the fit's."""
+    """Its distribution after [prompt, ROW top], every entity eligible.
+
+    Weights are the fit's, or the last retraining's.
+    """
 
     learns = False
     says_probabilities = True
@@ -34,15 +38,24 @@ class PagecastSystem:
 
     def fit(self, part: FitPart, told: Told) -> None:
         """Trains a model by the trainer's own code. Raises NothingToTrainError."""
-        self._data = part.data
-        self.trained: Trained = self._trainings.of(part, self._config, told)
-        self._asked = AskedModel(self.trained.model, self.trained.vocabulary, part.data)
+        self._data, self._runs = part.data, 0
+        self._learned(part, self._trainings.of(part, self._config, told))
+
+    def retrain(self, part: FitPart) -> None:
+        """Incrementally, on what came since."""
+        trained = retrained(self.trained, self._part, part, self._config, runs=self._runs)
+        self._runs += 1
+        self._learned(part, trained)
+
+    def _learned(self, part: FitPart, trained: Trained) -> None:
+        self._part, self.trained = part, trained
+        self._asked = AskedModel(trained.model, trained.vocabulary, part.data)
 
     def scores(self, requests: Sequence[Request]) -> Scores:
         return self._asked.scores(requests)
 
     def reveal(self, interaction: int) -> None:
-        """Weights are fixed; histories grow all the same."""
+        """Weights stay until they are retrained; histories grow all the same."""
 
     @property
     def hallucination_rate(self) -> float | None:
@@ -57,7 +70,8 @@ class PagecastSystem:
 class WithoutMetadata:
     """The same trained model, to which entities without an ID have no metadata either.
 
-    All of them look alike: what is left is what the fallback ID alone is worth.
+    All of them look alike: what is left is what the fallback ID alone is worth. It is
+    not retrained.
     """
 
     learns = False

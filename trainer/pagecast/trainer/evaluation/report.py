@@ -98,7 +98,10 @@ class SystemReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Of one protocol on one data set. Counts are of interactions, and of the test's targets."""
+    """Of one protocol on one data set. Counts are of interactions, and of the test's targets.
+
+    `retrain_every` is the plan's.
+    """
 
     protocol: str
     data: str
@@ -109,11 +112,13 @@ class Report:
     targets: int
     systems: tuple[SystemReport, ...]
     reference: str = REFERENCE
+    retrain_every: int = 0
 
     def to_json(self) -> dict[str, JsonValue]:
         """Of `pagecast evaluate --json`."""
         return {
             "protocol": self.protocol,
+            **({"retrain_every": self.retrain_every} if self.retrain_every else {}),
             "data": self.data,
             "split_sha256": self.split_sha256,
             "users": self.users,

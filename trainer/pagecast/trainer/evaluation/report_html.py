@@ -30,6 +30,8 @@ def report_html(report: Report) -> str:
         f"{report.targets:,} targets; {report.users:,} users, {report.entities:,} entities, "
         f"{report.interactions:,} interactions. Split SHA-256 <code>{report.split_sha256}</code>."
     )
+    if report.retrain_every:
+        facts += f" Retrained after every {report.retrain_every:,} targets."
     names = [system.name for system in report.systems]
     parts = [
         f"<h1>{title}</h1><p>{facts}</p><p>{_READING}</p>",

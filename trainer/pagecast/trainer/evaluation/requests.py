@@ -3,7 +3,7 @@
 Letters: X interactions, U users, H the history of a request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,20 +52,37 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Retraining:
+    """Before the request of this number, all that it may see can be learned, too.
+
+    `part` makes what is known then: as large as the data, so none is kept.
+    """
+
+    before: int
+    part: Callable[[], FitPart]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """Requests after a fit. `revealed_X`, in time order, happens while they are answered.
 
-    With `among_N`, targets are ranked among these entities alone.
+    With `among_N`, targets are ranked among these entities alone. `retrainings` are in the order of
+    the requests.
     """
 
     part: FitPart
     requests: tuple[Request, ...]
     revealed_X: Ints
     among_N: npt.NDArray[np.bool_] | None = None
+    retrainings: tuple[Retraining, ...] = ()
 
     def targets(self) -> Ints:
         """The targets of all requests, in their order: the T of whatever is told of targets."""
         return np.array([x for request in self.requests for x in request.targets], np.int64)
+
+    def first_targets(self) -> Ints:
+        """`first_Q`, with one more at the end: where each request's targets begin."""
+        return np.cumsum([0, *(len(request.targets) for request in self.requests)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +92,8 @@ class Plan:
     `tests` are by staleness in seconds; every protocol has 0, which is fresh. `beside` are other
     questions to the same fitted systems, by name. A validation without requests chooses nothing.
     `data` is all there is, which the report counts and whose digest names the split.
-    `reference` is what the other systems are compared with.
+    `reference` is what the other systems are compared with. Systems that can are retrained in the
+    test after `retrain_every` targets each, never if it is 0.
     """
 
     protocol: str
@@ -84,6 +102,7 @@ class Plan:
     tests: dict[float, Split]
     beside: Mapping[str, Split] = field(default_factory=dict)
     reference: str = REFERENCE
+    retrain_every: int = 0
 
     @property
     def test(self) -> Split:

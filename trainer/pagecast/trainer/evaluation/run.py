@@ -47,6 +47,7 @@ def evaluate(
         targets=len(plan.test.targets()),
         systems=tuple(_compared(plan, result, reference) for result in results),
         reference=plan.reference,
+        retrain_every=plan.retrain_every,
     )
 
 

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pagecast.trainer.evaluation.chronological import Cut, newest_from, refuse_few
+from pagecast.trainer.evaluation.chronological import (
+    RETRAININGS_MAX,
+    Cut,
+    newest_from,
+    refuse_few,
+)
 from pagecast.trainer.evaluation.cold_start import COLD_START, cold_start_plan
 from pagecast.trainer.evaluation.errors import EvaluationError
 from pagecast.trainer.evaluation.interactions import Interactions
@@ -24,17 +29,25 @@ USER_INTERACTIONS_MIN = 3
 """Of a user in leave-one-out: one to test, one to choose by, one to know."""
 
 
-def plan_of(protocol: str, data: Interactions, staleness_s: Sequence[float] = (FRESH,)) -> Plan:
-    """Applies a protocol. Raises EvaluationError if it is not known or the data are too few."""
-    refuse(protocol, staleness_s)
+def plan_of(
+    protocol: str,
+    data: Interactions,
+    staleness_s: Sequence[float] = (FRESH,),
+    retrain_every: int = 0,
+) -> Plan:
+    """Applies a protocol. Raises EvaluationError if it is not known or the data are too few.
+
+    With `retrain_every`, systems are retrained in the test after so many targets each.
+    """
+    refuse(protocol, staleness_s, retrain_every)
     if protocol == LEAVE_ONE_OUT:
         return _leave_one_out(data)
     if protocol == COLD_START:
         return cold_start_plan(data)
-    return _chronological(protocol, data, staleness_s)
+    return _chronological(protocol, data, staleness_s, retrain_every)
 
 
-def refuse(protocol: str, staleness_s: Sequence[float]) -> None:
+def refuse(protocol: str, staleness_s: Sequence[float], retrain_every: int = 0) -> None:
     """Raises EvaluationError if there is no such protocol, or none with these delays."""
     if protocol not in PROTOCOLS:
         raise EvaluationError(
@@ -46,6 +59,12 @@ def refuse(protocol: str, staleness_s: Sequence[float]) -> None:
         )
     if not all(0 <= delay_s < math.inf for delay_s in staleness_s):
         raise EvaluationError("staleness: give seconds of 0 and more")
+    if retrain_every < 0:
+        raise EvaluationError("retrain-every: give a number of interactions, or 0 for never")
+    if protocol != PREQUENTIAL and retrain_every:
+        raise EvaluationError(
+            f"retrain-every: {protocol} has no revealed events to learn; take {PREQUENTIAL}"
+        )
 
 
 def _leave_one_out(data: Interactions) -> Plan:
@@ -87,14 +106,23 @@ def _before(data: Interactions, user: int, target: int) -> Request:
     )
 
 
-def _chronological(protocol: str, data: Interactions, staleness_s: Sequence[float]) -> Plan:
+def _chronological(
+    protocol: str, data: Interactions, staleness_s: Sequence[float], retrain_every: int
+) -> Plan:
     refuse_few(data, protocol)
     order_X = data.in_time_order()
     test_from = newest_from(order_X)
+    if retrain_every and (len(order_X) - test_from) / retrain_every > RETRAININGS_MAX:
+        least = math.ceil((len(order_X) - test_from) / RETRAININGS_MAX)
+        raise EvaluationError(
+            f"retrain-every: {retrain_every} makes more than {RETRAININGS_MAX:,} retrainings of "
+            f"{len(order_X) - test_from:,} targets; give {least} at least"
+        )
     cut = Cut(protocol == TEMPORAL, data)
     return Plan(
         protocol=protocol,
         data=data,
         validation=cut.split(order_X[:test_from], newest_from(order_X[:test_from]), FRESH),
-        tests=cut.tests(order_X, test_from, {FRESH, *staleness_s}),
+        tests=cut.tests(order_X, test_from, staleness_s, retrain_every),
+        retrain_every=retrain_every,
     )

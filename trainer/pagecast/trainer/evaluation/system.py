@@ -5,7 +5,7 @@ Letters: Q requests, N entities.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,14 @@ class System(Protocol):
 
     def reveal(self, interaction: int) -> None:
         """An interaction has happened since the fit. They come in time order."""
+
+
+@runtime_checkable
+class Retrains(Protocol):
+    """A fitted system, of those that do not learn by `reveal`, that can learn what came since."""
+
+    def retrain(self, part: FitPart) -> None:
+        """Goes on from the fit before to a part that holds all of that one's, and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
