@@ -43,8 +43,8 @@ take tens of gigabytes."""
 QUICK_PAGES = 3
 """Of decoding: for seeing whether it works."""
 
-RETRAIN_EVERY, QUICK_RETRAIN_EVERY = 1_000, 200
-"""Targets of prequential between two retrainings: a hundredth of MovieLens 100K."""
+RETRAIN_EVERY, QUICK_RETRAIN_EVERY = 250, 200
+"""Targets of prequential between two retrainings; chosen on validation (benchmarks/model.md)."""
 
 TRAINED_ONLY = "large"
 """The profile that is trained for one step and not exported: its graphs are 0.8 GB."""
