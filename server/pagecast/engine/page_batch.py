@@ -24,10 +24,11 @@ from pagecast.engine.prefix_cache import Prefix, PrefixCache
 from pagecast.engine.slot_decoder import CHUNK_MAX, SlotDecoder
 from pagecast.engine.walk import Feed, PageWalk
 
-LATER_ROWS_EVERY = 2
+LATER_ROWS_EVERY = 3
 """Turns from one step of later rows to the next while a first row is waited for in a hurry. With 16
-slots in use somebody nearly always waits: first rows come about twice as soon for that, and two
-runs a page, of one or two pages, cost 3 to 5 % of the throughput (benchmarks/serve.md)."""
+slots in use somebody nearly always waits: first rows come about twice as soon for that, and some
+three runs a page, of one or two pages, cost 3 to 5 % of the throughput. A turn of all pages takes
+ten times as long as one of a page, so first rows would be later with 2 (benchmarks/serve.md)."""
 
 
 GAP_MAX = 3
