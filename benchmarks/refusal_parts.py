@@ -23,7 +23,8 @@ import uvloop
 
 from pagecast.cli.bench.cpu import measured_core
 from pagecast.cli.bench.job import Job, JobSpec
-from pagecast.cli.bench.serve.load import PageShape, ready_facts
+from pagecast.cli.bench.serve.one_server import ready_facts
+from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.stack.ready import announce
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.app import PagecastServer

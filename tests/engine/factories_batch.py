@@ -23,7 +23,11 @@ class Received:
     """What became of a page: its events, in the portions they came in, and how it ended."""
 
     def __init__(
-        self, stopped: Callable[[], bool] | None = None, *, whole_rows: bool = True
+        self,
+        stopped: Callable[[], bool] | None = None,
+        *,
+        whole_rows: bool = True,
+        in_a_hurry: bool = True,
     ) -> None:
         self.portions: list[Sequence[PageEvent]] = []
         self.outcome: Any = NOT_ENDED
@@ -33,6 +37,7 @@ class Received:
             end=self._end,
             stopped=stopped or (lambda: not self.wanted),
             whole_rows=whole_rows,
+            in_a_hurry=in_a_hurry,
         )
 
     @property

@@ -1,6 +1,7 @@
 """Pages together are the pages alone, whoever joins, leaves, fails or waits beside them."""
 
 import dataclasses
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -16,8 +17,8 @@ from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
-from pagecast.engine.page_batch import LATER_ROWS_EVERY
-from pagecast.engine.page_events import EntityChosen, PageEnded, RowEnded
+from pagecast.engine.page_batch import LATER_ROWS_EVERY, PageBatch
+from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
 from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.engine.slot_decoder import CHUNK_MAX
 from pagecast.featurestore.snapshot import CatalogSnapshot
@@ -115,21 +116,49 @@ def test_prompts_of_which_one_position_is_left_are_fed_by_one_run(
     finish(batch)
     for _ in range(4):
         batch.join(job_of(model, Received(), prompt, prefixes=prefixes))
-    runs = []
-    step = batch._decoder.step
-    monkeypatch.setattr(batch._decoder, "step", lambda *a: runs.append(len(a[1])) or step(*a))
+    runs = runs_of(batch, monkeypatch)
     batch.turn()
-    assert runs == [4]
+    assert runs[0] == 4
+
+
+def runs_of(batch: PageBatch, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Filled in as the batch runs its decoder: pages of a step, 0 for a chunk."""
+    runs: list[int] = []
+    step, chunk = batch._decoder.step, batch._decoder.chunk
+    monkeypatch.setattr(batch._decoder, "step", lambda *a: runs.append(len(a[1])) or step(*a))
+    monkeypatch.setattr(batch._decoder, "chunk", lambda *a: runs.append(0) or chunk(*a))
+    return runs
 
 
 @pytest.mark.parametrize("exact_entities", [1, 3, 40])
-def test_a_page_is_run_once_a_turn(model: Model, exact_entities: int) -> None:
-    """Also where a chunk is followed by a step. Its prompt's chunk is beside that."""
+def test_a_page_steps_once_a_turn_also_behind_its_chunk(
+    model: Model, monkeypatch: pytest.MonkeyPatch, exact_entities: int
+) -> None:
     batch, received = batch_of(model), Received()
+    runs = runs_of(batch, monkeypatch)
     batch.join(job_of(model, received, exact_entities=exact_entities))
-    turns, ended = finish(batch), received.events[-1]
-    assert isinstance(ended, PageEnded)
-    assert turns == ended.runs - 1
+    turns = finish(batch)
+    assert received.complete
+    assert turns == sum(pages == 1 for pages in runs)
+
+
+def test_pages_in_different_places_of_their_rows_share_every_step(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, slots = batch_of(model), 4
+    pages = [Received() for _ in range(slots)]
+    for received in pages:
+        batch.join(job_of(model, received, exact_entities=2))
+        batch.turn()
+    while not all(received.events for received in pages):
+        batch.turn()
+    runs = runs_of(batch, monkeypatch)
+    turns = 0
+    while not any(received.ended for received in pages):
+        batch.turn()
+        turns += 1
+    assert runs.count(0) > 1
+    assert [of for of in runs if of][:-1] == [slots] * (turns - 1)
 
 
 def test_first_rows_come_before_later_ones(model: Model) -> None:
@@ -148,6 +177,40 @@ def test_first_rows_come_before_later_ones(model: Model) -> None:
     assert 0 < steps <= 1 + turns // LATER_ROWS_EVERY
     finish(batch)
     assert later.complete
+
+
+def test_a_first_row_that_is_in_no_hurry_keeps_no_later_row_waiting(model: Model) -> None:
+    batch = batch_of(model)
+    later, newcomer = Received(whole_rows=False), Received(in_a_hurry=False)
+    batch.join(job_of(model, later, exact_entities=40))
+    while not any(isinstance(event, RowEnded) for event in later.events):
+        batch.turn()
+    batch.join(job_of(model, newcomer, exact_entities=40))
+    while not newcomer.events:
+        had = len(later.events)
+        batch.turn()
+        assert len(later.events) > had
+    finish(batch)
+    assert later.complete
+    assert newcomer.complete
+
+
+def test_a_page_that_cannot_be_handed_over_behind_its_chunk_takes_no_step_more(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = Received(whole_rows=False)
+    job = job_of(model, received, exact_entities=1)
+    batch = batch_of(model)
+    runs = runs_of(batch, monkeypatch)
+
+    def refuse(events: Sequence[PageEvent]) -> None:
+        if any(isinstance(event, RowBegun) and event.row_position == 1 for event in events):
+            raise BufferError("nobody reads")
+
+    batch.join(dataclasses.replace(job, sink=dataclasses.replace(job.sink, put=refuse)))
+    finish(batch)
+    assert isinstance(received.outcome, BufferError)
+    assert runs[-1] == 0
 
 
 def test_no_page_starves_however_many_come_after_it(model: Model) -> None:

@@ -1,10 +1,11 @@
 """Many pages of one model, decoded together: they join and leave between turns.
 
-One turn is: pages that are no longer wanted leave; one chunk of one prompt is fed; pages that wait
-for a hidden state take their step, a prompt of which one position is left among them. A step of
-neighbouring slots is one run. While somebody waits
-for a first row, pages beyond theirs only step every `LATER_ROWS_EVERY` turns: a client has
-something to show once it has a row, and is in no hurry for the eighth.
+One turn is: pages that are no longer wanted leave; one chunk of one prompt is fed, then the chunks
+of rows filled at once; then every page steps, also one whose chunk has just been fed, and a prompt
+of which one position is left. A step of neighbouring slots is one run, and one of all pages costs
+little more than one of most: so none sits a step out, wherever in its rows it is. While somebody
+in a hurry waits for a first row, pages beyond theirs only go on every `LATER_ROWS_EVERY` turns: a
+client has something to show once it has a row, and is in no hurry for the eighth.
 
 No threads here: `decode_loop` calls this from its own.
 
@@ -23,10 +24,11 @@ from pagecast.engine.prefix_cache import Prefix, PrefixCache
 from pagecast.engine.slot_decoder import CHUNK_MAX, SlotDecoder
 from pagecast.engine.walk import Feed, PageWalk
 
-LATER_ROWS_EVERY = 2
-"""Turns from one step of later rows to the next while a first row is waited for. With 16 slots in
-use somebody nearly always waits: first rows come about twice as soon for that, and a few runs of
-one page among those of many cost a tenth of the throughput; a larger number costs more."""
+LATER_ROWS_EVERY = 3
+"""Turns from one step of later rows to the next while a first row is waited for in a hurry. With 16
+slots in use somebody nearly always waits: first rows come about twice as soon for that, and some
+three runs a page, of one or two pages, cost 3 to 5 % of the throughput. A turn of all pages takes
+ten times as long as one of a page, so first rows would be later with 2 (benchmarks/serve.md)."""
 
 
 GAP_MAX = 3
@@ -56,8 +58,9 @@ class _Page:
         return self.feed is not None and len(self.feed.tokens_SD) == 1
 
     @property
-    def waits_for_first_row(self) -> bool:
-        return self.rows == 0
+    def comes_first(self) -> bool:
+        """Whether its first row is waited for, by somebody in a hurry."""
+        return self.rows == 0 and self.job.sink.in_a_hurry
 
     def take(self, event: PageEvent) -> None:
         self._events.append(event)
@@ -98,18 +101,17 @@ class PageBatch:
         self._pages[slot] = _Page(job, slot)
 
     def turn(self) -> None:
-        """Brings every page one step forward, as said above."""
+        """Brings every page forward, as said above."""
         self._turns += 1
         for page in list(self._pages.values()):
             if page.job.sink.stopped():
                 self._leave(page)
         self._feed_prompt()
         ready = self._pages_to_feed()
-        # Told apart before any runs: whose chunk is fed may wait for a step then, of the next turn.
-        steps = [page for page in ready if page.waits_for_step]
         for page in [page for page in ready if not page.waits_for_step]:
             self._run([page], partial(self._chunk, page))
-        for pages in _neighbours(steps):
+        # Asked again: a chunk is mostly followed by a step.
+        for pages in _neighbours([page for page in ready if page.waits_for_step]):
             self._run(pages, partial(self._step, pages))
 
     def end_all(self, error: BaseException) -> None:
@@ -131,12 +133,10 @@ class PageBatch:
         return hidden_SD[None]
 
     def _pages_to_feed(self) -> list[_Page]:
-        ready = [page for page in self._pages.values() if page.feed is not None]
-        if self._turns % LATER_ROWS_EVERY and any(
-            page.waits_for_first_row for page in self._pages.values()
-        ):
-            return [page for page in ready if page.waits_for_first_row]
-        return ready
+        pages = list(self._pages.values())
+        if self._turns % LATER_ROWS_EVERY and any(page.comes_first for page in pages):
+            pages = [page for page in pages if page.comes_first]
+        return [page for page in pages if page.feed is not None]
 
     def _chunk(self, page: _Page) -> FloatArray:
         tokens_SD = self._taken_back(page)
@@ -203,6 +203,7 @@ class PageBatch:
 
     def _leave(self, page: _Page, error: BaseException | None = None) -> None:
         if self._pages.pop(page.slot, None) is not None:
+            page.feed = None  # who has left waits for nothing, whatever its chunk left behind
             page.job.sink.end(error)
 
 

@@ -38,6 +38,9 @@ class PageSink:
     whole_rows: bool = True
     """Events come a whole row at a time; else each as soon as it is decided."""
 
+    in_a_hurry: bool = True
+    """Its first row comes before later rows of others."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PageJob:

@@ -30,6 +30,10 @@ Portions = AsyncIterator[Sequence[PageEvent]]
 
 T = TypeVar("T")
 
+HURRY_WAITED_MS_MAX = 500.0
+"""A page that waited longer for its slot makes its first row in its turn: coming first would save
+it some 50 ms, and cost the others a part of their pace just when pages wait for a slot."""
+
 
 class Choosing:
     """The choices of one page, or part of one. Lives in the event loop; `close` in the end."""
@@ -87,6 +91,7 @@ class Choosing:
             end=self._end,
             stopped=lambda: self._stopped or page.clock.is_over(),
             whole_rows=not page.entity_by_entity,
+            in_a_hurry=self._place.waited_ms <= HURRY_WAITED_MS_MAX,
         )
         options = decode_options(page.exact_entities, page.seed, page.sampling, page.shortlist)
         prefixes = self._resources.prefixes

@@ -4,7 +4,7 @@ import grpc
 
 from pagecast.cli.bench.serve.asking import AskedPage
 from pagecast.cli.bench.serve.overload import Overloaded, rows_of_overload
-from pagecast.cli.bench.serve.refusals import REFUSED, Answer
+from pagecast.cli.bench.serve.refusals import REFUSED, Answer, probes_per_second
 
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 LATE = grpc.StatusCode.DEADLINE_EXCEEDED
@@ -31,6 +31,13 @@ def test_goodput_stands_beside_the_peak_and_says_how_much_was_asked_for() -> Non
     assert row.what == "pages/s, whole within 30 s, asked for 10.0 times the peak"
     assert (row.ours, row.theirs, row.reach, row.reached) == (3.8, 4.0, 0.9, True)
     assert rows_of_overload(seen([refused(2.0)], [], goodput=3.5))[0].reached is False
+
+
+def test_probes_are_asked_for_as_well() -> None:
+    row = rows_of_overload(seen([refused(2.0)] * 30 + [taken(0.5)] * 4, [answer(2.0)] * 6))[0]
+    assert row.what.endswith("asked for 10.0 times the peak")
+    assert probes_per_second(57.0) == 20.0
+    assert probes_per_second(10.0) == 5.0
 
 
 def test_refusals_are_timed_by_probes_and_the_load_stands_beside_them() -> None:

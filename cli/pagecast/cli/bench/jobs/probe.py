@@ -18,9 +18,6 @@ import grpc
 from pagecast.cli.stack.ready import announce
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
-PROBES_PER_SECOND = 20
-"""Few beside the load: a probe must not be the overload."""
-
 ANSWER_SECONDS_MAX = 1.0
 """A page that was not refused by then waits for its slot and is given up, which frees its place."""
 
@@ -28,7 +25,8 @@ _CONNECT_SECONDS_MAX = 30.0
 
 
 def main() -> None:
-    """Settings: address, ready_file, result, request (a page's, as protobuf's JSON fields).
+    """Settings: address, ready_file, result, request (a page's, as protobuf's JSON fields) and
+    per_second, which says how often.
 
     Probes until SIGTERM; writes [[moment, milliseconds, code], ...] to the file `result`, by the
     monotonic clock, which all processes of a machine share.
@@ -42,7 +40,7 @@ def main() -> None:
         grpc.channel_ready_future(channel).result(_CONNECT_SECONDS_MAX)
         stub: Any = homepage_pb2_grpc.HomepageServiceStub(channel)
         announce(Path(settings["ready_file"]), {})
-        while not stop.wait(1 / PROBES_PER_SECOND):
+        while not stop.wait(1 / settings["per_second"]):
             began_s = time.perf_counter()
             call = stub.StreamHomepage(request, timeout=ANSWER_SECONDS_MAX)
             call.add_done_callback(partial(_note, answers, began_s))

@@ -16,12 +16,12 @@ from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.one_server import one_server
 from pagecast.cli.bench.serve.open_loop import OpenLoop
 from pagecast.cli.bench.serve.page_shape import WHOLE
-from pagecast.cli.bench.serve.refusals import REFUSED, Answer, probing
+from pagecast.cli.bench.serve.refusals import REFUSED, Answer, probes_per_second, probing
 from pagecast.cli.bench.serve.world import World
 from pagecast.cli.percentile import percentile
 
 TIMES_PEAK = 10
-"""Pages asked for, by those the server can make."""
+"""Pages asked for, by probes too, by those the server can make."""
 
 CONNECTIONS = 4
 """Over which they come: an overload is not one client's."""
@@ -59,12 +59,14 @@ async def overload_rows(
         await everybody_has_a_page(server.channels[0])
         say("the peak of whole pages")
         peak = await peak_pages_per_second(server.channels, config.seconds, WHOLE)
-        rate = TIMES_PEAK * peak
+        asked = TIMES_PEAK * peak
+        probes = probes_per_second(asked)
+        rate = asked - probes
         # Until the pages that found an empty server have left their slots.
         settle_s = PEAK_CLIENTS / peak
-        say(f"overload: {rate:.0f} pages a second, {TIMES_PEAK} times the peak")
+        say(f"overload: {asked:.0f} pages a second, {TIMES_PEAK} times the peak")
         load = OpenLoop(shape=WHOLE, at_once_max=IN_FLIGHT_MAX)
-        async with probing(server.address, config, WHOLE) as probed:
+        async with probing(server.address, config, WHOLE, probes) as probed:
             begin_s = time.perf_counter() + settle_s
             end_s = begin_s + config.seconds
             moments = (n / rate for n in range(round(rate * (settle_s + config.seconds))))
@@ -83,7 +85,7 @@ async def overload_rows(
 
 def rows_of_overload(seen: Overloaded) -> list[Row]:
     """Goodput beside the peak, refusals beside their reach, and what became of the others."""
-    asked = len(seen.pages) / seen.seconds / seen.peak
+    asked = (len(seen.pages) + len(seen.answers)) / seen.seconds / seen.peak
     taken = [page for page in seen.pages if not page.refused]
     first_row_ms = [ms for page in taken if (ms := page.first_row_ms) is not None]
     whole = f"pages/s, whole within {PAGE_SECONDS_MAX:.0f} s, asked for {asked:.1f} times the peak"

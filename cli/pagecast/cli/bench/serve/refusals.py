@@ -19,6 +19,12 @@ USER_OF_PROBES = "u0"
 
 REFUSED = "RESOURCE_EXHAUSTED"
 
+PROBES_PER_SECOND_MAX = 20.0
+"""Enough for a p99 in ten seconds."""
+
+PROBES_SHARE_MAX = 0.5
+"""Of all that is asked for, where that is little: a probe must not be the overload."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -39,9 +45,14 @@ class Probed:
         return [answer for answer in self.answers if begin_s <= answer.asked_s < end_s]
 
 
+def probes_per_second(asked_per_second: float) -> float:
+    """How many of the pages asked for every second are asked for by probes."""
+    return min(PROBES_PER_SECOND_MAX, PROBES_SHARE_MAX * asked_per_second)
+
+
 @asynccontextmanager
 async def probing(
-    address: str, config: ServeBenchConfig, shape: PageShape
+    address: str, config: ServeBenchConfig, shape: PageShape, per_second: float
 ) -> AsyncIterator[Probed]:
     """Probes while the block runs, from the moment it begins; `Probed` is filled after it."""
     result = config.folder / "probe.json"
@@ -57,6 +68,7 @@ async def probing(
             "ready_file": str(ready_file),
             "result": str(result),
             "request": {"user_id": USER_OF_PROBES, **asdict(shape)},
+            "per_second": per_second,
         },
         core=min(other_cores()),
         log=config.folder / "probe.log",
