@@ -11,6 +11,8 @@ from pydantic import JsonValue
 from pagecast.cli.bench.align.contenders import CONTENDERS
 from pagecast.cli.bench.align.data import ArenaData
 from pagecast.cli.bench.align.own_reward import of_models, own_reward
+from pagecast.cli.bench.align.telling import Told, nobody
+from pagecast.cli.bench.align.trainings import KeptTrainings
 from pagecast.cli.bench.align.visits import Visits
 from pagecast.cli.bench.align.workshop import Effort, Workshop
 from pagecast.simulator.report import Tally
@@ -53,12 +55,22 @@ def _cells(
 
 
 class Measuring(AbstractContextManager["Measuring"]):
-    """Measures cells. What those of one seed share is made once, if they follow each other."""
+    """Measures cells. What those of one seed share is made once, if they follow each other.
 
-    def __init__(self, data: ArenaData, effort: Effort) -> None:
+    Trainings go on from what `kept` has of them, and are cleared away by its `cell_done`.
+    """
+
+    def __init__(
+        self,
+        data: ArenaData,
+        effort: Effort,
+        kept: KeptTrainings | None = None,
+        told: Told = nobody,
+    ) -> None:
         self._data, self._effort = data, effort
+        self._kept, self._told = kept or KeptTrainings(), told
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
-        self._shop = Workshop(data, -1, effort, Path(self._folder.name))
+        self._shop = self._workshop(-1)
         self._visited: dict[str, tuple[Mapping[str, float], Visits]] = {}
 
     def __exit__(
@@ -72,20 +84,33 @@ class Measuring(AbstractContextManager["Measuring"]):
     def measure(self, cell: Cell) -> Figures:
         """Of a visited contender totals by member, the same members whoever it is."""
         if cell.table == IDS:
-            return measure(cell, self._data.interactions)
+            return self._spelled(cell)
         self._begin(cell.seed)
         told, visits = self._visits(cell.name)
         user_ids = [f"sim-{cell.seed}-{number}" for number in range(self._effort.members)]
         figures = {**_totals(visits, user_ids), **told}
         if cell.table == ALIGNED:
+            self._told("what reward models say", 0.0)
             figures |= own_reward(self._shop, visits.pages, user_ids)
             figures |= of_models(self._shop.reward_models.report)
         return figures
 
+    def _spelled(self, cell: Cell) -> Figures:
+        self._told("training", 0.0)
+        return measure(
+            cell,
+            self._data.interactions,
+            lambda share: self._told("training", share),
+            checkpoint=self._kept.own(cell.name, cell),
+        )
+
     def _begin(self, seed: int) -> None:
         if self._shop.seed != seed:
-            self._shop = Workshop(self._data, seed, self._effort, Path(self._folder.name))
-            self._visited = {}
+            self._shop, self._visited = self._workshop(seed), {}
+
+    def _workshop(self, seed: int) -> Workshop:
+        folder = Path(self._folder.name)
+        return Workshop(self._data, seed, self._effort, folder, kept=self._kept, told=self._told)
 
     def _visits(self, name: str) -> tuple[Mapping[str, float], Visits]:
         """Figures of a contender's training, and its visits; its bundle is let go."""

@@ -126,3 +126,22 @@ def tables_named(told: str | None) -> list[str]:
     if not names:
         raise ValueError(f"tables: name some of {', '.join(NAMES)}")
     return list(dict.fromkeys(names))
+
+
+def tables_asked(told: str | None, contenders: Sequence[str] | None) -> list[str]:
+    """Who names contenders and no table wants the tables that have some. Raises ValueError."""
+    return list(COMPARISONS) if told is None and contenders else tables_named(told)
+
+
+def cells_of(names: Sequence[str], asked: Asked) -> dict[str, list[Cell]]:
+    """Cells of these tables. Raises ValueError if the contenders that were named leave nothing."""
+    cells = {name: TABLES[name].cells(asked) for name in names}
+    # A comparison of which no contender was named is not one of those that were asked for.
+    cells = {name: some for name, some in cells.items() if some or name not in COMPARISONS}
+    if not cells:
+        known = dict.fromkeys(one for name in names for one in COMPARISONS[name].names)
+        raise ValueError(
+            f"contenders: {' / '.join(asked.contenders or ())}: nothing of it is compared with "
+            f"another in {', '.join(names)}; name some of {' / '.join(known)}"
+        )
+    return cells
