@@ -7,7 +7,7 @@ import pytest
 from cli.factories_cli import document, pagecast
 from typer.testing import CliRunner
 
-from pagecast.cli.bench.align.cells import ALIGNED, VISITS, Measuring
+from pagecast.cli.bench.align.cells import ALIGNED, VALUED, VISITS, Measuring
 from pagecast.cli.bench.align.comparisons import COMPARISONS
 from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_asked, tables_named
 from pagecast.cli.exits import CliError, ExitCode
@@ -106,8 +106,9 @@ def test_every_table_has_rows(tmp_path: Path) -> None:
     assert tables.keys() == TABLES.keys()
     assert {row["contender"] for row in tables["align"]["lifts"]} > {"dr-grpo", "grpo-sr"}
     assert {row["metric"] for row in tables["align"]["own"]} > {"said_page", "true", "distance"}
-    assert tables["findings"]
+    assert {row["metric"] for row in tables["findings"]["logged_pages"]} >= {"value_loss"}
+    assert {row["contender"] for row in tables["findings"]["lifts"]} >= {"WBC, no pretraining"}
     assert {row["name"] for row in tables["ids"]["rows"]} == {"entity tokens", "semantic IDs"}
     kept = {row["name"]: row["rules_kept"] for row in tables["ids"]["rows"]}
     assert kept["semantic IDs"] == 1.0
-    assert {cell["table"] for cell in done["cells"]} == {VISITS, ALIGNED, "ids"}
+    assert {cell["table"] for cell in done["cells"]} == {VISITS, ALIGNED, VALUED, "ids"}

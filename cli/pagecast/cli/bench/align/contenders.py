@@ -12,6 +12,7 @@ from pagecast.trainer.alignment.config import RECIPES
 from pagecast.trainer.alignment.on_pages import align_on_pages
 from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.base import Base, Start
+from pagecast.trainer.job import Trained
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
 from pagecast.trainer.profiles import PROFILES
@@ -28,9 +29,11 @@ first one comes before, and its learning rate is 0."""
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What competes; no bundle makes pages by popularity. `told` are figures of its training."""
+    """What competes; no bundle makes pages by popularity. `told` are figures of its training,
+    `trained` is the model where it is one of tokens."""
 
     bundle: ServedBundle | None
+    trained: Trained | None = None
     told: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -50,7 +53,7 @@ def popularity(_shop: Workshop) -> Made:
 
 def generative(shop: Workshop) -> Made:
     """Pretrained, and no more."""
-    return Made(bundle=shop.pretrained_bundle)
+    return Made(bundle=shop.pretrained_bundle, trained=shop.pretrained({}))
 
 
 def wbc(overrides: Overrides | None = None, *, logged: bool = False) -> Make:
@@ -84,7 +87,8 @@ def _valued(shop: Workshop, overrides: Overrides, start: Start | None, *, logged
     if logged:
         snapshot = replace(snapshot, catalog=shop.log.catalog)
         shown = Shown(pages=shop.lessons)
-    return Made(bundle=shop.exported(shop.post_trained(snapshot, config, shown, start)))
+    trained = shop.post_trained(snapshot, config, shown, start)
+    return Made(bundle=shop.exported(trained), trained=trained)
 
 
 def aligned(recipe: str) -> Make:
@@ -107,7 +111,7 @@ def aligned(recipe: str) -> Make:
         assert done.first is not None
         assert done.last is not None
         told = {**_of_round("first", done.first), **_of_round("last", done.last)}
-        return Made(bundle=shop.exported(trained), told=told)
+        return Made(bundle=shop.exported(trained), trained=trained, told=told)
 
     return make
 
