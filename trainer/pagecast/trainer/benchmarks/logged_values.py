@@ -89,8 +89,9 @@ def user_areas(said: Said, users: int) -> Floats | None:
     area = float((good_X * below_X).sum() / good_X.sum())
     of_good_X = good_X * (below_X - area) / good_X.sum()
     of_bad_X = bad_X * (above_X - area) / bad_X.sum()
-    influence_U: Floats = np.bincount(said.user_X, of_good_X + of_bad_X, users)
-    return area + users * influence_U
+    influence_U = np.bincount(said.user_X, of_good_X + of_bad_X, users)
+    area_U: Floats = area + users * influence_U.astype(np.float64)
+    return area_U
 
 
 def _loss(said: Said) -> Floats:
