@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from pagecast.cli.commands.serve import _server_config
 from pagecast.cli.exits import ExitCode, InputError
 from pagecast.cli.settings import ServeSettings, TriggersSettings, load_settings
+from pagecast.cli.training.config import config_of
 from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.steps import Action
 from pagecast.server.config import ServerConfig
@@ -154,3 +157,31 @@ def test_serve_has_the_servers_own_defaults(tmp_path: Path) -> None:
     told = ServeSettings().model_dump(exclude={"workers"})
     plain = ServerConfig(state=StatePaths(root=tmp_path))
     assert told == {name: getattr(plain, name) for name in told}
+
+
+def test_a_reward_table_is_one_for_training_serving_and_reports(tmp_path: Path) -> None:
+    table = {outcome.value: worth for outcome, worth in RewardConfig().table.items()}
+    table["hidden"] = -3.0
+    told = "".join(f"{name} = {worth}\n" for name, worth in table.items())
+    (tmp_path / "pagecast.toml").write_text(f"[reward]\n{told}")
+    settings = load_settings()
+    assert settings.rewards().table[Outcome.HIDDEN] == -3.0
+    assert config_of(settings).reward == settings.rewards()
+    assert _server_config(settings).rewards == settings.rewards()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("binge = 2.0", "setting 'reward': reward.table: no value for completed"),
+        ("binged = 2.0", "setting 'reward': reward.table: no outcome is named binged"),
+        ("binge = nan", "setting 'reward': reward.table: binge: give a finite number"),
+        ('binge = "much"', "setting 'reward.binge'"),
+    ],
+)
+def test_a_reward_table_that_cannot_be_taken_is_told_by_name(
+    line: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pagecast.toml").write_text(f"[reward]\n{line}\n")
+    with pytest.raises(InputError, match=told):
+        load_settings().rewards()

@@ -19,6 +19,7 @@ from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.off_policy import estimate_off_policy
 from pagecast.featurestore.fold import DEFAULT_FOLD
 from pagecast.featurestore.logged_pages import logged_pages
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
 from pagecast.v1 import events_pb2, experiment_pb2
@@ -38,7 +39,7 @@ def bootstrap(tmp_path: Path) -> Iterator[str]:
 def estimates_of(
     house: House, pages: int, told: Callable[[float], None] = lambda _: None
 ) -> dict[tuple[str, str], ArmEstimate]:
-    source = ReportSource.of(house.engine, house.paths, DEFAULT_FOLD)
+    source = ReportSource.of(house.engine, house.paths, DEFAULT_FOLD, RewardConfig())
     report = report_with_estimates(source, "one", off_policy_pages=pages, told=told)
     return {(one.drawn_by, one.target): one for one in report.off_policy}
 

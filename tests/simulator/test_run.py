@@ -1,6 +1,7 @@
 """A simulation, day by day, against a platform that answers at once."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,14 @@ def test_a_platform_that_does_not_answer_ends_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("members", 0), ("days", 0), ("speed", -1.0), ("start_ms", 5), ("readers", 1_000)],
+    [
+        ("members", 0),
+        ("days", 0),
+        ("speed", -1.0),
+        ("speed", math.nan),
+        ("start_ms", 5),
+        ("readers", 1_000),
+    ],
 )
 def test_a_run_that_cannot_be_is_refused_by_field(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):

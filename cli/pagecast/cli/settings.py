@@ -22,6 +22,7 @@ from pagecast.featurestore.store_url import StoreUrl
 
 if TYPE_CHECKING:
     from pagecast.featurestore.fold import FoldConfig
+    from pagecast.featurestore.reward import RewardConfig
     from pagecast.streaming.trigger_config import TriggersConfig
 
 SETTINGS_FILE = "pagecast.toml"
@@ -198,12 +199,24 @@ class Settings(BaseSettings):
     """Least severe log line that is written."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
+    reward: dict[str, float] = Field(default_factory=dict)
+    """What outcomes on a page are worth, every one of them by name; unset means the table of
+    docs/alignment.md. Training, reward models, experiments and `simulate` take it from here."""
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
     triggers: TriggersSettings = TriggersSettings()
     fold: FoldSettings = FoldSettings()
     train: TrainSettings = TrainSettings()
     trainer: TrainerSettings = TrainerSettings()
+
+    def rewards(self) -> "RewardConfig":
+        """The table that is in force. Raises InputError that names what is wrong with it."""
+        from pagecast.featurestore.reward import RewardConfig
+
+        try:
+            return RewardConfig.of_table(self.reward) if self.reward else RewardConfig()
+        except ValueError as error:
+            raise InputError(f"setting 'reward': {error}", _REMEDY) from error
 
     @field_validator("online_store_url")
     @classmethod

@@ -4,6 +4,7 @@ The reward of an impressed entity is a number out of a table; the reward of a ro
 its impressed entities', that of a page their sum. Training and simulation take it from here.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -72,8 +73,8 @@ def _default_table() -> dict[Outcome, float]:
 class RewardConfig:
     """The table and the bounds of its outcomes.
 
-    Raises ValueError if an outcome is missing, by name, or if the table's order is not DESCENDING
-    with ABANDONED below 0.
+    Raises ValueError if an outcome is missing or no finite number, by name, or if the table's order
+    is not DESCENDING with ABANDONED below 0.
     """
 
     table: Mapping[Outcome, float] = field(default_factory=_default_table)
@@ -93,6 +94,8 @@ class RewardConfig:
     grow with the row's length."""
 
     def __post_init__(self) -> None:
+        if wrong := [name for name, value in self.table.items() if not math.isfinite(value)]:
+            raise ValueError(f"reward.table: {', '.join(wrong)}: give a finite number")
         if missing := [outcome.value for outcome in Outcome if outcome not in self.table]:
             raise ValueError(f"reward.table: no value for {', '.join(missing)}")
         for better, worse in pairwise(DESCENDING):
@@ -109,6 +112,8 @@ class RewardConfig:
             raise ValueError(
                 f"reward.table: no outcome is named {', '.join(unknown)}: name {', '.join(known)}"
             )
+        if wrong := [n for n, v in values.items() if isinstance(v, bool | str | None)]:
+            raise ValueError(f"reward.table: {', '.join(wrong)}: give a number")
         return cls(table={known[name]: float(value) for name, value in values.items()})
 
     def entity(self, outcome: EntityOutcome) -> float:

@@ -153,7 +153,10 @@ class PagecastServer:
             TrainingService(resources.trainings), server
         )
         experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
-            ExperimentService(ReportSource.of(resources.engine, config.state, config.fold)), server
+            ExperimentService(
+                ReportSource.of(resources.engine, config.state, config.fold, config.rewards)
+            ),
+            server,
         )
         prediction_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(

@@ -21,6 +21,7 @@ from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
 from pagecast.server.recorded_page import NotReplayable
@@ -28,17 +29,26 @@ from pagecast.server.recorded_page import NotReplayable
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSource:
-    """What a report is made of; `fold` is what ingest was told."""
+    """What a report is made of; `fold` is what ingest was told, `rewards` what training is."""
 
     engine: sa.Engine
     log: OfflineLog
     bundles: Path
     fold: FoldConfig
+    rewards: RewardConfig
 
     @classmethod
-    def of(cls, engine: sa.Engine, paths: StatePaths, fold: FoldConfig) -> "ReportSource":
+    def of(
+        cls, engine: sa.Engine, paths: StatePaths, fold: FoldConfig, rewards: RewardConfig
+    ) -> "ReportSource":
         """Of a state directory and its database."""
-        return cls(engine=engine, log=OfflineLog(paths.offline), bundles=paths.bundles, fold=fold)
+        return cls(
+            engine=engine,
+            log=OfflineLog(paths.offline),
+            bundles=paths.bundles,
+            fold=fold,
+            rewards=rewards,
+        )
 
 
 def report_with_estimates(
@@ -53,7 +63,7 @@ def report_with_estimates(
     0 decodes none, and the report says of how many pages it could. `told` takes which share of them
     is done, after each; what it raises ends the report. Raises as `report_experiment`.
     """
-    report = report_experiment(source.engine, source.log, name)
+    report = report_experiment(source.engine, source.log, name, rewards=source.rewards)
     asked = list(_asked(source, report, off_policy_pages))
     followed, total = 0, sum(len(pages) for _, pages in asked)
 
@@ -121,7 +131,7 @@ def _estimated(
     record = Registry(source.engine).get(asked.target_version)
     try:
         target = Target(bundle=load_served(source.bundles / record.bundle), temperature=None)
-        found = estimate_off_policy(drawn_pages(log, pages, target, told=told))
+        found = estimate_off_policy(drawn_pages(log, pages, target, source.rewards, told=told))
     except (NoEstimate, NotReplayable, EngineError) as error:
         return replace(asked, why_not=str(error))
     return replace(asked, found=found)

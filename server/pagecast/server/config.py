@@ -7,6 +7,7 @@ from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
 from pagecast.engine.providers import Provider
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
 from pagecast.server.continuation import check_keys
@@ -85,6 +86,9 @@ class ServerConfig:
     """Signs continuations: the same on all replicas, at least 32 characters. Several, separated by
     commas, are all accepted and the first signs, so that a key can be exchanged. Empty: a random
     one, and no other process can carry on this one's pages."""
+
+    rewards: RewardConfig = field(default_factory=RewardConfig)
+    """What outcomes are worth in reports of experiments; has to be the training's."""
 
     fold: FoldConfig = DEFAULT_FOLD
     """How actions are laid over histories: what ingest was told."""

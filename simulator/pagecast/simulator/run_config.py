@@ -1,5 +1,6 @@
 """What a simulation is asked for."""
 
+import math
 from dataclasses import dataclass, field
 
 from pagecast.featurestore.reward import RewardConfig
@@ -40,8 +41,8 @@ class RunConfig:
         for name, most in (("members", MEMBERS_MAX), ("days", DAYS_MAX), ("readers", READERS_MAX)):
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be between 1 and {most}")
-        if self.speed < 0:
-            raise ValueError("speed must not be negative; 0 is as fast as it goes")
+        if not (math.isfinite(self.speed) and self.speed >= 0):
+            raise ValueError("speed must be a number of 0 or more; 0 is as fast as it goes")
         if self.start_ms < 0 or self.start_ms % DAY_MS:
             raise ValueError("start_ms must be a midnight UTC, 1970 or later")
         if self.reaction_members < 0:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.main import app
 from pagecast.featurestore.experiments.assignment import Experiment
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 
 
@@ -51,6 +53,22 @@ def test_a_report_says_the_lift_and_writes_a_page(experiment: Experiment, tmp_pa
         ("rival", None),
     ]
     assert page.count("an arm that takes the best token has no estimate") == 2
+
+
+def test_a_report_counts_by_the_table_that_is_set(experiment: Experiment, tmp_path: Path) -> None:
+    clicking(120, experiment, 0.4).write(StatePaths(root=tmp_path / ".pagecast").offline)
+    ordinary = page_rewards(json.loads(run("experiments", "report", "one", "--json")))
+    table = {outcome.value: 10.0 * worth for outcome, worth in RewardConfig().table.items()}
+    told = "".join(f"{name} = {worth}\n" for name, worth in table.items())
+    (tmp_path / "pagecast.toml").write_text(f"[reward]\n{told}")
+    tenfold = page_rewards(json.loads(run("experiments", "report", "one", "--json")))
+    assert tenfold == pytest.approx([10.0 * worth for worth in ordinary])
+    assert ordinary[0] > 0.0
+
+
+def page_rewards(report: dict[str, Any]) -> list[float]:
+    one = next(one for one in report["metrics"] if one["metric"] == "page_reward")
+    return [one["control_mean"], one["treated_mean"]]
 
 
 def test_experiments_are_started_listed_and_stopped(experiment: Experiment) -> None:

@@ -1,6 +1,7 @@
 """What `pagecast simulate` is asked for, and how it refuses."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from pagecast.cli.commands.simulate import simulate
 from pagecast.cli.exits import InputError, NotRunningError
 from pagecast.cli.simulation.command import read_reward, start_of
 from pagecast.featurestore.reward import Outcome, RewardConfig
+
+TABLE = {outcome.value: value for outcome, value in RewardConfig().table.items()}
 
 
 def test_a_simulation_begins_at_a_midnight_that_leaves_time() -> None:
@@ -26,10 +29,8 @@ def test_a_simulation_that_is_not_over_yet_is_refused() -> None:
 
 def test_a_table_of_rewards_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "reward.json"
-    table = {outcome.value: value for outcome, value in RewardConfig().table.items()}
-    path.write_text(json.dumps({**table, "abandoned": -0.02}))
+    path.write_text(json.dumps({**TABLE, "abandoned": -0.02}))
     assert read_reward(path).table[Outcome.ABANDONED] == -0.02
-    assert read_reward(None) == RewardConfig()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,9 @@ def test_a_table_of_rewards_is_read_from_a_file(tmp_path: Path) -> None:
         ('{"binged": 2.0}', "no outcome is named binged"),
         ("[]", "it is no object"),
         ("binge: 2", "Expecting value"),
-        ('{"binge": null}', "float"),
+        ('{"binge": null}', "binge: give a number"),
+        ('{"binge": "2"}', "binge: give a number"),
+        (json.dumps(TABLE | {"hidden": math.nan}), "hidden: give a finite number"),
     ],
 )
 def test_a_table_that_cannot_be_taken_says_why(tmp_path: Path, text: str, said: str) -> None:

@@ -14,9 +14,10 @@ from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import GROUP_MAX, PAGES_MAX, RECIPES, AlignConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.alignment.rounds import AlignProgress, AlignRun
+from pagecast.trainer.alignment.rounds import AlignRun
 from pagecast.trainer.alignment.run import Aligned, align
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from pagecast.trainer.data import Dataset
@@ -123,6 +124,11 @@ def weights(policy: Policy) -> bytes:
     return save({name: t.clone() for name, t in policy.model.state_dict().items()})
 
 
+def without_time(at: AlignProgress | None) -> AlignProgress:
+    assert at is not None
+    return dataclasses.replace(at, eta_s=0.0)
+
+
 class Interrupted(Exception):  # noqa: N818 - ends a run between two rounds
     pass
 
@@ -137,9 +143,20 @@ def test_resumed_it_ends_with_the_same_bytes(
 
     with pytest.raises(Interrupted):
         align(champion, asks, BRIEF, REWARDS, progress=stop, checkpoint=tmp_path)
-    resumed = align(champion, asks, BRIEF, REWARDS, checkpoint=tmp_path)
+    resumed = align(champion, asks, BRIEF, REWARDS, judge=comedies, checkpoint=tmp_path)
     assert len(resumed.told) == BRIEF.steps - at
     assert weights(resumed.policy) == weights(undisturbed.policy)
+    assert without_time(resumed.last) == without_time(undisturbed.last)
+
+
+def test_what_the_first_and_the_last_round_were_worth_survives_a_resumption(
+    champion: Policy, asks: list[Ask], tmp_path: Path
+) -> None:
+    config = dataclasses.replace(BRIEF, steps=2)
+    whole = align(champion, asks, config, REWARDS, judge=comedies, checkpoint=tmp_path)
+    again = align(champion, asks, config, REWARDS, judge=comedies, checkpoint=tmp_path)
+    assert again.told == (), "nothing was left to do"
+    assert (again.first, again.last) == (whole.told[0], whole.told[-1])
 
 
 def failing_after(rounds: int, judge: Judge) -> Judge:

@@ -10,7 +10,7 @@ from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.alignment.rounds import AlignProgress
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.base import Base, Start
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.next_slice import Quality

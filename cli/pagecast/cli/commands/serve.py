@@ -166,6 +166,7 @@ def _server_config(settings: "Settings") -> "ServerConfig":
             bootstrap_servers=bootstrap_servers_or_none(settings) or "",
             continuation_key=key.get_secret_value() if (key := settings.continuation_key) else "",
             fold=settings.fold.config(),
+            rewards=settings.rewards(),
             **settings.serve.model_dump(exclude={"workers"}),
         )
     except ValueError as error:

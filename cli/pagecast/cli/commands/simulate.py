@@ -28,9 +28,7 @@ def simulate(
     ] = "ml-100k",
     reward: Annotated[
         Path | None,
-        typer.Option(
-            help="What outcomes are worth: a JSON object.", show_default="docs/model.md's"
-        ),
+        typer.Option(help="What outcomes are worth here: a JSON object.", show_default="[reward]"),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Begins the ids of members and premieres.")] = "sim",
     readers: Annotated[int, typer.Option(min=1, help="Members in a session at once.")] = 2,

@@ -16,17 +16,20 @@ from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
 from pagecast.featurestore.experiments.report import experiment_json
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
 from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 
 HOUR_MS = 3_600_000
 
 
 class Opened(NamedTuple):
-    """Where experiments and their pages are; `fold` is what ingest was told."""
+    """Where experiments and their pages are; `fold` is what ingest was told, `rewards` what
+    training is."""
 
     engine: sa.Engine
     paths: StatePaths
     fold: FoldConfig
+    rewards: RewardConfig
 
 
 def start_experiment(
@@ -77,7 +80,7 @@ def opened(state_dir: Path | None, database_url: str | None) -> Iterator[Opened]
     try:
         with open_database(settings) as engine:
             paths = StatePaths(root=settings.state_dir)
-            yield Opened(engine, paths, settings.fold.config())
+            yield Opened(engine, paths, settings.fold.config(), settings.rewards())
     except ExperimentInvalid as error:
         raise InputError(str(error)) from error
     except ExperimentUnknown as error:

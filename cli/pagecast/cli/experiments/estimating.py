@@ -23,6 +23,7 @@ from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.model_records import ModelUnknown
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
 from pagecast.server.recorded_page import NotReplayable
@@ -53,7 +54,7 @@ def tell_estimate(
         pages = newest_drawn(logged_pages(log), {label}, asked.pages_max).get(label, [])
         source = LogOfPages(log=log, catalog=Catalog(house.engine), fold=house.fold)
         try:
-            report = _report(source, pages, bundle, asked)
+            report = _report(source, pages, bundle, asked, house.rewards)
         except (NoEstimate, NotReplayable) as error:
             raise CommandError(f"arm {asked.drawn_by}: {error}") from error
         except ValueError as error:
@@ -95,14 +96,18 @@ def _bundle(engine: sa.Engine, paths: StatePaths, target: str) -> tuple[str, Ser
 
 
 def _report(
-    source: LogOfPages, pages: list[LoggedPageOutcome], bundle: ServedBundle, asked: Asked
+    source: LogOfPages,
+    pages: list[LoggedPageOutcome],
+    bundle: ServedBundle,
+    asked: Asked,
+    rewards: RewardConfig,
 ) -> OffPolicyReport:
     target = Target(
         bundle=bundle, temperature=asked.temperature, top_p=asked.top_p, dreams=asked.dreams
     )
     if not pages:
         raise NoEstimate(f"no page was drawn half an hour ago or earlier: {GREEDY}")
-    return estimate_off_policy(drawn_pages(source, pages, target))
+    return estimate_off_policy(drawn_pages(source, pages, target, rewards))
 
 
 def _show(output: Output, report: OffPolicyReport) -> None:

@@ -25,7 +25,7 @@ def tell_report(
     output = Output(as_json=as_json)
     with opened(state_dir, database_url) as house, progress_bar(output.console) as bar:
         task = bar.add_task("report", total=1.0, note="joining pages")
-        source = ReportSource.of(house.engine, house.paths, house.fold)
+        source = ReportSource.of(house.engine, house.paths, house.fold, house.rewards)
         report = report_with_estimates(
             source,
             name,

@@ -67,7 +67,7 @@ class SimulateCommand:
         )
         configure_logging(settings, level="error")
         output = Output(as_json=self.as_json)
-        config = self._config()
+        config = self._config(settings.rewards())
         # First what costs nothing: a stack that is not there is told before data are read.
         servers, address = bootstrap_servers(settings), server_address(settings)
         paths = StatePaths(root=settings.state_dir)
@@ -79,7 +79,7 @@ class SimulateCommand:
         show(output, report)
         output.document(report.to_dict())
 
-    def _config(self) -> RunConfig:
+    def _config(self, rewards: RewardConfig) -> RunConfig:
         try:
             return RunConfig(
                 members=self.members,
@@ -90,7 +90,7 @@ class SimulateCommand:
                 prefix=self.prefix,
                 readers=self.readers,
                 reaction_members=self.reaction_members,
-                reward=read_reward(self.reward),
+                reward=rewards if self.reward is None else read_reward(self.reward),
             )
         except ValueError as error:
             raise InputError(str(error), "mend the option") from error
@@ -119,10 +119,8 @@ def start_of(day: str, days: int) -> int:
     return begin_ms
 
 
-def read_reward(path: Path | None) -> RewardConfig:
+def read_reward(path: Path) -> RewardConfig:
     """A table of worths by outcome, as JSON. Raises InputError that names what is missing."""
-    if path is None:
-        return RewardConfig()
     try:
         values = json.loads(path.read_text())
         if not isinstance(values, dict):

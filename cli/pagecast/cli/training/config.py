@@ -18,9 +18,14 @@ def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainCo
 def config_of(
     settings: Settings, budget_minutes: float | None = None, profile: str = ""
 ) -> TrainConfig:
-    """The trainer's config as `[train]` tells it, but for the budget and the profile given."""
+    """The trainer's config as `[train]` and `[reward]` tell it, but for what is given."""
     told = settings.train
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)
     config = replace(config, model=replace(config.model, response=told.response))
-    return replace(config, start=told.incremental.start(), incremental=told.incremental.config())
+    return replace(
+        config,
+        start=told.incremental.start(),
+        incremental=told.incremental.config(),
+        reward=settings.rewards(),
+    )

@@ -7,11 +7,12 @@ import pytest
 from cli.factories_cli import document, pagecast
 from typer.testing import CliRunner
 
-from pagecast.cli.bench.align.cells import ALIGNED, VISITS
+from pagecast.cli.bench.align.cells import ALIGNED, VALUED, VISITS, Measuring
 from pagecast.cli.bench.align.comparisons import COMPARISONS
-from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_named
+from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_asked, tables_named
 from pagecast.cli.exits import CliError, ExitCode
 from pagecast.cli.main import app
+from pagecast.trainer.snapshot import NothingToTrainError
 
 TINY = ("bench", "align", "--quick", "--json", "--data", "made-up", "--members", "4")
 
@@ -37,10 +38,40 @@ def test_bad_input_exits_2_and_names_the_option(
     assert told in str(error)
 
 
+@pytest.mark.parametrize("tables", [(), ("--tables", "findings")])
+def test_a_contender_that_is_compared_with_nothing_is_refused(
+    tables: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = ("--contenders", "multi-stage", *tables, "--state-dir", str(tmp_path))
+    error = CliRunner().invoke(app, [*TINY, *options]).exception
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.BAD_INPUT
+    assert "--contenders: multi-stage: nothing of" in str(error)
+
+
+def test_too_little_to_learn_from_is_told_with_the_contender_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object) -> None:
+        raise NothingToTrainError("align: 3 logged pages")
+
+    monkeypatch.setattr(Measuring, "measure", nothing)
+    options = ("--contenders", "popularity", "--state-dir", str(tmp_path))
+    error = CliRunner().invoke(app, [*TINY, *options]).exception
+    assert isinstance(error, CliError)
+    assert error.exit_code == ExitCode.FAILED
+    assert "multi-stage, seed 0: align: 3 logged pages; ask for more --members" in str(error)
+
+
 def test_all_tables_are_told_unless_some_are_named() -> None:
     assert tables_named(None) == [*TABLES, LOOP]
     assert tables_named("ids,off-policy,ids") == ["ids", "off-policy"]
     assert COMPARISONS.keys() < TABLES.keys()
+
+
+def test_who_names_contenders_asks_for_the_tables_that_have_some() -> None:
+    assert tables_asked(None, contenders=("popularity",)) == [*COMPARISONS]
+    assert tables_asked("ids", contenders=("popularity",)) == ["ids"]
 
 
 def test_a_table_alone_measures_nothing_else(tmp_path: Path) -> None:
@@ -75,8 +106,9 @@ def test_every_table_has_rows(tmp_path: Path) -> None:
     assert tables.keys() == TABLES.keys()
     assert {row["contender"] for row in tables["align"]["lifts"]} > {"dr-grpo", "grpo-sr"}
     assert {row["metric"] for row in tables["align"]["own"]} > {"said_page", "true", "distance"}
-    assert tables["findings"]
+    assert {row["metric"] for row in tables["findings"]["logged_pages"]} >= {"value_loss"}
+    assert {row["contender"] for row in tables["findings"]["lifts"]} >= {"WBC, no pretraining"}
     assert {row["name"] for row in tables["ids"]["rows"]} == {"entity tokens", "semantic IDs"}
     kept = {row["name"]: row["rules_kept"] for row in tables["ids"]["rows"]}
     assert kept["semantic IDs"] == 1.0
-    assert {cell["table"] for cell in done["cells"]} == {VISITS, ALIGNED, "ids"}
+    assert {cell["table"] for cell in done["cells"]} == {VISITS, ALIGNED, VALUED, "ids"}

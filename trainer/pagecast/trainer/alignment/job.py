@@ -12,7 +12,7 @@ from pagecast.featurestore.offline.files import write_whole
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.on_pages import AlignedOnPages, align_on_pages
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.alignment.rounds import AlignProgress
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.fit import FitResult
 from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
@@ -107,10 +107,9 @@ def _report_page(done: AlignedOnPages) -> str:
 
 def _facts(done: AlignedOnPages, config: AlignConfig, base: Base) -> dict[str, JsonValue]:
     """For the manifest: what kind of model it is, what reward it had, and what came of it."""
-    rounds = done.aligned.told
     told: dict[str, JsonValue] = {"reward_models": done.models.report.to_json()}
-    for name, at in (("first_round", rounds[:1]), ("last_round", rounds[-1:])):
-        told[name] = {k: v for k, v in asdict(at[0]).items() if k != "eta_s"} if at else None
+    for name, at in (("first_round", done.aligned.first), ("last_round", done.aligned.last)):
+        told[name] = {k: v for k, v in asdict(at).items() if k != "eta_s"} if at else None
     facts = {
         "kind": "aligned",
         "incremental_runs": base.incremental_runs,

@@ -19,9 +19,9 @@ from pagecast.trainer.alignment.diversity import mean_distances
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy, engine_model
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
-from pagecast.trainer.alignment.rounds import AlignProgress
 from pagecast.trainer.alignment.run import Aligned, align
 from pagecast.trainer.shown import ShownPage
 

@@ -8,7 +8,7 @@ the same bytes.
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from pagecast.trainer.alignment.likelihood import Features, log_probabilities
 from pagecast.trainer.alignment.members import member_weights
 from pagecast.trainer.alignment.objective import Group, Told, group_loss
 from pagecast.trainer.alignment.policy import Policy, engine_model
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards, judged
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Facts
@@ -38,27 +39,14 @@ WARM_UP = 0.05
 """Share of the run in which the learning rate grows."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AlignProgress:
-    """A round, and where the run is after it.
+class AlignRun:
+    """Champion, policy and optimiser. Raises ValueError if a reward is missing.
 
-    Means over the round's pages, as they were drawn: `reward` by the run's own reward without form,
-    `judged` the judge's (NaN without one), `kl` nats a token, `nll` nats (0 where it is switched
-    off), `page_tokens` tokens of a page.
+    `first` and `last` are what was told of the run's rounds, also of those before it was resumed.
     """
 
-    step: int
-    share_done: float
-    reward: float
-    judged: float
-    kl: float
-    nll: float
-    page_tokens: float
-    eta_s: float
-
-
-class AlignRun:
-    """Champion, policy and optimiser. Raises ValueError if a reward is missing."""
+    first: AlignProgress | None = None
+    last: AlignProgress | None = None
 
     def __init__(
         self,
@@ -100,7 +88,9 @@ class AlignRun:
         for _ in range(self._config.updates - 1):
             self._update(groups, rate)
         self.schedule.step += 1
-        return self._told(drawn, told, float(np.mean([one.own for one in own])))
+        self.last = self._told(drawn, told, float(np.mean([one.own for one in own])))
+        self.first = self.first or self.last
+        return self.last
 
     def _draw(self) -> Iterator[list[Rollout]]:
         """The round's groups: prompts by members' weights, each page by a seed of its own."""
@@ -162,7 +152,12 @@ class AlignRun:
             seconds=self.schedule.seconds,
             # Rounds follow from their number: no generator has a state.
             place=Place(begin={}, batches=self.schedule.step, now={}),
-            totals={},
+            totals={
+                key: value
+                for name, at in (("first", self.first), ("last", self.last))
+                if at is not None
+                for key, value in at.to_totals(name).items()
+            },
         )
         return Checkpoint(facts=facts, tensors={**tensors, **self._optimizers.state()})
 
@@ -181,6 +176,8 @@ class AlignRun:
         )
         self._optimizers.resume(checkpoint.tensors)
         self.schedule.resume(step=facts.step, seconds=facts.seconds)
+        self.first = AlignProgress.from_totals("first", facts.totals)
+        self.last = AlignProgress.from_totals("last", facts.totals)
 
 
 def _optimizer_config(config: AlignConfig) -> TrainConfig:

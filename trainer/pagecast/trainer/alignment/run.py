@@ -10,8 +10,9 @@ import structlog
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards
-from pagecast.trainer.alignment.rounds import AlignProgress, AlignRun
+from pagecast.trainer.alignment.rounds import AlignRun
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 
 _log = structlog.get_logger(__name__)
@@ -20,12 +21,15 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Aligned:
     """An aligned model in evaluation mode; `told` is every round's `AlignProgress`, `seconds` what
-    all of them took. Of a resumed run only the rounds since then are told."""
+    all of them took. Of a resumed run only the rounds since then are told; `first` and `last` are
+    those of the whole run, None if it had no round."""
 
     policy: Policy
     steps: int
     seconds: float
     told: tuple[AlignProgress, ...]
+    first: AlignProgress | None
+    last: AlignProgress | None
 
 
 def align(
@@ -65,6 +69,8 @@ def align(
         steps=run.schedule.step,
         seconds=run.schedule.seconds,
         told=tuple(told),
+        first=run.first,
+        last=run.last,
     )
 
 

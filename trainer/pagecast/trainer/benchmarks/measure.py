@@ -1,6 +1,8 @@
 """Measures one cell: what a benchmark's process of its own does."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.benchmarks.decoding import decoded
@@ -25,9 +27,19 @@ BUDGET_MINUTES = 600.0
 """Of what counts passes or steps: time does not end it."""
 
 
-def measure(cell: Cell, data: Interactions, told: Told = lambda _: None) -> Figures:
-    """Measures a cell on data of its reading. Raises ValueError if it makes no sense."""
-    settings = dict(cell.settings)
+def measure(
+    cell: Cell,
+    data: Interactions,
+    told: Told = lambda _: None,
+    checkpoint: Path | None = None,
+) -> Figures:
+    """Measures a cell on data of its reading. Raises ValueError if it makes no sense.
+
+    `checkpoint` is a folder that its training goes on from: only of tables that take one.
+    """
+    settings: dict[str, Any] = dict(cell.settings)
+    if checkpoint is not None:
+        settings["checkpoint"] = checkpoint
     overrides = settings.pop("overrides", {})
     if not isinstance(overrides, Mapping):
         raise ValueError("overrides: no mapping")

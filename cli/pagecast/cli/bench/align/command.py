@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pagecast.cli.bench.align.cells import Measuring
-from pagecast.cli.bench.align.comparisons import COMPARISONS
 from pagecast.cli.bench.align.contenders import CONTENDERS
 from pagecast.cli.bench.align.data import ArenaData, arena_data
+from pagecast.cli.bench.align.folder import open_folder
 from pagecast.cli.bench.align.loop.bench import LoopOptions, run_loop
 from pagecast.cli.bench.align.loop.config import LoopConfig
-from pagecast.cli.bench.align.tables import LOOP, TABLES, Asked, tables_named
+from pagecast.cli.bench.align.measuring import key_of, measured
+from pagecast.cli.bench.align.tables import LOOP, TABLES, Asked, cells_of, tables_asked
+from pagecast.cli.bench.align.trainings import KeptTrainings
 from pagecast.cli.bench.align.workshop import REWARD, Effort
 from pagecast.cli.bench.machine import Circumstances
 from pagecast.cli.bench.model_budget import QUICK_USERS
@@ -22,7 +23,6 @@ from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
 from pagecast.cli.output_files import check_folders
-from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.config import SimulatorConfig
@@ -63,13 +63,16 @@ class AlignBench:
         settings = load_settings(state_dir=self.state_dir)
         configure_logging(settings, level="error")
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
-        asked, names, circumstances = self._asked(), self._tables(), Circumstances.now()
+        asked, circumstances = self._asked(), Circumstances.now()
+        names = self._tables(asked)
         loop = self._loop() if LOOP in names else None
+        cells = self._cells([name for name in names if name != LOOP], asked)
         data, facts = self._data(paths, output)
-        done = DoneCells(self.out, {"commit": circumstances.commit, **facts})
+        of = {"commit": circumstances.commit, **facts}
+        done = DoneCells(self.out, of)
         told: dict[str, Any] = {}
-        if compared := [name for name in names if name != LOOP]:
-            told = _compared(compared, asked, data, done, output)
+        if cells:
+            told = _compared(cells, asked, data, done, self._trainings(of), output)
         if loop is not None:
             told["loop"] = run_loop(loop, data, circumstances.commit, self.plot, output)
         self._tell(output, circumstances, facts)
@@ -115,11 +118,25 @@ class AlignBench:
             raise InputError("--seeds: they must not be negative", "write them as 0,1,2")
         return seeds
 
-    def _tables(self) -> list[str]:
+    def _tables(self, asked: Asked) -> list[str]:
+        """Raises InputError."""
         try:
-            return tables_named(self.tables)
+            return tables_asked(self.tables, asked.contenders)
         except ValueError as error:
             raise InputError(f"--{error}") from error
+
+    def _cells(self, names: Sequence[str], asked: Asked) -> dict[str, list[Cell]]:
+        """Raises InputError."""
+        try:
+            return cells_of(names, asked) if names else {}
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
+
+    def _trainings(self, of: Mapping[str, str]) -> KeptTrainings:
+        """In a folder beside the file of `--out`. Raises InputError if that is of another run."""
+        if self.out is None:
+            return KeptTrainings()
+        return KeptTrainings(open_folder(self.out.with_suffix(".trainings"), of))
 
     def _loop(self) -> LoopConfig:
         """Raises InputError."""
@@ -146,48 +163,28 @@ class AlignBench:
 
 
 def _compared(
-    names: Sequence[str], asked: Asked, data: ArenaData, done: DoneCells, output: Output
+    cells: Mapping[str, Sequence[Cell]],
+    asked: Asked,
+    data: ArenaData,
+    done: DoneCells,
+    kept: KeptTrainings,
+    output: Output,
 ) -> dict[str, Any]:
     """Measures the cells of these tables and shows them; returns what the document has of them."""
-    cells = {name: TABLES[name].cells(asked) for name in names}
-    # A comparison of which no contender was named is not one of those that were asked for.
-    cells = {name: some for name, some in cells.items() if some or name not in COMPARISONS}
-    figures = _measured(_once(cells), asked, data, done, output)
+    figures = measured(_once(cells), asked, data, done, kept, output)
     return {
-        "cells": [{**cell.to_json(), **sums_of(figures[_key(cell)])} for cell in _once(cells)],
+        "cells": [{**cell.to_json(), **sums_of(figures[key_of(cell)])} for cell in _once(cells)],
         "tables": {
-            name: TABLES[name].show(output, asked, [(cell, figures[_key(cell)]) for cell in some])
+            name: TABLES[name].show(output, asked, [(cell, figures[key_of(cell)]) for cell in some])
             for name, some in cells.items()
         },
     }
 
 
-def _measured(
-    cells: Sequence[Cell], asked: Asked, data: ArenaData, done: DoneCells, output: Output
-) -> dict[str, Figures]:
-    """Figures by cell, of what was done before and what was not."""
-    found = dict[str, Figures]()
-    with progress_bar(output.console) as progress, Measuring(data, asked.effort) as measuring:
-        task = progress.add_task("measuring", total=len(cells), note="")
-        for cell in cells:
-            progress.update(task, note=f"{cell.name}, seed {cell.seed}")
-            figures = done.get(cell)
-            if figures is None:
-                figures = measuring.measure(cell)
-                done.add(cell, figures)
-            found[_key(cell)] = figures
-            progress.advance(task)
-    return found
-
-
 def _once(wanted: Mapping[str, Sequence[Cell]]) -> list[Cell]:
     """Cells of all tables, each once, seed after seed."""
-    cells = {_key(cell): cell for some in wanted.values() for cell in some}
+    cells = {key_of(cell): cell for some in wanted.values() for cell in some}
     return sorted(cells.values(), key=lambda cell: cell.seed)
-
-
-def _key(cell: Cell) -> str:
-    return repr(cell.to_json())
 
 
 def sums_of(figures: Figures) -> dict[str, float]:

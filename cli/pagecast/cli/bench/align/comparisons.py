@@ -23,6 +23,7 @@ from pagecast.cli.bench.align.own_reward import (
 )
 from pagecast.trainer.alignment.config import RECIPES
 from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.benchmarks.logged_values import ENTITY_AUC, LOSS, ROW_AUC, USERS, WEIGHT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,13 @@ class Comparison:
         names = self.quick if quick else self.names
         if wanted is not None:
             names = tuple(name for name in names if name in wanted)
-        references = [self.others.get(name, self.beside) for name in names]
+        references = [self.reference(name) for name in names]
         always = self.always if names else ()
         return list(dict.fromkeys([*references, *always, *names]))
+
+    def reference(self, name: str) -> str:
+        """What a contender stands beside."""
+        return self.others.get(name, self.beside)
 
     def lifts(self, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
         """Every contender beside its reference, by every metric."""
@@ -52,7 +57,7 @@ class Comparison:
         return [
             lift(metric, (name, other), by_name[name], by_name[other])
             for name in by_name
-            if name != (other := self.others.get(name, self.beside)) and other in by_name
+            if name != (other := self.reference(name)) and other in by_name
             for metric in METRICS
         ]
 
@@ -119,6 +124,23 @@ def own_lifts(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
         if name != GENERATIVE
         for metric in OWN_METRICS
     ]
+
+
+OF_LOG: Mapping[str, str] = {LOSS: WEIGHT, ENTITY_AUC: USERS, ROW_AUC: USERS}
+"""What is said of logged pages; by name what each is a mean over."""
+
+
+def log_lifts(comparison: Comparison, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
+    """Every contender beside its reference, by every measure that all cells of both have."""
+    by_name = figures_by_name(cells)
+    found = []
+    for name, ours in by_name.items():
+        other = comparison.reference(name)
+        theirs = by_name.get(other, [])
+        for measure, per in OF_LOG.items():
+            if name != other and theirs and all(measure in one for one in (*ours, *theirs)):
+                found.append(lift(measure, (name, other), ours, theirs, per=per))
+    return found
 
 
 def trust(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, float]:

@@ -10,14 +10,14 @@ from pagecast.engine.multi_stage.bundle import load_multi_stage
 from pagecast.engine.served_model import ServedBundle
 from pagecast.trainer.alignment.config import RECIPES
 from pagecast.trainer.alignment.on_pages import align_on_pages
-from pagecast.trainer.alignment.rounds import AlignProgress
+from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.base import Base, Start
+from pagecast.trainer.job import Trained
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
 from pagecast.trainer.profiles import PROFILES
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.threads import threads
-from pagecast.trainer.train import fit_on
 
 POST_SHARE = 0.25
 """Passes of post-training, by those of the pretraining before it."""
@@ -29,9 +29,11 @@ first one comes before, and its learning rate is 0."""
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What competes; no bundle makes pages by popularity. `told` are figures of its training."""
+    """What competes; no bundle makes pages by popularity. `told` are figures of its training,
+    `trained` is the model where it is one of tokens."""
 
     bundle: ServedBundle | None
+    trained: Trained | None = None
     told: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,7 +53,7 @@ def popularity(_shop: Workshop) -> Made:
 
 def generative(shop: Workshop) -> Made:
     """Pretrained, and no more."""
-    return Made(bundle=shop.pretrained_bundle)
+    return Made(bundle=shop.pretrained_bundle, trained=shop.pretrained({}))
 
 
 def wbc(overrides: Overrides | None = None, *, logged: bool = False) -> Make:
@@ -81,11 +83,12 @@ def _valued(shop: Workshop, overrides: Overrides, start: Start | None, *, logged
     config = shop.config(
         {**overrides, "post.share": ALL, "pages_from": "logged" if logged else "constructed"}
     )
-    if not logged:
-        return Made(bundle=shop.exported(fit_on(shop.data.snapshot, config, start=start)))
-    snapshot = replace(shop.data.snapshot, catalog=shop.log.catalog)
-    shown = Shown(pages=shop.lessons)
-    return Made(bundle=shop.exported(fit_on(snapshot, config, shown=shown, start=start)))
+    snapshot, shown = shop.data.snapshot, Shown()
+    if logged:
+        snapshot = replace(snapshot, catalog=shop.log.catalog)
+        shown = Shown(pages=shop.lessons)
+    trained = shop.post_trained(snapshot, config, shown, start)
+    return Made(bundle=shop.exported(trained), trained=trained)
 
 
 def aligned(recipe: str) -> Make:
@@ -101,10 +104,14 @@ def aligned(recipe: str) -> Make:
                 models.page_rewards,
                 table=REWARD,
                 models=models,
+                progress=lambda at: shop.told("aligning", at.share_done),
+                checkpoint=shop.kept.own(recipe, (config, shop.effort)),
             ).aligned
         trained = replace(shop.pretrained({}), model=done.policy.model)
-        told = {**_of_round("first", done.told[0]), **_of_round("last", done.told[-1])}
-        return Made(bundle=shop.exported(trained), told=told)
+        assert done.first is not None
+        assert done.last is not None
+        told = {**_of_round("first", done.first), **_of_round("last", done.last)}
+        return Made(bundle=shop.exported(trained), trained=trained, told=told)
 
     return make
 

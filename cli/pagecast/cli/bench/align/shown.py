@@ -10,6 +10,7 @@ from pagecast.cli.bench.align.lifts import Lift
 from pagecast.cli.bench.align.own_reward import DISTANCE, TRUE
 from pagecast.cli.output import Output
 from pagecast.trainer.alignment.config import RECIPES
+from pagecast.trainer.benchmarks.logged_values import ENTITY_AUC, LOSS, ROW_AUC
 
 MEGABYTE = 1e6
 
@@ -29,6 +30,34 @@ def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
         rows,
     )
     output.say()
+
+
+def show_of_log(output: Output, lifts: Sequence[Lift]) -> None:
+    """A line a contender: GenPage's measures, and how far they are from the other's."""
+    found = {(one.contender, one.metric): one for one in lifts}
+    output.table(
+        "On logged pages of members nobody learned from; differences with 95 % intervals",
+        ("contender", "beside", "WBC loss", "", "entity AUC", "", "row AUC", ""),
+        [
+            (name, found[name, LOSS].beside, *_measured(found, name))
+            for name in dict.fromkeys(one.contender for one in lifts)
+        ],
+    )
+    output.say()
+
+
+def _measured(found: Mapping[tuple[str, str], Lift], name: str) -> list[str]:
+    cells: list[str] = []
+    for measure in (LOSS, ENTITY_AUC, ROW_AUC):
+        one = found.get((name, measure))
+        if one is None:
+            cells += ["", ""]
+            continue
+        told = one.difference
+        known = told.low is not None and told.high is not None
+        interval = f" ({told.low:+.3f} to {told.high:+.3f})" if known else ""
+        cells += [f"{one.ours:.3f}", f"{told.mean:+.3f}{interval}"]
+    return cells
 
 
 def show_own(output: Output, lifts: Sequence[Lift]) -> None:

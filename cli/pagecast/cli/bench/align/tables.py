@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pagecast.cli.bench.align.cells import aligned_cells, visit_cells
+from pagecast.cli.bench.align.cells import aligned_cells, valued_cells, visit_cells
 from pagecast.cli.bench.align.comparisons import (
     ALIGN,
     COMPARISONS,
     CONTENDERS_TABLE,
     FINDINGS,
+    log_lifts,
     own_lifts,
     trust,
 )
@@ -20,6 +21,7 @@ from pagecast.cli.bench.align.shown import (
     show_coverage,
     show_ids,
     show_lifts,
+    show_of_log,
     show_own,
     show_trust,
 )
@@ -59,7 +61,7 @@ class Table:
 
 def _compared_cells(table: str, asked: Asked) -> list[Cell]:
     names = COMPARISONS[table].of(asked.contenders, quick=asked.quick)
-    of = aligned_cells if table == ALIGN else visit_cells
+    of = {ALIGN: aligned_cells, FINDINGS: valued_cells}.get(table, visit_cells)
     return of(names, asked.seeds, asked.effort)
 
 
@@ -67,6 +69,15 @@ def _show_compared(table: str, output: Output, _asked: Asked, measured: Measured
     lifts = COMPARISONS[table].lifts(measured)
     show_lifts(output, TITLES[table], lifts)
     return [one.to_dict() for one in lifts]
+
+
+def _show_findings(output: Output, asked: Asked, measured: Measured) -> Any:
+    of_log = log_lifts(COMPARISONS[FINDINGS], measured)
+    show_of_log(output, of_log)
+    return {
+        "lifts": _show_compared(FINDINGS, output, asked, measured),
+        "logged_pages": [one.to_dict() for one in of_log],
+    }
 
 
 def _show_align(output: Output, asked: Asked, measured: Measured) -> Any:
@@ -97,10 +108,11 @@ def _show_off_policy(output: Output, asked: Asked, _measured: Measured) -> Any:
 
 
 TABLES: Mapping[str, Table] = {
-    **{
-        name: Table(cells=partial(_compared_cells, name), show=partial(_show_compared, name))
-        for name in (CONTENDERS_TABLE, FINDINGS)
-    },
+    CONTENDERS_TABLE: Table(
+        cells=partial(_compared_cells, CONTENDERS_TABLE),
+        show=partial(_show_compared, CONTENDERS_TABLE),
+    ),
+    FINDINGS: Table(cells=partial(_compared_cells, FINDINGS), show=_show_findings),
     ALIGN: Table(cells=partial(_compared_cells, ALIGN), show=_show_align),
     "ids": Table(
         cells=lambda asked: id_cells(asked.seeds, asked.effort.passes, quick=asked.quick),
@@ -126,3 +138,22 @@ def tables_named(told: str | None) -> list[str]:
     if not names:
         raise ValueError(f"tables: name some of {', '.join(NAMES)}")
     return list(dict.fromkeys(names))
+
+
+def tables_asked(told: str | None, contenders: Sequence[str] | None) -> list[str]:
+    """Who names contenders and no table wants the tables that have some. Raises ValueError."""
+    return list(COMPARISONS) if told is None and contenders else tables_named(told)
+
+
+def cells_of(names: Sequence[str], asked: Asked) -> dict[str, list[Cell]]:
+    """Cells of these tables. Raises ValueError if the contenders that were named leave nothing."""
+    cells = {name: TABLES[name].cells(asked) for name in names}
+    # A comparison of which no contender was named is not one of those that were asked for.
+    cells = {name: some for name, some in cells.items() if some or name not in COMPARISONS}
+    if not cells:
+        known = dict.fromkeys(one for name in names for one in COMPARISONS[name].names)
+        raise ValueError(
+            f"contenders: {' / '.join(asked.contenders or ())}: nothing of it is compared with "
+            f"another in {', '.join(names)}; name some of {' / '.join(known)}"
+        )
+    return cells

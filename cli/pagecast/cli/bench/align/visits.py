@@ -1,7 +1,7 @@
 """Members visit a contender: what they were shown, from which prompts, and what became of it."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.report import Report
 from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
+from pagecast.simulator.world import DAY_MS
 from pagecast.trainer.logged import shown_rows
 from pagecast.trainer.shown import ShownPage
 from pagecast.v1 import events_pb2
@@ -29,14 +30,26 @@ class Visits:
     catalog: CatalogSnapshot
 
 
-def visited(bundle: ServedBundle | None, data: ArenaData, config: RunConfig) -> Visits:
-    """Lets members visit a contender, in a world of its own."""
+def visited(
+    bundle: ServedBundle | None,
+    data: ArenaData,
+    config: RunConfig,
+    told: Callable[[float], None] = lambda _: None,
+) -> Visits:
+    """Lets members visit a contender, in a world of its own; `told` takes the share of time."""
+    until_ms = config.days * DAY_MS
     prompts: dict[str, Prompt] = {}
     platform = ArenaPlatform(
         bundle, data.snapshot.catalog, data.counts, data.start_ms, told=prompts.__setitem__
     )
     with tempfile.TemporaryDirectory(prefix="arena-") as folder:
-        report = simulate(data.people, config, platform, Path(folder))
+        report = simulate(
+            data.people,
+            config,
+            platform,
+            Path(folder),
+            lambda at: told(min(at.simulated_ms / until_ms, 1.0)),
+        )
         pages = tuple(_shown(Ledger(Path(folder)), prompts))
     return Visits(report=report, pages=pages, catalog=platform.catalog)
 

@@ -1,6 +1,6 @@
 """What contenders of one seed are made from; what several of them begin with is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from pagecast.cli.bench.align.data import ArenaData
+from pagecast.cli.bench.align.telling import Told, nobody
+from pagecast.cli.bench.align.trainings import KeptTrainings
 from pagecast.cli.bench.align.visits import Visits, visited
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.served_model import ServedBundle
@@ -17,11 +19,13 @@ from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy
+from pagecast.trainer.base import Start
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.job import Trained
+from pagecast.trainer.job import Trained, TrainProgress
 from pagecast.trainer.overrides import overridden
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.shown import Shown, ShownPage
+from pagecast.trainer.snapshot import Snapshot
 from pagecast.trainer.threads import threads
 from pagecast.trainer.train import fit_on
 
@@ -53,10 +57,23 @@ class Effort:
 
 
 class Workshop:
-    """Of one seed, one thread; its bundles lie below `folder`."""
+    """Of one seed, one thread; its bundles lie below `folder`.
 
-    def __init__(self, data: ArenaData, seed: int, effort: Effort, folder: Path) -> None:
+    `kept` is where trainings are resumed from, `told` is told how far whatever is done is.
+    """
+
+    def __init__(
+        self,
+        data: ArenaData,
+        seed: int,
+        effort: Effort,
+        folder: Path,
+        *,
+        kept: KeptTrainings | None = None,
+        told: Told = nobody,
+    ) -> None:
         self.data, self.seed, self.effort, self._folder = data, seed, effort, folder
+        self.kept, self.told = kept or KeptTrainings(), told
         self._pretrained: dict[str, Trained] = {}
 
     def config(self, overrides: Overrides) -> TrainConfig:
@@ -75,8 +92,22 @@ class Workshop:
         config = self.config({k: v for k, v in overrides.items() if not k.startswith("post.")})
         key = repr(config)  # it holds a table, so it has no hash
         if key not in self._pretrained:
-            self._pretrained[key] = fit_on(self.data.snapshot, config)
+            # Most contenders begin with the default one; others are of one contender each.
+            keep = self.kept.shared if config == self.config({}) else self.kept.own
+            self._pretrained[key] = fit_on(
+                self.data.snapshot, config, self._progress("pretraining"), keep("pretrained", key)
+            )
         return self._pretrained[key]
+
+    def post_trained(
+        self, snapshot: Snapshot, config: TrainConfig, shown: Shown, start: Start | None
+    ) -> Trained:
+        """A training of the one contender that is being made."""
+        place = self.kept.own("post-trained", (config, self.effort, start is None))
+        return fit_on(snapshot, config, self._progress("post-training"), place, shown, start)
+
+    def _progress(self, what: str) -> Callable[[TrainProgress], None]:
+        return lambda at: self.told(what, at.share_done)
 
     def exported(self, trained: Trained) -> Bundle:
         """What would serve the model."""
@@ -96,7 +127,8 @@ class Workshop:
             readers=1,
             reaction_members=0,
         )
-        return visited(bundle, self.data, config)
+        what = "members make the log" if logging else "members visit"
+        return visited(bundle, self.data, config, lambda share: self.told(what, share))
 
     @cached_property
     def pretrained_bundle(self) -> Bundle:
@@ -122,9 +154,11 @@ class Workshop:
     @cached_property
     def reward_models(self) -> RewardModels:
         """Learned from one half of the log's members, and compared on the other."""
+        champion = self.champion
+        self.told("reward models", 0.0)
         with threads(1):
             return train_reward_models(
-                self.champion, self.log.pages, self.align_config(AlignConfig()), REWARD
+                champion, self.log.pages, self.align_config(AlignConfig()), REWARD
             )
 
     def align_config(self, recipe: AlignConfig) -> AlignConfig:

@@ -1,7 +1,7 @@
 """An arm's month: members visit, the day is closed, told and learned from, and the next begins."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pagecast.cli.bench.align.data import ArenaData
@@ -11,8 +11,9 @@ from pagecast.cli.bench.align.loop.kept import KeptArm
 from pagecast.cli.bench.align.loop.learning import Day, Learner
 from pagecast.cli.bench.align.loop.log import LoopLog, SeenPage
 from pagecast.cli.bench.align.loop.platform import LoopPlatform
-from pagecast.cli.bench.align.loop.rows import Row, row_of
+from pagecast.cli.bench.align.loop.rows import row_of
 from pagecast.cli.bench.align.platform import LOG
+from pagecast.cli.bench.align.telling import Told
 from pagecast.engine.served_model import ServedBundle
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.simulator.run import simulate
@@ -20,9 +21,6 @@ from pagecast.simulator.run_config import RunConfig
 from pagecast.trainer.logged import shown_rows
 from pagecast.trainer.replay import replay
 from pagecast.trainer.shown import ShownPage
-
-Say = Callable[[str], None]
-"""Takes what is being done, a line at a time."""
 
 
 class LoopArm:
@@ -59,18 +57,17 @@ class LoopArm:
             first, catalog, data.counts, data.start_ms, arm.explore, self._log
         )
 
-    def run(self, say: Say) -> None:
+    def run(self, told: Told) -> None:
         """Every day that is not done; those that are, are gone through again to come to it."""
 
         def over(day: int, present: int) -> None:
-            row = self._end(day, present)
-            mean = row.reward / max(row.sessions, 1)
-            say(f"{self._name}, seed {row.seed}: day {day + 1} of {self._days}, {mean:.2f}")
+            self._end(day, present)
+            told("days", (day + 1) / self._days)
 
         with tempfile.TemporaryDirectory(prefix="members-") as folder:
             simulate(self._people, self._run, self._platform, Path(folder), over=over)
 
-    def _end(self, day: int, present: int) -> Row:
+    def _end(self, day: int, present: int) -> None:
         pages = self._log.close_day()
         row = row_of(
             self._name,
@@ -87,7 +84,6 @@ class LoopArm:
             bundle = self._learner.learn(self._brought(day, pages))
             if bundle is not None:
                 self._platform.serve(bundle)
-        return row
 
     def _brought(self, day: int, pages: Sequence[SeenPage]) -> Day:
         known = {(LOG, 0): self._log.day_begins}

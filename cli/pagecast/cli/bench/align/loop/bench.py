@@ -10,6 +10,7 @@ from pagecast.cli.bench.align.loop.measure import measure_loop
 from pagecast.cli.bench.align.loop.plot import loop_svg
 from pagecast.cli.bench.align.loop.show import show_loop
 from pagecast.cli.bench.align.loop.summary import summaries
+from pagecast.cli.bench.align.telling import telling
 from pagecast.cli.exits import InputError
 from pagecast.cli.output import Output
 from pagecast.trainer.config import TrainConfig
@@ -60,8 +61,8 @@ def run_loop(
     config: LoopConfig, data: ArenaData, commit: str, plot: Path | None, output: Output
 ) -> dict[str, Any]:
     """Measures, tells, draws; returns what the JSON document has of it."""
-    with output.console.status("the closed loop") as status:
-        rows = measure_loop(config, data, commit, status.update)
+    with telling(output.console, "the closed loop", len(config.seeds) * len(config.arms)) as told:
+        rows = measure_loop(config, data, commit, told, told.begin)
     arms = summaries(rows)
     show_loop(output, arms)
     if plot is not None:

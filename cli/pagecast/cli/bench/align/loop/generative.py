@@ -1,6 +1,7 @@
 """A generative model learns a day by an incremental run, on the pages it was served with."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +27,17 @@ def train_config(config: TrainConfig, seed: int) -> TrainConfig:
     return replace(config, seed=seed, threads=1, budget_minutes=TRAINING_MINUTES_MAX)
 
 
-def train_first(place: Path, snapshot: Snapshot, config: TrainConfig) -> None:
-    """On the data alone, from pages that are constructed of it."""
-    _publish(place, fit_on(snapshot, config), runs=0)
+def train_first(
+    place: Path,
+    snapshot: Snapshot,
+    config: TrainConfig,
+    checkpoints: Path,
+    told: Callable[[float], None] = lambda _: None,
+) -> None:
+    """On the data alone, from pages that are constructed of it; goes on from `checkpoints`."""
+    trained = fit_on(snapshot, config, lambda at: told(at.share_done), checkpoints)
+    _publish(place, trained, runs=0)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 class GenerativeLearner(Learner):

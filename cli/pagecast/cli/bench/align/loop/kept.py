@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pagecast.cli.bench.align.folder import open_folder, write_json
 from pagecast.cli.bench.align.loop.rows import Row
-from pagecast.cli.exits import InputError
 
-_OF, _ROWS = "run.json", "rows.json"
+_ROWS = "rows.json"
 
 
 class KeptRun:
@@ -18,22 +18,15 @@ class KeptRun:
     """
 
     def __init__(self, folder: Path, of: Mapping[str, str]) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / _OF
-        if not path.exists():
-            _write(path, dict(of))
-        was = json.loads(path.read_text("utf-8"))
-        for name, value in of.items():
-            if was.get(name) != value:
-                raise InputError(
-                    f"--out: {folder} is of {name} {was.get(name)!r}, this run of {value!r}",
-                    "give another file, or remove the folder",
-                )
+        self._folder = open_folder(folder, of)
 
     def first(self, model: str, seed: int) -> Path:
         """Where the model is that arms of a kind begin with."""
         return self._folder / f"first-{_plain(model)}-{seed}"
+
+    def checkpoints(self, model: str, seed: int) -> Path:
+        """Where its training goes on from."""
+        return self._folder / f"training-{_plain(model)}-{seed}"
 
     def arm(self, name: str, seed: int) -> "KeptArm":
         return KeptArm(self._folder / f"{_plain(name)}-{seed}")
@@ -64,13 +57,7 @@ class KeptArm:
         self.rows[row.day : row.day + 1] = [row]
         self.all_left = not row.members
         told = {"rows": [one.to_json() for one in self.rows], "all_left": self.all_left}
-        _write(self._path, told)
-
-
-def _write(path: Path, told: object) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(told), "utf-8")
-    temporary.replace(path)
+        write_json(self._path, told)
 
 
 def _plain(name: str) -> str:

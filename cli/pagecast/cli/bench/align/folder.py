@@ -1,0 +1,35 @@
+"""A folder of one run, beside the file of `--out`: what was begun there goes on there."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pagecast.cli.exits import InputError
+
+_OF = "run.json"
+
+
+def open_folder(folder: Path, of: Mapping[str, str]) -> Path:
+    """Makes the folder, or opens it again; `of` are facts that all of it must share.
+
+    Raises InputError if it is of others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _OF
+    if not path.exists():
+        write_json(path, dict(of))
+    was = json.loads(path.read_text("utf-8"))
+    for name, value in of.items():
+        if was.get(name) != value:
+            raise InputError(
+                f"--out: {folder} is of {name} {was.get(name)!r}, this run of {value!r}",
+                "give another file, or remove the folder",
+            )
+    return folder
+
+
+def write_json(path: Path, told: object) -> None:
+    """A file that appears whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(told), "utf-8")
+    temporary.replace(path)
