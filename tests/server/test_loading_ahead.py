@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from pagecast.engine import bundle
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.featurestore.verdicts import Criterion, Verdict
-from pagecast.server import loading_ahead
+from pagecast.server import loading_ahead, serving
 from pagecast.server.former_models import FormerModels
 from pagecast.server.loading_ahead import LoadedAhead
 from pagecast.server.metrics import Metrics
@@ -81,6 +81,18 @@ def test_a_challenger_is_read_before_it_is_promoted_and_not_again(life: Life) ->
     life.check()
     assert life.serves == challenger
     assert life.read[1:] == [challenger]
+
+
+def test_if_the_catalog_is_what_it_was_the_promotion_only_exchanges(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenger = life.house.train(OTHER)
+    life.check()
+    monkeypatch.setattr(serving, "warm", None)
+    monkeypatch.setattr(serving, "bind", None)
+    life.house.registry.promote(challenger, by="test")
+    life.check()
+    assert life.serves == challenger
 
 
 def test_people_come_over_to_it_one_by_one_as_to_any_new_champion(life: Life) -> None:

@@ -135,13 +135,15 @@ class Servings:
     ) -> None:
         """New pages are decoded by `bundle` from now on, but for those of the succession. Takes as
         long as embedding the catalog, or what of it has changed since `older`, a model of the same
-        bundle; `parts` is told. With `at_once` all people go over: a rollback has its reasons, and
-        most histories are still kept for it.
+        bundle that has decoded a page; `parts` is told. With `at_once` all people go over: a
+        rollback has its reasons, and most histories are still kept for it.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
         parts = parts or Parts()
-        model = self.warmed(bundle, older, parts)
+        model = older
+        if model is None or model.snapshot is not self._current.snapshot:
+            model = self.warmed(bundle, older, parts)
         with parts.part("exchange"), self._changing:
             self._embedded = self._up_to_date(model)
             before = None if at_once else self._current.model
