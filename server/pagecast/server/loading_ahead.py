@@ -80,7 +80,8 @@ class LoadedAhead:
 
     def check(self, reader: Executor) -> None:
         """Loads the challenger if it is another one, and lets go of what is none any more;
-        `reader` reads its files. Takes seconds. Raises what the registry's database raises.
+        `reader` reads its files, pauses between them and does nothing else. Takes seconds.
+        Raises what the registry's database raises.
 
         A bundle that cannot serve is refused when it is promoted; here it is only told.
         """

@@ -108,8 +108,11 @@ class Resources:
             # What was read just now was in no page's way; from here on it steps back behind them.
             reader = low_priority_thread("read-bundle")
             stack.callback(reader.shutdown)
+            # Of its own: it pauses between files, and an arm is to be followed within two seconds.
+            unhurried = low_priority_thread("read-ahead")
+            stack.callback(unhurried.shutdown)
             for name, period_s, action in (
-                ("champion-follower", POLL_S, partial(_follow, champion, ahead, reader)),
+                ("champion-follower", POLL_S, partial(_follow, champion, reader, ahead, unhurried)),
                 ("arm-follower", ARM_POLL_S, partial(arms.check, reader)),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
@@ -168,10 +171,12 @@ class Resources:
         self.closing.close()
 
 
-def _follow(champion: ChampionFollower, ahead: LoadedAhead, reader: Executor) -> None:
+def _follow(
+    champion: ChampionFollower, reader: Executor, ahead: LoadedAhead, unhurried: Executor
+) -> None:
     """The champion first: one that has moved waits for no challenger."""
     champion.check(reader)
-    ahead.check(reader)
+    ahead.check(unhurried)
 
 
 def _engine_config(config: ServerConfig) -> EngineConfig:
