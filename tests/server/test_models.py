@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from pagecast.engine.bundle import Bundle
 from pagecast.featurestore.catalog import CatalogFollower
 from pagecast.server.former_models import FormerModels
+from pagecast.server.loading_ahead import LoadedAhead
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import ChampionFollower
 from pagecast.server.serving import Servings
@@ -93,8 +94,9 @@ def test_swaps_back_and_forth_leave_one_model_and_for_a_while_the_one_before(
     with CatalogFollower(house.catalog) as catalog:
         servings = Servings(catalog, house.popularity, Metrics())
         former = FormerModels(house.registry, house.paths.bundles)
+        ahead = LoadedAhead(house.registry, house.paths.bundles, servings)
         champion = ChampionFollower(
-            house.registry, house.paths.bundles, servings, former, Metrics()
+            house.registry, house.paths.bundles, servings, former, Metrics(), ahead
         )
         champion.check()
         for swap in range(1, 5):

@@ -17,7 +17,7 @@ import structlog
 from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices, check_rows
 from pagecast.engine.bundle_files import open_bundle
 from pagecast.engine.errors import BundleError
-from pagecast.engine.graph import Array, EngineConfig, FloatArray, Graph
+from pagecast.engine.graph import NO_TABLES, Array, EngineConfig, FloatArray, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
@@ -127,8 +127,7 @@ def load_bundle(
             spelling = Spelling.of(weights_file, weights, manifest.model, known)
         canary = _tensors(CANARY_FILE, files[CANARY_FILE])
         ready = ready_of(files, manifest.model)
-    with parts.part("graphs"):
-        graphs = _graphs(files, config, _tower_tables(weights))
+    graphs = _graphs(files, config, _tower_tables(weights), parts)
     with parts.part("check"):
         check_graphs(graphs, manifest.model, vocabulary)
         check_rows(weights_file, rows, manifest.model, vocabulary)
@@ -157,9 +156,13 @@ def load_bundle(
 
 
 def _read(path: Path, config: EngineConfig, parts: Parts) -> tuple[Manifest, dict[str, bytes]]:
+    files: dict[str, bytes] = {}
     with parts.part("read"):
         manifest, stored = open_bundle(path)
-        return manifest, {name: stored[name] for name in _used(stored, config)}
+    for name in _used(stored, config):
+        with parts.part("read"):
+            files[name] = stored[name]
+    return manifest, files
 
 
 def _used(stored: Collection[str], config: EngineConfig) -> list[str]:
@@ -196,20 +199,24 @@ def _tower_tables(weights: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _graphs(
-    files: Mapping[str, bytes], config: EngineConfig, tower_tables: Mapping[str, Array]
+    files: Mapping[str, bytes],
+    config: EngineConfig,
+    tower_tables: Mapping[str, Array],
+    parts: Parts,
 ) -> dict[str, Graph]:
-    decode_file = config.decode_weights.file
-    graphs = {
-        "tower": Graph(TOWER_FILE, files[TOWER_FILE], config, tower_tables),
-        "prompt": Graph(PROMPT_FILE, files[PROMPT_FILE], config),
-        "decode": Graph(decode_file, files[decode_file], config),
-    }
+    """Each a part by itself: nothing else of Python goes on while onnxruntime makes one."""
+    used = {"tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": config.decode_weights.file}
     if HEADS_FILE in files:
-        graphs["heads"] = Graph(HEADS_FILE, files[HEADS_FILE], config)
+        used["heads"] = HEADS_FILE
     many_file = config.decode_weights.many_file
     # A GPU has no such products: its graph would go to and fro between it and the CPU.
     if many_file is not None and many_file in files and config.provider is Provider.CPU:
-        graphs["decode_many"] = Graph(many_file, files[many_file], config)
+        used["decode_many"] = many_file
+    graphs: dict[str, Graph] = {}
+    for name, file in used.items():
+        tables = tower_tables if name == "tower" else NO_TABLES
+        with parts.part("graphs"):
+            graphs[name] = Graph(file, files[file], config, tables)
     return graphs
 
 

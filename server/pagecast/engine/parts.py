@@ -1,7 +1,7 @@
 """How long the parts of some work took."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -11,9 +11,12 @@ class Parts:
     Of the CPU those of the part's thread: what is beyond them it waited, for others or the disk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Callable[[float], None] = lambda _: None) -> None:
+        """`rest` is called behind every part that succeeds, in its thread, with its seconds: who
+        is in no hurry waits there, which counts for no part. What it raises ends the work."""
         self.wall_s: dict[str, float] = {}
         self.cpu_s: dict[str, float] = {}
+        self.rest = rest
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -22,5 +25,7 @@ class Parts:
         try:
             yield
         finally:
-            self.wall_s[name] = self.wall_s.get(name, 0.0) + time.perf_counter() - wall_s
+            took_s = time.perf_counter() - wall_s
+            self.wall_s[name] = self.wall_s.get(name, 0.0) + took_s
             self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.thread_time() - cpu_s
+        self.rest(took_s)

@@ -14,6 +14,7 @@ from pagecast.engine.served_model import load_served
 from pagecast.featurestore.model_records import CHAMPION, ModelRecord
 from pagecast.featurestore.registry import Registry
 from pagecast.server.former_models import FormerModels
+from pagecast.server.loading_ahead import LoadedAhead
 from pagecast.server.metrics import Metrics
 from pagecast.server.serving import Servings
 
@@ -37,9 +38,11 @@ class ChampionFollower:
         servings: Servings,
         former: FormerModels,
         metrics: Metrics,
+        ahead: LoadedAhead,
         engine: EngineConfig = DEFAULT_CONFIG,
     ) -> None:
         self._engine = engine
+        self._ahead = ahead
         self._registry = registry
         self._bundles = bundles
         self._servings = servings
@@ -67,17 +70,18 @@ class ChampionFollower:
             self._refuse(champion.version, str(error))
 
     def _take_up(self, champion: ModelRecord, reader: Executor | None) -> None:
-        parts = Parts()
         kept = self._former.kept(champion.version)
-        if kept is None:
+        ahead, parts = self._ahead.take(champion.version)
+        older = kept or ahead
+        if older is None:
             path = self._bundles / champion.bundle
             bundle = load_served(path, self._engine, parts, reader)
         else:
-            bundle = kept.bundle
+            bundle = older.bundle
         if bundle.version != champion.version:
             raise BundleError(f"{champion.bundle}: holds version {bundle.version}")
         before = self._servings.current.model
-        self._servings.take_up_bundle(bundle, kept, parts)
+        self._servings.take_up_bundle(bundle, older, parts, at_once=kept is not None)
         if before is not None:
             self._former.keep(before)
         self._former.serves_again(champion.version)

@@ -1,6 +1,6 @@
 """What a server holds open beside its ports: stores, followers, slots, the reporter."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
 from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
+from pagecast.server.loading_ahead import LoadedAhead
 from pagecast.server.metrics import Metrics
 from pagecast.server.models import POLL_S, ChampionFollower
 from pagecast.server.neighbour_indexes import NeighbourIndexes
@@ -97,8 +98,9 @@ class Resources:
             registry = Registry(engine)
             servings = Servings(catalog, Popularity(engine), metrics)
             former = FormerModels(registry, config.state.bundles, runs)
+            ahead = LoadedAhead(registry, config.state.bundles, servings, runs)
             champion = ChampionFollower(
-                registry, config.state.bundles, servings, former, metrics, runs
+                registry, config.state.bundles, servings, former, metrics, ahead, runs
             )
             champion.check()
             arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings, runs)
@@ -106,14 +108,18 @@ class Resources:
             # What was read just now was in no page's way; from here on it steps back behind them.
             reader = low_priority_thread("read-bundle")
             stack.callback(reader.shutdown)
+            # Of its own: it pauses between files, and an arm is to be followed within two seconds.
+            unhurried = low_priority_thread("read-ahead")
+            stack.callback(unhurried.shutdown)
             for name, period_s, action in (
-                ("champion-follower", POLL_S, partial(champion.check, reader)),
+                ("champion-follower", POLL_S, partial(_follow, champion, reader, ahead, unhurried)),
                 ("arm-follower", ARM_POLL_S, partial(arms.check, reader)),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
+            stack.callback(ahead.close)
             reporter = _reporter(config, metrics)
             if reporter is not None:
                 stack.callback(reporter.close)
@@ -163,6 +169,14 @@ class Resources:
     def close(self) -> None:
         """Ends pages first, then reports what is left, then the rest."""
         self.closing.close()
+
+
+def _follow(
+    champion: ChampionFollower, reader: Executor, ahead: LoadedAhead, unhurried: Executor
+) -> None:
+    """The champion first: one that has moved waits for no challenger."""
+    champion.check(reader)
+    ahead.check(unhurried)
 
 
 def _engine_config(config: ServerConfig) -> EngineConfig:

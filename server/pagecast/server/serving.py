@@ -126,26 +126,33 @@ class Servings:
         return self._current
 
     def take_up_bundle(
-        self, bundle: ServedBundle, kept: ServedModel | None = None, parts: Parts | None = None
+        self,
+        bundle: ServedBundle,
+        older: ServedModel | None = None,
+        parts: Parts | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         """New pages are decoded by `bundle` from now on, but for those of the succession. Takes as
-        long as embedding the catalog, or what of it has changed since `kept`, a model of the same
-        bundle; `parts` is told. Back to a model that was kept all people go at once: a rollback has
-        its reasons, and most histories are still kept for it.
+        long as embedding the catalog, or what of it has changed since `older`, a model of the same
+        bundle that has decoded a page; `parts` is told. With `at_once` all people go over: a
+        rollback has its reasons, and most histories are still kept for it.
 
         Raises EngineError, and changes nothing, if it cannot decode a page.
         """
         parts = parts or Parts()
-        model = self._warmed(bundle, kept, parts)
+        model = older
+        if model is None or model.snapshot is not self._current.snapshot:
+            model = self.warmed(bundle, older, parts)
         with parts.part("exchange"), self._changing:
             self._embedded = self._up_to_date(model)
-            before = self._current.model if kept is None else None
+            before = None if at_once else self._current.model
             succession = None if before is None else Succession.begin(before)
             self._publish(replace(self._current, model=self._embedded, succession=succession))
 
     def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
         """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
-        model = self._warmed(bundle, None, Parts())
+        model = self.warmed(bundle, None, Parts())
         with self._changing:
             self._embedded_arms[alias] = self._up_to_date(model)
             arm_models = {**self._current.arm_models, alias: self._embedded_arms[alias]}
@@ -196,11 +203,11 @@ class Servings:
                 )
             )
 
-    def _warmed(self, bundle: ServedBundle, kept: ServedModel | None, parts: Parts) -> ServedModel:
+    def warmed(self, bundle: ServedBundle, older: ServedModel | None, parts: Parts) -> ServedModel:
         """A model that has decoded a page. Raises EngineError if it cannot."""
         serving = self._current
         with parts.part("embed"):
-            model = bind(bundle, serving.snapshot, older=kept)
+            model = bind(bundle, serving.snapshot, older=older)
         with parts.part("warm"):
             warm(model, serving.catalog, serving.popular)
         return model

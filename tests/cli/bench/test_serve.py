@@ -150,6 +150,13 @@ def test_swaps_stand_beside_the_same_load_without() -> None:
     assert rows["resident MiB of the server after 2 swaps"].ratio == pytest.approx(1.01)
 
 
+def test_swaps_of_challengers_count_from_the_registration_and_stand_by_themselves() -> None:
+    whats = {row.what for row in rows_of_swaps(2, swapped(ahead=True))}
+    assert "first row p99 ms at half of peak, during 2 swaps of challengers" in whats
+    assert "first row p50 ms from a registration to the new model's first page" in whats
+    assert whats.isdisjoint(row.what for row in rows_of_swaps(2, swapped()))
+
+
 def test_a_swap_that_nobody_asked_for_a_page_in_has_no_such_figure() -> None:
     whats = [row.what for row in rows_of_swaps(2, swapped(loading_ms=[]))]
     assert not any(what.endswith("new model's first page") for what in whats)

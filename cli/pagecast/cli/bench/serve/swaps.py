@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import sqlalchemy as sa
+
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.asking import everybody_has_a_page
@@ -18,8 +20,10 @@ from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
 from pagecast.cli.bench.serve.world import World, train_another
 from pagecast.cli.exits import CommandError
 from pagecast.cli.percentile import percentile
-from pagecast.featurestore.database import connect
+from pagecast.featurestore.database import Lock, connect, exclusive
+from pagecast.featurestore.model_records import CHALLENGER, MovedFor
 from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.registry_rows import move_alias
 from pagecast.server.former_models import FORMER_MODELS_MAX
 from pagecast.server.succession import SUCCESSION_S_MAX
 
@@ -33,6 +37,10 @@ PREFIX_MB = 112
 """Of the server's kept histories: of all users by two models, not by all of them in the circle. A
 new champion has none in life either."""
 
+GATE_S = 12.0
+"""From a registration to its promotion, where a model is the challenger first: no gate is quicker,
+and a quiet server has loaded it by then. Where it has not, the promotion finds it half loaded."""
+
 FIRST_ROW_REACH, FOLLOW_REACH_S = 2.0, 2.0
 """Of the p99 in swaps by the steady one; of a promotion until the new model's first page."""
 
@@ -45,6 +53,8 @@ class Swapped:
     during_ms: list[float]
     loading_ms: list[float]
     """Of those during swaps, of pages that were due before the new model's first one."""
+    ahead: bool = False
+    """Whether each model was the challenger first: its loading, and so its swap, began then."""
     followed_s: list[float]
     failed: int
     left_out: int
@@ -66,18 +76,23 @@ async def swap_rows(
         asking = asyncio.create_task(load.keep_asking(server.channels[0], rate))
         try:
             swapped = await _swap(world, versions, config, server.job, load)
+            parts = rows_of_parts(before, parts_so_far(server.metrics_port))
+            say(f"{config.swaps} more, to models that were the challenger before")
+            ahead = await _swap(world, versions, config, server.job, load, ahead=True)
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-        parts = rows_of_parts(before, parts_so_far(server.metrics_port))
-    return rows_of_swaps(config.swaps, swapped) + parts
+    swaps = config.swaps
+    return rows_of_swaps(swaps, swapped) + parts + rows_of_swaps(swaps, ahead)
 
 
 def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     """The figures of the swaps beside those of the same load without."""
+    how = " of challengers" if swapped.ahead else ""
+    begin = "registration" if swapped.ahead else "promotion"
     rows = [
         Row.compared(
-            f"first row p{share * 100:.0f} ms at half of peak, during {swaps} swaps",
+            f"first row p{share * 100:.0f} ms at half of peak, during {swaps} swaps{how}",
             "the same load before",
             percentile(swapped.during_ms, share),
             percentile(swapped.steady_ms, share),
@@ -89,7 +104,7 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     latest_s = max(swapped.followed_s)
     loading = [
         Row.alone(
-            f"first row p{share * 100:.0f} ms from a promotion to the new model's first page",
+            f"first row p{share * 100:.0f} ms from a {begin} to the new model's first page",
             percentile(swapped.loading_ms, share),
         )
         for share in (0.5, 0.99)
@@ -98,18 +113,20 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     return [
         *rows,
         *loading,
-        Row.alone("promotion to first page of the new model, median s", median(swapped.followed_s)),
+        Row.alone(
+            f"promotion to first page of the new model{how}, median s", median(swapped.followed_s)
+        ),
         Row(
-            what="promotion to first page of the new model, longest s",
+            what=f"promotion to first page of the new model{how}, longest s",
             beside="",
             ours=latest_s,
             reach=FOLLOW_REACH_S,
             reached=latest_s <= FOLLOW_REACH_S,
         ),
-        Row.alone(f"pages that failed, {swaps} swaps", swapped.failed),
-        Row.alone("pages not asked for, because too many were in flight", swapped.left_out),
+        Row.alone(f"pages that failed, {swaps} swaps{how}", swapped.failed),
+        Row.alone(f"pages not asked for, too many were in flight{how}", swapped.left_out),
         Row.compared(
-            f"resident MiB of the server after {swaps} swaps",
+            f"resident MiB of the server after {swaps} swaps{how}",
             f"after swap {min(MODELS, swaps)}",
             swapped.resident_after / 2**20,
             swapped.resident_before / 2**20,
@@ -118,8 +135,15 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
 
 
 async def _swap(
-    world: World, versions: Sequence[str], config: ServeBenchConfig, job: Job, load: OpenLoop
+    world: World,
+    versions: Sequence[str],
+    config: ServeBenchConfig,
+    job: Job,
+    load: OpenLoop,
+    *,
+    ahead: bool = False,
 ) -> Swapped:
+    failed, left_out = load.failed, load.left_out
     began_s = time.perf_counter()
     await asyncio.sleep(config.seconds)
     steady_ms = load.first_rows_between(began_s, time.perf_counter())
@@ -128,13 +152,19 @@ async def _swap(
     engine = connect(world.paths.database_url)
     try:
         for swap in range(1, config.swaps + 1):
-            version, promoted_s = versions[swap % MODELS], time.perf_counter()
+            # Those that are loaded ahead go on where the others have ended.
+            version = versions[(swap + ahead * config.swaps) % MODELS]
+            begun_s = time.perf_counter()
+            await asyncio.to_thread(_challenge, engine, version if ahead else None)
+            if ahead:
+                await asyncio.sleep(min(GATE_S, 2 * config.seconds))
+            promoted_s = time.perf_counter()
             await asyncio.to_thread(Registry(engine).promote, version, by="bench")
             followed_s.append(await _followed(load, job, version, promoted_s))
             # Until everybody has come over, and the model before is free.
             await asyncio.sleep(min(SUCCESSION_S_MAX, 2 * config.seconds))
-            during_ms += load.first_rows_between(promoted_s, time.perf_counter())
-            loading_ms += load.first_rows_between(promoted_s, promoted_s + followed_s[-1])
+            during_ms += load.first_rows_between(begun_s, time.perf_counter())
+            loading_ms += load.first_rows_between(begun_s, promoted_s + followed_s[-1])
             resident.append(job.resident_bytes())
     finally:
         engine.dispose()
@@ -143,11 +173,18 @@ async def _swap(
         during_ms=during_ms,
         loading_ms=loading_ms,
         followed_s=followed_s,
-        failed=load.failed,
-        left_out=load.left_out,
+        ahead=ahead,
+        failed=load.failed - failed,
+        left_out=load.left_out - left_out,
         resident_before=resident[min(MODELS, len(resident)) - 1],
         resident_after=resident[-1],
     )
+
+
+def _challenge(engine: sa.Engine, version: str | None) -> None:
+    """Makes a model that is registered the challenger, as if it were registered now; or none."""
+    with exclusive(engine, Lock.REGISTRY) as connection:
+        move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
 
 
 async def _followed(load: OpenLoop, job: Job, version: str, promoted_s: float) -> float:
