@@ -7,6 +7,7 @@ import grpc
 import pytest
 from server.factories_server import House
 
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
 from pagecast.server.listening import Listening
@@ -21,8 +22,14 @@ CHANNELS_MAX = 64
 def test_orders_come_back_whole_and_are_taken_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rewards = RewardConfig(table={**RewardConfig().table, Outcome.HIDDEN: -3.0}, row="max")
     config = ServerConfig(
-        state=StatePaths(root=tmp_path), port=7, share_port=True, continuation_key=KEY, slots_max=3
+        state=StatePaths(root=tmp_path),
+        port=7,
+        share_port=True,
+        continuation_key=KEY,
+        slots_max=3,
+        rewards=rewards,
     )
     ours, theirs = os.pipe()
     for name, value in WorkerOrders(number=4, config=config, pipe=theirs).to_environment().items():

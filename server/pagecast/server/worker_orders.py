@@ -14,6 +14,7 @@ from typing import Any
 
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import Action
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
 from pagecast.server.listening import Listening
@@ -45,6 +46,7 @@ class WorkerOrders:
         config = told["config"]
         config["state"] = StatePaths(root=Path(config["state"]))
         config["fold"] = _fold(config["fold"])
+        config["rewards"] = _rewards(config["rewards"])
         # No process the worker may start shall keep the pipe open.
         os.set_inheritable(told["pipe"], False)
         return cls(number=told["number"], config=ServerConfig(**config), pipe=told["pipe"])
@@ -63,3 +65,8 @@ def _fold(told: dict[str, Any]) -> FoldConfig:
     """JSON has texts for keys."""
     gaps = {Action(int(action)): gap for action, gap in told["merge_gap_ms"].items()}
     return FoldConfig(**told | {"merge_gap_ms": gaps})
+
+
+def _rewards(told: dict[str, Any]) -> RewardConfig:
+    table = {Outcome(name): worth for name, worth in told["table"].items()}
+    return RewardConfig(**told | {"table": table})
