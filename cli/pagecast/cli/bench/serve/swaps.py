@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import sqlalchemy as sa
-
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.asking import everybody_has_a_page
@@ -67,6 +65,8 @@ async def swap_rows(
 ) -> list[Row]:
     """A server at half of its peak, and the champion moved on `config.swaps` times."""
     versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
+    # Of a run before this one: the server would load it while its peak is measured.
+    _challenge(world, None)
     async with one_server(world, config, prefix_cache_mb=PREFIX_MB) as server:
         await everybody_has_a_page(server.channels[0])
         say("the peak of short pages")
@@ -155,7 +155,7 @@ async def _swap(
             # Those that are loaded ahead go on where the others have ended.
             version = versions[(swap + ahead * config.swaps) % MODELS]
             begun_s = time.perf_counter()
-            await asyncio.to_thread(_challenge, engine, version if ahead else None)
+            await asyncio.to_thread(_challenge, world, version if ahead else None)
             if ahead:
                 await asyncio.sleep(min(GATE_S, 2 * config.seconds))
             promoted_s = time.perf_counter()
@@ -181,10 +181,14 @@ async def _swap(
     )
 
 
-def _challenge(engine: sa.Engine, version: str | None) -> None:
+def _challenge(world: World, version: str | None) -> None:
     """Makes a model that is registered the challenger, as if it were registered now; or none."""
-    with exclusive(engine, Lock.REGISTRY) as connection:
-        move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
+    engine = connect(world.paths.database_url)
+    try:
+        with exclusive(engine, Lock.REGISTRY) as connection:
+            move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
+    finally:
+        engine.dispose()
 
 
 async def _followed(load: OpenLoop, job: Job, version: str, promoted_s: float) -> float:
