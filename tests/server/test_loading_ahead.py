@@ -15,6 +15,9 @@ from structlog.testing import capture_logs
 
 from pagecast.engine import bundle
 from pagecast.featurestore.catalog import CatalogFollower
+from pagecast.featurestore.database import Lock, exclusive
+from pagecast.featurestore.model_records import CHAMPION, MovedFor
+from pagecast.featurestore.registry_rows import move_alias
 from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.server import loading_ahead, serving
 from pagecast.server.former_models import FormerModels
@@ -80,6 +83,17 @@ def test_a_challenger_is_read_before_it_is_promoted_and_not_again(life: Life) ->
     life.house.registry.promote(challenger, by="test")
     life.check()
     assert life.serves == challenger
+    assert life.read[1:] == [challenger]
+
+
+def test_one_that_was_there_before_any_champion_is_loaded_behind_the_first(life: Life) -> None:
+    first, challenger = life.serves, life.house.train(OTHER)
+    with exclusive(life.house.engine, Lock.REGISTRY) as connection:
+        move_alias(connection, CHAMPION, None, MovedFor(by="test", reason="promote"))
+    life.ahead.check(life.reader)
+    assert life.read[1:] == []
+    life.house.registry.promote(first, by="test")
+    life.ahead.check(life.reader)
     assert life.read[1:] == [challenger]
 
 

@@ -92,8 +92,11 @@ class LoadedAhead:
         self._let_go_unless(challenger)
         if challenger is None or challenger.version == self._tried_version or _refused(challenger):
             return
+        champion = self._registry.version_of(CHAMPION)
+        if champion is None:
+            return  # The first champion finds an idle server.
         try:
-            self._load(challenger, reader)
+            self._load(challenger, champion, reader)
         except _Superseded:
             return
         except EngineError as error:
@@ -122,10 +125,7 @@ class LoadedAhead:
         if not (is_it and waits) or _refused(challenger):
             self._ahead = None
 
-    def _load(self, challenger: ModelRecord, reader: Executor) -> None:
-        champion = self._registry.version_of(CHAMPION)
-        if champion is None:
-            return  # The first champion finds an idle server.
+    def _load(self, challenger: ModelRecord, champion: str, reader: Executor) -> None:
         parts = Parts(partial(self._rest, challenger.version, champion))
         path = self._bundles / challenger.bundle
         bundle = load_served(path, self._engine, parts, reader)
