@@ -1,10 +1,12 @@
 """What holds for every test."""
 
 import gc
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Two busy cores: an example, or making one, may take longer than hypothesis allows for reasons of
@@ -26,3 +28,17 @@ def pytest_collection() -> Generator[None, Any, Any]:
     gc.collect()
     gc.freeze()
     return result
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that a test calls in this process sets up logging for the whole of it."""
+    configured = structlog.get_config()
+    loggers = [logging.getLogger(name) for name in (None, "pagecast", "kafka.net.selector")]
+    levels = [logger.level for logger in loggers]
+    handlers = list(logging.getLogger().handlers)
+    yield
+    structlog.configure(**configured)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    logging.getLogger().handlers = handlers
