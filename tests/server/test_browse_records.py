@@ -180,6 +180,7 @@ async def test_whoever_is_forgotten_meanwhile_has_done_nothing(
             await browser.act(play("ada", "m3"))
             await browser.see(0)
             await browser.row(1)
+            await reported(served, 1)
             Erasures(house.engine).begin("receipt", "ada", "topic", 0, 9, START_MS)
             await browser.see(1)
             await browser.row(2)

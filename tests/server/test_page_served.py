@@ -50,6 +50,8 @@ async def test_the_record_says_what_was_delivered_and_from_what(
     assert record.history_version == page.started.history_version
     assert record.catalog_number == page.started.catalog_number
     assert record.exact_entities == 3
+    assert record.time_to_first_row == page.completed.time_to_first_row
+    assert record.time_to_first_row.ToMicroseconds() > 0
     assert {row.row_id: list(row.entity_ids) for row in record.rows} == page.shape
     for row in record.rows:
         assert row.log_probability <= 0

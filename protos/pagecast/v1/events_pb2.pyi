@@ -753,6 +753,7 @@ class PageServed(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     ACTIONS_FIELD_NUMBER: _builtins.int
     SHORTLIST_FIELD_NUMBER: _builtins.int
+    TIME_TO_FIRST_ROW_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -821,6 +822,10 @@ class PageServed(_message.Message):
         history; without the words of searches.
         """
 
+    @_builtins.property
+    def time_to_first_row(self) -> _duration_pb2.Duration:
+        """From the arrival of the call to its first completed row, waiting for a slot included."""
+
     def __init__(
         self,
         *,
@@ -846,10 +851,11 @@ class PageServed(_message.Message):
         sampling: Global___Sampling | None = ...,
         actions: _abc.Iterable[Global___InteractionEvent] | None = ...,
         shortlist: _builtins.int = ...,
+        time_to_first_row: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling", "time_to_first_row", b"time_to_first_row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "time_to_first_row", b"time_to_first_row", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

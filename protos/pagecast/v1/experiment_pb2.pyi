@@ -356,7 +356,9 @@ class ArmComparison(_message.Message):
     LIFT_FIELD_NUMBER: _builtins.int
     VARIANCE_KEPT_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
-    """Metric, for example "clicks", or guardrail, for example "diversity"."""
+    """Metric, for example "clicks", or guardrail, for example "diversity". Of "first_row_ms" less is
+    better, of all others more.
+    """
     arm: _builtins.str
     """Alias of the treated arm."""
     segment: _builtins.str

@@ -45,4 +45,5 @@ def _made_from(record: events_pb2.PageServed) -> events_pb2.PageServed:
     made_from.ClearField("rows")
     made_from.ClearField("rows_before")
     made_from.ClearField("rules_sha256")
+    made_from.ClearField("time_to_first_row")
     return made_from

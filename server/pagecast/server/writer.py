@@ -62,7 +62,10 @@ class PageWriter:
 
     def served(self) -> events_pb2.PageServed:
         """The page as far as it was put."""
-        return self._basis.served(self._rows)
+        served = self._basis.served(self._rows)
+        if self._first_row_ms is not None:
+            served.time_to_first_row.FromMicroseconds(round(self._first_row_ms * 1000))
+        return served
 
     def write(self, event: PageEvent) -> None:
         """Raises what `put` raises."""

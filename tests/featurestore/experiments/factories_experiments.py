@@ -43,6 +43,7 @@ class Log:
         degraded: str = "",
         device: str = "tv",
         temperature: float = 0.0,
+        first_row_ms: int | None = None,
     ) -> None:
         """A page of one row, all of it seen."""
         page_id = f"p{len(self._pages)}"
@@ -57,6 +58,8 @@ class Log:
             rows=[events_pb2.ServedRow(row_id="r0", entity_ids=entities)],
             sampling=events_pb2.Sampling(temperature=temperature),
         )
+        if first_row_ms is not None:
+            served.time_to_first_row.FromMilliseconds(first_row_ms)
         value = served.SerializeToString()
         self._pages.append(LoggedPage("pages/1", 0, len(self._pages), served, value))
         seen = events_pb2.SeenRow(row_id="r0", entity_ids=entities)

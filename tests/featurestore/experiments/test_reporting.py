@@ -160,6 +160,40 @@ def test_a_guardrail_says_which_arm_has_duller_pages(
     assert any("diversity of rival" in warning for warning in found.warnings)
 
 
+def test_an_arm_with_later_first_rows_is_warned_of_and_one_with_earlier_ones_is_not(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    for late, folder in (("rival", tmp_path / "late"), ("champion", tmp_path / "early")):
+        log = Log()
+        for number in range(120):
+            arm = ("champion", "rival")[number % 2]
+            waited_ms = 30 + number % 3 if arm == late else 20 + number % 3
+            log.page(f"user-{number}", START_MS + number, f"one/{arm}", first_row_ms=waited_ms)
+        log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+        found = report(sqlite_engine, log, folder)
+        first_row = the(found.guardrails, "first_row_ms")
+        assert first_row.figures.difference.value == pytest.approx(10 if late == "rival" else -10)
+        assert first_row.harmed == (late == "rival")
+        warned = any("first_row_ms of rival" in warning for warning in found.warnings)
+        assert warned == first_row.harmed
+
+
+def test_pages_that_do_not_say_when_their_first_row_came_do_not_count_for_it(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(120):
+        arm = ("champion", "rival")[number % 2]
+        log.page(f"user-{number}", START_MS + number, f"one/{arm}")
+        if number >= 60:
+            log.page(f"user-{number}", START_MS + 200, f"one/{arm}", first_row_ms=20)
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    first_row, diversity = (the(found.guardrails, name) for name in ("first_row_ms", "diversity"))
+    assert (first_row.figures.control_users, first_row.figures.control_mean) == (30, 20.0)
+    assert diversity.figures.control_users == 60
+
+
 def test_users_who_are_missing_raise_the_alarm(
     sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
 ) -> None:

@@ -31,8 +31,8 @@ _READING = (
     "Figures are by user, over the outcome window from the user's first page on; users whose "
     "window is not over are pending. Intervals are confidence sequences: they hold at all times "
     "together, so this page may be read every day. One that holds zero decides nothing. Segments "
-    "and metrics below the first are many looks at chance: read them as hints. Latency is not "
-    "logged."
+    "and metrics below the first are many looks at chance: read them as hints. Of "
+    "first_row_ms less is better."
 )
 
 _ESTIMATES = (

@@ -39,7 +39,8 @@ class Comparisons:
 
     def guardrails(self) -> Iterator[Compared]:
         for number, name in enumerate(QUALITIES):
-            yield from self._compared(name, self._users.quality_UQ[:, number], None, self._over_U)
+            quality_U = self._users.quality_UQ[:, number]
+            yield from self._compared(name, quality_U, None, self._over_U & ~np.isnan(quality_U))
 
     def segments(self) -> Iterator[Compared]:
         """By the metrics, for the largest segments of each dimension."""

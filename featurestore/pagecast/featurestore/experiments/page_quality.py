@@ -10,9 +10,15 @@ import numpy.typing as npt
 
 from pagecast.featurestore.experiments.assignment import DAY_MS
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.v1 import events_pb2
 
-QUALITIES = ("diversity", "new_entity_share")
+FIRST_ROW_MS = "first_row_ms"
+
+QUALITIES = ("diversity", "new_entity_share", FIRST_ROW_MS)
 """Guardrails with a value a page."""
+
+LESS_IS_BETTER = frozenset({FIRST_ROW_MS})
+"""Those of QUALITIES that harm by rising; the others harm by falling."""
 
 NEW_DAYS = 30
 """Days after its release that an entity is new: a month's launches."""
@@ -37,9 +43,14 @@ class PageQuality:
         known = [self._index[e] for e in entity_ids if e in self._index]
         return np.array(known, np.int64)
 
-    def of(self, entity_E: Indices, at_ms: int) -> tuple[float, float]:
-        """QUALITIES of a page: the mean distance of two entities' genres (1 - cosine; 0 for fewer
-        than two entities), and the share of the entities released in the last NEW_DAYS."""
+    def of(self, served: events_pb2.PageServed, entity_E: Indices) -> tuple[float, ...]:
+        """QUALITIES of a page of these entities; NaN where its record does not say."""
+        at_ms = served.requested_at.ToMilliseconds()
+        return (*self._of_entities(entity_E, at_ms), _first_row_ms(served))
+
+    def _of_entities(self, entity_E: Indices, at_ms: int) -> tuple[float, float]:
+        """The mean distance of two entities' genres (1 - cosine; 0 for fewer than two entities),
+        and the share of the entities released in the last NEW_DAYS."""
         count = len(entity_E)
         if not count:
             return 0.0, 0.0
@@ -51,6 +62,13 @@ class PageQuality:
         # The sum over all pairs is the squared length of the sum, less each with itself.
         alike = float((own_EG.sum(0) ** 2).sum() - (own_EG**2).sum())
         return 1.0 - alike / (count * (count - 1)), new
+
+
+def _first_row_ms(served: events_pb2.PageServed) -> float:
+    """Records of before it was measured, and of what no server made, do not have it."""
+    if not served.HasField("time_to_first_row"):
+        return np.nan
+    return served.time_to_first_row.ToMicroseconds() / 1000
 
 
 def _unit_genres(snapshot: CatalogSnapshot) -> npt.NDArray[np.float64]:

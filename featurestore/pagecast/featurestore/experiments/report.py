@@ -6,6 +6,7 @@ from typing import Any
 from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparison import Comparison, Estimate
+from pagecast.featurestore.experiments.page_quality import LESS_IS_BETTER
 from pagecast.featurestore.experiments.sample_ratio import SampleRatio
 
 
@@ -23,9 +24,11 @@ class Compared:
 
     @property
     def harmed(self) -> bool:
-        """Whether the arm is surely below the control: of a guardrail, a reason to stop."""
+        """Whether the arm is surely worse than the control: of a guardrail, a reason to stop."""
         interval = self.figures.difference.interval
-        return interval is not None and interval.high < 0
+        if interval is None:
+            return False
+        return interval.low > 0 if self.metric in LESS_IS_BETTER else interval.high < 0
 
     def to_json(self) -> dict[str, Any]:
         found = self.figures
@@ -105,7 +108,6 @@ class ExperimentReport:
             "sample_ratio": _sample_ratio(self.sample_ratio),
             "metrics": [one.to_json() for one in self.metrics],
             "guardrails": [{**one.to_json(), "harmed": one.harmed} for one in self.guardrails],
-            "latency": None,
             "segments": [one.to_json() for one in self.segments],
             "path": [
                 {"arm": step.arm, "users": step.users, "difference": _estimate(step.difference)}

@@ -142,6 +142,6 @@ def _warnings(
             yield f"arm {arm.alias}: its alias was moved meanwhile: {told}"
     for one in guardrails:
         if one.harmed:
-            yield f"guardrail: {one.metric} of {one.arm} is surely below the control's"
+            yield f"guardrail: {one.metric} of {one.arm} is surely worse than the control's"
     if ratio is not None and not any(one.figures.difference.interval for one in metrics):
         yield "too few users whose time is over: there are no intervals yet"

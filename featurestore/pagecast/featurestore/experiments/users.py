@@ -50,8 +50,9 @@ class ArmPages:
 class ExperimentUsers:
     """U users in the order in which they entered; M METRICS, Q QUALITIES.
 
-    `pending_U` are not compared yet. `device_U` and `country_U` are those of the first page,
-    `known_U` is whether there was a page before the experiment.
+    `pending_U` are not compared yet. `quality_UQ` is NaN where no page has one. `device_U` and
+    `country_U` are those of the first page, `known_U` is whether there was a page before the
+    experiment.
     """
 
     arm_U: tuple[str, ...]
@@ -86,10 +87,9 @@ class _User:
     country: str
     outcome: list[float] = field(default_factory=lambda: [0.0] * len(METRICS))
     before: list[float] = field(default_factory=lambda: [0.0] * len(METRICS))
-    quality: list[float] = field(default_factory=lambda: [0.0] * len(QUALITIES))
+    qualities: list[tuple[float, ...]] = field(default_factory=list)
     pages_after: int = 0
     pages_before: int = 0
-    pages_measured: int = 0
 
 
 def experiment_users(
@@ -153,7 +153,7 @@ def _take_up(
     arm.fell_back += ARM_MODEL_NOT_LOADED in served.degraded_reason.split(",")
     arm.drawn += was_drawn(served)
     arm.entities.append(entity_E)
-    return quality.of(entity_E, page.requested_at_ms)
+    return quality.of(served, entity_E)
 
 
 def _count(page: _Page, user: _User, began_ms: int, outcome_ms: int) -> None:
@@ -165,13 +165,21 @@ def _count(page: _Page, user: _User, began_ms: int, outcome_ms: int) -> None:
         user.pages_after += 1
         _add(user.outcome, page.metrics)
         if page.quality is not None:
-            user.pages_measured += 1
-            _add(user.quality, page.quality)
+            user.qualities.append(page.quality)
 
 
 def _add(sums: list[float], values: Iterable[float]) -> None:
     for place, value in enumerate(values):
         sums[place] += value
+
+
+def _mean(of_pages: list[tuple[float, ...]]) -> Floats:
+    """Of the pages that have one; NaN where none has. Shape (Q,)."""
+    value_PQ = np.array(of_pages)
+    count_Q = (~np.isnan(value_PQ)).sum(0)
+    mean_Q: Floats = np.full(len(QUALITIES), np.nan)
+    np.divide(np.nansum(value_PQ, 0), count_Q, out=mean_Q, where=count_Q > 0)
+    return mean_Q
 
 
 def _columns(
@@ -182,13 +190,12 @@ def _columns(
 ) -> ExperimentUsers:
     began_ms, newest_ms = moments
     over_ms = experiment.outcome_ms + WINDOW_MS
-    pages_U1 = np.array([[user.pages_measured] for user in users])
     return ExperimentUsers(
         arm_U=tuple(user.arm for user in users),
         pending_U=np.array([user.entered_ms + over_ms > newest_ms for user in users]),
         outcome_UM=np.array([user.outcome for user in users]),
         before_UM=np.array([user.before for user in users]),
-        quality_UQ=np.array([user.quality for user in users]) / pages_U1,
+        quality_UQ=np.array([_mean(user.qualities) for user in users]),
         known_U=np.array([user.pages_before > 0 for user in users]),
         device_U=tuple(user.device for user in users),
         country_U=tuple(user.country for user in users),
