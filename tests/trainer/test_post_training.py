@@ -25,6 +25,7 @@ from pagecast.trainer.packer import pack
 from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.pages import PageRow
 from pagecast.trainer.snapshot import Source
+from pagecast.trainer.threads import threads
 from pagecast.trainer.train import fit_snapshot
 
 POST = dataclasses.replace(
@@ -85,9 +86,9 @@ def run(
         if at.step == stop_at:
             raise InterruptedFitError
 
-    torch.set_num_threads(1)
     try:
-        return fit(data, page_builder(data, config), config, follow, folder), seen
+        with threads(1):
+            return fit(data, page_builder(data, config), config, follow, folder), seen
     except InterruptedFitError:
         return None, seen
 

@@ -21,6 +21,7 @@ from pagecast.trainer.fit import FitProgress, FitResult, fit
 from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.processes import Processes
 from pagecast.trainer.run import Run
+from pagecast.trainer.threads import threads
 
 BRIEF = dataclasses.replace(SMALL, epochs=3.0, dropout=0.1, checkpoint_every_s=0.0)
 
@@ -55,10 +56,8 @@ def undisturbed(dataset: Dataset, builder: PageBuilder) -> FitResult:
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     """The order of sums depends on the number of threads, and the last bits on that."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 def killed(step: int, *arguments: object) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
 from trainer.alignment.factories_alignment import untrained
 from trainer.alignment.factories_rewarded import (
     MEMBERS,
@@ -14,15 +13,14 @@ from trainer.alignment.factories_rewarded import (
 )
 
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.threads import threads
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     """The order of sums depends on the number of threads, and the last bits on that."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")

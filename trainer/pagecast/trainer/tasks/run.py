@@ -20,6 +20,7 @@ from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen
 from pagecast.trainer.tasks.head import TaskHead
 from pagecast.trainer.tasks.prompts import NOTHING, prompts_of
 from pagecast.trainer.tasks.rows import LabelKind, Task, TaskError, read_task
+from pagecast.trainer.threads import threads
 
 Progress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
@@ -58,9 +59,7 @@ def fit_task(job: TaskJob, progress: Progress = lambda _stage, _share: None) -> 
     if base.model.config.semantic:
         raise TaskError("--from: models of semantic IDs take no tasks yet: take one of entities")
     catalog = job.source.read_catalog()
-    before = torch.get_num_threads()
-    torch.set_num_threads(job.config.threads)
-    try:
+    with threads(job.config.threads):
         trunk = Trunk.of(
             base.model,
             base.vocabulary,
@@ -74,8 +73,6 @@ def fit_task(job: TaskJob, progress: Progress = lambda _stage, _share: None) -> 
             label_X=torch.from_numpy(task.label_X),
         )
         return _fitted(job, task, base, trunk, data, progress)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _fitted(
