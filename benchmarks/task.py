@@ -7,12 +7,14 @@ rating; the model was pretrained on earlier ones alone, and the newest fifth of 
 test. "scratch" is the same network, encoders and head, with random weights, fitted as a whole on
 all rows; "history" a head on what can be counted without a model (the genres and the number of
 films of the history, and the film's genres); "frozen" a head on the pretrained model's published
-embeddings, with all rows and with a tenth. Prints one JSON document; learn.md keeps the results.
+embeddings, "whole" that model moved along with the head, as `--task` with `whole` does it; these
+with all rows and with a tenth. Prints one JSON document; learn.md keeps the results.
 
 Letters: X rows, G genres.
 """
 
 import argparse
+import copy
 import json
 import time
 from collections.abc import Sequence
@@ -98,6 +100,10 @@ def auc(head: TaskHead, given: Sequence[Tensor], data: TaskData, fitted: int) ->
     return figures_of(LabelKind.BINARY, score_XK[fitted:], label_X[fitted:], label_X)["auc"]
 
 
+def auc_on(head: TaskHead, trunk: Trunk, data: TaskData, fitted: int) -> float:
+    return auc(head, embedded(trunk, data, of_entities=True), data, fitted)
+
+
 def trunk_of(model: PageModel, data: Interactions, trained: Trained) -> Trunk:
     width = model.config.output_width
     features = catalog_features(data.catalog, trained.vocabulary)
@@ -119,8 +125,10 @@ def compared(data: Interactions, trained: Trained, passes: int) -> dict[str, flo
     for name, part, count in (("", rows, fitted), (", a tenth of the rows", few, few_fitted)):
         own = head()
         fit_frozen(own, trunk, part, count)
-        given = embedded(trunk, part, of_entities=True)
-        found[f"AUC, frozen{name}"] = auc(own, given, part, count)
+        found[f"AUC, frozen{name}"] = auc_on(own, trunk, part, count)
+        moved = trunk_of(copy.deepcopy(trained.model), data, trained)
+        fit_whole(own, moved, part, count, TaskConfig(threads=1), lambda _: None)
+        found[f"AUC, whole{name}"] = auc_on(own, moved, part, count)
         counts = TaskHead(LabelKind.BINARY, 0, counted_XN.shape[1], of_entities=False)
         chosen_XN = counted_XN if part is rows else counted_XN[tenth]
         fit_head(counts, chosen_XN[:count], part.label_X[:count])
@@ -135,7 +143,7 @@ def compared(data: Interactions, trained: Trained, passes: int) -> dict[str, flo
     fit_frozen(own, scratch, rows, fitted)
     config = TaskConfig(passes=passes, learning_rate=1e-3, threads=1)
     fit_whole(own, scratch, rows, fitted, config, lambda _: None)
-    found["AUC, scratch"] = auc(own, embedded(scratch, rows, of_entities=True), rows, fitted)
+    found["AUC, scratch"] = auc_on(own, scratch, rows, fitted)
     return found
 
 
