@@ -12,7 +12,10 @@ from pathlib import Path
 
 folder, serves_s = Path(sys.argv[1]), float(sys.argv[2])
 orders = json.loads(os.environ["PAGECAST_WORKER_ORDERS"])
-(folder / f"{time.monotonic_ns()}.json").write_text(json.dumps(orders | {"pid": os.getpid()}))
+noted = folder / f"{time.monotonic_ns()}.json"
+unfinished = noted.with_suffix(".part")  # who looks meanwhile must not find half a note
+unfinished.write_text(json.dumps(orders | {"pid": os.getpid()}))
+unfinished.rename(noted)
 if serves_s >= 0:
     os.write(orders["pipe"], b"9\n")
     time.sleep(serves_s)

@@ -12,7 +12,7 @@ from trainer.factories_headed import DecodeExport
 from pagecast.engine.bundle_checks import INT8_ERROR_MAX
 from pagecast.engine.graph import EngineConfig, FloatArray, Graph
 from pagecast.trainer.graphs import graph_specs
-from pagecast.trainer.int8_many import LEVELS, int8_many_form, round_columns
+from pagecast.trainer.int8_many import WEIGHT_LEVELS, int8_many_form, round_columns
 from pagecast.trainer.parity import RandomInputs, rounding_error
 
 ADDED = {"Abs", "ReduceMax", "Div", "QuantizeLinear", "MatMulIntegerToFloat"}
@@ -79,6 +79,21 @@ def test_no_page_is_rounded_otherwise_for_its_neighbours(headed: DecodeExport, f
     np.testing.assert_array_equal(run(form, headed, tokens_BSD)[:9], few)
 
 
+def test_the_largest_numbers_that_there_can_be_add_up_on_every_processor() -> None:
+    """Without VNNI two products are added in 16 bits; what does not fit there would be cut off."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 20, "com.microsoft" : 1]>
+        g (float[S, 64] x) => (float[S, 8] y) { y = MatMul(x, weight) }"""
+    )
+    weight = np.ones((64, 8), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "weight"))
+    form = int8_many_form(model.SerializeToString())
+    found = Graph("g", form, EngineConfig()).run({"x": np.ones((9, 64), np.float32)})
+    np.testing.assert_allclose(found["y"], 64.0, rtol=1e-5)
+    # Processors with VNNI add in 32 bits and would not notice.
+    assert 2 * 255 * WEIGHT_LEVELS < 2**15
+
+
 def test_a_token_of_zeros_is_a_number(headed: DecodeExport, form: bytes) -> None:
     tokens_BSD = tokens(1, 9, headed.model.config.d_model)
     tokens_BSD[0, 4] = 0.0
@@ -127,5 +142,5 @@ def test_a_scale_that_is_left_out_is_made_up_for(outputs: str) -> None:
 def test_a_weight_is_off_by_at_most_half_a_level_of_its_column(rows: list[list[float]]) -> None:
     weight_IO = np.array(rows, np.float32)
     rounded_IO, scale_O = round_columns(weight_IO)
-    assert np.abs(rounded_IO.astype(int)).max() <= LEVELS
+    assert np.abs(rounded_IO.astype(int)).max() <= WEIGHT_LEVELS
     assert (np.abs(rounded_IO * scale_O - weight_IO) <= 0.5001 * scale_O).all()

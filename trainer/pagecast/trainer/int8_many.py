@@ -16,9 +16,12 @@ from onnx import NodeProto, helper, numpy_helper
 
 from pagecast.trainer.int8 import products_with_weights
 
-LEVELS = 127
-"""Of either sign: a weight is a whole number of its column's largest by this, a state of its
-token's."""
+STATE_LEVELS = 127
+"""Of either sign: a state is a whole number of its token's largest by this."""
+
+WEIGHT_LEVELS = 63
+"""Likewise a weight of its column's. Seven bits: processors without VNNI add two products in 16
+bits, 2 x 255 x 63 fits, and so every processor gives the same numbers."""
 
 MIDDLE = 128
 """What stands for zero among the unsigned bytes of a state."""
@@ -65,7 +68,7 @@ class _Rounding:
         self.replaced: set[str] = set()
         self.made = [
             numpy_helper.from_array(np.array(MIDDLE, np.uint8), _MIDDLE),
-            numpy_helper.from_array(np.array(1 / LEVELS, np.float32), _LEVEL),
+            numpy_helper.from_array(np.array(1 / STATE_LEVELS, np.float32), _LEVEL),
             numpy_helper.from_array(np.array([-1], np.int64), _LAST_AXIS),
         ]
         self._largest: dict[str, str] = {}
@@ -136,6 +139,6 @@ class _Rounding:
 def round_columns(
     weight_IO: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Whole numbers [I, O] of at most LEVELS and a scale [O] for each column."""
-    scale_O = np.maximum(np.abs(weight_IO).max(axis=0) / LEVELS, np.finfo(np.float32).tiny)
+    """Whole numbers [I, O] of at most WEIGHT_LEVELS and a scale [O] for each column."""
+    scale_O = np.maximum(np.abs(weight_IO).max(axis=0) / WEIGHT_LEVELS, np.finfo(np.float32).tiny)
     return np.rint(weight_IO / scale_O).astype(np.int8), scale_O.astype(np.float32)
