@@ -71,6 +71,8 @@ ABLATIONS = (
         name="no context",
         overrides={"context.summaries_max": 0, "context.new_max": 0, "context.live_max": 0},
     ),
+    Ablation(name="no summaries", overrides={"context.summaries_max": 0}),
+    Ablation(name="no new entities", overrides={"context.new_max": 0}),
     Ablation(name="old steps compressed, 64 kept", overrides={"model.compress_keep": 64}),
     # Entities on a page.
     Ablation(name="semantic IDs", overrides=_SPELLED),
