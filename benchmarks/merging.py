@@ -53,12 +53,13 @@ def histories(tokens: Iterable[tuple[str, Token]], fold: FoldConfig) -> Mapping[
 
 
 def measured(found: Mapping[str, History]) -> dict[str, float]:
+    """Means over users, and the share of them whose window has lost steps."""
     steps_U = np.array([len(history.steps) for history in found.values()])
     bytes_U = np.array([len(pack(history)) for history in found.values()])
     return {
         "steps": float(steps_U.mean()),
         "bytes": float(bytes_U.mean()),
-        "windows that are full": float(
+        "windows that lost steps": float(
             np.mean([history.steps_dropped > 0 for history in found.values()])
         ),
     }

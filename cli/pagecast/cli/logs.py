@@ -35,7 +35,7 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.stdlib.LoggerFactory(),
         # A cached logger would go on with the level and facts of whoever configured before. Its few
-        # microseconds a line are not missed: nothing logs by page or event.
+        # microseconds a line are not missed: no page or event that goes well is logged.
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
