@@ -824,7 +824,9 @@ class PageServed(_message.Message):
 
     @_builtins.property
     def time_to_first_row(self) -> _duration_pb2.Duration:
-        """From the arrival of the call to its first completed row, waiting for a slot included."""
+        """From the arrival of the call, or of a browsed page from the beginning of the part, to its first
+        completed row, waiting for a slot included.
+        """
 
     def __init__(
         self,

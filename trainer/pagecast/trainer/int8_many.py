@@ -21,7 +21,7 @@ STATE_LEVELS = 127
 
 WEIGHT_LEVELS = 63
 """Likewise a weight of its column's. Seven bits: processors without VNNI add two products in 16
-bits, 2 x 255 x 63 fits, and so every processor gives the same numbers."""
+bits, and 2 x 255 x 63 fits. So sums of whole numbers are cut off on no processor."""
 
 MIDDLE = 128
 """What stands for zero among the unsigned bytes of a state."""
