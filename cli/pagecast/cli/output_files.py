@@ -1,6 +1,11 @@
-"""Files that a command is told to write."""
+"""Files that a command writes."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pagecast.cli.exits import InputError
 
@@ -10,3 +15,21 @@ def check_folders(**files: Path | None) -> None:
     for option, path in files.items():
         if path is not None and not path.resolve().parent.is_dir():
             raise InputError(f"--{option}: {path.parent} is no folder", "make it first")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[TextIO]:
+    """A text file that takes `target`'s place once it is whole; nothing stays if it is not.
+
+    Two processes may write one target at once: each has a file of its own, and one of them stands.
+    Raises OSError.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

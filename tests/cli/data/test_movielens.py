@@ -197,4 +197,4 @@ def test_files_are_written_whole_with_a_line_a_message(
         ("interactions.jsonl", 2),
     ]
     assert "Les Misérables" in files[0].path.read_text("utf-8")
-    assert not list((tmp_path / "out").glob("*.tmp"))
+    assert set((tmp_path / "out").iterdir()) == {f.path for f in files}, "nothing temporary stays"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pagecast.cli.exits import InputError
+from pagecast.cli.output_files import replacing
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 
 
@@ -46,9 +47,8 @@ class DoneCells:
         if self._path is None:
             return
         cells = [{"cell": c.to_json(), "figures": f} for c, f in self._done.values()]
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"of": self._of, "cells": cells}, indent=1), "utf-8")
-        temporary.replace(self._path)
+        with replacing(self._path) as file:
+            json.dump({"of": self._of, "cells": cells}, file, indent=1)
 
 
 def _key(cell: Cell) -> str:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from pagecast.cli.data.movielens import Shift, catalog_changes, interactions, profiles
 from pagecast.cli.data.source import MovieLens
+from pagecast.cli.output_files import replacing
 
 CATALOG, PROFILES, INTERACTIONS = "catalog.jsonl", "profiles.jsonl", "interactions.jsonl"
 FIRST_SLICE, NEXT_SLICE = "interactions-first.jsonl", "interactions-next.jsonl"
@@ -49,7 +50,7 @@ def write_slices(data: MovieLens, shift: Shift, folder: Path, share: float) -> S
     first, following = folder / FIRST_SLICE, folder / NEXT_SLICE
     catalog, profile = _write_catalog_and_profiles(data, shift, folder)
     lines = [0, 0]
-    with first.open("w", encoding="utf-8") as early, following.open("w", encoding="utf-8") as late:
+    with replacing(first) as early, replacing(following) as late:
         for at_ms, event in interactions(data, shift):
             part = int(at_ms >= cut_ms)
             _write_line((early, late)[part], event)
@@ -78,13 +79,11 @@ def _json(message: Message) -> dict[str, Any]:
 
 
 def _write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> WrittenFile:
-    temporary = path.with_suffix(".tmp")
     lines = 0
-    with temporary.open("w", encoding="utf-8") as file:
+    with replacing(path) as file:
         for value in values:
             _write_line(file, value)
             lines += 1
-    temporary.replace(path)
     return WrittenFile(path=path, lines=lines)
 
 

@@ -1,19 +1,16 @@
 """Adds the embedding `text` to the entities of an interchange file."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.json_format import MessageToDict
 
 from pagecast.cli.exits import InputError
+from pagecast.cli.output_files import replacing
 from pagecast.streaming.publish import LineRefused, read_publications
 from pagecast.v1 import catalog_pb2
 
@@ -55,7 +52,7 @@ def embed_file(
     """
     lines = entities = 0
     try:
-        with source.open("rb") as file, _replacing(target) as written:
+        with source.open("rb") as file, replacing(target) as written:
             for publication in read_publications(str(source), _telling(file, told)):
                 message = publication.message
                 if isinstance(message, catalog_pb2.CatalogChange) and message.HasField(
@@ -85,17 +82,3 @@ def _telling(lines: Iterable[bytes], told: Callable[[int], None]) -> Iterator[by
     for line in lines:
         yield line
         told(len(line))
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[IO[str]]:
-    """A file that takes `target`'s place once it is whole."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield file
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

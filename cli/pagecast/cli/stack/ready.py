@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pagecast.cli.output_files import replacing
+
 
 def announce(ready_file: Path | None, facts: Mapping[str, Any]) -> None:
     """Called by the process once it does its work; nobody waits if there is no file."""
     if ready_file is None:
         return
-    temporary = ready_file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(dict(facts)), "utf-8")
-    temporary.replace(ready_file)
+    with replacing(ready_file) as file:
+        json.dump(dict(facts), file)
 
 
 def announced(ready_file: Path) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pagecast.cli.output_files import replacing
 from pagecast.cli.stack.lock import is_held
 
 RECORD_FILE = "stack.json"
@@ -22,9 +23,8 @@ class StackRecord:
     pids: Mapping[str, int] = field(default_factory=dict)
 
     def write(self, run_folder: Path) -> None:
-        temporary = run_folder / f"{RECORD_FILE}.tmp"
-        temporary.write_text(json.dumps(asdict(self), indent=2), "utf-8")
-        temporary.replace(run_folder / RECORD_FILE)
+        with replacing(run_folder / RECORD_FILE) as file:
+            json.dump(asdict(self), file, indent=2)
 
 
 def read_record(run_folder: Path) -> StackRecord | None:

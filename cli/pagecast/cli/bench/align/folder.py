@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pagecast.cli.exits import InputError
+from pagecast.cli.output_files import replacing
 
 _OF = "run.json"
 
@@ -30,6 +31,5 @@ def open_folder(folder: Path, of: Mapping[str, str]) -> Path:
 
 def write_json(path: Path, told: object) -> None:
     """A file that appears whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(told), "utf-8")
-    temporary.replace(path)
+    with replacing(path) as file:
+        json.dump(told, file)
