@@ -20,6 +20,7 @@ from pagecast.engine.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer import bundle
 from pagecast.trainer.base import Base, BaseError, load_base
 from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
@@ -185,14 +186,17 @@ def test_every_seventh_training_is_full(base: Base, runs: int, due: bool) -> Non
 
 @pytest.mark.faults
 def test_lineage_and_forgetting_are_in_manifest_and_registry(
-    outcome: tuple[TrainOutcome, list[str], StatePaths], tmp_path: Path
+    outcome: tuple[TrainOutcome, list[str], StatePaths],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The slice that was held out of the base is what is new."""
+    """The slice that was held out of the base is what is new; the base's graphs are refilled."""
     first, _, theirs = outcome
     shutil.copytree(theirs.root, tmp_path, dirs_exist_ok=True)
     paths = StatePaths(root=tmp_path)
     base = load_base(paths.bundles / first.version)
     job = TrainJob(source=Source(paths=paths), config=REPLAYING, base=base, incremental=True)
+    monkeypatch.setattr(bundle, "export", lambda *_: pytest.fail("a graph was exported"))
     second = train(job)
     manifest = Manifest.unseal((second.bundle / MANIFEST_FILE).read_bytes())
     assert manifest.parent_version == first.version

@@ -22,13 +22,10 @@ from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
-    DECODE_FILE,
     DECODE_INT8_FILE,
     DECODE_INT8_MANY_FILE,
     EMBEDDINGS_FILE,
-    HEADS_FILE,
     MANIFEST_FILE,
-    PROMPT_FILE,
     SERVING_FILE,
     STABILISATION_FILE,
     TOWER_FILE,
@@ -44,7 +41,7 @@ from pagecast.featurestore.history import STEPS_MAX
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
-from pagecast.trainer.graphs import OPSET, GraphSpec, export, graph_specs
+from pagecast.trainer.graphs import GRAPH_FILES, OPSET, GraphSpec, export, graph_specs
 from pagecast.trainer.int8 import int8_form
 from pagecast.trainer.int8_many import int8_many_form
 from pagecast.trainer.model import PageModel
@@ -57,15 +54,9 @@ from pagecast.trainer.parity import (
     shapes_of,
 )
 from pagecast.trainer.prediction_heads import trained_heads
+from pagecast.trainer.refilling import Former
 from pagecast.trainer.slot_decoder import POSITIONS_MAX
 from pagecast.trainer.tables_apart import tables_apart
-
-GRAPH_FILES = {
-    "entity_tower": TOWER_FILE,
-    "prompt": PROMPT_FILE,
-    "decode": DECODE_FILE,
-    "heads": HEADS_FILE,
-}
 
 CANARY_SEED = 20
 
@@ -94,11 +85,13 @@ def write_bundle(
     vocabulary: Vocabulary,
     facts: BundleFacts,
     catalog: CatalogSnapshot | None = None,
+    former: Former | None = None,
 ) -> Manifest:
     """Exports, compares and publishes `bundles/<version>`; returns its manifest.
 
     With a `catalog` the bundle brings the embeddings of its entities, so that servers take it up
-    without embedding them.
+    without embedding them. Graphs that differ from those of a `former` model in nothing but weights
+    are made of them, not exported.
     The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
     is left as it is. Heads are exported if `facts.config` says that they were trained. Raises
     ParityError if a graph is not the model, ExportError for a model that serves no pages.
@@ -109,7 +102,7 @@ def write_bundle(
             "exported: train with merge_prompt true"
         )
     heads = trained_heads(facts.config)
-    files, differences = _contents(model.eval(), vocabulary, heads=bool(heads))
+    files, differences = _contents(model.eval(), vocabulary, former, heads=bool(heads))
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     files[CHECKPOINT_FILE] = save(weights)
     if facts.stabilisation is not None:
@@ -170,15 +163,16 @@ def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
 
 
 def _contents(
-    model: PageModel, vocabulary: Vocabulary, *, heads: bool
+    model: PageModel, vocabulary: Vocabulary, former: Former | None, *, heads: bool
 ) -> tuple[dict[str, bytes], dict[str, float]]:
     """Files by name, and how far each graph is from torch."""
     inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    refilled = {} if former is None else former.refilled(model, vocabulary, heads=heads)
     files = {VOCABULARY_FILE: vocabulary.to_json().encode()}
     canary: dict[str, npt.NDArray[np.generic]] = {}
     differences = {}
     for spec in graph_specs(model, heads=heads):
-        graph = export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
+        graph = refilled.get(spec.name) or export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
         differences[f"{spec.name}_difference_max"] = compare(spec, graph, inputs)
         files[GRAPH_FILES[spec.name]] = graph
         canary |= _canary(spec, inputs)

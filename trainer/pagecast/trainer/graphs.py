@@ -18,11 +18,20 @@ import torch
 from torch import Tensor, nn
 
 from pagecast.engine.kv_slots import cache_names
+from pagecast.engine.manifest import DECODE_FILE, HEADS_FILE, PROMPT_FILE, TOWER_FILE
 from pagecast.trainer.merger import behind_profile
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.prediction_heads import HeadsGraph
 from pagecast.trainer.slot_decoder import SlotDecoder
 from pagecast.trainer.tower import FEATURES
+
+GRAPH_FILES = {
+    "entity_tower": TOWER_FILE,
+    "prompt": PROMPT_FILE,
+    "decode": DECODE_FILE,
+    "heads": HEADS_FILE,
+}
+"""Names in a bundle, by those of the specs."""
 
 OPSET = 20
 """Of the plain operators; the decoder also has two of onnxruntime's own (`slot_decoder`)."""

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 from pydantic import JsonValue
 
+from pagecast.engine.errors import BundleError
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.model_records import ModelUnknown
 from pagecast.featurestore.registry import Registry
 from pagecast.trainer.base import FULL, told_positions
 from pagecast.trainer.bundle import BundleFacts, write_bundle
@@ -15,6 +18,7 @@ from pagecast.trainer.code_version import code_version
 from pagecast.trainer.evaluation.forgetting import forgetting
 from pagecast.trainer.evaluation.next_slice import Quality
 from pagecast.trainer.job import Progress, Trained, TrainOutcome, TrainProgress
+from pagecast.trainer.refilling import Former
 from pagecast.trainer.release import Before, Stabilised, stabilise
 from pagecast.trainer.snapshot import Source
 from pagecast.trainer.threads import threads
@@ -48,7 +52,14 @@ def export_and_register(
             parent_version=parent,
             stabilisation=stable.stabilisation,
         )
-        manifest = write_bundle(bundles, trained.model, trained.vocabulary, facts, trained.catalog)
+        manifest = write_bundle(
+            bundles,
+            trained.model,
+            trained.vocabulary,
+            facts,
+            trained.catalog,
+            _former(registry, bundles, trained),
+        )
         registry.register(
             manifest.version,
             parent_version=manifest.parent_version or None,
@@ -64,6 +75,19 @@ def export_and_register(
         metrics=dict(manifest.metrics),
         quality=quality,
     )
+
+
+def _former(registry: Registry, bundles: Path, trained: Trained) -> Former | None:
+    """The base, if this very code has exported it and it is whole."""
+    if trained.start is None:
+        return None
+    base = trained.start.base
+    try:
+        if registry.get(base.version).code_version != code_version():
+            return None
+        return Former.of(bundles / base.version, base.model, base.vocabulary)
+    except (ModelUnknown, BundleError):
+        return None
 
 
 def _stabilised(trained: Trained, before: Before) -> Stabilised:

@@ -12,6 +12,7 @@ from pagecast.trainer.base import Base, Start, incremental_config, load_base, to
 from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.job import Trained
+from pagecast.trainer.refilling import Former
 from pagecast.trainer.replay import UserSteps
 from pagecast.trainer.shown import Shown, ShownPage
 from pagecast.trainer.slices import draw_replayed
@@ -67,7 +68,7 @@ class GenerativeLearner(Learner):
         self._pages = list(day.pages)
 
     def _train(self, day: Day) -> None:
-        base = self._base or self._kept_base()
+        base = self._base or load_base(self._newest)
         replayed = self._replayed(day, base.incremental_runs)
         everybody = (*self._people, *day.members)
         users = tuple(u for u in everybody if u.new_N.any() or u.user_id in replayed)
@@ -77,7 +78,8 @@ class GenerativeLearner(Learner):
         start = Start(base=base, replayed=replayed)
         trained = fit_on(snapshot, self._config, shown=shown, start=start)
         runs = base.incremental_runs + 1
-        _publish(self._models.place(day.number), trained, runs=runs)
+        former = Former.of(self._newest, base.model, base.vocabulary)
+        _publish(self._models.place(day.number), trained, runs=runs, former=former)
         self._base = Base(
             model=trained.model,
             vocabulary=trained.vocabulary,
@@ -85,10 +87,11 @@ class GenerativeLearner(Learner):
             incremental_runs=runs,
         )
 
-    def _kept_base(self) -> Base:
-        """Of the run's beginning, or of the last day that an earlier run has learned."""
+    @property
+    def _newest(self) -> Path:
+        """The bundle of the run's beginning, or of the last day that was learned."""
         newest = self._models.newest
-        return load_base(self._first if newest == FIRST else self._models.bundle(newest))
+        return self._first if newest == FIRST else self._models.bundle(newest)
 
     def _replayed(self, day: Day, runs: int) -> frozenset[str]:
         old = {user.user_id: int((~user.new_N).sum()) for user in (*self._people, *day.members)}
@@ -96,10 +99,10 @@ class GenerativeLearner(Learner):
         return draw_replayed(old, day.new_steps, share, (self._config.seed, runs))
 
 
-def _publish(place: Path, trained: Trained, *, runs: int) -> None:
+def _publish(place: Path, trained: Trained, *, runs: int, former: Former | None = None) -> None:
     facts = BundleFacts(
         data={"positions": told_positions({}), "incremental_runs": runs},
         metrics={},
         config=trained.config.to_json(),
     )
-    write_bundle(place, trained.model, trained.vocabulary, facts)
+    write_bundle(place, trained.model, trained.vocabulary, facts, former=former)

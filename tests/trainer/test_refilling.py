@@ -1,0 +1,108 @@
+"""Graphs of a base with other weights in them: what an export would have given, byte by byte."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from factories_vocabulary import VOCABULARY
+from trainer.factories_trainer import SMALL
+
+from pagecast.engine.errors import BundleError
+from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.trainer.config import ModelConfig
+from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.model import PageModel
+from pagecast.trainer.parity import EXAMPLE, RandomInputs
+from pagecast.trainer.refilling import Former
+
+CONFIG = dataclasses.replace(SMALL.model, layers=2, compress_keep=4, output_dim=16)
+
+GROWN = dataclasses.replace(
+    VOCABULARY,
+    entities=(*VOCABULARY.entities, "new film"),
+    entity_interactions=(9, 1, 2),
+    rows=(*VOCABULARY.rows, "new row"),
+    devices=(*VOCABULARY.devices, "projector"),
+)
+
+
+def drawn(vocabulary: Vocabulary, seed: int, config: ModelConfig = CONFIG) -> PageModel:
+    torch.manual_seed(seed)
+    model = PageModel(config, vocabulary).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def exported(model: PageModel, vocabulary: Vocabulary) -> dict[str, bytes]:
+    inputs = RandomInputs(model=model, vocabulary=vocabulary)
+    return {
+        spec.name: export(spec, inputs.draw(spec.name, EXAMPLE, seed=0))
+        for spec in graph_specs(model, heads=True)
+    }
+
+
+@pytest.fixture(scope="module")
+def former() -> Former:
+    model = drawn(VOCABULARY, seed=0)
+    return Former(model=model, vocabulary=VOCABULARY, graphs=exported(model, VOCABULARY))
+
+
+def test_what_is_refilled_is_what_an_export_gives(former: Former) -> None:
+    """Of a vocabulary that has grown, too: tables have more lines then."""
+    model = drawn(GROWN, seed=1)
+    refilled = former.refilled(model, GROWN, heads=True)
+    exports = exported(model, GROWN)
+    assert refilled.keys() == exports.keys()
+    for name, graph in refilled.items():
+        assert graph == exports[name], name
+
+
+def none_of(refilled: Mapping[str, bytes]) -> bool:
+    return not refilled
+
+
+def test_another_config_is_another_graph(former: Former) -> None:
+    """Even one that no weight tells of."""
+    other = dataclasses.replace(CONFIG, rotary_base=1_000.0)
+    assert none_of(former.refilled(drawn(VOCABULARY, 1, other), VOCABULARY, heads=True))
+
+
+def test_names_that_the_tower_counts_make_another_graph(former: Former) -> None:
+    for grown in ({"genres": ("Drama", "Comedy", "War")}, {"people": ("Ada",)}):
+        vocabulary = dataclasses.replace(VOCABULARY, **grown)
+        assert none_of(former.refilled(drawn(vocabulary, 1), vocabulary, heads=True))
+
+
+def test_a_former_model_without_heads_gives_none(former: Former) -> None:
+    graphs = {name: graph for name, graph in former.graphs.items() if name != "heads"}
+    without = dataclasses.replace(former, graphs=graphs)
+    assert none_of(without.refilled(drawn(VOCABULARY, 1), VOCABULARY, heads=True))
+
+
+def test_a_weight_that_cannot_be_told_leaves_its_graph_to_the_export(former: Former) -> None:
+    """Two layers alike: the transposes in the graph may be of either."""
+    model = drawn(VOCABULARY, seed=0)
+    first, second = (block.attention.out for block in model.decoder.blocks[:2])
+    second.load_state_dict(first.state_dict())
+    alike = dataclasses.replace(former, model=model)
+    refilled = alike.refilled(drawn(VOCABULARY, seed=1), VOCABULARY, heads=True)
+    assert refilled.keys() == {"entity_tower", "prompt", "heads"}
+
+
+def test_another_torch_exports_for_itself(former: Former) -> None:
+    graphs = {}
+    for name, graph in former.graphs.items():
+        proto = onnx.load_from_string(graph)
+        proto.producer_version = "1.0"
+        graphs[name] = proto.SerializeToString()
+    older = dataclasses.replace(former, graphs=graphs)
+    assert none_of(older.refilled(drawn(VOCABULARY, seed=1), VOCABULARY, heads=True))
+
+
+def test_a_bundle_that_is_gone_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        Former.of(tmp_path / "gone", drawn(VOCABULARY, seed=0), VOCABULARY)
