@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator.factories_simulator import page_of
 
-from pagecast.simulator.attention import glance, looked_at, reach, screens, sideways
+from pagecast.simulator.attention import glance, looked_at, screens, sideways
 from pagecast.simulator.chance import Chance
 from pagecast.simulator.config import AttentionConfig
 
@@ -28,7 +28,6 @@ def test_attention_falls_with_rows_and_positions(
     assert glance(config, 0, 0) == 1.0
     assert 0.0 <= glance(config, row + 1, position) <= glance(config, row, position)
     assert glance(config, row, position + 1) <= glance(config, row, position)
-    assert reach(config, row + 1) <= reach(config, row) <= reach(config, 0) == 1.0
 
 
 @given(configs, st.integers())

@@ -201,7 +201,8 @@ class Settings(BaseSettings):
     """`auto` writes for people on a terminal and JSON elsewhere."""
     reward: dict[str, float] = Field(default_factory=dict)
     """What outcomes on a page are worth, every one of them by name; unset means the table of
-    docs/alignment.md. Training, reward models, experiments and `simulate` take it from here."""
+    docs/alignment.md ("The reward"). Training, reward models, experiments and `simulate` take it
+    from here."""
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
     triggers: TriggersSettings = TriggersSettings()

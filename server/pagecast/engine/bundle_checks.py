@@ -38,7 +38,7 @@ other processors differ by 1e-5; a flipped bit that matters differs by more than
 INT8_ERROR_MAX = 0.1
 """Largest error of 8-bit weights that are served: length of the difference by that of the recorded
 output. Random weights at d 256 are off by one hundredth; beyond this a model does not bear 8 bits.
-How good its pages are is measured (`trainer.benchmarks.eight_bit`), not concluded from this."""
+How good its pages are is measured (`trainer.benchmarks.decoding`), not concluded from this."""
 
 Shape = Sequence[int | str | None]
 

@@ -28,12 +28,6 @@ def looked_at(config: AttentionConfig, screen: Screen, chance: Chance) -> list[P
     ]
 
 
-def reach(config: AttentionConfig, row: int) -> float:
-    """Chance that a row of a page comes to the screen when nothing above it is chosen."""
-    scrolls = row // config.viewport_rows
-    return 0.0 if scrolls >= config.screens_max else config.scroll_down**scrolls
-
-
 def screens(config: AttentionConfig, page: ShownPage) -> Iterator[Screen]:
     """The screens of a page from top to bottom, as far as anybody scrolls."""
     tops = range(0, len(page.rows), config.viewport_rows)[: config.screens_max]

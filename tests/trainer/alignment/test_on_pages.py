@@ -8,7 +8,8 @@ from trainer.alignment.factories_rewarded import REWARDED, TABLE, RewardedWorld
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import asks_of
 from pagecast.trainer.alignment.config import RECIPES, AlignConfig
-from pagecast.trainer.alignment.on_pages import drawn_pages
+from pagecast.trainer.alignment.policy import engine_model
+from pagecast.trainer.alignment.rollouts import draw_group
 from pagecast.trainer.snapshot import NothingToTrainError
 
 BRIEF = dataclasses.replace(
@@ -43,7 +44,7 @@ def test_an_ask_is_the_page_s_prompt_its_size_and_what_was_chosen(
         if outcome is not None and outcome.played
     }
     assert set(ask.chosen) == played
-    (drawn,) = drawn_pages(champion, [ask])
+    (drawn,) = draw_group(engine_model(champion), ask, [0])
     watched = {index[step.entity_id] for step in page.prompt.steps}
     continuing = champion.catalog.row_index["continue"]
     placed = {e for row in drawn.rows if row.row != continuing for e in row.entities}

@@ -23,7 +23,7 @@ from pagecast.trainer.bundle import load_model
 from pagecast.trainer.data import catalog_features
 from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.snapshot import Source
-from pagecast.trainer.tasks.bundle import TASK_FILE, TaskManifest
+from pagecast.trainer.tasks.bundle import TaskManifest
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen, fit_whole
 from pagecast.trainer.tasks.head import TaskHead
@@ -93,7 +93,7 @@ def test_the_bundle_is_what_its_manifest_says(fitted: TaskOutcome, outcome: Outc
 
 def test_the_head_is_asked_without_torch(fitted: TaskOutcome) -> None:
     session = onnxruntime.InferenceSession(
-        (fitted.folder / TASK_FILE).read_bytes(), providers=["CPUExecutionProvider"]
+        (fitted.folder / "task.onnx").read_bytes(), providers=["CPUExecutionProvider"]
     )
     drawn = np.random.default_rng(0).normal(size=(2, 7, 32)).astype(np.float32)
     (score_XK,) = session.run(None, {"user_XP": drawn[0], "entity_XP": drawn[1]})

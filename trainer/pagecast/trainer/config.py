@@ -54,8 +54,8 @@ class ModelConfig:
     (docs/papers.md 3.1)."""
     compress_keep: int = 0
     """Newest steps of a history that always have positions of their own; of the older ones, whole
-    blocks of 128 have one for every four. 0 compresses nothing: what it costs in quality has not
-    been measured. 64 keeps every prompt's history below 256 positions."""
+    blocks of 128 have one for every four. 0 compresses nothing. 64 keeps every prompt's history
+    below 256 positions."""
     response: Response = "entities"
     """With "semantic_ids" a row's entities are spelled in codes of what they are (docs/papers.md
     2); the codebook comes from a model of entity tokens that is trained first."""

@@ -18,9 +18,6 @@ from pagecast.trainer.tower import CLOSED
 ZEROS = -1
 """Of a place that takes nothing from the base."""
 
-Places = Mapping[str, tuple[int, Tensor]]
-"""By weight: the axis that grows, and which of the base's places each of the model's takes."""
-
 
 @torch.no_grad()
 def warm_start(

@@ -22,7 +22,9 @@ SAMPLE_CHARACTERS_MAX = 100
 
 Topic = Annotated[
     str | None,
-    typer.Option(help="Of this topic: interaction, catalog, profile, page, or a whole name."),
+    typer.Option(
+        help="Of this topic: interaction, catalog, profile, page, training, or a whole name."
+    ),
 ]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", help="With this reason, such as RULE_BROKEN.")

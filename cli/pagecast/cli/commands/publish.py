@@ -23,7 +23,7 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Publishes events, catalog changes and profiles; every line is checked before it is sent."""
-    from pagecast.cli.catchup import wait_until_ingested
+    from pagecast.cli.catchup import wait_for_ingest
     from pagecast.cli.discovery import bootstrap_servers as find_broker
     from pagecast.cli.exits import CommandError, InputError, NotRunningError
     from pagecast.cli.logs import configure_logging
@@ -47,7 +47,7 @@ def publish(
             acknowledged = producer.acknowledged
         if wait:
             with output.console.status("waiting for the ingest workers"):
-                wait_until_ingested(
+                wait_for_ingest(
                     servers,
                     settings.ingest.group,
                     acknowledged,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pagecast.cli.catchup import Positions, wait_until_ingested
+from pagecast.cli.catchup import wait_for_ingest
 from pagecast.cli.data.files import Slices, WrittenFile, write_slices
 from pagecast.cli.data.movielens import Shift
 from pagecast.cli.data.source import ML_100K, MovieLens, read_movielens
@@ -17,6 +17,7 @@ from pagecast.cli.progress import progress_bar
 from pagecast.cli.stack.local import LocalStack
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS
+from pagecast.streaming.progress import Positions
 from pagecast.streaming.publish import publish_files
 
 FIRST_SHARE = 0.9
@@ -84,7 +85,7 @@ def ingest_slice(
             progress.update(task, completed=done)
 
         servers = stack.record.bootstrap_servers
-        wait_until_ingested(servers, group, wanted, look, seconds_max=INGEST_SECONDS_MAX)
+        wait_for_ingest(servers, group, wanted, look, seconds_max=INGEST_SECONDS_MAX)
     return Ingested(events=total - before, seconds=time.perf_counter() - begin)
 
 

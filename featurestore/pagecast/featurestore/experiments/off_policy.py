@@ -10,7 +10,7 @@ Intervals are at one time, not sequences: an estimate is made once, of a log tha
 Letters: P pages (or whatever was drawn and rewarded), U users.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -139,12 +139,6 @@ def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
         ),
         warnings=tuple(_warnings(weight_P, pages.user_P, effective)),
     )
-
-
-def without_model(pages: DrawnPages) -> DrawnPages:
-    """The same without a reward model's word."""
-    none_P = np.zeros(len(pages.user_P))
-    return replace(pages, predicted_P=none_P, expected_P=none_P)
 
 
 def _estimate(

@@ -78,11 +78,9 @@ class OfflineLog:
         names = EVENTS.columns.names
         return events_of(self.events.scan(names, until=until, after=after, where=_of(user_ids)))
 
-    def read_pages(
-        self, *, until: NextOffsets | None = None, after: NextOffsets | None = None
-    ) -> list[LoggedPage]:
-        """The served pages, as `read` gives the events."""
-        return pages_of(self.pages.scan(["page"], until=until, after=after))
+    def read_pages(self) -> list[LoggedPage]:
+        """All served pages."""
+        return pages_of(self.pages.scan(["page"]))
 
     def scan(
         self,

@@ -34,10 +34,6 @@ from pagecast.trainer.tasks.head import TaskHead
 from pagecast.trainer.tasks.rows import LabelKind
 from pagecast.trainer.tower import FEATURES
 
-USER_ENCODER_FILE = "user_encoder.onnx"
-ENTITY_ENCODER_FILE = "entity_encoder.onnx"
-TASK_FILE = "task.onnx"
-
 SHAPES: Sequence[Mapping[str, int]] = (
     {"B": 3, "T": 7, "E": 5, "X": 4},
     {"B": 1, "T": 2, "E": 1, "X": 1},

@@ -20,9 +20,6 @@ DISTANCES = (0.2, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 RUNS = 100
 
-INSIDE = 0.9
-"""Share of runs whose 95 % interval holds the truth, where nothing is warned of."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
