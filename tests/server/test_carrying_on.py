@@ -60,6 +60,22 @@ async def test_a_page_in_parts_on_two_replicas_is_the_page_in_one(house: House) 
     assert [message.sequence for message in second.messages] == list(range(5))
 
 
+async def test_rows_keep_what_their_positions_were_given_wherever_the_page_is_cut(
+    house: House,
+) -> None:
+    house.train_champion()
+    told: dict[str, object] = {"exact_entities": 1, "exact_entities_by_row": [6, 1, 6, 2]}
+    async with replicas(house) as (one, another):
+        whole = await one.page("ada", **SIX_ROWS, **told)
+        alike = await one.page("ada", **SIX_ROWS, exact_entities=1)
+        exact = await one.page("ada", **SIX_ROWS, exact_entities=6)
+        first = await one.page("ada", rows=2, entities_per_row=6, **told)
+        rest = await another.page("ada", rows=4, continuation=last(first))
+    assert layout(first, rest) == layout(whole)
+    assert layout(whole)[0] == layout(exact)[0] != layout(alike)[0]
+    assert layout(whole) != layout(exact)
+
+
 async def test_a_stream_that_broke_is_resumed_with_the_rows_it_would_have_had(house: House) -> None:
     house.train_champion()
     async with replicas(house) as (one, another):

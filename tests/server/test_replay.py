@@ -88,13 +88,14 @@ async def test_pages_come_out_again_after_everything_has_moved_on(
         drawn = await served.page("ada", sampling=SAMPLED, **PAGE)
         stranger = await served.page("nobody", **PAGE)
         narrowed = await served.page("ada", rules=NARROWED, **PAGE)
+        graded = await served.page("ada", exact_entities_by_row=[6, 1, 4], **PAGE)
         more = await served.page("ada", continuation=greedy.rows[1].continuation)
         sent = {"outcome": "sent"}
-        await eventually(lambda: served.metric("pagecast_pages_reported_total", **sent) == 5)
-    await ingest.pages(bootstrap, 5)
+        await eventually(lambda: served.metric("pagecast_pages_reported_total", **sent) == 6)
+    await ingest.pages(bootstrap, 6)
     everything_moves_on(house, ingest)
-    assert drawn.shape != greedy.shape
-    pages = {page.started.page_id: page for page in (greedy, drawn, stranger, narrowed)}
+    assert greedy.shape not in (drawn.shape, graded.shape)
+    pages = {page.started.page_id: page for page in (greedy, drawn, stranger, narrowed, graded)}
     for page_id, page in pages.items():
         replays = ingest.replays().replay(page_id)
         replay = replays[0]

@@ -33,6 +33,7 @@ def request(**fields: object) -> homepage_pb2.StreamHomepageRequest:
 def test_what_is_not_said_is_the_server_s_default() -> None:
     page = read_request(request(), CONFIG, CLOCK, NOW_MS)
     assert (page.rows, page.entities_per_row, page.exact_entities) == (8, 10, 3)
+    assert page.exact_entities_by_row == ()
     assert page.half == RequestHalf(at_ms=NOW_MS)
     assert not page.entity_by_entity
 
@@ -45,6 +46,7 @@ def test_what_is_said_counts() -> None:
             rows=2,
             entities_per_row=5,
             exact_entities=4,
+            exact_entities_by_row=[5, 2],
             seed=7,
             granularity=homepage_pb2.GRANULARITY_ENTITIES,
         ),
@@ -53,6 +55,7 @@ def test_what_is_said_counts() -> None:
         NOW_MS,
     )
     assert (page.rows, page.entities_per_row, page.exact_entities, page.seed) == (2, 5, 4, 7)
+    assert page.exact_entities_by_row == (5, 2)
     assert page.half == RequestHalf(
         at_ms=NOW_MS, device="tv", country="DE", language="de", surface="home"
     )
@@ -101,7 +104,13 @@ def test_any_moment_is_taken_or_refused(seconds: int, nanos: int) -> None:
 def test_a_page_that_is_carried_on_keeps_what_is_not_said() -> None:
     rows = [continuation_pb2.ContinuedRow(row=i) for i in range(3)]
     before = continuation_pb2.Continuation(
-        page_id="p", seed=7, rows=rows, rows_wanted=8, entities_per_row=6, exact_entities=2
+        page_id="p",
+        seed=7,
+        rows=rows,
+        rows_wanted=8,
+        entities_per_row=6,
+        exact_entities=2,
+        exact_entities_by_row=[6, 3],
     )
 
     def carried(**fields: object) -> PageRequest:
@@ -110,6 +119,8 @@ def test_a_page_that_is_carried_on_keeps_what_is_not_said() -> None:
     page = carried()
     assert (page.page_id, page.seed) == ("p", 7)
     assert (page.rows, page.entities_per_row, page.exact_entities) == (8, 6, 2)
+    assert page.exact_entities_by_row == (6, 3)
+    assert carried(exact_entities_by_row=[1]).exact_entities_by_row == (1,)
     assert carried(rows=2).rows == 5
     assert carried(rows=40).rows == 40
     assert carried(entities_per_row=4, exact_entities=4).entities_per_row == 4

@@ -39,6 +39,15 @@ def test_items_of_lists_are_named_by_index() -> None:
     assert [v.path for v in refused.value.violations] == ["rows[0].entity_ids[1]"]
 
 
+def test_a_row_of_which_nothing_is_decoded_one_by_one_is_named_by_its_position() -> None:
+    """0 would be the server's default elsewhere; here it would be no number of a row."""
+    for row in (0, 41):
+        request = homepage_pb2.StreamHomepageRequest(user_id="u1", exact_entities_by_row=[3, row])
+        with pytest.raises(Refusal) as refused:
+            check(request)
+        assert [v.path for v in refused.value.violations] == ["exact_entities_by_row[1]"]
+
+
 def test_text_that_is_not_utf_8_is_malformed() -> None:
     assert isinstance(parse(b"\x0a\x02\xff\xfe"), Malformed)
 

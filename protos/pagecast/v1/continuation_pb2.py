@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pagecast.v1 import events_pb2 as pagecast_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagecast/v1/continuation.proto\x12\x0bpagecast.v1\x1a\x18pagecast/v1/events.proto\"\xa5\x03\n\x0c\x43ontinuation\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07page_id\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x0b\n\x03\x61rm\x18\x04 \x01(\t\x12\x16\n\x0e\x63\x61talog_number\x18\x05 \x01(\x03\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x17\n\x0frequested_at_ms\x18\x07 \x01(\x03\x12\x34\n\x0fhistory_version\x18\x08 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12\'\n\x04rows\x18\t \x03(\x0b\x32\x19.pagecast.v1.ContinuedRow\x12\x12\n\nids_digest\x18\n \x01(\x0c\x12\x13\n\x0brows_wanted\x18\x0b \x01(\r\x12\x18\n\x10\x65ntities_per_row\x18\x0c \x01(\r\x12\x16\n\x0e\x65xact_entities\x18\r \x01(\r\x12\x15\n\rexpires_at_ms\x18\x0e \x01(\x03\x12\'\n\x08sampling\x18\x0f \x01(\x0b\x32\x15.pagecast.v1.Sampling\x12\x16\n\x0e\x61\x63tions_digest\x18\x10 \x01(\x0c\"?\n\x0c\x43ontinuedRow\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\x10\n\x08\x61rgument\x18\x02 \x01(\r\x12\x10\n\x08\x65ntities\x18\x03 \x03(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagecast/v1/continuation.proto\x12\x0bpagecast.v1\x1a\x18pagecast/v1/events.proto\"\xc4\x03\n\x0c\x43ontinuation\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07page_id\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x0b\n\x03\x61rm\x18\x04 \x01(\t\x12\x16\n\x0e\x63\x61talog_number\x18\x05 \x01(\x03\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x17\n\x0frequested_at_ms\x18\x07 \x01(\x03\x12\x34\n\x0fhistory_version\x18\x08 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12\'\n\x04rows\x18\t \x03(\x0b\x32\x19.pagecast.v1.ContinuedRow\x12\x12\n\nids_digest\x18\n \x01(\x0c\x12\x13\n\x0brows_wanted\x18\x0b \x01(\r\x12\x18\n\x10\x65ntities_per_row\x18\x0c \x01(\r\x12\x16\n\x0e\x65xact_entities\x18\r \x01(\r\x12\x15\n\rexpires_at_ms\x18\x0e \x01(\x03\x12\'\n\x08sampling\x18\x0f \x01(\x0b\x32\x15.pagecast.v1.Sampling\x12\x16\n\x0e\x61\x63tions_digest\x18\x10 \x01(\x0c\x12\x1d\n\x15\x65xact_entities_by_row\x18\x11 \x03(\r\"?\n\x0c\x43ontinuedRow\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\x10\n\x08\x61rgument\x18\x02 \x01(\r\x12\x10\n\x08\x65ntities\x18\x03 \x03(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagecast.v1.continuation_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTINUATION']._serialized_start=74
-  _globals['_CONTINUATION']._serialized_end=495
-  _globals['_CONTINUEDROW']._serialized_start=497
-  _globals['_CONTINUEDROW']._serialized_end=560
+  _globals['_CONTINUATION']._serialized_end=526
+  _globals['_CONTINUEDROW']._serialized_start=528
+  _globals['_CONTINUEDROW']._serialized_end=591
 # @@protoc_insertion_point(module_scope)

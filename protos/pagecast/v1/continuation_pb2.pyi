@@ -41,6 +41,7 @@ class Continuation(_message.Message):
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     ACTIONS_DIGEST_FIELD_NUMBER: _builtins.int
+    EXACT_ENTITIES_BY_ROW_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, and nobody else may carry it on."""
     page_id: _builtins.str
@@ -79,6 +80,10 @@ class Continuation(_message.Message):
     def sampling(self) -> _events_pb2.Sampling:
         """How tokens are drawn; unset if the best is taken."""
 
+    @_builtins.property
+    def exact_entities_by_row(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """`exact_entities` of the first rows, by their positions."""
+
     def __init__(
         self,
         *,
@@ -98,10 +103,11 @@ class Continuation(_message.Message):
         expires_at_ms: _builtins.int = ...,
         sampling: _events_pb2.Sampling | None = ...,
         actions_digest: _builtins.bytes = ...,
+        exact_entities_by_row: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["history_version", b"history_version", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions_digest", b"actions_digest", "arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions_digest", b"actions_digest", "arm", b"arm", "catalog_number", b"catalog_number", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "exact_entities_by_row", b"exact_entities_by_row", "expires_at_ms", b"expires_at_ms", "history_version", b"history_version", "ids_digest", b"ids_digest", "model_version", b"model_version", "page_id", b"page_id", "requested_at_ms", b"requested_at_ms", "rows", b"rows", "rows_wanted", b"rows_wanted", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -754,6 +754,7 @@ class PageServed(_message.Message):
     ACTIONS_FIELD_NUMBER: _builtins.int
     SHORTLIST_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_ROW_FIELD_NUMBER: _builtins.int
+    EXACT_ENTITIES_BY_ROW_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
     """Id of the page."""
     user_id: _builtins.str
@@ -828,6 +829,10 @@ class PageServed(_message.Message):
         completed row, waiting for a slot included.
         """
 
+    @_builtins.property
+    def exact_entities_by_row(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """`exact_entities` of the page's first rows, by their positions, where it was said."""
+
     def __init__(
         self,
         *,
@@ -854,10 +859,11 @@ class PageServed(_message.Message):
         actions: _abc.Iterable[Global___InteractionEvent] | None = ...,
         shortlist: _builtins.int = ...,
         time_to_first_row: _duration_pb2.Duration | None = ...,
+        exact_entities_by_row: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "history_version", b"history_version", "profile", b"profile", "prompt_context", b"prompt_context", "requested_at", b"requested_at", "rules_input", b"rules_input", "sampling", b"sampling", "time_to_first_row", b"time_to_first_row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "time_to_first_row", b"time_to_first_row", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "arm", b"arm", "catalog_number", b"catalog_number", "context", b"context", "degraded_reason", b"degraded_reason", "exact_entities", b"exact_entities", "exact_entities_by_row", b"exact_entities_by_row", "history_version", b"history_version", "model_version", b"model_version", "page_id", b"page_id", "profile", b"profile", "prompt_context", b"prompt_context", "prompt_sha256", b"prompt_sha256", "requested_at", b"requested_at", "rows", b"rows", "rows_before", b"rows_before", "rules_input", b"rules_input", "rules_sha256", b"rules_sha256", "sampling", b"sampling", "seed", b"seed", "shortlist", b"shortlist", "steps_max", b"steps_max", "time_to_first_row", b"time_to_first_row", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

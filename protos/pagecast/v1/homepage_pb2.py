@@ -30,7 +30,7 @@ from pagecast.v1 import events_pb2 as pagecast_dot_v1_dot_events__pb2
 from pagecast.v1 import rules_pb2 as pagecast_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apagecast/v1/homepage.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pagecast/v1/catalog.proto\x1a\x18pagecast/v1/events.proto\x1a\x17pagecast/v1/rules.proto\"\xc9\x03\n\x15StreamHomepageRequest\x12\x30\n\x07user_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1b.pagecast.v1.RequestContext\x12\x15\n\x04rows\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12!\n\x10\x65ntities_per_row\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12\x37\n\x0bgranularity\x18\x05 \x01(\x0e\x32\x18.pagecast.v1.GranularityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x1f\n\x0e\x65xact_entities\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12:\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12(\n\x05rules\x18\t \x01(\x0b\x32\x19.pagecast.v1.RequestRules\x12\x1f\n\x0c\x63ontinuation\x18\n \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\x12\'\n\x08sampling\x18\x0b \x01(\x0b\x32\x15.pagecast.v1.Sampling\"\xdb\x02\n\x0bPageStarted\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\x34\n\x0fhistory_version\x18\x04 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12\x32\n\x0fnewest_step_age\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63\x61talog_number\x18\x06 \x01(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x07 \x01(\t\x12\x30\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brows_before\x18\t \x01(\r\x12\x1a\n\x12unknown_candidates\x18\n \x01(\r\x12\x19\n\x11\x61\x63tions_reflected\x18\x0b \x01(\r\"]\n\nRowStarted\x12\x0e\n\x06row_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0crow_position\x18\x03 \x01(\r\x12\x1a\n\x12\x61rgument_entity_id\x18\x04 \x01(\t\"\x86\x01\n\x0c\x45ntityPlaced\x12\x14\n\x0crow_position\x18\x01 \x01(\r\x12\x17\n\x0f\x65ntity_position\x18\x02 \x01(\r\x12\x11\n\tentity_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12%\n\x04kind\x18\x05 \x01(\x0e\x32\x17.pagecast.v1.EntityKind\"\xac\x01\n\x0cRowCompleted\x12$\n\x03row\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.RowStarted\x12+\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x19.pagecast.v1.EntityPlaced\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.pagecast.v1.RowFinishReason\x12\x14\n\x0c\x63ontinuation\x18\x04 \x01(\t\"\xda\x01\n\rPageCompleted\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.pagecast.v1.FinishReason\x12\x34\n\x11time_to_first_row\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0ctime_to_page\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rtime_in_queue\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"c\n\nBrowsePage\x12\x38\n\x04page\x18\x01 \x01(\x0b\x32\".pagecast.v1.StreamHomepageRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrows_ahead\x18\x02 \x01(\rB\x07\xbaH\x04*\x02\x18(\"(\n\x07RowSeen\x12\x1d\n\x0crow_position\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x10(\"K\n\rBrowseActions\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.pagecast.v1.InteractionEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"\xaa\x01\n\x15\x42rowseHomepageRequest\x12(\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.BrowsePageH\x00\x12(\n\x08row_seen\x18\x02 \x01(\x0b\x32\x14.pagecast.v1.RowSeenH\x00\x12-\n\x07\x61\x63tions\x18\x03 \x01(\x0b\x32\x1a.pagecast.v1.BrowseActionsH\x00\x42\x0e\n\x05\x65vent\x12\x05\xbaH\x02\x08\x01\";\n\x0c\x41\x63tionsTaken\x12\x0f\n\x07\x61\x63tions\x18\x01 \x01(\r\x12\x1a\n\x12unpublished_reason\x18\x02 \x01(\t\"\xe7\x02\n\x16\x42rowseHomepageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x30\n\x0cpage_started\x18\x02 \x01(\x0b\x32\x18.pagecast.v1.PageStartedH\x00\x12.\n\x0brow_started\x18\x03 \x01(\x0b\x32\x17.pagecast.v1.RowStartedH\x00\x12\x32\n\rentity_placed\x18\x04 \x01(\x0b\x32\x19.pagecast.v1.EntityPlacedH\x00\x12\x32\n\rrow_completed\x18\x05 \x01(\x0b\x32\x19.pagecast.v1.RowCompletedH\x00\x12\x34\n\x0epage_completed\x18\x06 \x01(\x0b\x32\x1a.pagecast.v1.PageCompletedH\x00\x12\x32\n\ractions_taken\x18\x07 \x01(\x0b\x32\x19.pagecast.v1.ActionsTakenH\x00\x42\x07\n\x05\x65vent\"\xb3\x02\n\x16StreamHomepageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x30\n\x0cpage_started\x18\x02 \x01(\x0b\x32\x18.pagecast.v1.PageStartedH\x00\x12.\n\x0brow_started\x18\x03 \x01(\x0b\x32\x17.pagecast.v1.RowStartedH\x00\x12\x32\n\rentity_placed\x18\x04 \x01(\x0b\x32\x19.pagecast.v1.EntityPlacedH\x00\x12\x32\n\rrow_completed\x18\x05 \x01(\x0b\x32\x19.pagecast.v1.RowCompletedH\x00\x12\x34\n\x0epage_completed\x18\x06 \x01(\x0b\x32\x1a.pagecast.v1.PageCompletedH\x00\x42\x07\n\x05\x65vent*Z\n\x0bGranularity\x12\x1b\n\x17GRANULARITY_UNSPECIFIED\x10\x00\x12\x14\n\x10GRANULARITY_ROWS\x10\x01\x12\x18\n\x14GRANULARITY_ENTITIES\x10\x02*\x96\x01\n\x0fRowFinishReason\x12!\n\x1dROW_FINISH_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROW_FINISH_REASON_FULL\x10\x01\x12&\n\"ROW_FINISH_REASON_NOTHING_ELIGIBLE\x10\x02\x12\x1c\n\x18ROW_FINISH_REASON_CAPPED\x10\x03*\xa0\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_ROWS\x10\x01\x12\"\n\x1e\x46INISH_REASON_NOTHING_ELIGIBLE\x10\x02\x12\x18\n\x14\x46INISH_REASON_CAPPED\x10\x03\x12\x1b\n\x17\x46INISH_REASON_PAGE_FULL\x10\x04\x32\xcd\x01\n\x0fHomepageService\x12[\n\x0eStreamHomepage\x12\".pagecast.v1.StreamHomepageRequest\x1a#.pagecast.v1.StreamHomepageResponse0\x01\x12]\n\x0e\x42rowseHomepage\x12\".pagecast.v1.BrowseHomepageRequest\x1a#.pagecast.v1.BrowseHomepageResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apagecast/v1/homepage.proto\x12\x0bpagecast.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pagecast/v1/catalog.proto\x1a\x18pagecast/v1/events.proto\x1a\x17pagecast/v1/rules.proto\"\xfa\x03\n\x15StreamHomepageRequest\x12\x30\n\x07user_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01(\x80\x02\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1b.pagecast.v1.RequestContext\x12\x15\n\x04rows\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12!\n\x10\x65ntities_per_row\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12\x37\n\x0bgranularity\x18\x05 \x01(\x0e\x32\x18.pagecast.v1.GranularityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x1f\n\x0e\x65xact_entities\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18(\x12:\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12(\n\x05rules\x18\t \x01(\x0b\x32\x19.pagecast.v1.RequestRules\x12\x1f\n\x0c\x63ontinuation\x18\n \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\x12\'\n\x08sampling\x18\x0b \x01(\x0b\x32\x15.pagecast.v1.Sampling\x12/\n\x15\x65xact_entities_by_row\x18\x0c \x03(\rB\x10\xbaH\r\x92\x01\n\x10(\"\x06*\x04\x18((\x01\"\xdb\x02\n\x0bPageStarted\x12\x0f\n\x07page_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\x34\n\x0fhistory_version\x18\x04 \x01(\x0b\x32\x1b.pagecast.v1.HistoryVersion\x12\x32\n\x0fnewest_step_age\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63\x61talog_number\x18\x06 \x01(\x03\x12\x17\n\x0f\x64\x65graded_reason\x18\x07 \x01(\t\x12\x30\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brows_before\x18\t \x01(\r\x12\x1a\n\x12unknown_candidates\x18\n \x01(\r\x12\x19\n\x11\x61\x63tions_reflected\x18\x0b \x01(\r\"]\n\nRowStarted\x12\x0e\n\x06row_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0crow_position\x18\x03 \x01(\r\x12\x1a\n\x12\x61rgument_entity_id\x18\x04 \x01(\t\"\x86\x01\n\x0c\x45ntityPlaced\x12\x14\n\x0crow_position\x18\x01 \x01(\r\x12\x17\n\x0f\x65ntity_position\x18\x02 \x01(\r\x12\x11\n\tentity_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12%\n\x04kind\x18\x05 \x01(\x0e\x32\x17.pagecast.v1.EntityKind\"\xac\x01\n\x0cRowCompleted\x12$\n\x03row\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.RowStarted\x12+\n\x08\x65ntities\x18\x02 \x03(\x0b\x32\x19.pagecast.v1.EntityPlaced\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.pagecast.v1.RowFinishReason\x12\x14\n\x0c\x63ontinuation\x18\x04 \x01(\t\"\xda\x01\n\rPageCompleted\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.pagecast.v1.FinishReason\x12\x34\n\x11time_to_first_row\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0ctime_to_page\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rtime_in_queue\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"c\n\nBrowsePage\x12\x38\n\x04page\x18\x01 \x01(\x0b\x32\".pagecast.v1.StreamHomepageRequestB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrows_ahead\x18\x02 \x01(\rB\x07\xbaH\x04*\x02\x18(\"(\n\x07RowSeen\x12\x1d\n\x0crow_position\x18\x01 \x01(\rB\x07\xbaH\x04*\x02\x10(\"K\n\rBrowseActions\x12:\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.pagecast.v1.InteractionEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"\xaa\x01\n\x15\x42rowseHomepageRequest\x12(\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x17.pagecast.v1.BrowsePageH\x00\x12(\n\x08row_seen\x18\x02 \x01(\x0b\x32\x14.pagecast.v1.RowSeenH\x00\x12-\n\x07\x61\x63tions\x18\x03 \x01(\x0b\x32\x1a.pagecast.v1.BrowseActionsH\x00\x42\x0e\n\x05\x65vent\x12\x05\xbaH\x02\x08\x01\";\n\x0c\x41\x63tionsTaken\x12\x0f\n\x07\x61\x63tions\x18\x01 \x01(\r\x12\x1a\n\x12unpublished_reason\x18\x02 \x01(\t\"\xe7\x02\n\x16\x42rowseHomepageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x30\n\x0cpage_started\x18\x02 \x01(\x0b\x32\x18.pagecast.v1.PageStartedH\x00\x12.\n\x0brow_started\x18\x03 \x01(\x0b\x32\x17.pagecast.v1.RowStartedH\x00\x12\x32\n\rentity_placed\x18\x04 \x01(\x0b\x32\x19.pagecast.v1.EntityPlacedH\x00\x12\x32\n\rrow_completed\x18\x05 \x01(\x0b\x32\x19.pagecast.v1.RowCompletedH\x00\x12\x34\n\x0epage_completed\x18\x06 \x01(\x0b\x32\x1a.pagecast.v1.PageCompletedH\x00\x12\x32\n\ractions_taken\x18\x07 \x01(\x0b\x32\x19.pagecast.v1.ActionsTakenH\x00\x42\x07\n\x05\x65vent\"\xb3\x02\n\x16StreamHomepageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x30\n\x0cpage_started\x18\x02 \x01(\x0b\x32\x18.pagecast.v1.PageStartedH\x00\x12.\n\x0brow_started\x18\x03 \x01(\x0b\x32\x17.pagecast.v1.RowStartedH\x00\x12\x32\n\rentity_placed\x18\x04 \x01(\x0b\x32\x19.pagecast.v1.EntityPlacedH\x00\x12\x32\n\rrow_completed\x18\x05 \x01(\x0b\x32\x19.pagecast.v1.RowCompletedH\x00\x12\x34\n\x0epage_completed\x18\x06 \x01(\x0b\x32\x1a.pagecast.v1.PageCompletedH\x00\x42\x07\n\x05\x65vent*Z\n\x0bGranularity\x12\x1b\n\x17GRANULARITY_UNSPECIFIED\x10\x00\x12\x14\n\x10GRANULARITY_ROWS\x10\x01\x12\x18\n\x14GRANULARITY_ENTITIES\x10\x02*\x96\x01\n\x0fRowFinishReason\x12!\n\x1dROW_FINISH_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROW_FINISH_REASON_FULL\x10\x01\x12&\n\"ROW_FINISH_REASON_NOTHING_ELIGIBLE\x10\x02\x12\x1c\n\x18ROW_FINISH_REASON_CAPPED\x10\x03*\xa0\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_ROWS\x10\x01\x12\"\n\x1e\x46INISH_REASON_NOTHING_ELIGIBLE\x10\x02\x12\x18\n\x14\x46INISH_REASON_CAPPED\x10\x03\x12\x1b\n\x17\x46INISH_REASON_PAGE_FULL\x10\x04\x32\xcd\x01\n\x0fHomepageService\x12[\n\x0eStreamHomepage\x12\".pagecast.v1.StreamHomepageRequest\x1a#.pagecast.v1.StreamHomepageResponse0\x01\x12]\n\x0e\x42rowseHomepage\x12\".pagecast.v1.BrowseHomepageRequest\x1a#.pagecast.v1.BrowseHomepageResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMHOMEPAGEREQUEST'].fields_by_name['requested_at']._serialized_options = b'\272H\005\262\001\0022\000'
   _globals['_STREAMHOMEPAGEREQUEST'].fields_by_name['continuation']._loaded_options = None
   _globals['_STREAMHOMEPAGEREQUEST'].fields_by_name['continuation']._serialized_options = b'\272H\006r\004(\200\200\001'
+  _globals['_STREAMHOMEPAGEREQUEST'].fields_by_name['exact_entities_by_row']._loaded_options = None
+  _globals['_STREAMHOMEPAGEREQUEST'].fields_by_name['exact_entities_by_row']._serialized_options = b'\272H\r\222\001\n\020(\"\006*\004\030((\001'
   _globals['_BROWSEPAGE'].fields_by_name['page']._loaded_options = None
   _globals['_BROWSEPAGE'].fields_by_name['page']._serialized_options = b'\272H\003\310\001\001'
   _globals['_BROWSEPAGE'].fields_by_name['rows_ahead']._loaded_options = None
@@ -61,38 +63,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BROWSEACTIONS'].fields_by_name['events']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_BROWSEHOMEPAGEREQUEST'].oneofs_by_name['event']._loaded_options = None
   _globals['_BROWSEHOMEPAGEREQUEST'].oneofs_by_name['event']._serialized_options = b'\272H\002\010\001'
-  _globals['_GRANULARITY']._serialized_start=2779
-  _globals['_GRANULARITY']._serialized_end=2869
-  _globals['_ROWFINISHREASON']._serialized_start=2872
-  _globals['_ROWFINISHREASON']._serialized_end=3022
-  _globals['_FINISHREASON']._serialized_start=3025
-  _globals['_FINISHREASON']._serialized_end=3185
+  _globals['_GRANULARITY']._serialized_start=2828
+  _globals['_GRANULARITY']._serialized_end=2918
+  _globals['_ROWFINISHREASON']._serialized_start=2921
+  _globals['_ROWFINISHREASON']._serialized_end=3071
+  _globals['_FINISHREASON']._serialized_start=3074
+  _globals['_FINISHREASON']._serialized_end=3234
   _globals['_STREAMHOMEPAGEREQUEST']._serialized_start=216
-  _globals['_STREAMHOMEPAGEREQUEST']._serialized_end=673
-  _globals['_PAGESTARTED']._serialized_start=676
-  _globals['_PAGESTARTED']._serialized_end=1023
-  _globals['_ROWSTARTED']._serialized_start=1025
-  _globals['_ROWSTARTED']._serialized_end=1118
-  _globals['_ENTITYPLACED']._serialized_start=1121
-  _globals['_ENTITYPLACED']._serialized_end=1255
-  _globals['_ROWCOMPLETED']._serialized_start=1258
-  _globals['_ROWCOMPLETED']._serialized_end=1430
-  _globals['_PAGECOMPLETED']._serialized_start=1433
-  _globals['_PAGECOMPLETED']._serialized_end=1651
-  _globals['_BROWSEPAGE']._serialized_start=1653
-  _globals['_BROWSEPAGE']._serialized_end=1752
-  _globals['_ROWSEEN']._serialized_start=1754
-  _globals['_ROWSEEN']._serialized_end=1794
-  _globals['_BROWSEACTIONS']._serialized_start=1796
-  _globals['_BROWSEACTIONS']._serialized_end=1871
-  _globals['_BROWSEHOMEPAGEREQUEST']._serialized_start=1874
-  _globals['_BROWSEHOMEPAGEREQUEST']._serialized_end=2044
-  _globals['_ACTIONSTAKEN']._serialized_start=2046
-  _globals['_ACTIONSTAKEN']._serialized_end=2105
-  _globals['_BROWSEHOMEPAGERESPONSE']._serialized_start=2108
-  _globals['_BROWSEHOMEPAGERESPONSE']._serialized_end=2467
-  _globals['_STREAMHOMEPAGERESPONSE']._serialized_start=2470
-  _globals['_STREAMHOMEPAGERESPONSE']._serialized_end=2777
-  _globals['_HOMEPAGESERVICE']._serialized_start=3188
-  _globals['_HOMEPAGESERVICE']._serialized_end=3393
+  _globals['_STREAMHOMEPAGEREQUEST']._serialized_end=722
+  _globals['_PAGESTARTED']._serialized_start=725
+  _globals['_PAGESTARTED']._serialized_end=1072
+  _globals['_ROWSTARTED']._serialized_start=1074
+  _globals['_ROWSTARTED']._serialized_end=1167
+  _globals['_ENTITYPLACED']._serialized_start=1170
+  _globals['_ENTITYPLACED']._serialized_end=1304
+  _globals['_ROWCOMPLETED']._serialized_start=1307
+  _globals['_ROWCOMPLETED']._serialized_end=1479
+  _globals['_PAGECOMPLETED']._serialized_start=1482
+  _globals['_PAGECOMPLETED']._serialized_end=1700
+  _globals['_BROWSEPAGE']._serialized_start=1702
+  _globals['_BROWSEPAGE']._serialized_end=1801
+  _globals['_ROWSEEN']._serialized_start=1803
+  _globals['_ROWSEEN']._serialized_end=1843
+  _globals['_BROWSEACTIONS']._serialized_start=1845
+  _globals['_BROWSEACTIONS']._serialized_end=1920
+  _globals['_BROWSEHOMEPAGEREQUEST']._serialized_start=1923
+  _globals['_BROWSEHOMEPAGEREQUEST']._serialized_end=2093
+  _globals['_ACTIONSTAKEN']._serialized_start=2095
+  _globals['_ACTIONSTAKEN']._serialized_end=2154
+  _globals['_BROWSEHOMEPAGERESPONSE']._serialized_start=2157
+  _globals['_BROWSEHOMEPAGERESPONSE']._serialized_end=2516
+  _globals['_STREAMHOMEPAGERESPONSE']._serialized_start=2519
+  _globals['_STREAMHOMEPAGERESPONSE']._serialized_end=2826
+  _globals['_HOMEPAGESERVICE']._serialized_start=3237
+  _globals['_HOMEPAGESERVICE']._serialized_end=3442
 # @@protoc_insertion_point(module_scope)

@@ -125,6 +125,7 @@ class StreamHomepageRequest(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     CONTINUATION_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    EXACT_ENTITIES_BY_ROW_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The user, at most 256 bytes."""
     rows: _builtins.int
@@ -142,8 +143,9 @@ class StreamHomepageRequest(_message.Message):
     continuation: _builtins.str
     """The last `RowCompleted.continuation` that was received: carries on that page, whether its stream
     broke or more of it is wanted. `rows` then counts further rows; 0 means those the page still
-    owes, or the server's default if it owes none. `entities_per_row` and `exact_entities` of 0 are
-    the page's; the seed is the page's whatever is said here; `rules` are those of this request.
+    owes, or the server's default if it owes none. `entities_per_row` and `exact_entities` of 0 and
+    an empty `exact_entities_by_row` are the page's; the seed is the page's whatever is said here;
+    `rules` are those of this request.
     """
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
@@ -163,6 +165,12 @@ class StreamHomepageRequest(_message.Message):
         that is carried on keeps its own.
         """
 
+    @_builtins.property
+    def exact_entities_by_row(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """`exact_entities` of the page's first rows, by their positions on the page; rows beyond have that
+        of the page. Say 10, 3, 1 for a first row that is exact and ever cheaper ones below it.
+        """
+
     def __init__(
         self,
         *,
@@ -177,10 +185,11 @@ class StreamHomepageRequest(_message.Message):
         rules: _rules_pb2.RequestRules | None = ...,
         continuation: _builtins.str = ...,
         sampling: _events_pb2.Sampling | None = ...,
+        exact_entities_by_row: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "requested_at", b"requested_at", "rules", b"rules", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "rules", b"rules", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "continuation", b"continuation", "entities_per_row", b"entities_per_row", "exact_entities", b"exact_entities", "exact_entities_by_row", b"exact_entities_by_row", "granularity", b"granularity", "requested_at", b"requested_at", "rows", b"rows", "rules", b"rules", "sampling", b"sampling", "seed", b"seed", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

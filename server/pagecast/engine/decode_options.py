@@ -11,7 +11,7 @@ class DecodeOptions:
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
     (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
-    `first_rows` says it for the first rows of a page one by one, where that should differ.
+    `first_rows` says it for the first rows of a page, by their positions.
     At a `temperature` above 0 tokens are drawn, with `seed`, among the likeliest that have `top_p`
     together; at 0 each is the best, and nothing is drawn.
     With a `shortlist` above 0 a row's candidates are scored in full once, and only so many of the

@@ -82,6 +82,7 @@ class PageBasis:
             rows_wanted=page.rows,
             entities_per_row=page.entities_per_row,
             exact_entities=page.exact_entities,
+            exact_entities_by_row=page.exact_entities_by_row,
             sampling=page.sampling,
             actions_digest=digest(self.actions),
         )
@@ -121,6 +122,7 @@ class PageBasis:
             rules_sha256=self.rules.sha256,
             seed=self.page.seed,
             exact_entities=self.page.exact_entities,
+            exact_entities_by_row=self.page.exact_entities_by_row,
             shortlist=self.page.shortlist,
             prompt_sha256=self.prompt.sha256(),
             rows=rows,

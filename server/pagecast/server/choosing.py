@@ -76,9 +76,7 @@ class Choosing:
 
     def _multi_stage(self, model: MultiStageModel, basis: PageBasis) -> list[PageEvent]:
         """The baseline takes milliseconds for a whole page and no slot of the decode loop."""
-        page = self._page
-        options = decode_options(page.exact_entities, page.seed, page.sampling)
-        events = multi_stage_page(model, basis.prompt, basis.rules, options)
+        events = multi_stage_page(model, basis.prompt, basis.rules, decode_options(self._page))
         return list(self._of_part(events))
 
     def _popular(self, basis: PageBasis) -> list[PageEvent]:
@@ -93,7 +91,7 @@ class Choosing:
             whole_rows=not page.entity_by_entity,
             in_a_hurry=self._place.waited_ms <= HURRY_WAITED_MS_MAX,
         )
-        options = decode_options(page.exact_entities, page.seed, page.sampling, page.shortlist)
+        options = decode_options(page)
         prefixes = self._resources.prefixes
         return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
 

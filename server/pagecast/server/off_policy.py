@@ -63,14 +63,10 @@ class Target:
             )
 
     def options(self, page: events_pb2.PageServed, seed: int) -> DecodeOptions:
+        asked = replace(decode_options(page), seed=seed, shortlist=0)
         if self.temperature is None:
-            return decode_options(page.exact_entities, seed, page.sampling)
-        return DecodeOptions(
-            exact_entities=page.exact_entities,
-            seed=seed,
-            temperature=self.temperature,
-            top_p=self.top_p,
-        )
+            return asked
+        return replace(asked, temperature=self.temperature, top_p=self.top_p)
 
 
 @dataclass(frozen=True, kw_only=True)

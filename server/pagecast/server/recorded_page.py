@@ -38,6 +38,7 @@ def rules_of_page(
         entities_per_row=page.rules_input.entities_per_row,
         rules=page.rules_input.asked,
         exact_entities=page.exact_entities,
+        exact_entities_by_row=tuple(page.exact_entities_by_row),
         seed=page.seed,
         entity_by_entity=False,
     )

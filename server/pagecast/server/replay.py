@@ -128,8 +128,7 @@ class Replays:
 def _decoded(
     page: events_pb2.PageServed, model: ServedModel, prompt: Prompt, rules: PageRules
 ) -> Replay:
-    sampling = page.sampling if page.HasField("sampling") else None
-    options = decode_options(page.exact_entities, page.seed, sampling, page.shortlist)
+    options = decode_options(page)
     recorded = rows_by_index(page.rows, model.snapshot)
     followed = following(model, options.picker(), recorded, len(rules.standing))
     events = whole_page(model, prompt, rules, options, followed)

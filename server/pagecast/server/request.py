@@ -57,6 +57,7 @@ class PageRequest:
     rows: int
     entities_per_row: int
     exact_entities: int
+    exact_entities_by_row: tuple[int, ...] = ()
     seed: int
     entity_by_entity: bool
     shortlist: int = 0
@@ -95,6 +96,7 @@ def read_request(
         rows=_rows(request, before, config),
         entities_per_row=entities_per_row,
         exact_entities=request.exact_entities or exact_entities,
+        exact_entities_by_row=tuple(request.exact_entities_by_row or before.exact_entities_by_row),
         shortlist=config.shortlist,
         seed=request.seed if carried_on is None else carried_on.seed,
         sampling=_sampling(request if carried_on is None else carried_on),

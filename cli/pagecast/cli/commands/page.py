@@ -15,6 +15,15 @@ def page(
     entities: Annotated[
         int, typer.Option(min=0, max=40, help="Entities of a row; 0 is the server's default.")
     ] = 0,
+    exact: Annotated[
+        str,
+        typer.Option(
+            metavar="K,...",
+            help="Entities of a row decoded one by one, by its position: 10,3,1. The last is of"
+            " all rows below.",
+            show_default="the server's",
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of random choices.")] = 0,
     temperature: Annotated[
         float, typer.Option(min=0, max=10, help="Draws rows and entities; 0 takes the best.")
@@ -67,6 +76,7 @@ def page(
     from pagecast.cli.browsing import Reader, browsed, deeds_of
     from pagecast.cli.client import Client
     from pagecast.cli.discovery import server_address
+    from pagecast.cli.exact import exact_of
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
     from pagecast.cli.pages import gather
@@ -86,11 +96,14 @@ def page(
         configure_logging(settings, level="warning")
         replay_page(replay, settings, output)
         return
+    *exact_by_row, exact_below = exact_of(exact)
     request = homepage_pb2.StreamHomepageRequest(
         user_id=user,
         context=events_pb2.RequestContext(device=device, country=country),
         rows=rows,
         entities_per_row=entities,
+        exact_entities=exact_below,
+        exact_entities_by_row=exact_by_row,
         granularity=homepage_pb2.GRANULARITY_ENTITIES,
         seed=seed,
         continuation=carry_on,

@@ -164,9 +164,7 @@ class ArenaPlatform:
     def _events(self, basis: PageBasis) -> Iterable[PageEvent]:
         if self._model is None:
             return popular_page(basis.rules, self._scores_N)
-        page = basis.page
-        options = decode_options(page.exact_entities, page.seed, page.sampling)
-        return whole_page(self._model, basis.prompt, basis.rules, options)
+        return whole_page(self._model, basis.prompt, basis.rules, decode_options(basis.page))
 
     def _count(self, event: events_pb2.InteractionEvent) -> None:
         entity_id = getattr(event, event.WhichOneof("action") or "").entity_id
