@@ -50,3 +50,5 @@ def test_a_folder_that_is_not_there_is_told_before_the_work_begins(tmp_path: Pat
     check_folders(html=None, plot=tmp_path / "plot.svg")
     with pytest.raises(InputError, match=r"--plot: .*nowhere is no folder"):
         check_folders(plot=tmp_path / "nowhere" / "plot.svg")
+    with pytest.raises(InputError, match=r"--html: .*is a folder; name a file in it"):
+        check_folders(html=tmp_path)

@@ -50,6 +50,7 @@ class Reader:
         self._deeds = deeds
         self._said: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._page_id = ""
+        self._rows = 0
         self._done: list[dict[str, Any]] = []
         self._parts: list[dict[str, Any]] = []
         begin = homepage_pb2.BrowsePage(page=page, rows_ahead=rows_ahead)
@@ -76,6 +77,16 @@ class Reader:
             case _:
                 pass
 
+    def refuse_undone(self) -> None:
+        """Raises InputError for what was to be done in a row that never came."""
+        for deed in self._deeds:
+            if deed.row > self._rows:
+                raise InputError(
+                    f"--{deed.action} {deed.row}:{deed.position}: the page ended with row "
+                    f"{self._rows}",
+                    "name a row that comes, or ask for more --rows",
+                )
+
     def to_dict(self) -> dict[str, Any]:
         return {"parts": self._parts, "actions": self._done}
 
@@ -93,11 +104,14 @@ class Reader:
     def _read(self, row: homepage_pb2.RowCompleted, output: Output) -> None:
         """What is done comes before the word that the row was seen: the next one reflects it."""
         events = []
+        self._rows = row.row.row_position + 1
         for deed in self._deeds:
-            if deed.row == row.row.row_position + 1:
+            if deed.row == self._rows:
                 entity = _entity(row, deed)
                 events.append(self._event(deed, row, entity.entity_id))
-                output.say(f"   [dim]→ {deed.action}[/] [bold]{entity.title}[/]")
+                output.say(
+                    (f"   → {deed.action} ", "dim"), (entity.title or entity.entity_id, "bold")
+                )
         if events:
             self._said.put(Request(actions=homepage_pb2.BrowseActions(events=events)))
         seen = homepage_pb2.RowSeen(row_position=row.row.row_position)

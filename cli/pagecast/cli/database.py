@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from pagecast.cli.exits import NotRunningError
+from pagecast.cli.exits import InputError, NotRunningError
 from pagecast.cli.settings import Settings
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.state import StatePaths
@@ -17,17 +17,42 @@ def database_url(settings: Settings) -> str:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[sa.Engine]:
-    """A migrated database, closed at the end. Raises NotRunningError if it does not answer."""
-    engine = connect(database_url(settings))
+    """A migrated database, closed at the end.
+
+    Raises NotRunningError if it does not answer, InputError for what is no database.
+    """
+    engine = _connected(settings)
     try:
         try:
             migrate(engine)
         except sa.exc.OperationalError as error:
-            where = engine.url.render_as_string(hide_password=True)
             raise NotRunningError(
-                f"the database {where} does not answer: {error.orig}",
+                f"the database {_where(engine)} does not answer: {error.orig}",
                 "start it, or mend database_url",
+            ) from error
+        except sa.exc.DatabaseError as error:
+            raise InputError(
+                f"{_where(engine)} is none of our databases: {error.orig}",
+                "mend database_url or the state directory, or put a backup back",
             ) from error
         yield engine
     finally:
         engine.dispose()
+
+
+def _connected(settings: Settings) -> sa.Engine:
+    try:
+        return connect(database_url(settings))
+    except sa.exc.ArgumentError as error:
+        raise InputError(
+            "database_url: no URL of a database", "for example postgresql+psycopg://HOST/NAME"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"the state directory {settings.state_dir}: {error.strerror}",
+            "name a folder that can be written to with --state-dir",
+        ) from error
+
+
+def _where(engine: sa.Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)

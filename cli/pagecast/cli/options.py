@@ -47,3 +47,13 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Server processes on the port, each decoding on a core.", show_default="1"),
 ]
+
+
+def given(context: typer.Context) -> frozenset[str]:
+    """The options that were said on the command line, as they are written there: `--hold-out`."""
+    return frozenset(
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) is not None
+        and source.name == "COMMANDLINE"
+    )

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 
 class Output:
@@ -17,8 +18,9 @@ class Output:
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False)
 
-    def say(self, text: str = "") -> None:
-        self.console.print(text)
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """A line of texts as they are; a pair is a text and its style."""
+        self.console.print(Text.assemble(*parts))
 
     def document(self, value: Mapping[str, Any] | Sequence[Any]) -> None:
         """Writes the JSON document; does nothing when people read."""
@@ -27,9 +29,19 @@ class Output:
             sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+        """Of texts as they are. Nothing of them is cut off, and what names a row stays in one
+        piece: other commands want it."""
+        names, *others = columns
+        table = Table(
+            Column(names, no_wrap=True),
+            *(Column(name, overflow="fold") for name in others),
+            title=Text(title) if title else None,
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+        )
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
         self.console.print(table)
 
 

@@ -13,8 +13,15 @@ from pagecast.cli.exits import InputError
 def check_folders(**files: Path | None) -> None:
     """By the names of their options. Raises InputError, before hours of work have nowhere to go."""
     for option, path in files.items():
-        if path is not None and not path.resolve().parent.is_dir():
+        if path is None:
+            continue
+        folder = path.resolve().parent
+        if not folder.is_dir():
             raise InputError(f"--{option}: {path.parent} is no folder", "make it first")
+        if path.is_dir():
+            raise InputError(f"--{option}: {path} is a folder", "name a file in it")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"--{option}: {path.parent} cannot be written to", "name another")
 
 
 @contextmanager

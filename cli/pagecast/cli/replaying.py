@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from rich.markup import escape
-
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import CommandError
 from pagecast.cli.output import Output
@@ -35,7 +33,7 @@ def replay_page(page_id: str, settings: Settings, output: Output) -> None:
             raise CommandError(f"page {page_id} cannot be replayed: {error}") from error
     for part in parts:
         for row in part.page.rows:
-            output.say(escape(f"{row.row_id}: {', '.join(row.entity_ids)}"))
+            output.say(f"{row.row_id}: {', '.join(row.entity_ids)}")
     differing = [token for part in parts for token in part.differing]
     tokens = sum(len(part.tokens) for part in parts)
     output.document(_document(page_id, parts))
@@ -45,7 +43,7 @@ def replay_page(page_id: str, settings: Settings, output: Output) -> None:
             "see `differing` of --json; a page that was served quantised may differ",
         )
     version = parts[0].page.model_version
-    output.say(f"[dim]the same page again: {tokens} tokens by model {version}[/]")
+    output.say((f"the same page again: {tokens} tokens by model {version}", "dim"))
 
 
 def _document(page_id: str, parts: list[Replay]) -> dict[str, Any]:

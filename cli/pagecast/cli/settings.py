@@ -13,6 +13,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -249,8 +250,12 @@ def load_settings(**options: Any) -> Settings:
         return Settings(**_given(options))
     except ValidationError as error:
         raise InputError(_first_problem(error), _REMEDY) from error
+    except SettingsError as error:
+        raise InputError(f"{error}: {error.__cause__}", _REMEDY) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{SETTINGS_FILE} is not TOML: {error}", "mend the file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{SETTINGS_FILE} is not UTF-8: {error}", "mend the file") from error
 
 
 _REMEDY = f"mend the option, the {ENVIRONMENT_PREFIX}* variable or the line of {SETTINGS_FILE}"

@@ -99,7 +99,7 @@ def _lines(file: IO[bytes], name: str, progress: Callable[[int], None] | None) -
 def _publication(line: bytes) -> Publication:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _RefusalError(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise _RefusalError("not a JSON object")
@@ -108,6 +108,9 @@ def _publication(line: bytes) -> Publication:
         json_format.ParseDict(fields, message)
     except json_format.ParseError as error:
         raise _RefusalError(str(error).splitlines()[0]) from error
+    except (OverflowError, RecursionError, SystemError, UnicodeError) as error:
+        # An infinite number, or half a surrogate pair, which protobuf does not say a word about.
+        raise _RefusalError(f"message: a number or a text that is none: {error}") from error
     if rejection := _broken_rule(message):
         raise _RefusalError(f"{rejection.field or 'message'}: {rejection.detail}")
     publication = _addressed(message)

@@ -25,7 +25,14 @@ from pagecast.cli.training.refusals import refuse
         ("--task rows.jsonl --align dr-grpo", "--task: a head is fitted on a model as it is"),
         ("--task rows.jsonl --incremental", "--task: a head is fitted on a model as it is"),
         ("--task rows.jsonl --whole --resume", "--task: a head is fitted on a model as it is"),
+        ("--task rows.jsonl --hold-out 0.5", "tested on the newest fifth"),
+        ("--task rows.jsonl --budget-minutes 1", "--task: a head is fitted on a model as it is"),
+        ("--task rows.jsonl --profile large", "--task: a head is fitted on a model as it is"),
+        ("--task rows.jsonl --promote always", "serves no pages"),
+        ("--baseline --budget-minutes 1", "it takes --hold-out alone"),
+        ("--baseline --promote always", "no gate to pass"),
         ("--align grpo-sr --incremental", "--align and --incremental"),
+        ("--align grpo-sr --profile large", "stays as large as it is"),
     ],
 )
 def test_a_contradiction_is_named(options: str, told: str, tmp_path: Path) -> None:
@@ -42,8 +49,8 @@ def test_a_contradiction_is_named(options: str, told: str, tmp_path: Path) -> No
     [
         "",
         "--baseline",
-        "--task --whole --from --profile",
-        "--align --from --resume --profile",
+        "--task --whole --from",
+        "--align --from --resume --hold-out --budget-minutes",
         "--incremental --from --resume --profile",
     ],
 )

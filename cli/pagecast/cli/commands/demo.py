@@ -84,7 +84,7 @@ def demo(
 
 def _tell_how_to_talk(output: "Output", address: str, state_dir: Path) -> None:
     body = '{"user_id": "405", "rows": 3}'
-    output.say("\n[bold]The stack stays up until Ctrl-C.[/] In another terminal:")
+    output.say(("\nThe stack stays up until Ctrl-C.", "bold"), " In another terminal:")
     for command in (
         f"pagecast page 405 --state-dir {state_dir}",
         f"pagecast history 405 --state-dir {state_dir}",

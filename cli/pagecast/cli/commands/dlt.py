@@ -67,7 +67,7 @@ def list_letters(
     )
     for (named, _), group in groups:
         for letter in group.samples:
-            output.say(_told(named, letter))
+            output.say((f"{_word(named)} {letter.offset}", "dim"), f" {_told(letter)}")
     if not groups:
         output.say("no dead letters")
     output.document(
@@ -131,7 +131,7 @@ def replay(
         )
     output.table("", ("outcome", "letters"), [(o, f"{n}") for o, n in sorted(outcomes.items())])
     if dry_run:
-        output.say("[dim]a dry run: nothing was sent[/]")
+        output.say(("a dry run: nothing was sent", "dim"))
     output.document({"outcomes": outcomes, "dry_run": dry_run})
 
 
@@ -181,12 +181,10 @@ def _row(topic: str, reason: str, group: "Summary") -> tuple[str, ...]:
     return _word(topic), reason or "-", f"{group.count}", first, last
 
 
-def _told(topic: str, letter: "Letter") -> str:
+def _told(letter: "Letter") -> str:
     """A sample, for people."""
-    from rich.markup import escape
-
     text = f"{letter.field}: {letter.detail}" if letter.field else letter.detail
-    return f"[dim]{_word(topic)} {letter.offset}[/] {escape(text[:SAMPLE_CHARACTERS_MAX])}"
+    return text[:SAMPLE_CHARACTERS_MAX]
 
 
 def _word(topic: str) -> str:

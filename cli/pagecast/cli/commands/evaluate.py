@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import AsJson, StateDir
+from pagecast.cli.options import AsJson, StateDir, given
 
 
 def evaluate(
+    context: typer.Context,
     protocol: Annotated[
         str,
         typer.Option(
@@ -71,6 +72,7 @@ def evaluate(
     from pagecast.cli.evaluation.command import Evaluation
 
     Evaluation(
+        given=given(context),
         protocol=protocol,
         data=data,
         systems=systems,

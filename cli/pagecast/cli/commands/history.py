@@ -47,5 +47,5 @@ def history(
         ],
     )
     version = found.version
-    output.say(f"[dim]partition {version.partition}, next offset {version.next_offset}[/]")
+    output.say((f"partition {version.partition}, next offset {version.next_offset}", "dim"))
     output.document(MessageToDict(found, preserving_proto_field_name=True))

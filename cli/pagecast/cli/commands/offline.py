@@ -50,7 +50,8 @@ def compact(
 def pages(
     out: Annotated[Path, typer.Option(help="The file: FILE.parquet or FILE.jsonl.")],
     window_minutes: Annotated[
-        float, typer.Option(min=0, help="How long after a page something belongs to it.")
+        float,
+        typer.Option(min=0, max=525_600, help="How long after a page something belongs to it."),
     ] = 30.0,
     state_dir: StateDir = None,
     as_json: AsJson = False,
@@ -58,6 +59,7 @@ def pages(
     """Writes served pages, with what became of the entities that were seen."""
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
+    from pagecast.cli.output_files import check_folders
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.logged_page_files import FORMATS, write_logged_pages
     from pagecast.featurestore.offline import OfflineLog
@@ -65,6 +67,7 @@ def pages(
 
     if out.suffix not in FORMATS:
         raise InputError(f"--out: {out.name} is neither", f"end it with {' or '.join(FORMATS)}")
+    check_folders(out=out)
     output = Output(as_json=as_json)
     paths = StatePaths(root=load_settings(state_dir=state_dir).state_dir)
     log = OfflineLog(paths.offline)

@@ -24,7 +24,7 @@ def page(
             show_default="the server's",
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of random choices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Seed of random choices.")] = 0,
     temperature: Annotated[
         float, typer.Option(min=0, max=10, help="Draws rows and entities; 0 takes the best.")
     ] = 0.0,
@@ -97,18 +97,23 @@ def page(
         replay_page(replay, settings, output)
         return
     *exact_by_row, exact_below = exact_of(exact)
-    request = homepage_pb2.StreamHomepageRequest(
-        user_id=user,
-        context=events_pb2.RequestContext(device=device, country=country),
-        rows=rows,
-        entities_per_row=entities,
-        exact_entities=exact_below,
-        exact_entities_by_row=exact_by_row,
-        granularity=homepage_pb2.GRANULARITY_ENTITIES,
-        seed=seed,
-        continuation=carry_on,
-        sampling=events_pb2.Sampling(temperature=temperature, top_p=top_p),
-    )
+    try:
+        request = homepage_pb2.StreamHomepageRequest(
+            user_id=user,
+            context=events_pb2.RequestContext(device=device, country=country),
+            rows=rows,
+            entities_per_row=entities,
+            exact_entities=exact_below,
+            exact_entities_by_row=exact_by_row,
+            granularity=homepage_pb2.GRANULARITY_ENTITIES,
+            seed=seed,
+            continuation=carry_on,
+            sampling=events_pb2.Sampling(temperature=temperature, top_p=top_p),
+        )
+    except ValueError as error:
+        raise InputError(
+            f"what is told is no UTF-8: {error}", "mend the user, --device, --country or --continue"
+        ) from error
     view = PageView(output.console)
     deeds = [
         deed
@@ -127,7 +132,12 @@ def page(
             shown = gather(client.stream_page(request), view.show)
     version = shown.started.model_version or f"none ({shown.started.degraded_reason})"
     output.say(
-        f"[dim]first row {shown.first_row_ms:.0f} ms · page {shown.page_ms:.0f} ms · "
-        f"model {version}[/]"
+        (
+            f"first row {shown.first_row_ms:.0f} ms · page {shown.page_ms:.0f} ms · "
+            f"model {version}",
+            "dim",
+        )
     )
     output.document({**shown.to_dict(), **(reader.to_dict() if browse else {})})
+    if browse:
+        reader.refuse_undone()

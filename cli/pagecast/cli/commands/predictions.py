@@ -51,7 +51,7 @@ def predict(
         )
         output.say()
     known = told.HasField("history_version")
-    output.say(f"[dim]model {told.model_version}{'' if known else ' · a stranger'}[/]")
+    output.say((f"model {told.model_version}{'' if known else ' · a stranger'}", "dim"))
     output.document(MessageToDict(told, preserving_proto_field_name=True))
 
 
@@ -81,5 +81,5 @@ def similar(
         ("entity", "title", "cosine"),
         [(one.entity_id, one.title, f"{one.score:.4f}") for one in told.entities],
     )
-    output.say(f"[dim]model {told.model_version}[/]")
+    output.say((f"model {told.model_version}", "dim"))
     output.document(MessageToDict(told, preserving_proto_field_name=True))

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir
+from pagecast.cli.options import AsJson, DatabaseUrl, OnlineStoreUrl, StateDir, given
 from pagecast.cli.training.choices import Align, Profile, Promotion, Response
 
 
 def train(
+    context: typer.Context,
     budget_minutes: Annotated[
         float | None,
         typer.Option(min=0.01, help="The training loop stops here.", show_default="the trainer's"),
@@ -94,6 +95,7 @@ def train(
     from pagecast.cli.training.command import TrainCommand
 
     TrainCommand(
+        given=given(context),
         budget_minutes=budget_minutes,
         hold_out=hold_out,
         promote=promote,

@@ -42,7 +42,9 @@ class Promote(StrEnum):
 
 @app.command()
 def start(
-    kind: Annotated[Kind, typer.Option(help="From nothing, or from a model.")] = Kind.FULL,
+    kind: Annotated[
+        Kind | None, typer.Option(help="From nothing, or from a model.", show_default="full")
+    ] = None,
     incremental: Annotated[
         bool, typer.Option("--incremental", help="The same as --kind incremental.")
     ] = False,
@@ -92,10 +94,14 @@ def start(
     )
     from pagecast.featurestore.trainings import QueueFull, RequestDiffers
 
+    if incremental and kind is Kind.FULL:
+        raise InputError("--kind full and --incremental", "leave out one of them")
+    if request_id == "":
+        raise InputError("--request-id: is empty", "leave it out for a new one")
     with _trainings(state_dir, database_url) as trainings:
         try:
             order = TrainingOrder(
-                kind=TrainingKind.INCREMENTAL if incremental else TrainingKind(kind),
+                kind=TrainingKind.INCREMENTAL if incremental else TrainingKind(kind or Kind.FULL),
                 base_version=base,
                 hold_out=hold_out,
                 until_ms=None if until is None else _ms(until),

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.markup import escape
-
 from pagecast.cli.evaluation.asked import Asked, evaluate_data, evaluation_bar
 from pagecast.cli.evaluation.data import open_data
 from pagecast.cli.evaluation.logged import tell_logged
@@ -12,7 +10,7 @@ from pagecast.cli.evaluation.table import show_report
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
-from pagecast.cli.output_files import check_folders
+from pagecast.cli.output_files import check_folders, replacing
 from pagecast.cli.settings import Settings, load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.evaluation.errors import EvaluationError
@@ -24,8 +22,9 @@ from pagecast.trainer.snapshot import NothingToTrainError
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The command's options, as given."""
+    """The command's options; `given` are the names of those that were said."""
 
+    given: frozenset[str]
     protocol: str
     data: str
     systems: str
@@ -48,16 +47,26 @@ class Evaluation:
         output = Output(as_json=self.as_json)
         try:
             if self.logged:
+                self._refuse_beside_logged()
                 tell_logged(output, StatePaths(root=settings.state_dir))
                 return
             report = self._report(settings, output)
         except (ContentError, EvaluationError, NothingToTrainError) as error:
             raise InputError(str(error)) from error
         show_report(output, report)
-        if self.html is not None:
-            self.html.write_text(report_html(report), "utf-8")
-            output.say(f"\nreport: {escape(str(self.html))}")
         output.document(report.to_json())
+        if self.html is not None:
+            with replacing(self.html) as file:
+                file.write(report_html(report))
+            output.say(f"\nreport: {self.html}")
+
+    def _refuse_beside_logged(self) -> None:
+        """Served pages are told as they were served: nothing else can be asked of them."""
+        if others := sorted(self.given - {"--logged", "--state-dir", "--json"}):
+            raise InputError(
+                f"--logged: {', '.join(others)} says nothing of served pages",
+                "leave out one or the other",
+            )
 
     def _report(self, settings: Settings, output: Output) -> Report:
         asked = Asked.of(

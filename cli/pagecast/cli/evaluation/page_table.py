@@ -1,7 +1,5 @@
 """An evaluation's other questions, and its whole pages, on the terminal."""
 
-from rich.markup import escape
-
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
 from pagecast.trainer.evaluation.page_report import PageFigures
@@ -38,7 +36,7 @@ def show_pages(output: Output, report: Report) -> None:
     )
     for name, pages in made:
         for broken in pages.broken:
-            output.say(f"[red]{name} broke a rule: {escape(broken)}[/]")
+            output.say((f"{name} broke a rule: {broken}", "red"))
 
 
 PAGE_FIGURES = (

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from rich.markup import escape
-
 from pagecast.cli.evaluation.page_table import show_beside, show_pages
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
@@ -15,7 +13,7 @@ NOTHING = "-"
 def show_report(output: Output, report: Report) -> None:
     """Figures with intervals; then slices, staleness and the hyper-parameters chosen."""
     output.say(
-        f"\n{report.protocol} on {escape(report.data)}: {report.targets:,} targets; "
+        f"\n{report.protocol} on {report.data}: {report.targets:,} targets; "
         f"{report.users:,} users, {report.entities:,} entities, "
         f"{report.interactions:,} interactions"
     )

@@ -6,7 +6,7 @@ from pagecast.cli.experiments.command import opened
 from pagecast.cli.experiments.html import experiment_html
 from pagecast.cli.experiments.table import show_report
 from pagecast.cli.output import Output
-from pagecast.cli.output_files import check_folders
+from pagecast.cli.output_files import check_folders, replacing
 from pagecast.cli.progress import progress_bar
 from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 
@@ -34,7 +34,8 @@ def tell_report(
         )
         bar.update(task, completed=1.0, note="")
     show_report(output, report)
-    if html is not None:
-        html.write_text(experiment_html(report), "utf-8")
-        output.say(f"report: {html}")
     output.document(report.to_json())
+    if html is not None:
+        with replacing(html) as file:
+            file.write(experiment_html(report))
+        output.say(f"report: {html}")

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from rich.markup import escape
-
 from pagecast.cli.output import Output
 from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
 from pagecast.featurestore.experiments.assignment import Experiment
@@ -49,9 +47,9 @@ def show_report(output: Output, report: ExperimentReport) -> None:
         output.say()
         output.table("off-policy: page reward, a page", ESTIMATED, estimated)
     for told in estimate_notes(report.off_policy):
-        output.say(escape(told))
+        output.say(told)
     for warning in report.warnings:
-        output.say(f"[yellow]warning:[/] {escape(warning)}")
+        output.say(("warning:", "yellow"), f" {warning}")
 
 
 def arm_cells(arm: ArmReport) -> Sequence[str]:

@@ -11,12 +11,13 @@ def show(output: Output, report: Report) -> None:
     """Tables; a simulator's, and they say so."""
     whole = report.tallies.whole()
     output.say(
-        f"[bold]Simulator[/] (nobody is real), seed {report.seed}, "
+        ("Simulator", "bold"),
+        f" (nobody is real), seed {report.seed}, "
         f"config {report.config_sha256[:12]}, data {report.data_sha256[:12]}: {report.days} days, "
-        f"{report.members - report.members_left} of {report.members} members are still there"
+        f"{report.members - report.members_left} of {report.members} members are still there",
     )
     if report.ended == ALL_LEFT:
-        output.say(f"[yellow]All members left by day {report.days}: it ended there.[/]")
+        output.say((f"All members left by day {report.days}: it ended there.", "yellow"))
     output.say(
         f"{whole.sessions:,} sessions, {whole.pages:,} pages ({whole.degraded_pages:,} degraded, "
         f"{report.late_pages:,} asked for before the history had the member's events), "
@@ -38,8 +39,11 @@ def show(output: Output, report: Report) -> None:
         )
     if report.twins_unconfirmed:
         output.say(
-            f"[yellow]{report.twins_unconfirmed} twins were not confirmed to be forgotten in time. "
-            "The orders stand; `pagecast forget` says more of the users whose ids end in -twin.[/]"
+            (
+                f"{report.twins_unconfirmed} twins were not confirmed to be forgotten in time. "
+                "The orders stand; `pagecast forget` says more of users whose ids end in -twin.",
+                "yellow",
+            )
         )
 
 

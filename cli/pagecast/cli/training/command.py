@@ -20,8 +20,9 @@ from pagecast.trainer.job import TrainOutcome
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand:
-    """The command's options, as given."""
+    """The command's options; `given` are the names of those that were said."""
 
+    given: frozenset[str]
     budget_minutes: float | None
     hold_out: float
     promote: Promotion
@@ -41,7 +42,7 @@ class TrainCommand:
 
     def run(self) -> None:
         """Trains what was asked for, and tells. Raises CliError with what to do."""
-        refuse(self._given())
+        refuse(self.given)
         settings = self._settings()
         configure_logging(settings, level="warning")
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
@@ -71,17 +72,3 @@ class TrainCommand:
                 "response": self.response,
             },
         )
-
-    def _given(self) -> set[str]:
-        """Names of the options that say which training it is."""
-        options = {
-            "--from": self.from_model,
-            "--incremental": self.incremental,
-            "--resume": self.resume,
-            "--profile": self.profile,
-            "--align": self.align,
-            "--task": self.task,
-            "--whole": self.whole,
-            "--baseline": self.baseline,
-        }
-        return {name for name, value in options.items() if value}

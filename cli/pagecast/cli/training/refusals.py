@@ -35,9 +35,13 @@ REFUSALS = (
             "--task",
             "--whole",
             "--profile",
+            "--response",
+            "--budget-minutes",
+            "--promote",
         ),
-        message="--baseline: it has no weights to begin with or to go on from, and no profile",
-        remedy="leave out --from, --incremental, --resume, --align, --task, --whole and --profile",
+        message="--baseline: it has no weights to begin with or to go on from, no profile, and no "
+        "gate to pass",
+        remedy="of all else that says how to train it takes --hold-out alone",
     ),
     Refusal(
         option="--whole",
@@ -47,15 +51,31 @@ REFUSALS = (
     ),
     Refusal(
         option="--task",
-        beside=("--align", "--incremental", "--resume"),
-        message="--task: a head is fitted on a model as it is",
-        remedy="leave out --align, --incremental and --resume",
+        beside=(
+            "--align",
+            "--incremental",
+            "--resume",
+            "--profile",
+            "--response",
+            "--budget-minutes",
+            "--hold-out",
+            "--promote",
+        ),
+        message="--task: a head is fitted on a model as it is, tested on the newest fifth of the "
+        "rows, and serves no pages",
+        remedy="of all else that says how to train it takes --from and --whole alone",
     ),
     Refusal(
         option="--align",
         beside=("--incremental",),
         message="--align and --incremental",
         remedy="learn what is new first, then align what came of it",
+    ),
+    Refusal(
+        option="--align",
+        beside=("--profile", "--response"),
+        message="--align: the model that is aligned stays as large as it is",
+        remedy="leave out --profile and --response, or name another model with --from",
     ),
 )
 """The first that applies is told."""
