@@ -31,6 +31,7 @@ from pagecast.engine import page_job
 from pagecast.engine.decode_loop import DecodeLoop
 from pagecast.engine.graph import Graph
 from pagecast.engine.page_batch import PageBatch
+from pagecast.engine.prefix_cache import MadeFrom, PrefixCache
 from pagecast.featurestore.state import StatePaths
 from pagecast.server import choosing, homepage, interceptor, main, making, preparing
 from pagecast.server.config import ServerConfig
@@ -52,8 +53,8 @@ PARTS: tuple[tuple[Any, str], ...] = (
     (choosing, "prepare"),
     (page_job, "encode"),
     (page_job, "tokens_of"),
-    (page_job.MadeFrom, "of"),
-    (page_job.PrefixCache, "find"),
+    (MadeFrom, "of"),
+    (PrefixCache, "find"),
     (PageBatch, "join"),
     (PageBatch, "turn"),
     (Graph, "run_bound"),

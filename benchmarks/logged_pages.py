@@ -23,7 +23,7 @@ from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import ENTITIES, SMALL, entity_id, page_builder, replayed
 
 from pagecast.trainer.batch import CutPage
-from pagecast.trainer.config import ObjectiveConfig, TrainConfig
+from pagecast.trainer.config import ObjectiveConfig
 from pagecast.trainer.data import Dataset, build_dataset, catalog_features, next_row, row_ids
 from pagecast.trainer.fit import FitResult, fit
 from pagecast.trainer.forward import embed, packed_hidden
@@ -53,24 +53,24 @@ STRENGTH = LoggedConfig(order="strength", exposed_weight=0.0)
 CORRECTED = PresentationConfig(correct=True)
 POINT_WISE = dataclasses.replace(BASE.objective, page_wise=False)
 
-ABLATIONS: dict[str, dict[str, object]] = {
-    "constructed pages, pretraining": {"pages_from": "constructed"},
-    "constructed pages, WBC": {"pages_from": "constructed", "post": POST},
-    "logged, layout order": {"pages_from": "logged"},
-    "logged, layout order, point-wise": {"pages_from": "logged", "objective": POINT_WISE},
-    "logged, by strength": {"pages_from": "logged", "logged": STRENGTH},
-    "logged, by strength, corrected": {
-        "pages_from": "logged",
-        "logged": STRENGTH,
-        "presentation": CORRECTED,
-    },
-    "logged, WBC": {"pages_from": "logged", "post": POST},
-    "logged, WBC, corrected": {"pages_from": "logged", "post": POST, "presentation": CORRECTED},
-    "logged, WBC, no random negatives": {
-        "pages_from": "logged",
-        "post": dataclasses.replace(POST, random_negatives=0),
-    },
-    "logged, WBC, point-wise": {"pages_from": "logged", "post": POST, "objective": POINT_WISE},
+CONSTRUCTED = dataclasses.replace(BASE, pages_from="constructed")
+LOGGED = dataclasses.replace(BASE, pages_from="logged")
+
+ABLATIONS = {
+    "constructed pages, pretraining": CONSTRUCTED,
+    "constructed pages, WBC": dataclasses.replace(CONSTRUCTED, post=POST),
+    "logged, layout order": LOGGED,
+    "logged, layout order, point-wise": dataclasses.replace(LOGGED, objective=POINT_WISE),
+    "logged, by strength": dataclasses.replace(LOGGED, logged=STRENGTH),
+    "logged, by strength, corrected": dataclasses.replace(
+        LOGGED, logged=STRENGTH, presentation=CORRECTED
+    ),
+    "logged, WBC": dataclasses.replace(LOGGED, post=POST),
+    "logged, WBC, corrected": dataclasses.replace(LOGGED, post=POST, presentation=CORRECTED),
+    "logged, WBC, no random negatives": dataclasses.replace(
+        LOGGED, post=dataclasses.replace(POST, random_negatives=0)
+    ),
+    "logged, WBC, point-wise": dataclasses.replace(LOGGED, post=POST, objective=POINT_WISE),
 }
 
 
@@ -151,7 +151,7 @@ def measure(seed: int) -> dict[str, Found]:
         shown = world.shown()
     people = [u for u in users if int(u.user_id[1:]) >= SERVED]
     learned = [u for u in users if int(u.user_id[1:]) < SERVED]
-    data = build_dataset(world.catalog, learned, SMALL.engagement, shown)
+    data = build_dataset(world.catalog, learned, SMALL.engagement, shown=shown)
     numbers = [int(e.entity_id[1:]) for e in world.catalog.entities]
     true_JE = np.array([[truth.plays(genres[u.user_id], e) for e in numbers] for u in people])
     production_JE = np.full(true_JE.shape, -np.inf)
@@ -163,8 +163,8 @@ def measure(seed: int) -> dict[str, Found]:
         "as served": offered(production_JE, true_JE, served_JE),
         "the best possible": offered(true_JE, true_JE, served_JE),
     }
-    for name, overrides in ABLATIONS.items():
-        config: TrainConfig = dataclasses.replace(BASE, seed=seed, **overrides)  # type: ignore[arg-type]
+    for name, ablation in ABLATIONS.items():
+        config = dataclasses.replace(ablation, seed=seed)
         result = fit(data, page_builder(data, config), config)
         found[name] = offered(scores(result, data, people), true_JE, served_JE)
         sys.stderr.write(f"seed {seed}: {name}: {found[name]}\n")

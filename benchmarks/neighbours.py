@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -21,6 +22,21 @@ from pagecast.rules.bitsets import Words
 from pagecast.rules.predicates import Indices
 
 OF_A_CLUSTER = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What was searched, and how well and how fast."""
+
+    entities: int
+    by: str
+    most: int
+    build_s: float
+    share_allowed: float
+    recall: float
+    recall_min: float
+    index_us: float
+    exact_us: float
 
 
 def vectors(rng: np.random.Generator, entities: int, width: int, spread: float) -> FloatArray:
@@ -62,8 +78,8 @@ def measured(
     }
 
 
-def rows(arguments: argparse.Namespace) -> list[dict[str, object]]:
-    table: list[dict[str, object]] = []
+def rows(arguments: argparse.Namespace) -> list[Line]:
+    table: list[Line] = []
     for entities in arguments.entities:
         rng = np.random.default_rng(0)
         product_NO = vectors(rng, entities, arguments.width, arguments.spread)
@@ -80,8 +96,8 @@ def rows(arguments: argparse.Namespace) -> list[dict[str, object]]:
             for share in (1.0, 0.5) if by == "product" else (1.0,):
                 for most in (10, 100):
                     figures = measured(table_NO, queries_QO, most, share, index)
-                    head = {"entities": entities, "by": by, "most": most, "build_s": build_s}
-                    table.append(head | figures)
+                    line = Line(entities=entities, by=by, most=most, build_s=build_s, **figures)
+                    table.append(line)
     return table
 
 
@@ -95,16 +111,16 @@ def main() -> None:
     arguments = parser.parse_args()
     table = rows(arguments)
     if arguments.json:
-        sys.stdout.write(json.dumps(table) + "\n")
+        sys.stdout.write(json.dumps([asdict(line) for line in table]) + "\n")
         return
     print(
         "| entities | by | allowed | nearest | recall | least | index, µs | exact, µs | build, s |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for row in table:
+    for line in table:
         print(
             "| {entities} | {by} | {share_allowed} | {most} | {recall:.3f} | {recall_min:.2f} "
-            "| {index_us:.0f} | {exact_us:.0f} | {build_s:.1f} |".format(**row)
+            "| {index_us:.0f} | {exact_us:.0f} | {build_s:.1f} |".format(**asdict(line))
         )
 
 

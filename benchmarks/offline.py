@@ -27,8 +27,9 @@ PROMPTS = 100_000
 
 
 def event_of(
-    number: int, user_id: str, at_ms: int, page_id: str = "", **action: object
+    number: int, user_id: str, at_ms: int, action: events_pb2.InteractionEvent, page_id: str = ""
 ) -> LoggedEvent:
+    """`action` holds what was done, and nothing else."""
     event = events_pb2.InteractionEvent(
         event_id=f"{number:08x}-0000-7000-8000-{random.getrandbits(48):012x}",
         user_id=user_id,
@@ -36,10 +37,15 @@ def event_of(
             device="tv", country="NL", language="nl", surface="home", page_id=page_id,
             session_id=f"{user_id}-{at_ms // 3_600_000}",
         ),
-        **action,
     )  # fmt: skip
+    event.MergeFrom(action)
     event.occurred_at.FromMilliseconds(at_ms)
     return LoggedEvent("events", 0, number, token_of(event), event.SerializeToString())
+
+
+def played(entity_id: str) -> events_pb2.InteractionEvent:
+    kind = events_pb2.PLAY_KIND_FEATURE
+    return events_pb2.InteractionEvent(play=events_pb2.Play(entity_id=entity_id, kind=kind))
 
 
 def batches(events: int) -> Iterator[list[LoggedEvent]]:
@@ -51,7 +57,7 @@ def batches(events: int) -> Iterator[list[LoggedEvent]]:
                 number,
                 f"user-{random.randrange(USERS)}",
                 BEGIN_MS + number * step_ms,
-                play=events_pb2.Play(entity_id=f"e{random.randrange(3000)}", kind=2),
+                played(f"e{random.randrange(3000)}"),
             )
             for number in range(begin, begin + BATCH)
         ]
@@ -77,19 +83,20 @@ def write_pages(log: OfflineLog, pages: int) -> None:
         chosen = rows[1].entity_ids[2]
         stop = events_pb2.Stop(entity_id=chosen)
         stop.watched.FromSeconds(3600)
-        actions: list[tuple[int, dict[str, object]]] = [
-            (row * 2000, {"impression": events_pb2.Impression(rows=[events_pb2.SeenRow(
-                row_id=f"r{row}", row_position=row, entity_ids=rows[row].entity_ids[:6])])})
+        actions = [
+            (row * 2000, events_pb2.InteractionEvent(impression=events_pb2.Impression(
+                rows=[events_pb2.SeenRow(
+                    row_id=f"r{row}", row_position=row, entity_ids=rows[row].entity_ids[:6])])))
             for row in range(3)
         ]  # fmt: skip
         actions += [
-            (7_000, {"click": events_pb2.Click(entity_id=chosen)}),
-            (8_000, {"play": events_pb2.Play(entity_id=chosen, kind=2)}),
-            (3_608_000, {"stop": stop}),
+            (7_000, events_pb2.InteractionEvent(click=events_pb2.Click(entity_id=chosen))),
+            (8_000, played(chosen)),
+            (3_608_000, events_pb2.InteractionEvent(stop=stop)),
         ]
         for later_ms, action in actions:
             offset = number * len(actions) + len(events) % len(actions)
-            events.append(event_of(offset, user_id, at_ms + later_ms, page_id, **action))
+            events.append(event_of(offset, user_id, at_ms + later_ms, action, page_id))
         if len(served) == 2000 or number == pages - 1:
             log.append(events)
             log.append_pages(served)

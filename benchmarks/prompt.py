@@ -127,10 +127,12 @@ def decodes(config: ModelConfig) -> dict[str, Callable[[], object]]:
         graph = session(_exported(BiasedDecode(model, bias).eval(), config))
         drawn = dict(zip(("t", "k", "v", "b"), _inputs(config, 1, 1, PAST), strict=True))
         fed = {each.name: drawn[each.name].numpy() for each in graph.get_inputs()}
-        calls[bias] = lambda graph=graph, fed=fed: [
-            graph.run(None, fed) for _ in range(STEPS_A_CALL)
-        ]
+        calls[bias] = partial(_decode, graph, fed)
     return calls
+
+
+def _decode(graph: onnxruntime.InferenceSession, fed: Mapping[str, Array]) -> object:
+    return [graph.run(None, fed) for _ in range(STEPS_A_CALL)]
 
 
 def _inputs(config: ModelConfig, batch: int, new: int, past: int) -> tuple[Tensor, ...]:

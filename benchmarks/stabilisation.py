@@ -29,14 +29,13 @@ from pagecast.engine.stabilisation import Stabilisation
 from pagecast.featurestore.fold import DEFAULT_FOLD
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.base import Base, Start, incremental_config
-from pagecast.trainer.benchmarks.learning import slice_of
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.auc import weighted_auc
 from pagecast.trainer.evaluation.chronological import Cut
 from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.retraining import retrained
 from pagecast.trainer.evaluation.training import known_of
 from pagecast.trainer.job import Trained
 from pagecast.trainer.release import Before, Own, Release, own_embeddings, some_of, stabilise
@@ -44,6 +43,7 @@ from pagecast.trainer.train import fit_on
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
+Weights = npt.NDArray[np.floating]
 
 RELEASES, BEGIN = 6, 0.75
 POSITIVES_MIN = 10
@@ -58,15 +58,14 @@ class Task:
         enough_G = (asked_XG.sum(0) >= POSITIVES_MIN) & (label_XG[::2].sum(0) >= POSITIVES_MIN)
         self._label_XG = label_XG[:, enough_G]
 
-    def fitted(self, table_XP: Floats) -> npt.NDArray[np.float64]:
+    def fitted(self, table_XP: Floats) -> Weights:
         """Ridge regression, as strong as the tenth of a direction's mean square."""
         known = _with_one(table_XP[::2])
         gram = known.T @ known
         gram += np.eye(len(gram)) * 0.1 * np.trace(gram) / len(gram)
-        weights: npt.NDArray[np.float64] = np.linalg.solve(gram, known.T @ self._label_XG[::2])
-        return weights
+        return np.linalg.solve(gram, known.T @ self._label_XG[::2])
 
-    def auc(self, weights: npt.NDArray[np.float64], table_XP: Floats) -> float:
+    def auc(self, weights: Weights, table_XP: Floats) -> float:
         score_XG = _with_one(table_XP[1::2]) @ weights
         one_X = np.ones(len(score_XG))
         label_XG = self._label_XG[1::2]
@@ -93,14 +92,10 @@ def releases(data: Interactions, config: TrainConfig, *, incremental: bool) -> l
     ends = (np.linspace(BEGIN, 1.0, RELEASES) * len(data)).round().astype(int).tolist()
     parts = [cut.part(order_X, end) for end in ends]
     for number, part in enumerate(parts):
-        if not number or not incremental:
+        if number and incremental:
+            made.append(retrained(made[-1], parts[number - 1], part, config, runs=number))
+        else:
             made.append(fit_on(known_of(part), replace(config, seed=number)))
-            continue
-        slow = incremental_config(config)
-        snapshot, replayed = slice_of(parts[number - 1], part, slow, number)
-        last = made[-1]
-        base = Base(model=last.model, vocabulary=last.vocabulary, positions={})
-        made.append(fit_on(snapshot, slow, start=Start(base=base, replayed=replayed)))
     return made
 
 
@@ -110,7 +105,8 @@ def compared(data: Interactions, made: Sequence[Trained]) -> list[dict[str, obje
     user_task = Task(genres_of(data.catalog, [user.steps[-1].entity_id for user in users]))
     known = [n for n in made[0].vocabulary.entities if n in data.catalog.entity_index]
     entity_task = Task(genres_of(data.catalog, known))
-    rows, before, fitted = list[dict[str, object]](), Before(why_none="release 0"), {}
+    rows, before = list[dict[str, object]](), Before(why_none="release 0")
+    fitted = dict[tuple[str, str], Weights]()
     for number, trained in enumerate(made):
         found = stabilise(trained.model, trained.vocabulary, data.catalog, trained.sample, before)
         own = own_embeddings(trained.model, trained.vocabulary, data.catalog, users)

@@ -19,7 +19,7 @@ import shutil
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ import structlog
 import uvloop
 
 from pagecast.cli.bench.serve import swaps
-from pagecast.cli.bench.serve.asking import AskedPage, ask
+from pagecast.cli.bench.serve.asking import AskedPage, Message, ask
 from pagecast.cli.bench.serve.page_shape import SHORT
 from pagecast.cli.bench.serve.world import VISITORS, build_world, train_another
 from pagecast.cli.percentile import percentile
@@ -62,24 +62,27 @@ def cpu_ms() -> dict[int, float]:
 
 
 @dataclass(kw_only=True)
+class WatchedPage(AskedPage):
+    """Notes the process's time and the CPU of its threads when its first row came."""
+
+    first_s: float = 0.0
+    ended: dict[int, float] = field(default_factory=dict)
+
+    def take(self, message: Message) -> None:
+        super().take(message)
+        if self.rows_s and not self.first_s:
+            self.first_s, self.ended = now_s(), cpu_ms()
+
+
+@dataclass(kw_only=True)
 class Visit:
-    """A page, and the CPU of the process's threads when it was due and when its first row came."""
+    """A page, and the CPU of the process's threads when it was due."""
 
     due_s: float
-    first_s: float = 0.0
     began: dict[int, float] = field(default_factory=cpu_ms)
-    ended: dict[int, float] = field(default_factory=dict)
-    page: AskedPage = field(default_factory=AskedPage)
+    page: WatchedPage = field(default_factory=WatchedPage)
 
     async def make(self, channel: grpc.aio.Channel, user: str) -> None:
-        take = self.page.take
-
-        def taken(message: Any) -> None:
-            take(message)
-            if self.page.rows_s and not self.first_s:
-                self.first_s, self.ended = now_s(), cpu_ms()
-
-        self.page.take = taken  # type: ignore[method-assign]
         await ask(channel, SHORT.request(user), self.page)
 
 
@@ -98,12 +101,13 @@ def note_ready(_logger: Any, _method: str, event: structlog.typing.EventDict) ->
 
 def stretch(times: float) -> None:
     """Waits by wall clock, which goes on while the process's own stands still."""
-    begin = periodic.Periodic.__init__
+    patched: Any = periodic.Periodic
+    begin = patched.__init__
 
     def slower(self: Any, name: str, period_s: float, action: Any) -> None:
         begin(self, name, period_s * times, action)
 
-    periodic.Periodic.__init__ = slower  # type: ignore[method-assign]
+    patched.__init__ = slower
     for module, name in (
         (succession, "SUCCESSION_S_MAX"), (succession, "OWN_MOMENT_S_MIN"),
         (loading_ahead, "AHEAD_POLL_S"), (loading_ahead, "PAUSE_S_MAX"), (loading_ahead, "LOOK_S"),
@@ -132,8 +136,8 @@ async def keep_asking(channel: grpc.aio.Channel, rate: float, visits: list[Visit
 def told(what: str, visits: Sequence[Visit], names: dict[int, str]) -> dict[str, Any]:
     """Milliseconds to first rows, and the CPU of threads meanwhile: means of all, and of the
     slowest tenth."""
-    came = sorted((v for v in visits if v.first_s), key=lambda v: v.due_s - v.first_s)
-    waited = [(v.first_s - v.due_s) * 1000 for v in came]
+    came = sorted((v for v in visits if v.page.first_s), key=lambda v: v.due_s - v.page.first_s)
+    waited = [(v.page.first_s - v.due_s) * 1000 for v in came]
     row = {f"p{share * 100:.0f}": round(percentile(waited, share), 1) for share in (0.5, 0.9, 0.99)}
     slowest = came[: max(1, len(came) // 10)]
     return {
@@ -147,12 +151,13 @@ def told(what: str, visits: Sequence[Visit], names: dict[int, str]) -> dict[str,
 
 
 def by_thread(visits: Sequence[Visit], names: dict[int, str]) -> dict[str, float]:
-    total, pages = Counter[str](), len(visits)
+    total, pages = defaultdict[str, float](float), len(visits)
     for visit in visits:
-        for thread, ms in visit.ended.items():
+        for thread, ms in visit.page.ended.items():
             name = names.get(thread, "grpc").rstrip("_0123456789")
             total[name] += ms - visit.began.get(thread, 0.0)
-    return {name: round(ms / pages, 1) for name, ms in total.most_common() if ms / pages >= 1}
+    most_first = sorted(total.items(), key=lambda named: -named[1])
+    return {name: round(ms / pages, 1) for name, ms in most_first if ms / pages >= 1}
 
 
 def bundles(paths: StatePaths, entities: int) -> list[str]:
@@ -169,7 +174,7 @@ def bundles(paths: StatePaths, entities: int) -> list[str]:
 async def measure(paths: StatePaths, versions: Sequence[str], options: Any) -> list[dict[str, Any]]:
     engine = connect(paths.database_url)
     registry = Registry(engine)
-    swaps._challenge(engine, None)
+    swaps.challenge(engine, None)
     registry.promote(versions[0], by="bench")
     config = ServerConfig(
         state=paths, port=0, metrics_port=0, allow_client_clock=True,
@@ -187,7 +192,7 @@ async def measure(paths: StatePaths, versions: Sequence[str], options: Any) -> l
         for swap in range(1, options.swaps + 1):
             version, begun_s, first = versions[swap % len(versions)], now_s(), len(visits)
             if options.ahead:
-                await asyncio.to_thread(swaps._challenge, engine, version)
+                await asyncio.to_thread(swaps.challenge, engine, version)
                 while READY[-1:] != [version]:
                     await asyncio.sleep(0.05)
                 ready_s.append(round(now_s() - begun_s, 2))

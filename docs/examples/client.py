@@ -6,6 +6,7 @@ Needs what `pip install pagecast grpcio-status` brings: the stubs, grpc, and the
 import argparse
 import sys
 import time
+from typing import cast
 
 import grpc
 from google.rpc import error_details_pb2
@@ -46,20 +47,21 @@ def stream(stub: homepage_pb2_grpc.HomepageServiceStub, user_id: str) -> None:
         show(message)
 
 
-def retry_delay_s(error: grpc.RpcError) -> float | None:
+def retry_delay_s(failed: grpc.Call) -> float | None:
     """When the server asks to be tried again; None if it does not."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(failed)
     retry = error_details_pb2.RetryInfo()
     for detail in status.details if status else ():
         if detail.Unpack(retry):
-            return retry.retry_delay.ToMilliseconds() / 1000
+            delay_s: float = retry.retry_delay.ToMilliseconds() / 1000
+            return delay_s
     return None
 
 
-def explain(error: grpc.RpcError) -> str:
+def explain(failed: grpc.Call) -> str:
     """One line for people: the reason, and the fields of bad input."""
-    parts = [error.code().name, error.details() or ""]
-    status = rpc_status.from_call(error)
+    parts = [failed.code().name, failed.details() or ""]
+    status = rpc_status.from_call(failed)
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details if status else ():
         if detail.Unpack(info):
@@ -81,8 +83,9 @@ def main() -> int:
                 stream(stub, told.user_id)
                 return 0
             except grpc.RpcError as error:
-                print(explain(error), file=sys.stderr)
-                delay_s = retry_delay_s(error)
+                failed = cast("grpc.Call", error)  # what is raised is the call itself
+                print(explain(failed), file=sys.stderr)
+                delay_s = retry_delay_s(failed)
                 if delay_s is None:
                     return 1
                 time.sleep(delay_s)

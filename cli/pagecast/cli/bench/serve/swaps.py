@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import sqlalchemy as sa
+
 from pagecast.cli.bench.job import Job
 from pagecast.cli.bench.rows import Better, Row
 from pagecast.cli.bench.serve.asking import everybody_has_a_page
 from pagecast.cli.bench.serve.closed_loop import peak_pages_per_second
 from pagecast.cli.bench.serve.config import ServeBenchConfig
-from pagecast.cli.bench.serve.one_server import one_server
+from pagecast.cli.bench.serve.one_server import RunningServer, one_server
 from pagecast.cli.bench.serve.open_loop import OpenLoop
 from pagecast.cli.bench.serve.page_shape import SHORT
 from pagecast.cli.bench.serve.swap_parts import parts_so_far, rows_of_parts
@@ -65,25 +67,20 @@ async def swap_rows(
 ) -> list[Row]:
     """A server at half of its peak, and the champion moved on `config.swaps` times."""
     versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
-    # Of a run before this one: the server would load it while its peak is measured.
-    _challenge(world, None)
-    async with one_server(world, config, prefix_cache_mb=PREFIX_MB) as server:
-        await everybody_has_a_page(server.channels[0])
-        say("the peak of short pages")
-        rate = await peak_pages_per_second(server.channels, config.seconds, SHORT) / 2
-        say(f"{config.swaps} swaps at {rate:.1f} pages a second")
-        load, before = OpenLoop(), parts_so_far(server.metrics_port)
-        asking = asyncio.create_task(load.keep_asking(server.channels[0], rate))
-        try:
-            swapped = await _swap(world, versions, config, server.job, load)
-            parts = rows_of_parts(before, parts_so_far(server.metrics_port))
-            say(f"{config.swaps} more, to models that were the challenger before")
-            ahead = await _swap(world, versions, config, server.job, load, ahead=True)
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
-    swaps = config.swaps
-    return rows_of_swaps(swaps, swapped) + parts + rows_of_swaps(swaps, ahead)
+    engine = connect(world.paths.database_url)
+    try:
+        # Of a run before this one: the server would load it while its peak is measured.
+        challenge(engine, None)
+        async with one_server(world, config, prefix_cache_mb=PREFIX_MB) as server:
+            return await _rows_of_server(server, engine, versions, config, say)
+    finally:
+        engine.dispose()
+
+
+def challenge(engine: sa.Engine, version: str | None) -> None:
+    """Makes a model that is registered the challenger, as if it were registered now; or none."""
+    with exclusive(engine, Lock.REGISTRY) as connection:
+        move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
 
 
 def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
@@ -134,8 +131,33 @@ def rows_of_swaps(swaps: int, swapped: Swapped) -> list[Row]:
     ]
 
 
+async def _rows_of_server(
+    server: RunningServer,
+    engine: sa.Engine,
+    versions: Sequence[str],
+    config: ServeBenchConfig,
+    say: Callable[[str], None],
+) -> list[Row]:
+    await everybody_has_a_page(server.channels[0])
+    say("the peak of short pages")
+    rate = await peak_pages_per_second(server.channels, config.seconds, SHORT) / 2
+    say(f"{config.swaps} swaps at {rate:.1f} pages a second")
+    load, before = OpenLoop(), parts_so_far(server.metrics_port)
+    asking = asyncio.create_task(load.keep_asking(server.channels[0], rate))
+    try:
+        swapped = await _swap(engine, versions, config, server.job, load)
+        parts = rows_of_parts(before, parts_so_far(server.metrics_port))
+        say(f"{config.swaps} more, to models that were the challenger before")
+        ahead = await _swap(engine, versions, config, server.job, load, ahead=True)
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    swaps = config.swaps
+    return rows_of_swaps(swaps, swapped) + parts + rows_of_swaps(swaps, ahead)
+
+
 async def _swap(
-    world: World,
+    engine: sa.Engine,
     versions: Sequence[str],
     config: ServeBenchConfig,
     job: Job,
@@ -149,25 +171,21 @@ async def _swap(
     steady_ms = load.first_rows_between(began_s, time.perf_counter())
     during_ms, loading_ms, followed_s = list[float](), list[float](), list[float]()
     resident: list[int] = []
-    engine = connect(world.paths.database_url)
-    try:
-        for swap in range(1, config.swaps + 1):
-            # Those that are loaded ahead go on where the others have ended.
-            version = versions[(swap + ahead * config.swaps) % MODELS]
-            begun_s = time.perf_counter()
-            await asyncio.to_thread(_challenge, world, version if ahead else None)
-            if ahead:
-                await asyncio.sleep(min(GATE_S, 2 * config.seconds))
-            promoted_s = time.perf_counter()
-            await asyncio.to_thread(Registry(engine).promote, version, by="bench")
-            followed_s.append(await _followed(load, job, version, promoted_s))
-            # Until everybody has come over, and the model before is free.
-            await asyncio.sleep(min(SUCCESSION_S_MAX, 2 * config.seconds))
-            during_ms += load.first_rows_between(begun_s, time.perf_counter())
-            loading_ms += load.first_rows_between(begun_s, promoted_s + followed_s[-1])
-            resident.append(job.resident_bytes())
-    finally:
-        engine.dispose()
+    for swap in range(1, config.swaps + 1):
+        # Those that are loaded ahead go on where the others have ended.
+        version = versions[(swap + ahead * config.swaps) % MODELS]
+        begun_s = time.perf_counter()
+        await asyncio.to_thread(challenge, engine, version if ahead else None)
+        if ahead:
+            await asyncio.sleep(min(GATE_S, 2 * config.seconds))
+        promoted_s = time.perf_counter()
+        await asyncio.to_thread(Registry(engine).promote, version, by="bench")
+        followed_s.append(await _followed(load, job, version, promoted_s))
+        # Until everybody has come over, and the model before is free.
+        await asyncio.sleep(min(SUCCESSION_S_MAX, 2 * config.seconds))
+        during_ms += load.first_rows_between(begun_s, time.perf_counter())
+        loading_ms += load.first_rows_between(begun_s, promoted_s + followed_s[-1])
+        resident.append(job.resident_bytes())
     return Swapped(
         steady_ms=steady_ms,
         during_ms=during_ms,
@@ -179,16 +197,6 @@ async def _swap(
         resident_before=resident[min(MODELS, len(resident)) - 1],
         resident_after=resident[-1],
     )
-
-
-def _challenge(world: World, version: str | None) -> None:
-    """Makes a model that is registered the challenger, as if it were registered now; or none."""
-    engine = connect(world.paths.database_url)
-    try:
-        with exclusive(engine, Lock.REGISTRY) as connection:
-            move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
-    finally:
-        engine.dispose()
 
 
 async def _followed(load: OpenLoop, job: Job, version: str, promoted_s: float) -> float:
