@@ -38,3 +38,14 @@ def test_what_names_a_row_is_in_one_piece_and_nothing_is_cut_off(
     shown = capsys.readouterr().out
     assert version in shown
     assert "…" not in shown
+
+
+def test_a_text_in_front_leaves_room_for_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = "how long it takes until the first row of a page is there, in milliseconds"
+    Output(as_json=False).table("", ("what", "ours"), [(text, "23.4567 ms")])
+    shown = capsys.readouterr().out
+    assert "23.4567 ms" in shown
+    assert " ".join(word for word in shown.replace("23.4567 ms", "").split()[2:]) == text

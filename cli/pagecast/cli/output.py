@@ -10,6 +10,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+NAME_CHARACTERS_MAX = 40
+"""What is longer is a text, and may go on in the next line: half of a narrow terminal is enough."""
+
 
 class Output:
     """With `as_json`, what is for people goes to stderr, so that stdout is the document alone."""
@@ -29,11 +32,12 @@ class Output:
             sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Of texts as they are. Nothing of them is cut off, and what names a row stays in one
-        piece: other commands want it."""
+        """Of texts as they are. Nothing of them is cut off, and a name in front, which other
+        commands may want, stays in one piece."""
         names, *others = columns
+        in_one_piece = max((len(row[0]) for row in rows), default=0) <= NAME_CHARACTERS_MAX
         table = Table(
-            Column(names, no_wrap=True),
+            Column(names, no_wrap=in_one_piece, overflow="fold"),
             *(Column(name, overflow="fold") for name in others),
             title=Text(title) if title else None,
             title_justify="left",
