@@ -1,10 +1,13 @@
 """What a downstream model gains from a pretrained one: how few labels are as good as many.
 
     python benchmarks/task.py --data ml-100k --users 100 --passes 6
+    python benchmarks/task.py --data ml-100k --users 100 --passes 6 --label chosen
 
-A task on MovieLens: does somebody give a film four stars or more? Rows are the interactions with a
-rating; the model was pretrained on earlier ones alone, and the newest fifth of the rows is the
-test. "scratch" is the same network, encoders and head, with random weights, fitted as a whole on
+Two tasks on MovieLens. `stars`: does somebody give a film four stars or more? Rows are the
+interactions with a rating. `chosen`: does somebody choose this film now, or is it one that was
+drawn by how often films are chosen? Rows are interactions, and one drawn film for each. The model
+was pretrained on earlier interactions alone, and the newest fifth of the rows is the test.
+"scratch" is the same network, encoders and head, with random weights, fitted as a whole on
 all rows; "history" a head on what can be counted without a model (the genres and the number of
 films of the history, and the film's genres); "frozen" a head on the pretrained model's published
 embeddings, "whole" that model moved along with the head, as `--task` with `whole` does it; these
@@ -17,8 +20,8 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,7 @@ from pagecast.engine.stabilisation import Stabilisation
 from pagecast.featurestore.encoding import encode_prompt
 from pagecast.featurestore.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.steps import Step
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import catalog_features
@@ -53,35 +57,78 @@ PRETRAINED_ON, TESTED, GOOD_STARS = 0.6, 0.2, 4.0
 are the test."""
 
 
-def rows_of(data: Interactions, trained: Trained) -> tuple[TaskData, Tensor]:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A row: of whom and when, about which film, and what came of it."""
+
+    x: int
+    """The interaction before which it is asked."""
+    entity: int
+    label: float
+
+
+def stars(data: Interactions, order_X: Sequence[int]) -> Iterator[Asked]:
+    for x in order_X:
+        step = step_of(data, x)
+        if step.rating is not None:
+            entity = data.catalog.entity_index[step.entity_id]
+            yield Asked(x=x, entity=entity, label=float(step.rating >= GOOD_STARS))
+
+
+def chosen(data: Interactions, order_X: Sequence[int]) -> Iterator[Asked]:
+    """Of what the person has chosen before, nothing is drawn."""
+    rng = np.random.default_rng(0)
+    index = data.catalog.entity_index
+    entity_X = np.array([index.get(step_of(data, x).entity_id, -1) for x in range(len(data))])
+    known_X = entity_X[np.setdiff1d(np.arange(len(data)), order_X)]
+    often_E = np.bincount(known_X[known_X >= 0], minlength=len(index)).astype(np.float64)
+    for x in order_X:
+        user, cut = data.users[data.user_X[x]], int(data.step_X[x])
+        own_E = often_E.copy()
+        own_E[[index[s.entity_id] for s in user.steps[: cut + 1] if s.entity_id in index]] = 0.0
+        yield Asked(x=x, entity=int(entity_X[x]), label=1.0)
+        yield Asked(x=x, entity=int(rng.choice(len(own_E), p=own_E / own_E.sum())), label=0.0)
+
+
+LABELS = {"stars": stars, "chosen": chosen}
+
+
+def step_of(data: Interactions, x: int) -> Step:
+    step: Step = data.users[data.user_X[x]].steps[int(data.step_X[x])]
+    return step
+
+
+def rows_of(data: Interactions, trained: Trained, label: str) -> tuple[TaskData, Tensor]:
     """Rows in time order, and what can be counted of each."""
     order_X = data.in_time_order()[round(PRETRAINED_ON * len(data)) :]
+    index = data.catalog.entity_index
+    may_X = [
+        int(x)
+        for x in order_X
+        if step_of(data, int(x)).entity_id in index
+        and data.users[data.user_X[x]].cut_N[int(data.step_X[x])]
+    ]
     genres = sorted({genre for entity in data.catalog.entities for genre in entity.genres})
     of_entity = np.array(
         [[genre in entity.genres for genre in genres] for entity in data.catalog.entities],
         np.float32,
     )
-    index, prompts, entity_X, label_X, counted = data.catalog.entity_index, [], [], [], []
-    for x in order_X.tolist():
-        user, cut = data.users[data.user_X[x]], int(data.step_X[x])
-        step = user.steps[cut]
-        if step.rating is None or step.entity_id not in index or not user.cut_N[cut]:
-            continue
+    prompts, rows, counted = [], list(LABELS[label](data, may_X)), []
+    for row in rows:
+        user, cut = data.users[data.user_X[row.x]], int(data.step_X[row.x])
         prompt = prompt_at(user, cut, data.catalog, trained.vocabulary.context)
         encoded = encode_prompt(prompt, trained.vocabulary)
         entity_T = np.array([index.get(e, -1) for e in encoded.entity_ids], np.int64)
         prompts.append(TaskPrompt(entity_T=entity_T, fields_TF=encoded.fields_TF))
-        entity_X.append(index[step.entity_id])
-        label_X.append(float(step.rating >= GOOD_STARS))
         seen = [index[s.entity_id] for s in prompt.steps if s.entity_id in index]
         history_G = of_entity[seen].mean(0) if seen else np.zeros(len(genres), np.float32)
-        own_G = of_entity[entity_X[-1]]
+        own_G = of_entity[row.entity]
         counted.append([*history_G, np.log1p(len(seen)), *own_G, *(history_G * own_G)])
     numbers_X = np.arange(len(prompts))
     return TaskData(
         prompts=TaskPrompts(prompts=prompts, prompt_X=numbers_X, strangers=0),
-        entity_X=torch.tensor(entity_X),
-        label_X=torch.tensor(label_X),
+        entity_X=torch.tensor([row.entity for row in rows]),
+        label_X=torch.tensor([row.label for row in rows]),
     ), torch.tensor(np.array(counted, np.float32))
 
 
@@ -110,11 +157,13 @@ def trunk_of(model: PageModel, data: Interactions, trained: Trained) -> Trunk:
     return Trunk.of(model, trained.vocabulary, Stabilisation.identity(width), features)
 
 
-def compared(data: Interactions, trained: Trained, passes: int) -> dict[str, float]:
-    rows, counted_XN = rows_of(data, trained)
+def compared(data: Interactions, trained: Trained, passes: int, label: str) -> dict[str, float]:
+    rows, counted_XN = rows_of(data, trained, label)
     fitted = round((1.0 - TESTED) * len(rows.label_X))
-    tenth = [*range(0, fitted, 10), *range(fitted, len(rows.label_X))]
-    few, few_fitted = some_rows(rows, tenth), len(range(0, fitted, 10))
+    together = 2 if label == "chosen" else 1  # a film that was drawn stays with the one chosen
+    some = [row for row in range(fitted) if row // together % 10 == 0]
+    tenth, few_fitted = [*some, *range(fitted, len(rows.label_X))], len(some)
+    few = some_rows(rows, tenth)
     width = trained.model.config.output_width
     found = {"rows": float(fitted), "positive": float(rows.label_X.mean())}
 
@@ -152,6 +201,7 @@ def main() -> None:
     parser.add_argument("--data", default="ml-100k")
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--passes", type=float, default=6.0, help="of pretraining")
+    parser.add_argument("--label", choices=list(LABELS), default="stars")
     parser.add_argument("--scratch-passes", type=int, default=3)
     parser.add_argument("--state-dir", type=Path, default=Path(".pagecast"))
     asked = parser.parse_args()
@@ -162,7 +212,7 @@ def main() -> None:
     began_s = time.process_time()
     known = Cut(False, data).part(data.in_time_order(), round(PRETRAINED_ON * len(data)))
     config = TrainConfig(threads=1, epochs=asked.passes, budget_minutes=600.0)
-    found = compared(data, fit_on(known_of(known), config), asked.scratch_passes)
+    found = compared(data, fit_on(known_of(known), config), asked.scratch_passes, asked.label)
     print(json.dumps({**found, "cpu_seconds": time.process_time() - began_s}, indent=1))
 
 

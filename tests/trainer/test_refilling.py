@@ -17,6 +17,7 @@ from pagecast.trainer.graphs import export, graph_specs
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.refilling import Former
+from pagecast.trainer.tables_apart import tables_apart
 
 CONFIG = dataclasses.replace(SMALL.model, layers=2, compress_keep=4, output_dim=16)
 
@@ -59,6 +60,19 @@ def test_what_is_refilled_is_what_an_export_gives(former: Former) -> None:
     assert refilled.keys() == exports.keys()
     for name, graph in refilled.items():
         assert graph == exports[name], name
+
+
+def test_a_table_that_lay_apart_comes_back(former: Former) -> None:
+    """In a bundle the tower's large ones do; here its largest."""
+    tower = former.graphs["entity_tower"]
+    tensors = onnx.load_from_string(tower).graph.initializer
+    largest = max(len(tensor.raw_data) for tensor in tensors)
+    apart, _ = tables_apart(tower, "tower.", {}, bytes_min=largest)
+    assert len(apart) < len(tower)
+    stored = dataclasses.replace(former, graphs={**former.graphs, "entity_tower": apart})
+    model = drawn(GROWN, seed=1)
+    whole, back = (of.refilled(model, GROWN, heads=True) for of in (former, stored))
+    assert back["entity_tower"] == whole["entity_tower"]
 
 
 def none_of(refilled: Mapping[str, bytes]) -> bool:

@@ -1,6 +1,6 @@
 """Graphs of the model that a training began from, filled with the weights that it ended with.
 
-torch takes longer to export a model's graphs than an incremental training takes (ADR 24). But the
+torch takes longer to export a model's graphs than an incremental training takes (ADR 25). But the
 nodes of a graph follow from code, config and how many names of each sort a vocabulary has, and not
 from weights: where these are the same, the base's graphs need other weights and nothing else. The
 bytes are those that an export gives.
@@ -78,7 +78,7 @@ def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
         if tensor.name in after:
             value = after[tensor.name]
         elif tensor.data_type in _FLOATS and np.prod(tensor.dims) > 1:
-            name = _turned(numpy_helper.to_array(tensor), before)
+            name = _turned(tensor, before)
             if name is None:
                 return None
             value = after[name].T
@@ -102,11 +102,13 @@ def _fill(tensor: TensorProto, value: Array) -> None:
     tensor.raw_data = value.tobytes()
 
 
-def _turned(value: Array, tensors: Mapping[str, Array]) -> str | None:
-    """The matrix that torch has folded into its transpose; None if it is none, or either of two."""
-    if value.ndim != 2:
+def _turned(tensor: TensorProto, values: Mapping[str, Array]) -> str | None:
+    """The matrix that torch has folded into its transpose; None if it is none, or either of two,
+    or lies apart, where only names tell."""
+    if len(tensor.dims) != 2 or tensor.data_location == TensorProto.EXTERNAL:
         return None
-    names = [name for name, tensor in tensors.items() if np.array_equal(tensor.T, value)]
+    turned = numpy_helper.to_array(tensor)
+    names = [name for name, value in values.items() if np.array_equal(value.T, turned)]
     return names[0] if len(names) == 1 else None
 
 
