@@ -30,7 +30,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]]) -> str:
 
 
 def curves(labels: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
-    """A line a name over evenly spaced labels, from zero."""
+    """A line a name over evenly spaced labels, from zero to the largest value, which is told."""
     most = max((value for values in rows.values() for value in values), default=0.0) or 1.0
     step = WIDTH / max(len(labels) - 1, 1)
     drawn = [
@@ -38,7 +38,10 @@ def curves(labels: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
         f"{escape(label)}</text>"
         for i, label in enumerate(labels)
     ]
-    drawn.append(f'<path d="M20 {HEIGHT}h{WIDTH}" stroke="currentColor" stroke-opacity="0.4"/>')
+    drawn.append(
+        f'<path d="M20 {HEIGHT}h{WIDTH}M20 10h{WIDTH}" stroke="currentColor" stroke-opacity="0.4"/>'
+        f'<text x="{20 + WIDTH}" y="24" text-anchor="end">{most:.4g}</text>'
+    )
     for number, (name, values) in enumerate(rows.items()):
         colour = COLOURS[number % len(COLOURS)]
         points = " ".join(
