@@ -15,7 +15,7 @@ from pagecast.cli.bench.table import show_circumstances, show_rows
 from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
-from pagecast.cli.output_files import check_folders
+from pagecast.cli.output_files import check_folders, replacing
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.tables import TABLES
@@ -45,9 +45,10 @@ class ModelBench:
         circumstances = Circumstances.now()
         measured = measure_model(config, circumstances.commit, output.console)
         rows = model_rows(measured.cells, published=config.data == FETCHED and not self.quick)
-        if self.plot is not None:
-            self.plot.write_text(scaling_svg(measured.cells), "utf-8")
         self._tell(output, circumstances, config, measured, rows)
+        if self.plot is not None:
+            with replacing(self.plot) as file:
+                file.write(scaling_svg(measured.cells))
 
     def _config(self, paths: StatePaths) -> ModelBenchConfig:
         check_folders(out=self.out, plot=self.plot)
