@@ -27,7 +27,10 @@ GROWN = dataclasses.replace(
     entity_interactions=(9, 1, 2),
     rows=(*VOCABULARY.rows, "new row"),
     devices=(*VOCABULARY.devices, "projector"),
+    people=(*VOCABULARY.people, "Alan"),
+    origins=(*VOCABULARY.origins, "NL"),
 )
+MORE_GENRES = dataclasses.replace(GROWN, genres=(*VOCABULARY.genres, "War"), languages=("a",))
 
 
 def drawn(vocabulary: Vocabulary, seed: int, config: ModelConfig = CONFIG) -> PageModel:
@@ -52,12 +55,21 @@ def former() -> Former:
     return Former(model=model, vocabulary=VOCABULARY, graphs=exported(model, VOCABULARY))
 
 
-def test_what_is_refilled_is_what_an_export_gives(former: Former) -> None:
-    """Of a vocabulary that has grown, too: tables have more lines then."""
-    model = drawn(GROWN, seed=1)
-    refilled = former.refilled(model, GROWN, heads=True)
-    exports = exported(model, GROWN)
-    assert refilled.keys() == exports.keys()
+@pytest.mark.parametrize(
+    ("vocabulary", "names"),
+    [
+        (GROWN, {"entity_tower", "prompt", "decode", "heads"}),
+        (MORE_GENRES, {"prompt", "decode"}),
+    ],
+    ids=["more lines of tables", "more genres, which the tower and the heads count"],
+)
+def test_what_is_refilled_is_what_an_export_gives(
+    former: Former, vocabulary: Vocabulary, names: set[str]
+) -> None:
+    model = drawn(vocabulary, seed=1)
+    refilled = former.refilled(model, vocabulary, heads=True)
+    exports = exported(model, vocabulary)
+    assert refilled.keys() == names
     for name, graph in refilled.items():
         assert graph == exports[name], name
 
@@ -85,10 +97,11 @@ def test_another_config_is_another_graph(former: Former) -> None:
     assert none_of(former.refilled(drawn(VOCABULARY, 1, other), VOCABULARY, heads=True))
 
 
-def test_names_that_the_tower_counts_make_another_graph(former: Former) -> None:
-    for grown in ({"genres": ("Drama", "Comedy", "War")}, {"people": ("Ada",)}):
-        vocabulary = dataclasses.replace(VOCABULARY, **grown)
-        assert none_of(former.refilled(drawn(vocabulary, 1), vocabulary, heads=True))
+def test_a_head_that_is_conditioned_on_genres_counts_them(former: Former) -> None:
+    config = dataclasses.replace(CONFIG, conditioned_head=True)
+    model, now = drawn(VOCABULARY, 0, config), drawn(MORE_GENRES, 1, config)
+    conditioned = dataclasses.replace(former, model=model)
+    assert conditioned.refilled(now, MORE_GENRES, heads=True).keys() == {"prompt"}
 
 
 def test_a_former_model_without_heads_gives_none(former: Former) -> None:

@@ -7,7 +7,7 @@ bytes are those that an export gives.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,14 @@ from pagecast.featurestore.vocabulary import Vocabulary
 from pagecast.trainer.graphs import GRAPH_FILES, GraphSpec, graph_specs
 from pagecast.trainer.model import PageModel
 
-_LINES_OF_TABLES = (
-    *("entities", "entity_interactions", "rows"),
-    *("countries", "devices", "surfaces"),
-)
-"""Of a vocabulary. The tower's graph has constants as long as its other sorts have names."""
+_COUNTED: Mapping[str, tuple[str, ...]] = {
+    "entity_tower": ("genres", "languages", "embeddings"),
+    "prompt": (),
+    "decode": (),
+    "heads": ("genres", "languages"),
+}
+"""By graph: of which sorts a vocabulary's names are counted in its nodes. Names of all others are
+lines of tables."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -53,18 +56,23 @@ class Former:
         with other weights."""
         if self.model.config != model.config or model.config.semantic:
             return {}
-        if not _grown_alone(self.vocabulary, vocabulary) or heads != ("heads" in self.graphs):
+        if self.vocabulary.context != vocabulary.context or heads != ("heads" in self.graphs):
             return {}
         pairs = zip(
             graph_specs(self.model, heads=heads), graph_specs(model, heads=heads), strict=True
         )
-        filled = {after.name: _filled(self.graphs[after.name], was, after) for was, after in pairs}
+        filled = {
+            now.name: _filled(self.graphs[now.name], was, now)
+            for was, now in pairs
+            if self._counts_alike(now.name, vocabulary)
+        }
         return {name: graph for name, graph in filled.items() if graph is not None}
 
-
-def _grown_alone(was: Vocabulary, now: Vocabulary) -> bool:
-    """Whether nothing differs but what has lines in tables, and no part in a graph's nodes."""
-    return was == replace(now, **{name: getattr(was, name) for name in _LINES_OF_TABLES})
+    def _counts_alike(self, graph: str, vocabulary: Vocabulary) -> bool:
+        counted = _COUNTED[graph]
+        if graph == "decode" and self.model.config.conditioned_head:
+            counted = _COUNTED["heads"]
+        return all(getattr(self.vocabulary, n) == getattr(vocabulary, n) for n in counted)
 
 
 def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
