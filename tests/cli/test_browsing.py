@@ -3,7 +3,7 @@
 import pytest
 
 from pagecast.cli.browsing import Reader, deeds_of
-from pagecast.cli.exits import InputError
+from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.output import Output
 from pagecast.v1 import homepage_pb2
 
@@ -27,7 +27,7 @@ def test_what_is_to_be_done_in_a_row_that_never_comes_is_told() -> None:
     for position in range(2):
         reading.follow(row(position), OUTPUT)
     assert [deed["row_position"] for deed in reading.to_dict()["actions"]] == [0]
-    with pytest.raises(InputError, match="--hide 9:1: the page ended with row 2"):
+    with pytest.raises(CommandError, match="--hide 9:1: the page ended with row 2"):
         reading.refuse_undone()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pagecast.cli.client import Client
-from pagecast.cli.exits import InputError
+from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.output import Output
 from pagecast.cli.pages import Page, gather
 from pagecast.cli.pageview import PageView
@@ -78,10 +78,10 @@ class Reader:
                 pass
 
     def refuse_undone(self) -> None:
-        """Raises InputError for what was to be done in a row that never came."""
+        """Raises CommandError for what was to be done in a row that never came."""
         for deed in self._deeds:
             if deed.row > self._rows:
-                raise InputError(
+                raise CommandError(
                     f"--{deed.action} {deed.row}:{deed.position}: the page ended with row "
                     f"{self._rows}",
                     "name a row that comes, or ask for more --rows",

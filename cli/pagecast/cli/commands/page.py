@@ -19,8 +19,8 @@ def page(
         str,
         typer.Option(
             metavar="K,...",
-            help="Entities of a row decoded one by one, by its position: 10,3,1. The last is of"
-            " all rows below.",
+            help="Entities of a row decoded one by one, by its position: 10,3,1. The last counts "
+            "for all rows below, too.",
             show_default="the server's",
         ),
     ] = "",
