@@ -182,7 +182,7 @@ def test_each_row_may_have_a_number_of_its_own(bundle: Bundle, catalog: CatalogS
     pinned = snapshot(catalog.entities, rows)
     rules = compile_rules(CompiledCatalog(pinned), facts(rows=3), ())
     model = Model(bundle, pinned)
-    options = DecodeOptions(exact_entities=0, first_rows=(6, 2))
+    options = DecodeOptions(exact_entities=0, exact_entities_by_row=(6, 2))
     events = list(decode_page(model, PROMPT, rules, options))
     assert ended(events).runs == 1 + 7 + 3 + 1
     exact = placed_rows(decoded(model, rules, exact_entities=40))
@@ -302,7 +302,7 @@ def test_options_outside_their_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match="exact_entities must be at least 0"):
         DecodeOptions(exact_entities=-1)
     with pytest.raises(ValueError, match="exact_entities must be at least 0"):
-        DecodeOptions(first_rows=(3, -1))
+        DecodeOptions(exact_entities_by_row=(3, -1))
     with pytest.raises(ValueError, match="shortlist must be at least 0, is -1"):
         DecodeOptions(shortlist=-1)
 

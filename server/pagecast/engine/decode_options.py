@@ -11,7 +11,7 @@ class DecodeOptions:
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
     (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
-    `first_rows` says it for the first rows of a page, by their positions.
+    `exact_entities_by_row` says it for the first rows of a page, by their positions.
     At a `temperature` above 0 tokens are drawn, with `seed`, among the likeliest that have `top_p`
     together; at 0 each is the best, and nothing is drawn.
     With a `shortlist` above 0 a row's candidates are scored in full once, and only so many of the
@@ -19,7 +19,7 @@ class DecodeOptions:
     """
 
     exact_entities: int = 3
-    first_rows: tuple[int, ...] = ()
+    exact_entities_by_row: tuple[int, ...] = ()
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
@@ -33,7 +33,7 @@ class DecodeOptions:
             )
         if self.shortlist < 0:
             raise ValueError(f"shortlist must be at least 0, is {self.shortlist}")
-        fewest = min(self.exact_entities, *self.first_rows, self.exact_entities)
+        fewest = min((self.exact_entities, *self.exact_entities_by_row))
         if fewest < 0:
             raise ValueError(f"exact_entities must be at least 0, is {fewest}")
 
@@ -44,8 +44,8 @@ class DecodeOptions:
 
     def exact_entities_of(self, row_position: int) -> int:
         """Of the row at that position on the page."""
-        if row_position < len(self.first_rows):
-            return self.first_rows[row_position]
+        if row_position < len(self.exact_entities_by_row):
+            return self.exact_entities_by_row[row_position]
         return self.exact_entities
 
 

@@ -10,7 +10,7 @@ def decode_options(page: PageRequest | events_pb2.PageServed) -> DecodeOptions:
     sampling = page.sampling or events_pb2.Sampling()
     return DecodeOptions(
         exact_entities=page.exact_entities,
-        first_rows=tuple(page.exact_entities_by_row),
+        exact_entities_by_row=tuple(page.exact_entities_by_row),
         seed=page.seed,
         temperature=sampling.temperature,
         top_p=sampling.top_p or 1.0,
