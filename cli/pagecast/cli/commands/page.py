@@ -73,71 +73,26 @@ def page(
     as_json: AsJson = False,
 ) -> None:
     """Streams a page: rows and entities are written as they are decoded."""
-    from pagecast.cli.browsing import Reader, browsed, deeds_of
-    from pagecast.cli.client import Client
-    from pagecast.cli.discovery import server_address
-    from pagecast.cli.exact import exact_of
-    from pagecast.cli.exits import InputError
-    from pagecast.cli.output import Output
-    from pagecast.cli.pages import gather
-    from pagecast.cli.pageview import PageView
-    from pagecast.cli.settings import load_settings
-    from pagecast.v1 import events_pb2, homepage_pb2
+    from pagecast.cli.page_command import PageCommand
 
-    settings = load_settings(state_dir=state_dir, server_address=server)
-    output = Output(as_json=as_json)
-    if bool(user) == bool(replay):
-        raise InputError("name a user, or a page with --replay", "for example `pagecast page 12`")
-    if replay:
-        from pagecast.cli.logs import configure_logging
-        from pagecast.cli.replaying import replay_page
-
-        # Loading a bundle is logged, and stdout is for the document.
-        configure_logging(settings, level="warning")
-        replay_page(replay, settings, output)
-        return
-    *exact_by_row, exact_below = exact_of(exact)
-    try:
-        request = homepage_pb2.StreamHomepageRequest(
-            user_id=user,
-            context=events_pb2.RequestContext(device=device, country=country),
-            rows=rows,
-            entities_per_row=entities,
-            exact_entities=exact_below,
-            exact_entities_by_row=exact_by_row,
-            granularity=homepage_pb2.GRANULARITY_ENTITIES,
-            seed=seed,
-            continuation=carry_on,
-            sampling=events_pb2.Sampling(temperature=temperature, top_p=top_p),
-        )
-    except ValueError as error:
-        raise InputError(
-            f"what is told is no UTF-8: {error}", "mend the user, --device, --country or --continue"
-        ) from error
-    view = PageView(output.console)
-    deeds = [
-        deed
-        for action, places in (("click", click), ("play", play), ("hide", hide))
-        for deed in deeds_of(action, places or ())
-    ]
-    if deeds and not browse:
-        raise InputError(
-            "--click, --play and --hide are for a page that is browsed", "add --browse"
-        )
-    reader = Reader(request, deeds, rows_ahead)
-    with Client(server_address(settings)) as client:
-        if browse:
-            shown = browsed(client, reader, view, output)
-        else:
-            shown = gather(client.stream_page(request), view.show)
-    version = shown.started.model_version or f"none ({shown.started.degraded_reason})"
-    output.say(
-        (
-            f"first row {shown.first_row_ms:.0f} ms · page {shown.page_ms:.0f} ms · "
-            f"model {version}",
-            "dim",
-        )
-    )
-    output.document({**shown.to_dict(), **(reader.to_dict() if browse else {})})
-    if browse:
-        reader.refuse_undone()
+    PageCommand(
+        user=user,
+        rows=rows,
+        entities=entities,
+        exact=exact,
+        seed=seed,
+        temperature=temperature,
+        top_p=top_p,
+        device=device,
+        country=country,
+        carry_on=carry_on,
+        replay=replay,
+        browse=browse,
+        click=click or (),
+        play=play or (),
+        hide=hide or (),
+        rows_ahead=rows_ahead,
+        server=server,
+        state_dir=state_dir,
+        as_json=as_json,
+    ).run()
