@@ -33,7 +33,7 @@ def test_what_is_no_url_of_a_database(command: str) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "pagecast.db").write_bytes(b"nothing of the kind, " * 100)
     said = told("models", "list", "--state-dir", str(tmp_path))
-    assert "pagecast.db is none of our databases: file is not a database" in said
+    assert "pagecast.db cannot be used as our database: file is not a database" in said
 
 
 def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def database_url(settings: Settings) -> str:
 def open_database(settings: Settings) -> Iterator[sa.Engine]:
     """A migrated database, closed at the end.
 
-    Raises NotRunningError if it does not answer, InputError for what is no database.
+    Raises NotRunningError if it does not answer, InputError for one that cannot be used.
     """
     engine = _connected(settings)
     try:
@@ -32,7 +32,7 @@ def open_database(settings: Settings) -> Iterator[sa.Engine]:
             ) from error
         except sa.exc.DatabaseError as error:
             raise InputError(
-                f"{_where(engine)} is none of our databases: {error.orig}",
+                f"{_where(engine)} cannot be used as our database: {error.orig}",
                 "mend database_url or the state directory, or put a backup back",
             ) from error
         yield engine

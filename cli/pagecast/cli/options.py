@@ -50,7 +50,10 @@ Workers = Annotated[
 
 
 def given(context: typer.Context) -> frozenset[str]:
-    """The options that were said on the command line, as they are written there: `--hold-out`."""
+    """The options that were said on the command line, as they are written there: `--hold-out`.
+
+    By the name of their source: typer has a click of its own, whose sources are no other click's.
+    """
     return frozenset(
         max(parameter.opts, key=len)
         for parameter in context.command.params

@@ -29,7 +29,8 @@ def replacing(target: Path) -> Iterator[TextIO]:
     """A text file that takes `target`'s place once it is whole; nothing stays if it is not.
 
     Two processes may write one target at once: each has a file of its own, and one of them stands.
-    Raises OSError.
+    What is written can be made again, so nothing waits for the disk (`featurestore.offline.files`
+    does, for what cannot). Raises OSError.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     temporary = Path(name)

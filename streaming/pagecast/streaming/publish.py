@@ -110,7 +110,8 @@ def _publication(line: bytes) -> Publication:
         raise _RefusalError(str(error).splitlines()[0]) from error
     except (OverflowError, RecursionError, SystemError, UnicodeError) as error:
         # An infinite number, or half a surrogate pair, which protobuf does not say a word about.
-        raise _RefusalError(f"message: a number or a text that is none: {error}") from error
+        reason = error.__cause__ or error
+        raise _RefusalError(f"message: a number or a text that is none: {reason}") from error
     if rejection := _broken_rule(message):
         raise _RefusalError(f"{rejection.field or 'message'}: {rejection.detail}")
     publication = _addressed(message)
