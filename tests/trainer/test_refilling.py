@@ -133,3 +133,24 @@ def test_another_torch_exports_for_itself(former: Former) -> None:
 def test_a_bundle_that_is_gone_is_none(tmp_path: Path) -> None:
     with pytest.raises(BundleError):
         Former.of(tmp_path / "gone", drawn(VOCABULARY, seed=0), VOCABULARY)
+
+
+def test_what_torch_has_merged_is_left_to_the_export() -> None:
+    """Biases that have not moved, and tables of names that no catalog had, are one array."""
+    nobody = dataclasses.replace(VOCABULARY, people=(), origins=())
+    torch.manual_seed(0)
+    begun = PageModel(CONFIG, nobody).eval()
+    former = Former(model=begun, vocabulary=nobody, graphs=exported(begun, nobody))
+    model = drawn(VOCABULARY, seed=1)
+    refilled = former.refilled(model, VOCABULARY, heads=True)
+    exports = exported(model, VOCABULARY)
+    assert "entity_tower" not in refilled
+    assert {name: exports[name] for name in refilled} == refilled
+
+
+def test_a_tensor_of_integers_that_torch_has_merged_is_left_to_the_export(former: Former) -> None:
+    """A tower that has seen every kind, and one that has not."""
+    model = drawn(VOCABULARY, seed=1)
+    model.tower.seen_kind[2:] = 0
+    refilled = former.refilled(model, VOCABULARY, heads=True)
+    assert refilled.keys() == {"prompt", "decode", "heads"}

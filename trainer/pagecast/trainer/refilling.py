@@ -6,7 +6,7 @@ from weights: where these are the same, the base's graphs need other weights and
 bytes are those that an export gives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,8 @@ def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
     if proto.producer_version != torch.__version__:
         return None
     before, after = _tensors(was.module), _tensors(now.module)
+    if _merged(proto.graph.initializer, before, after):
+        return None
     shapes: dict[str, tuple[int, ...]] = {}
     for tensor in proto.graph.initializer:
         if tensor.name in after:
@@ -100,6 +102,22 @@ def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
         ):
             axis.dim_value = size
     return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _merged(
+    initializers: Iterable[TensorProto], before: Mapping[str, Array], after: Mapping[str, Array]
+) -> bool:
+    """Whether one array may stand for two tensors: torch keeps what is alike once, under one name,
+    as are biases that have not moved. That is no longer one array if either has moved since."""
+    within = [t for t in initializers if t.data_location != TensorProto.EXTERNAL]
+    named = {tensor.name for tensor in within}
+    moved = [
+        value
+        for name, value in before.items()
+        if name not in named and not np.array_equal(value, after[name])
+    ]
+    arrays = [numpy_helper.to_array(tensor) for tensor in within]
+    return any(np.array_equal(value, array) for value in moved for array in arrays)
 
 
 def _fill(tensor: TensorProto, value: Array) -> None:
