@@ -22,7 +22,13 @@ RewardedWorld = tuple[Policy, tuple[ShownPage, ...]]
 
 REWARDED = AlignConfig(
     reward=RewardModelConfig(
-        epochs=60.0, steps_max=80, learning_rate=1e-2, dropout=0.0, pages_per_batch=16, hidden=16
+        epochs=60.0,
+        steps_max=80,
+        learning_rate=1e-2,
+        preference_learning_rate=1e-2,
+        dropout=0.0,
+        pages_per_batch=16,
+        hidden=16,
     ),
     gate_lift_min=0.0,
 )

@@ -80,6 +80,32 @@ def test_the_page_reward_model_regresses_what_pages_were_worth(
     assert np.corrcoef(model.predict(rewarded[120:]), real)[0, 1] > 0.7
 
 
+def test_the_page_reward_model_is_told_what_is_known_of_entities(
+    rewarded_world: RewardedWorld,
+) -> None:
+    """Worth is how many of a page's entities the member has begun: one look at the facts finds it,
+    before the transformer has moved."""
+    policy, pages = rewarded_world
+    draw = random.Random(1)
+    rewarded = []
+    for page in pages:
+        begun = {policy.catalog.entity_index[step.entity_id] for step in page.prompt.steps}
+        film = tuple(draw.sample([*begun, *range(30, 36)], 4))
+        rewarded.append(
+            RewardedPage(
+                user_id=page.user_id,
+                prompt=page.prompt,
+                rows=(RolloutRow(row=0, argument=-1, entities=film),),
+                rewards={0: 2.0 * len(begun & set(film)) + 1.0},
+                weight=1.0,
+            )
+        )
+    config = dataclasses.replace(REWARDED.reward, steps_max=1, learning_rate=1e-9)
+    model = train_page_reward(policy, rewarded[:60], config)
+    real = [page.reward for page in rewarded[60:]]
+    assert np.corrcoef(model.predict(rewarded[60:]), real)[0, 1] > 0.9
+
+
 def test_the_report_is_json_a_table_and_curves(models: RewardModels) -> None:
     told = json.loads(json.dumps(models.report.to_json(), allow_nan=False))
     TypeAdapter(dict[str, JsonValue]).validate_python(told)

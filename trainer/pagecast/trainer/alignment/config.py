@@ -32,8 +32,11 @@ class RewardModelConfig:
     """Steps of the optimiser at most: minutes, however many pages there are."""
     pages_per_batch: int = 32
     """Pages of one step of the optimiser."""
-    learning_rate: float = 3e-4
-    """Peak, after warm-up; the page reward model begins as the pretrained model."""
+    learning_rate: float = 1e-4
+    """Peak, after warm-up, of the page reward model, which begins as the pretrained model."""
+    preference_learning_rate: float = 1e-3
+    """The same of the preference model, which begins with nothing: Adam moves a weight by no more
+    than this in a step, and there are a few hundred."""
     weight_decay: float = 0.02
     """AdamW's, on matrices: rewards are few and noisy."""
     dropout: float = 0.1
@@ -50,6 +53,7 @@ class RewardModelConfig:
             "steps_max",
             "pages_per_batch",
             "learning_rate",
+            "preference_learning_rate",
             "hidden",
         ):
             if getattr(self, name) <= 0:

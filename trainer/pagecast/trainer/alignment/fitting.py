@@ -24,6 +24,7 @@ def fit_model(
     pages: int,
     loss: Callable[[npt.NDArray[np.int64]], Tensor],
     config: RewardModelConfig,
+    learning_rate: float,
 ) -> None:
     """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number.
 
@@ -52,7 +53,7 @@ def fit_model(
         of_batch.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * schedule.rate()
+            group["lr"] = learning_rate * schedule.rate()
         optimizer.step()
         schedule.step += 1
     model.eval()

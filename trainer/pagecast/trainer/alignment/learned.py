@@ -1,22 +1,16 @@
-"""Rewards that come from reward models: what an alignment learns from where nobody knows the truth.
-
-Letters: E entities of the catalog.
-"""
+"""Rewards from reward models: what an alignment learns from where nobody knows the truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from pagecast.featurestore.reward import RewardConfig
-from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.credit import Floats
-from pagecast.trainer.alignment.likelihood import Features, relevance
-from pagecast.trainer.alignment.logged_rewards import Halves, RewardedPage, halves_of
+from pagecast.trainer.alignment.logged_rewards import Halves, halves_of
 from pagecast.trainer.alignment.page_reward import PageRewardModel, train_page_reward
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.preference import PreferenceModel, train_preference
+from pagecast.trainer.alignment.relevance_gate import RelevanceGate
 from pagecast.trainer.alignment.reward_report import (
     RewardReport,
     gate_of,
@@ -38,7 +32,7 @@ class RewardModels:
 
     page: PageRewardModel
     preference: PreferenceModel
-    gate: "RelevanceGate"
+    gate: RelevanceGate
     report: RewardReport
 
     def rewards(self) -> Rewards:
@@ -57,24 +51,6 @@ class RewardModels:
         return self.preference.predict(
             [page.ask.prompt for page in pages], [page.entities for page in pages]
         )
-
-
-class RelevanceGate:
-    """How relevant entities are to a request: by the model that is aligned, not by what is learned
-    from rewards. So it knows what the preference model has never seen anybody see."""
-
-    def __init__(self, champion: Policy) -> None:
-        self._champion = champion
-        with torch.no_grad():
-            self._embedded = Features.of(champion).embedded(champion.model)
-
-    def lift_E(self, ask: Ask | RewardedPage) -> Floats:
-        return relevance(self._champion, self._embedded, ask.prompt)
-
-    def of_pages(self, pages: Sequence[Rollout]) -> Sequence[Floats]:
-        """Pages of one ask have one forward pass."""
-        lifts = {id(ask): self.lift_E(ask) for ask in {id(p.ask): p.ask for p in pages}.values()}
-        return [lifts[id(page.ask)][page.entities] for page in pages]
 
 
 def train_reward_models(
@@ -100,7 +76,11 @@ def train_reward_models(
         salt=config.reward.salt,
         page=judge_page_model(page, halves.learned, halves.judging),
         preference=judge_preference(preference, halves.learned, halves.judging, table),
-        gate=gate_of(map(gate.lift_E, halves.judging), halves.judging, config.gate_lift_min),
+        gate=gate_of(
+            (gate.lift_E(page.prompt) for page in halves.judging),
+            halves.judging,
+            config.gate_lift_min,
+        ),
     )
     return RewardModels(page=page, preference=preference, gate=gate, report=report)
 

@@ -32,7 +32,7 @@ def opinions(models: RewardModels, pages: Sequence[RewardedPage], gate_lift_min:
     """Asks both models of every page. Raises RewardError if one says what is no number."""
     preference_P, gated_P = np.zeros((2, len(pages)))
     for number, (page, liked_I) in enumerate(zip(pages, _liked(models, pages), strict=True)):
-        relevance_I = models.gate.lift_E(page)[page.entities]
+        relevance_I = models.gate.lift_E(page.prompt)[page.entities]
         preference_P[number] = liked_I.sum()
         gated_P[number] = gated(liked_I, relevance_I, gate_lift_min).sum()
     return Opinions(

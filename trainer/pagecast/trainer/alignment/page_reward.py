@@ -1,9 +1,11 @@
 """The page reward model: a transformer from the pretrained checkpoint that regresses page reward.
 
-Every token of a page adds its part (docs/papers.md 1.5), read from the decoder's state after it; so
-what stands before a token counts for it.
+What is known of a page's entities (`entity_facts`) is fitted first, in closed form: a few hundred
+pages are too few for a transformer to find it. Of what that leaves every token of a page adds its
+part (docs/papers.md 1.5), read from the decoder's state after it; so what stands before a token
+counts for it.
 
-Letters: X hidden positions, P pages of a batch, D width, N pages.
+Letters: X hidden positions, P pages of a batch, D width, N pages, S sums of facts.
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
+from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features, page_row
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
@@ -34,12 +37,23 @@ PAGES_TOGETHER = 32
 DEVIATION_MIN = 1e-6
 """Of rewards that are all alike: then the mean is all there is to learn."""
 
+RIDGE = 30.0
+"""Pages' worth of belief that no fact matters."""
+
+SUMS = len(FACTS) + 1
+"""Of a page: each fact summed over its entities, and how many these are."""
+
 
 class PageRewardModel(nn.Module):
-    """A copy of a policy's model with a head for worth; `predict` is in units of the reward."""
+    """A copy of a policy's model with a head for worth; `predict` is in units of the reward.
+
+    `mean` is of the rewards it has learned from, `deviation` of what facts leave of them.
+    """
 
     mean: Tensor
     deviation: Tensor
+    sum_mean_S: Tensor
+    slope_S: Tensor
 
     def __init__(self, champion: Policy, config: RewardModelConfig) -> None:
         super().__init__()
@@ -51,10 +65,13 @@ class PageRewardModel(nn.Module):
         nn.init.zeros_(self.worth.bias)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("sum_mean_S", torch.zeros(SUMS, dtype=torch.float64))
+        self.register_buffer("slope_S", torch.zeros(SUMS, dtype=torch.float64))
         self._champion, self._features = champion, Features.of(champion)
+        self._facts = EntityFacts(champion)
 
     def forward(self, pages: Sequence["RewardedPage | Rollout"]) -> Tensor:
-        """`worth_P`, standardised."""
+        """`worth_P`: what facts leave of the reward, standardised."""
         batch = self._packed(pages)
         embedded = self._features.embedded(self.model)
         decoded_XD = packed_decoded(self.model, embedded, batch)
@@ -94,11 +111,37 @@ class PageRewardModel(nn.Module):
             self(pages[begin : begin + PAGES_TOGETHER])
             for begin in range(0, len(pages), PAGES_TOGETHER)
         ]
-        reward_N = torch.cat(parts) * self.deviation + self.mean
+        reward_N = torch.cat(parts) * self.deviation + self.by_facts(self.sums(pages))
         if not torch.isfinite(reward_N).all():
             raise RewardError("the page reward model says what is no number: train it again")
         rewards: npt.NDArray[np.float64] = reward_N.double().numpy()
         return rewards
+
+    def sums(self, pages: Sequence["RewardedPage | Rollout"]) -> Tensor:
+        """`sum_NS` of pages."""
+        facts = self._facts.of_pages([_prompt(p) for p in pages], [p.entities for p in pages])
+        sums = [[*fact_IF.sum(axis=0).tolist(), float(len(fact_IF))] for fact_IF in facts]
+        return torch.tensor(sums, dtype=torch.float64)
+
+    def fit_facts(self, sum_NS: Tensor, reward_N: Tensor, weight_N: Tensor) -> None:
+        """Weighted ridge regression of rewards on sums, each of deviation 1."""
+        share_N = (weight_N / weight_N.sum()).double()
+        self.mean.copy_(share_N @ reward_N.double())
+        self.sum_mean_S.copy_(share_N @ sum_NS)
+        away_NS = sum_NS - self.sum_mean_S
+        deviation_S = (share_N @ away_NS.square()).sqrt().clamp(min=DEVIATION_MIN)
+        scaled_NS = away_NS / deviation_S * weight_N.double().sqrt()[:, None]
+        away_N = (reward_N.double() - self.mean) * weight_N.double().sqrt()
+        gram_SS = scaled_NS.T @ scaled_NS + RIDGE * torch.eye(SUMS, dtype=torch.float64)
+        self.slope_S.copy_(torch.linalg.solve(gram_SS, scaled_NS.T @ away_N) / deviation_S)
+
+    def by_facts(self, sum_NS: Tensor) -> Tensor:
+        """`reward_N` as far as facts tell."""
+        return self.mean + (sum_NS - self.sum_mean_S) @ self.slope_S
+
+
+def _prompt(page: "RewardedPage | Rollout") -> Prompt:
+    return page.ask.prompt if isinstance(page, Rollout) else page.prompt
 
 
 def _by_prompt(
@@ -106,7 +149,7 @@ def _by_prompt(
 ) -> list[tuple[Prompt, list["RewardedPage | Rollout"]]]:
     groups: list[tuple[Prompt, list[RewardedPage | Rollout]]] = []
     for page in pages:
-        prompt = page.ask.prompt if isinstance(page, Rollout) else page.prompt
+        prompt = _prompt(page)
         if not groups or groups[-1][0] is not prompt:
             groups.append((prompt, []))
         groups[-1][1].append(page)
@@ -124,11 +167,12 @@ def train_page_reward(
     model = PageRewardModel(champion, config)
     reward_N = torch.tensor([page.reward for page in pages])
     weight_N = torch.tensor([page.weight for page in pages])
-    mean = (reward_N * weight_N).sum() / weight_N.sum()
-    deviation = ((reward_N - mean).square() * weight_N).sum().div(weight_N.sum()).sqrt()
-    model.mean.copy_(mean)
+    sum_NS = model.sums(pages)
+    model.fit_facts(sum_NS, reward_N, weight_N)
+    left_N = reward_N - model.by_facts(sum_NS).float()
+    deviation = (left_N.square() * weight_N).sum().div(weight_N.sum()).sqrt()
     model.deviation.copy_(deviation.clamp(min=DEVIATION_MIN))
-    target_N = (reward_N - model.mean) / model.deviation
+    target_N = left_N / model.deviation
 
     def loss(chosen: npt.NDArray[np.int64]) -> Tensor:
         numbers = torch.from_numpy(chosen)
@@ -136,5 +180,5 @@ def train_page_reward(
         error: Tensor = (error_P.square() * weight_N[numbers]).sum() / weight_N[numbers].sum()
         return error
 
-    fit_model(model, len(pages), loss, config)
+    fit_model(model, len(pages), loss, config, config.learning_rate)
     return model

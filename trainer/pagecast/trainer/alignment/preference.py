@@ -21,6 +21,7 @@ from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
+from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts, FactsIF
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
@@ -28,28 +29,43 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.forward import look_up
 from pagecast.trainer.scored import prompt_window
 
+DEVIATION_MIN = 1e-6
+"""Of a fact that is the same everywhere."""
+
 
 class PreferenceModel(nn.Module):
-    """Target attention between an entity and the steps of a prompt, and a judgement of both."""
+    """Target attention between an entity and the steps of a prompt, and a judgement of both and of
+    what is known of the entity (`entity_facts`)."""
+
+    fact_mean_F: Tensor
+    fact_deviation_F: Tensor
 
     def __init__(self, champion: Policy, config: RewardModelConfig) -> None:
         super().__init__()
         width, hidden = champion.model.config.d_model, config.hidden
         self.query, self.key = nn.Linear(width, hidden), nn.Linear(width, hidden)
         self.value, self.request = nn.Linear(width, hidden), nn.Linear(width, hidden)
+        told = 4 * hidden + len(FACTS)
         self.judgement = nn.Sequential(
-            nn.Linear(4 * hidden, hidden), nn.SiLU(), nn.Dropout(config.dropout)
+            nn.Linear(told, hidden), nn.SiLU(), nn.Dropout(config.dropout)
         )
-        self.liked = nn.Linear(hidden, 1)
-        self._champion = champion
+        self.liked = nn.Linear(hidden + len(FACTS), 1)
+        self.register_buffer("fact_mean_F", torch.zeros(len(FACTS)))
+        self.register_buffer("fact_deviation_F", torch.ones(len(FACTS)))
+        self._champion, self.facts = champion, EntityFacts(champion)
         with torch.no_grad():
             embedded = Features.of(champion).embedded(champion.model)
         # As large as the layers' other inputs, whatever the pretrained embeddings' scale is.
         self._scale = 1.0 / max(float(embedded.entity_input_ED.std()), 1e-6)
         self._entity_ED = embedded.entity_input_ED
 
-    def forward(self, prompts: Sequence[Prompt], entities: Sequence[Sequence[int]]) -> Tensor:
-        """`logit_N` of the entities of all pages, page by page."""
+    def forward(
+        self,
+        prompts: Sequence[Prompt],
+        entities: Sequence[Sequence[int]],
+        facts: Sequence[FactsIF],
+    ) -> Tensor:
+        """`logit_N` of the entities of all pages, page by page; `facts` are those of each page."""
         steps_BTD, seen_BT = self._steps(prompts)
         most = max(len(of_page) for of_page in entities)
         index_BI = torch.tensor([[*some, *[0] * (most - len(some))] for some in entities])
@@ -61,9 +77,18 @@ class PreferenceModel(nn.Module):
         answer_BIH = weight_BIT @ value_BTH
         request_BIH = self.request(steps_BTD[:, :1]).expand_as(query_BIH)
         told = torch.cat([query_BIH, answer_BIH, query_BIH * answer_BIH, request_BIH], dim=-1)
-        logit_BI = self.liked(self.judgement(told))[..., 0]
-        logit_N: Tensor = logit_BI[there_BI]
+        fact_NF = torch.from_numpy(np.concatenate(facts))
+        fact_NF = (fact_NF - self.fact_mean_F) / self.fact_deviation_F
+        judged_NH = self.judgement(torch.cat([told[there_BI], fact_NF], dim=-1))
+        logit_N: Tensor = self.liked(torch.cat([judged_NH, fact_NF], dim=-1))[:, 0]
         return logit_N
+
+    @torch.no_grad()
+    def standardise(self, facts: Sequence[FactsIF]) -> None:
+        """Facts of training get mean 0 and deviation 1."""
+        fact_NF = torch.from_numpy(np.concatenate(facts))
+        self.fact_mean_F.copy_(fact_NF.mean(dim=0))
+        self.fact_deviation_F.copy_(fact_NF.std(dim=0).clamp(min=DEVIATION_MIN))
 
     @torch.no_grad()
     def _steps(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
@@ -89,7 +114,8 @@ class PreferenceModel(nn.Module):
     ) -> list[npt.NDArray[np.float64]]:
         """Of each page its entities', from 0 to 1. Raises RewardError if one is no number."""
         self.eval()
-        liked_N = torch.sigmoid(self(prompts, entities)).double()
+        facts = self.facts.of_pages(prompts, entities)
+        liked_N = torch.sigmoid(self(prompts, entities, facts)).double()
         if not torch.isfinite(liked_N).all():
             raise RewardError("the preference model says what is no number: train it again")
         parts = torch.split(liked_N, [len(of_page) for of_page in entities])
@@ -113,10 +139,17 @@ def train_preference(
     """
     torch.manual_seed(config.seed)
     model = PreferenceModel(champion, config)
+    prompts, entities = [page.prompt for page in pages], [list(page.rewards) for page in pages]
+    facts = model.facts.of_pages(prompts, entities)
+    model.standardise(facts)
 
     def loss(chosen: npt.NDArray[np.int64]) -> Tensor:
         some = [pages[number] for number in chosen.tolist()]
-        logit_N = model([page.prompt for page in some], [list(page.rewards) for page in some])
+        logit_N = model(
+            [prompts[number] for number in chosen],
+            [entities[number] for number in chosen],
+            [facts[number] for number in chosen],
+        )
         target_N = [liking(r, table) for page in some for r in page.rewards.values()]
         weight_N = torch.tensor([page.weight for page in some for _ in page.rewards])
         loss_N = functional.binary_cross_entropy_with_logits(
@@ -124,5 +157,5 @@ def train_preference(
         )
         return (loss_N * weight_N).sum() / weight_N.sum()
 
-    fit_model(model, len(pages), loss, config)
+    fit_model(model, len(pages), loss, config, config.preference_learning_rate)
     return model
