@@ -65,11 +65,12 @@ class EventConsumer:
         topics: Collection[str],
         *,
         session_timeout_ms: int = SESSION_TIMEOUT_MS,
+        fetch_wait_ms: int = FETCH_WAIT_MS_MAX,
     ) -> None:
         self._bootstrap = bootstrap
         self._group = group
         self._topics = sorted(topics)
-        self._session_timeout_ms = session_timeout_ms
+        self._session_timeout_ms, self._fetch_wait_ms = session_timeout_ms, fetch_wait_ms
         self._epoch = 0
         self._unchecked: list[Any] = []
         self._positions: dict[tuple[str, int], int] = {}
@@ -162,7 +163,7 @@ class EventConsumer:
                 # Where to begin is decided here: a silent jump would lose events.
                 auto_offset_reset="none",
                 isolation_level="read_committed",
-                fetch_max_wait_ms=FETCH_WAIT_MS_MAX,
+                fetch_max_wait_ms=self._fetch_wait_ms,
                 session_timeout_ms=self._session_timeout_ms,
                 heartbeat_interval_ms=self._session_timeout_ms // 4,
             )

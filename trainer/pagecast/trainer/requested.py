@@ -30,6 +30,10 @@ POLL_RECORDS_MAX = 100
 POLL_MS = 500
 """How long a poll waits: as soon as this the thread notices that it is to end."""
 
+FETCH_WAIT_MS = 500
+"""How long the broker may hold an empty answer. A training takes minutes: nobody misses the half
+second, and asking fifty times a second takes a tenth of a core."""
+
 PAUSE_S = 5.0
 """Before another try, where the broker or the database is away or too many trainings wait."""
 
@@ -62,7 +66,9 @@ class RequestReader:
                 ensure_topics(self._bootstrap, _OWN_TOPICS)
                 with (
                     EventProducer(self._bootstrap, source="pagecast/trainer") as producer,
-                    EventConsumer(self._bootstrap, GROUP, [TRAININGS]) as consumer,
+                    EventConsumer(
+                        self._bootstrap, GROUP, [TRAININGS], fetch_wait_ms=FETCH_WAIT_MS
+                    ) as consumer,
                 ):
                     self._read(consumer, producer)
             except (EventLogError, OperationalError, InterfaceError, QueueFull) as error:
