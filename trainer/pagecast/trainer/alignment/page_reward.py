@@ -5,7 +5,7 @@ pages are too few for a transformer to find it. Of what that leaves every token 
 part (docs/papers.md 1.5), read from the decoder's state after it; so what stands before a token
 counts for it.
 
-Letters: X hidden positions, P pages of a batch, D width, N pages, S sums of facts.
+Letters: X hidden positions, P pages of a batch, D width, N pages.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
-from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts
+from pagecast.trainer.alignment.entity_facts import EntityFacts, FactsIF
+from pagecast.trainer.alignment.facts_regression import FactsRegression
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features, page_row
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
@@ -37,23 +38,12 @@ PAGES_TOGETHER = 32
 DEVIATION_MIN = 1e-6
 """Of rewards that are all alike: then the mean is all there is to learn."""
 
-RIDGE = 30.0
-"""Pages' worth of belief that no fact matters."""
-
-SUMS = len(FACTS) + 1
-"""Of a page: each fact summed over its entities, and how many these are."""
-
 
 class PageRewardModel(nn.Module):
-    """A copy of a policy's model with a head for worth; `predict` is in units of the reward.
+    """A copy of a policy's model with a head for worth; `predict` is in units of the reward."""
 
-    `mean` is of the rewards it has learned from, `deviation` of what facts leave of them.
-    """
-
-    mean: Tensor
     deviation: Tensor
-    sum_mean_S: Tensor
-    slope_S: Tensor
+    """Of what facts leave of the rewards."""
 
     def __init__(self, champion: Policy, config: RewardModelConfig) -> None:
         super().__init__()
@@ -63,10 +53,8 @@ class PageRewardModel(nn.Module):
         self.worth = nn.Linear(told.config.d_model, 1)
         nn.init.zeros_(self.worth.weight)
         nn.init.zeros_(self.worth.bias)
-        self.register_buffer("mean", torch.zeros(()))
+        self.by_facts = FactsRegression()
         self.register_buffer("deviation", torch.ones(()))
-        self.register_buffer("sum_mean_S", torch.zeros(SUMS, dtype=torch.float64))
-        self.register_buffer("slope_S", torch.zeros(SUMS, dtype=torch.float64))
         self._champion, self._features = champion, Features.of(champion)
         self._facts = EntityFacts(champion)
 
@@ -111,33 +99,15 @@ class PageRewardModel(nn.Module):
             self(pages[begin : begin + PAGES_TOGETHER])
             for begin in range(0, len(pages), PAGES_TOGETHER)
         ]
-        reward_N = torch.cat(parts) * self.deviation + self.by_facts(self.sums(pages))
+        reward_N = torch.cat(parts) * self.deviation + self.by_facts(self.facts(pages))
         if not torch.isfinite(reward_N).all():
             raise RewardError("the page reward model says what is no number: train it again")
         rewards: npt.NDArray[np.float64] = reward_N.double().numpy()
         return rewards
 
-    def sums(self, pages: Sequence["RewardedPage | Rollout"]) -> Tensor:
-        """`sum_NS` of pages."""
-        facts = self._facts.of_pages([_prompt(p) for p in pages], [p.entities for p in pages])
-        sums = [[*fact_IF.sum(axis=0).tolist(), float(len(fact_IF))] for fact_IF in facts]
-        return torch.tensor(sums, dtype=torch.float64)
-
-    def fit_facts(self, sum_NS: Tensor, reward_N: Tensor, weight_N: Tensor) -> None:
-        """Weighted ridge regression of rewards on sums, each of deviation 1."""
-        share_N = (weight_N / weight_N.sum()).double()
-        self.mean.copy_(share_N @ reward_N.double())
-        self.sum_mean_S.copy_(share_N @ sum_NS)
-        away_NS = sum_NS - self.sum_mean_S
-        deviation_S = (share_N @ away_NS.square()).sqrt().clamp(min=DEVIATION_MIN)
-        scaled_NS = away_NS / deviation_S * weight_N.double().sqrt()[:, None]
-        away_N = (reward_N.double() - self.mean) * weight_N.double().sqrt()
-        gram_SS = scaled_NS.T @ scaled_NS + RIDGE * torch.eye(SUMS, dtype=torch.float64)
-        self.slope_S.copy_(torch.linalg.solve(gram_SS, scaled_NS.T @ away_N) / deviation_S)
-
-    def by_facts(self, sum_NS: Tensor) -> Tensor:
-        """`reward_N` as far as facts tell."""
-        return self.mean + (sum_NS - self.sum_mean_S) @ self.slope_S
+    def facts(self, pages: Sequence["RewardedPage | Rollout"]) -> list[FactsIF]:
+        """What is known of the entities of pages."""
+        return self._facts.of_pages([_prompt(p) for p in pages], [p.entities for p in pages])
 
 
 def _prompt(page: "RewardedPage | Rollout") -> Prompt:
@@ -167,9 +137,9 @@ def train_page_reward(
     model = PageRewardModel(champion, config)
     reward_N = torch.tensor([page.reward for page in pages])
     weight_N = torch.tensor([page.weight for page in pages])
-    sum_NS = model.sums(pages)
-    model.fit_facts(sum_NS, reward_N, weight_N)
-    left_N = reward_N - model.by_facts(sum_NS).float()
+    facts = model.facts(pages)
+    model.by_facts.fit(facts, reward_N, weight_N)
+    left_N = reward_N - model.by_facts(facts).float()
     deviation = (left_N.square() * weight_N).sum().div(weight_N.sum()).sqrt()
     model.deviation.copy_(deviation.clamp(min=DEVIATION_MIN))
     target_N = left_N / model.deviation

@@ -104,7 +104,7 @@ def judge_page_model(
         predicted=model.predict(judging),
         real=real_N,
         weight=np.array([page.weight for page in judging]),
-        mean=float(model.mean),
+        mean=float(model.by_facts.mean),
         counts=(len(learned), _members(judging)),
     )
 
