@@ -2,7 +2,7 @@
 
 import pytest
 
-from pagecast.cli.bench.align.cells import aligned_cells
+from pagecast.cli.bench.align.cells import METRICS, aligned_cells
 from pagecast.cli.bench.align.comparisons import (
     ALIGN,
     COMPARISONS,
@@ -82,6 +82,23 @@ def test_a_hole_in_a_reward_shows_as_own_up_and_truth_down() -> None:
     assert found[BY_PREFERENCE].lift.mean == pytest.approx(0.5)
     assert found[TRUE].lift.mean == pytest.approx(-0.5)
     assert found[DISTANCE].lift.mean == pytest.approx(0.0)
+
+
+def test_recipes_stand_beside_the_model_that_they_aligned_too() -> None:
+    """WBC on the log may be worse than what it began with."""
+    cells = aligned_cells([LOGGED_WBC, GENERATIVE, "grpo"], [0], EFFORT)
+    figures = [
+        {"sessions": [1.0] * 3, **{name: [earned] * 3 for name in METRICS}}
+        for earned in (1.0, 2.0, 3.0)
+    ]
+    lifts = COMPARISONS[ALIGN].lifts(list(zip(cells, figures, strict=True)))
+    found = {(one.contender, one.beside): one.lift.mean for one in lifts}
+    assert found == {
+        (GENERATIVE, LOGGED_WBC): pytest.approx(1.0),
+        ("grpo", LOGGED_WBC): pytest.approx(2.0),
+        ("grpo", GENERATIVE): pytest.approx(0.5),
+        (LOGGED_WBC, GENERATIVE): pytest.approx(-0.5),
+    }
 
 
 def test_trust_in_reward_models_is_the_mean_of_seeds() -> None:

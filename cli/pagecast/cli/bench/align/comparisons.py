@@ -35,8 +35,8 @@ class Comparison:
     quick: tuple[str, ...]
     """Of the names, those of a quick run."""
     others: Mapping[str, str] = field(default_factory=dict)
-    always: tuple[str, ...] = ()
-    """Contenders without which the others cannot be told of."""
+    also: tuple[str, ...] = ()
+    """Contenders that all are compared with, too."""
 
     def of(self, wanted: Sequence[str] | None, *, quick: bool) -> list[str]:
         """Contenders to be measured, references among them; none if nothing of it is wanted."""
@@ -44,20 +44,21 @@ class Comparison:
         if wanted is not None:
             names = tuple(name for name in names if name in wanted)
         references = [self.reference(name) for name in names]
-        always = self.always if names else ()
-        return list(dict.fromkeys([*references, *always, *names]))
+        also = self.also if names else ()
+        return list(dict.fromkeys([*references, *also, *names]))
 
     def reference(self, name: str) -> str:
         """What a contender stands beside."""
         return self.others.get(name, self.beside)
 
     def lifts(self, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
-        """Every contender beside its reference, by every metric."""
+        """Every contender beside each of its references, by every metric."""
         by_name = figures_by_name(cells)
         return [
             lift(metric, (name, other), by_name[name], by_name[other])
             for name in by_name
-            if name != (other := self.reference(name)) and other in by_name
+            for other in (self.reference(name), *self.also)
+            if name != other and other in by_name
             for metric in METRICS
         ]
 
@@ -76,7 +77,7 @@ COMPARISONS: Mapping[str, Comparison] = {
         beside=LOGGED_WBC,
         names=tuple(RECIPES),
         quick=("dr-grpo", "grpo-sr", "grpo-sr-no-gate"),
-        always=(GENERATIVE,),
+        also=(GENERATIVE,),
     ),
     FINDINGS: Comparison(
         beside=WBC,
@@ -131,7 +132,7 @@ OF_LOG: Mapping[str, str] = {LOSS: WEIGHT, ENTITY_AUC: USERS, ROW_AUC: USERS}
 
 
 def log_lifts(comparison: Comparison, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
-    """Every contender beside its reference, by every measure that all cells of both have."""
+    """Every contender beside its first reference, by every measure that all cells of both have."""
     by_name = figures_by_name(cells)
     found = []
     for name, ours in by_name.items():

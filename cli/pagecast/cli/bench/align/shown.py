@@ -16,14 +16,14 @@ MEGABYTE = 1e6
 
 
 def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
-    """A line a contender; what is not told here is in the JSON document."""
-    found = {(one.contender, one.metric): one for one in lifts}
+    """A line for two who are compared; what is not told here is in the JSON document."""
+    found = {(one.contender, one.beside, one.metric): one for one in lifts}
     first, *others = METRICS
     rows = []
-    for name in dict.fromkeys(one.contender for one in lifts):
-        one = found[name, first]
-        told = [_change(found[name, metric]) for metric in METRICS]
-        rows.append((name, one.beside, f"{one.ours:.3f}", f"{one.theirs:.3f}", *told))
+    for pair in dict.fromkeys((one.contender, one.beside) for one in lifts):
+        one = found[*pair, first]
+        told = [_change(found[*pair, metric]) for metric in METRICS]
+        rows.append((*pair, f"{one.ours:.3f}", f"{one.theirs:.3f}", *told))
     output.table(
         f"{title}: per session of simulated members, lifts with 95 % intervals",
         ("contender", "beside", first, "theirs", "lift", *others),
