@@ -19,6 +19,7 @@ Letters: X rows, G genres.
 import argparse
 import copy
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -157,6 +158,14 @@ def trunk_of(model: PageModel, data: Interactions, trained: Trained) -> Trunk:
     return Trunk.of(model, trained.vocabulary, Stabilisation.identity(width), features)
 
 
+class _Figures(dict[str, float]):
+    """Tells each as it is found: the whole takes minutes."""
+
+    def __setitem__(self, name: str, value: float) -> None:
+        super().__setitem__(name, value)
+        print(f"{name} {value:.4g}", file=sys.stderr, flush=True)
+
+
 def compared(data: Interactions, trained: Trained, passes: int, label: str) -> dict[str, float]:
     rows, counted_XN = rows_of(data, trained, label)
     fitted = round((1.0 - TESTED) * len(rows.label_X))
@@ -165,7 +174,8 @@ def compared(data: Interactions, trained: Trained, passes: int, label: str) -> d
     tenth, few_fitted = [*some, *range(fitted, len(rows.label_X))], len(some)
     few = some_rows(rows, tenth)
     width = trained.model.config.output_width
-    found = {"rows": float(fitted), "positive": float(rows.label_X.mean())}
+    found = _Figures()
+    found["rows"], found["positive"] = float(fitted), float(rows.label_X.mean())
 
     def head() -> TaskHead:
         return TaskHead(LabelKind.BINARY, 0, width, of_entities=True)
