@@ -62,7 +62,7 @@ def liked(pages: Sequence[Rollout]) -> list[np.ndarray]:
 
 
 def always_relevant(pages: Sequence[Rollout]) -> list[np.ndarray]:
-    return [np.ones(len(page.entities)) for page in pages]
+    return [np.full(len(page.entities), np.inf) for page in pages]
 
 
 REWARDS = Rewards(page=comedies, preference=liked, relevance=always_relevant)
@@ -97,7 +97,7 @@ def test_so_do_the_rewards_of_single_entities(
 
 def test_a_closed_gate_teaches_nothing(champion: Policy, asks: list[Ask]) -> None:
     config = dataclasses.replace(BRIEF, credit="entities", gate=True, steps=1)
-    shut = Rewards(preference=liked, relevance=lambda p: [0 * r for r in always_relevant(p)])
+    shut = Rewards(preference=liked, relevance=lambda p: [np.zeros(len(r.entities)) for r in p])
     aligned = align(champion, asks, config, shut)
     assert aligned.told[0].reward == 0.0
     assert weights(aligned.policy) == weights(champion)

@@ -39,9 +39,14 @@ def test_recipes_stand_beside_wbc_and_beside_what_they_began_as(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     told = TABLES["align"].show(Output(as_json=False), ASKED, aligned())
-    lift = {(one["contender"], one["metric"]): one["lift"]["mean"] for one in told["lifts"]}
+    lift = {
+        (one["contender"], one["beside"]): one["lift"]["mean"]
+        for one in told["lifts"]
+        if one["metric"] == "reward"
+    }
     own = {(one["contender"], one["metric"]): one["lift"]["mean"] for one in told["own"]}
-    assert lift["dr-grpo", "reward"] == pytest.approx(0.2)
+    assert lift["dr-grpo", LOGGED_WBC] == pytest.approx(0.2)
+    assert lift["dr-grpo", GENERATIVE] == pytest.approx(0.5)
     assert own["dr-grpo", BY_PAGE] == pytest.approx(0.5)
     said = capsys.readouterr().out
     assert "+20.0%" in said
