@@ -48,7 +48,7 @@ def fit_model(
         if not torch.isfinite(of_batch):
             raise RewardError(
                 f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}:"
-                " lower align.reward.learning_rate"
+                f" lower the rate of {learning_rate:g} in align.reward"
             )
         of_batch.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
