@@ -75,9 +75,8 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
                 await browser.row(2)
                 await browser.done()
                 await browser.rest()
-            await reported(served, 3)
         log = OfflineLog(house.paths.offline)
-        await eventually(lambda: len(log.read_pages()) == 3, 30)
+        await eventually(lambda: len(_rows_logged(log)) == 5, 30)
         await eventually(lambda: _next_offset(house) == 9)
         assert worker.error is None
     assert taken.unpublished_reason == ""
@@ -90,15 +89,22 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
         [],
         [click.event_id for click in clicks[:7]],
     ]
-    # By now the history held the first seven.
-    assert pages[2].history_version.next_offset >= 7
-    assert len(pages[2].actions) <= 2
-    assert [row for page in pages for row in recorded(page)] == shape(browser.rows)
+    # By now the history held the first seven. If the last two came into it before the client was
+    # done, the rest of the page has a prompt of its own.
+    assert len(pages) in (3, 4)
+    assert all(page.history_version.next_offset >= 7 for page in pages[2:])
+    assert all(len(page.actions) <= 2 for page in pages[2:])
+    assert _rows_logged(log) == shape(browser.rows)
     for page, prompt in served_prompts(log, house.catalog, log.read_pages(), fold=FOLD):
         assert prompt.sha256() == page.page.prompt_sha256
     replays = Replays(log=log, catalog=house.catalog, bundles=house.paths.bundles, fold=FOLD)
     parts = replays.replay(browser.parts[0].page_id)
-    assert [part.differing for part in parts] == [(), (), ()]
+    assert [part.differing for part in parts] == [()] * len(pages)
+
+
+def _rows_logged(log: OfflineLog) -> list[tuple[str, list[str]]]:
+    pages = sorted((page.page for page in log.read_pages()), key=lambda p: len(p.rows_before))
+    return [row for page in pages for row in recorded(page)]
 
 
 def _next_offset(house: House) -> int:
