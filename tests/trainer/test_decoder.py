@@ -48,3 +48,19 @@ def test_each_block_is_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [False] * CONFIG.layers
     gradients(recompute=False)
     assert len(asked) == CONFIG.layers
+
+
+@torch.no_grad()
+def test_branches_are_what_decoding_each_alone_gives() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder(ModelConfig(d_model=16, layers=3, query_heads=4, kv_heads=2, mlp_hidden=24))
+    trunk_1PD, tokens_NSD = torch.randn(1, 5, 16), torch.randn(6, 3, 16)
+    _, keys_Y1HPK, values_Y1HPK = decoder.prefill(trunk_1PD)
+    own = (keys_Y1HPK[:, [0] * 6, :, :0], values_Y1HPK[:, [0] * 6, :, :0])
+    for depth in range(3):
+        hidden_ND, own = decoder.branch(
+            tokens_NSD[:, depth], (keys_Y1HPK[:, 0], values_Y1HPK[:, 0]), own
+        )
+        whole_NSD = torch.cat([trunk_1PD.expand(6, -1, -1), tokens_NSD[:, : depth + 1]], dim=1)
+        torch.testing.assert_close(hidden_ND, decoder.prefill(whole_NSD)[0][:, -1])
+        assert own[0].shape[1:4] == (6, 2, depth + 1)

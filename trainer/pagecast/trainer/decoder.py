@@ -1,8 +1,11 @@
 """The decoder: pre-RMSNorm blocks, rotary positions, grouped-query attention, gated MLP.
 
 Letters: B batch, L positions of a packed sequence, S new positions, P past positions, D width,
-H key/value heads, Q query heads, K head width, Y layers.
+H key/value heads, Q query heads, K head width, Y layers, T all a position sees, N branches.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +17,16 @@ from pagecast.trainer.config import HEAD_DIM, ModelConfig
 HIDDEN = -1e9
 """Added to the score of what a position may not see; finite, so that no sum becomes NaN."""
 
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From `query_BQSK`, `key_BHTK` and `value_BHTK` to `mixed_BQSK`; knows who may see what."""
+
 
 class Decoder(nn.Module):
     """A stack of blocks and the final norm.
 
-    The same weights run three ways: packed (training), causal from nothing (prefill) and causal
-    on top of cached keys and values (decode). Keys are cached after rotation.
+    The same weights run four ways: packed (training), causal from nothing (prefill), causal on top
+    of cached keys and values (decode), and as branches of what is cached (branch). Keys are cached
+    after rotation.
     """
 
     frequency_F: Tensor
@@ -37,13 +44,14 @@ class Decoder(nn.Module):
     def packed(self, tokens_BLD: Tensor, position_BL: Tensor, mask_BLL: Tensor) -> Tensor:
         """Runs a packed sequence; `mask_BLL` is true where a position may look."""
         rotation = self._rotation(position_BL)
+        attend = partial(_attend_fused, mask_B1ST=mask_BLL[:, None])
         for block in self.blocks:
             if self.recompute:
                 # Restores the generator, so that dropout drops the same the second time.
-                arguments = (tokens_BLD, rotation, mask_BLL[:, None])
+                arguments = (tokens_BLD, rotation, attend)
                 tokens_BLD = checkpoint(block, *arguments, use_reentrant=False)[0]
             else:
-                tokens_BLD = block(tokens_BLD, rotation, mask_BLL[:, None])[0]
+                tokens_BLD = block(tokens_BLD, rotation, attend)[0]
         hidden_BLD: Tensor = self.norm(tokens_BLD)
         return hidden_BLD
 
@@ -75,28 +83,39 @@ class Decoder(nn.Module):
         past: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         bias_ST = torch.where(every_T[None] <= position_S[:, None], 0.0, HIDDEN)
-        return self.branch(tokens_BSD, position_S, bias_ST, past)
-
-    def branch(
-        self,
-        tokens_BSD: Tensor,
-        position_S: Tensor,
-        bias_ST: Tensor,
-        past: tuple[Tensor, Tensor] | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `decode`, of new tokens that are not each other's past.
-
-        They stand at `position_S`, and `bias_ST` is HIDDEN where one does not see one of the past
-        and new ones. So many continuations share the cache of what they continue.
-        """
+        attend = partial(_attend_plainly, bias_ST=bias_ST)
         rotation = self._rotation(position_S[None])
         keys, values = [], []
         for layer, block in enumerate(self.blocks):
             layer_past = None if past is None else (past[0][layer], past[1][layer])
-            tokens_BSD, key_BHSK, value_BHSK = block(tokens_BSD, rotation, bias_ST, layer_past)
+            tokens_BSD, key_BHSK, value_BHSK = block(tokens_BSD, rotation, attend, layer_past)
             keys.append(key_BHSK)
             values.append(value_BHSK)
         return self.norm(tokens_BSD), torch.stack(keys), torch.stack(values)
+
+    def branch(
+        self, tokens_ND: Tensor, trunk: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One token more of each branch: returns `hidden_ND` and its own keys and values with it.
+
+        All go on from one `trunk`, keys and values `YHPK`, and have `own` ones, `YNHSK`, of the S
+        tokens that each has taken since. None sees another.
+        """
+        at = trunk[0].shape[2] + own[0].shape[3]
+        rotation = self._rotation(torch.tensor([[at]], device=tokens_ND.device))
+        tokens_N1D = tokens_ND[:, None]
+        keys, values = [], []
+        for layer, block in enumerate(self.blocks):
+            attend = partial(_attend_branching, trunk=(trunk[0][layer], trunk[1][layer]))
+            past = (own[0][layer], own[1][layer])
+            tokens_N1D, key_NH1K, value_NH1K = block(tokens_N1D, rotation, attend, past)
+            keys.append(key_NH1K)
+            values.append(value_NH1K)
+        grown = (
+            torch.cat([own[0], torch.stack(keys)], dim=3),
+            torch.cat([own[1], torch.stack(values)], dim=3),
+        )
+        return self.norm(tokens_N1D)[:, 0], grown
 
     def _rotation(self, position_BL: Tensor) -> tuple[Tensor, Tensor]:
         angle_BLF = position_BL[..., None].float() * self.frequency_F
@@ -118,11 +137,11 @@ class Block(nn.Module):
         self,
         tokens_BSD: Tensor,
         rotation: tuple[Tensor, Tensor],
-        mask: Tensor,
+        attend: Attend,
         past: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         mixed_BSD, key_BHSK, value_BHSK = self.attention(
-            self.attention_norm(tokens_BSD), rotation, mask, past
+            self.attention_norm(tokens_BSD), rotation, attend, past
         )
         tokens_BSD = tokens_BSD + self.dropout(mixed_BSD)
         gate_BSM, up_BSM = self.gate_up(self.mlp_norm(tokens_BSD)).chunk(2, dim=-1)
@@ -142,7 +161,7 @@ class _Attention(nn.Module):
         self,
         tokens_BSD: Tensor,
         rotation: tuple[Tensor, Tensor],
-        mask: Tensor,
+        attend: Attend,
         past: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         batch, new, _ = tokens_BSD.shape
@@ -159,8 +178,7 @@ class _Attention(nn.Module):
         if past is not None:
             key_BHTK = torch.cat([past[0], key_BHSK], dim=2)
             value_BHTK = torch.cat([past[1], value_BHSK], dim=2)
-        attend = _attend_fused if mask.dtype == torch.bool else _attend_plainly
-        mixed_BQSK = attend(query_BQSK, key_BHTK, value_BHTK, mask)
+        mixed_BQSK = attend(query_BQSK, key_BHTK, value_BHTK)
         mixed_BSX = mixed_BQSK.transpose(1, 2).reshape(batch, new, self.query_heads * HEAD_DIM)
         return self.out(mixed_BSX), key_BHSK, value_BHSK
 
@@ -189,6 +207,27 @@ def _attend_plainly(
     score_BQST = score_BHXT.reshape(batch, heads, new, -1) + bias_ST
     weight_BHXT = torch.softmax(score_BQST, dim=-1).reshape(score_BHXT.shape)
     return (weight_BHXT @ value_BHTK).reshape(batch, heads, new, width)
+
+
+def _attend_branching(
+    query_NQ1K: Tensor, key_NHSK: Tensor, value_NHSK: Tensor, trunk: tuple[Tensor, Tensor]
+) -> Tensor:
+    """For branches: the trunk's keys are copied to none of them, and they are not each other's."""
+    branches, heads, _, width = query_NQ1K.shape
+    past_HPK, value_HPK = trunk
+    kv_heads, past = past_HPK.shape[:2]
+    query_NHGK = query_NQ1K.reshape(branches, kv_heads, heads // kv_heads, width) * width**-0.5
+    score_NHGT = torch.cat(
+        [
+            torch.einsum("nhgk,hpk->nhgp", query_NHGK, past_HPK),
+            query_NHGK @ key_NHSK.transpose(2, 3),
+        ],
+        dim=-1,
+    )
+    weight_NHGT = torch.softmax(score_NHGT, dim=-1)
+    mixed_NHGK = torch.einsum("nhgp,hpk->nhgk", weight_NHGT[..., :past], value_HPK)
+    mixed_NHGK = mixed_NHGK + weight_NHGT[..., past:] @ value_NHSK
+    return mixed_NHGK.reshape(branches, heads, 1, width)
 
 
 def _rotate(heads_BNSK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:

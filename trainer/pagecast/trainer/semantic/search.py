@@ -2,11 +2,10 @@
 
 An entity's score is the sum of the log-probabilities of its tokens, each under the mask of what the
 trie has. With as many beams as there are nodes that is exact; with fewer, what begins unlikely is
-given up (docs/papers.md 2.3). All continuations share the cache of the one prompt: they are fed
-beside each other, and each sees the prompt and the tokens before its own.
+given up (docs/papers.md 2.3). All continuations share the cache of the one prompt, and each has a
+few keys of its own: those of the tokens that lead to its node.
 
-Letters: T positions of a prompt, S nodes fed together, P nodes of one depth, K tokens of a level,
-N entities, D width, Y layers, H key/value heads.
+Letters: T positions of a prompt, P nodes of one depth, K tokens of a level, N entities, D width.
 """
 
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ import torch
 from torch import Tensor
 
 from pagecast.featurestore.semantic_ids import TOKENS_OF_ENTITY_MAX
-from pagecast.trainer.decoder import HIDDEN
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.semantic.trie import NO_NODE, Trie
 
 EXACT_NODES_MAX = 20_000
-"""Nodes of a trie that are all scored: they are fed together, a depth at a time, and the bias of a
-depth of n of them takes n x n numbers."""
+"""Nodes of a trie that are all scored: they are fed together, a depth at a time, and each depth's
+attention takes a number for every node, head and position of the prompt."""
 
 BEAMS = 50
 """Beams where there are more; at this number TIGER's successors report (docs/papers.md 2.8)."""
@@ -40,14 +38,14 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class _Beams:
-    """Nodes of one depth that were fed or will be: where, what leads there, and their scores."""
+    """Nodes of one depth: where, which of the nodes that were fed lead there, and their scores."""
 
     node_P: Tensor
     score_P: Tensor
     free_P: Tensor
     """The same without a mask."""
-    sees_PS: Tensor
-    """Which of the tokens fed after the prompt are its own beginning."""
+    parent_P: Tensor
+    """By number of those that were fed."""
 
 
 class TrieSearch:
@@ -69,10 +67,12 @@ class TrieSearch:
     def find(self, prompt_TD: Tensor) -> Found:
         """Scores what follows a prompt's tokens, among them the row's."""
         decoder, entities = self._model.decoder, len(self._node_NL)
-        hidden_1TD, keys, values = decoder.prefill(prompt_TD[None])
-        hidden_PD = hidden_1TD[0, -1:]
-        root = torch.zeros(1)
-        beams = _Beams(node_P=root.long(), score_P=root, free_P=root, sees_PS=torch.zeros(1, 0))
+        hidden_1TD, keys_Y1HTK, values_Y1HTK = decoder.prefill(prompt_TD[None])
+        trunk = (keys_Y1HTK[:, 0], values_Y1HTK[:, 0])
+        # The root has no token of its own.
+        own = (keys_Y1HTK[:, :, :, :0], values_Y1HTK[:, :, :, :0])
+        hidden_PD, root = hidden_1TD[0, -1:], torch.zeros(1)
+        beams = _Beams(node_P=root.long(), score_P=root, free_P=root, parent_P=root.long())
         score_N, named = torch.full((entities,), -torch.inf), 0.0
         for level in range(TOKENS_OF_ENTITY_MAX):
             beams = self._next(level, beams, hidden_PD)
@@ -82,18 +82,8 @@ class TrieSearch:
             if not len(beams.node_P):
                 break
             tokens_PD = self._tokens.input(self._last[level][beams.node_P])
-            own_PS = torch.cat([beams.sees_PS, torch.eye(len(beams.node_P))], dim=1)
-            bias_PT = torch.where(own_PS > 0, 0.0, HIDDEN)
-            bias_PT = torch.cat([torch.zeros(len(own_PS), len(prompt_TD)), bias_PT], dim=1)
-            position_P = torch.full((len(own_PS),), len(prompt_TD) + level)
-            hidden_1PD, new_keys, new_values = decoder.branch(
-                tokens_PD[None], position_P, bias_PT, (keys, values)
-            )
-            keys, values = torch.cat([keys, new_keys], 3), torch.cat([values, new_values], 3)
-            hidden_PD = hidden_1PD[0]
-            beams = _Beams(
-                node_P=beams.node_P, score_P=beams.score_P, free_P=beams.free_P, sees_PS=own_PS
-            )
+            own = (own[0][:, beams.parent_P], own[1][:, beams.parent_P])
+            hidden_PD, own = decoder.branch(tokens_PD, trunk, own)
         return Found(score_N=score_N, named=named)
 
     def _next(self, level: int, beams: _Beams, hidden_PD: Tensor) -> _Beams:
@@ -108,7 +98,7 @@ class TrieSearch:
             node_P=self._child[level][beams.node_P[parent_C], code_C],
             score_P=score_PK[parent_C, code_C],
             free_P=free_PK[parent_C, code_C],
-            sees_PS=beams.sees_PS[parent_C],
+            parent_P=parent_C,
         )
 
     def _ended(self, depth: int, beams: _Beams, score_N: Tensor) -> tuple[Tensor, float]:
@@ -137,7 +127,7 @@ class TrieSearch:
             node_P=beams.node_P[going],
             score_P=beams.score_P[going],
             free_P=beams.free_P[going],
-            sees_PS=beams.sees_PS[going],
+            parent_P=beams.parent_P[going],
         )
 
 
