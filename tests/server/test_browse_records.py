@@ -62,19 +62,21 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
     house.train_champion()
     clicks = [play("ada", f"m{i}", START_MS + i * 3_600_000) for i in range(9)]
     with ingesting(bootstrap, house.paths, fold=FOLD) as worker:
-        async with house.serve(bootstrap_servers=bootstrap, fold=FOLD) as served:
-            async with browsing(served, rows_ahead=1, **FIVE_ROWS) as browser:
-                await browser.row(0)
-                await browser.act(*clicks[:7])
-                taken = await browser.taken(7)
-                await browser.see(0)
-                await browser.row(1)
-                await eventually(lambda: _next_offset(house) == 7)
-                await browser.act(hide("ada", "m20"), clicks[7])
-                await browser.see(1)
-                await browser.row(2)
-                await browser.done()
-                await browser.rest()
+        async with (
+            house.serve(bootstrap_servers=bootstrap, fold=FOLD) as served,
+            browsing(served, rows_ahead=1, **FIVE_ROWS) as browser,
+        ):
+            await browser.row(0)
+            await browser.act(*clicks[:7])
+            taken = await browser.taken(7)
+            await browser.see(0)
+            await browser.row(1)
+            await eventually(lambda: _next_offset(house) == 7)
+            await browser.act(hide("ada", "m20"), clicks[7])
+            await browser.see(1)
+            await browser.row(2)
+            await browser.done()
+            await browser.rest()
         log = OfflineLog(house.paths.offline)
         await eventually(lambda: len(_rows_logged(log)) == 5, 30)
         await eventually(lambda: _next_offset(house) == 9)

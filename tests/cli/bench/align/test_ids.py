@@ -20,6 +20,7 @@ def asked(gain: float, *, exported: bool = True) -> Figures:
         "known_user_T": [0.0, 0.0, 1.0, 2.0],
         "cold_T": [gain / 2, 0.0],
         "cold_user_T": [0.0, 1.0],
+        "among_known_T": [gain, gain, gain, 0.0],
         "among_cold_T": [gain, gain],
         "positions": 50.0,
         "weight_bytes": 1e6,
@@ -42,6 +43,7 @@ def test_rows_are_means_of_seeds() -> None:
     assert list(rows) == [ENTITIES, MERGED, SPELLED]
     assert rows[ENTITIES].known == pytest.approx(1.05 / 2)
     assert rows[MERGED].cold == pytest.approx(0.45 / 4)
+    assert rows[MERGED].among_known == pytest.approx(0.45 * 3 / 4)
     assert rows[MERGED].page_cpu_ms == 9.0
     assert rows[ENTITIES].hallucination_rate is None
 
@@ -61,3 +63,4 @@ def test_differences_are_of_the_same_targets() -> None:
     merger = found[MERGED, SPELLED, "known"].difference
     assert merger.mean == pytest.approx(-0.05)
     assert merger.interval.low <= merger.mean <= merger.interval.high
+    assert found[MERGED, SPELLED, "known alone"].difference.mean == pytest.approx(-0.075)

@@ -9,6 +9,7 @@ Letters: T targets.
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +64,16 @@ def spelled(
 ) -> Figures:
     """Trains, asks, exports and makes pages; with `checkpoint` the training goes on from there.
 
-    `known_T`, `cold_T` and `among_cold_T` are the masked NDCG@10 of each target, `known_user_T` and
-    `cold_user_T` whose they are; `weight_bytes` of the checkpoint. A model that spells its prompt
-    out is not exported and makes no pages. `cpu_seconds` of the training are not told of one that
-    was resumed. Raises EvaluationError if nothing cold was chosen.
+    `known_T`, `cold_T`, `among_known_T` and `among_cold_T` are the masked NDCG@10 of each target,
+    the last two among entities of its own kind, because a model that thinks much of whatever is
+    new ranks all that is known lower; `known_user_T` and `cold_user_T` are whose targets they are;
+    `weight_bytes` of the checkpoint. A model that spells its prompt out is not exported and makes
+    no pages. `cpu_seconds` of the training are not told of one that was resumed. Raises
+    EvaluationError if nothing cold was chosen.
     """
     plan = cold_start_plan(data, KNOWN_MAX)
-    known, cold = plan.beside[WARM], plan.test
+    known, cold, among_cold = plan.beside[WARM], plan.test, plan.beside[AMONG_COLD]
+    assert among_cold.among_N is not None
     resumed = checkpoint is not None and checkpoint.exists()
     began_s = time.process_time()
     trained = fit_on(known_of(cold.part), config, lambda at: told(at.share_done), checkpoint)
@@ -79,9 +83,10 @@ def spelled(
     figures: dict[str, float | Sequence[float]] = {
         "known_T": _gains(system, known),
         "known_user_T": _users(known),
+        "among_known_T": _gains(system, replace(known, among_N=~among_cold.among_N)),
         "cold_T": _gains(system, cold),
         "cold_user_T": _users(cold),
-        "among_cold_T": _gains(system, plan.beside[AMONG_COLD]),
+        "among_cold_T": _gains(system, among_cold),
         "positions": float(np.mean(system.positions(known.requests))),
         "weight_bytes": float(_bytes(trained)),
     }

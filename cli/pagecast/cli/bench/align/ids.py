@@ -29,6 +29,13 @@ WAYS: Mapping[str, Mapping[str, JsonValue]] = {
 }
 """All without step dropout: a step that takes four positions would lose them one by one."""
 
+ASKED: Mapping[str, tuple[str, str]] = {
+    "known": ("known_T", "known_user_T"),
+    "cold": ("cold_T", "cold_user_T"),
+    "known alone": ("among_known_T", "known_user_T"),
+}
+"""What is compared: gains, and whose targets they are."""
+
 BESIDE: Mapping[str, tuple[str, ...]] = {MERGED: (ENTITIES, SPELLED), SPELLED: (ENTITIES,)}
 
 
@@ -63,6 +70,8 @@ class IdsRow:
     """NDCG@10 of what was chosen of entities that training met."""
     cold: float
     """The same of entities launched since."""
+    among_known: float
+    """Of the known ones if nothing new competes."""
     among_cold: float
     positions: float
     """Of [prompt, ROW top]."""
@@ -102,16 +111,17 @@ def ids_differences(cells: Sequence[tuple[Cell, Figures]]) -> list[IdsDifference
         for name in by_name
         for other in BESIDE.get(name, ())
         if other in by_name
-        for what in ("known", "cold")
+        for what in ASKED
     ]
 
 
 def _row(name: str, seeds: Sequence[Figures]) -> IdsRow:
     return IdsRow(
         name=name,
-        known=float(_gains(seeds, "known").mean()),
-        cold=float(_gains(seeds, "cold").mean()),
-        among_cold=float(_gains(seeds, "among_cold").mean()),
+        known=float(_gains(seeds, "known_T").mean()),
+        cold=float(_gains(seeds, "cold_T").mean()),
+        among_known=float(_gains(seeds, "among_known_T").mean()),
+        among_cold=float(_gains(seeds, "among_cold_T").mean()),
         positions=_mean(seeds, "positions") or 0.0,
         weight_bytes=_mean(seeds, "weight_bytes") or 0.0,
         served_bytes=_mean(seeds, "served_bytes"),
@@ -125,8 +135,9 @@ def _difference(
     what: str, names: tuple[str, str], ours: Sequence[Figures], theirs: Sequence[Figures]
 ) -> IdsDifference:
     """Of the mean of the seeds: all of them are asked the same."""
-    ours_T, theirs_T = _gains(ours, what), _gains(theirs, what)
-    user_T = np.asarray(ours[0][f"{what}_user_T"], np.int64)
+    gains, users = ASKED[what]
+    ours_T, theirs_T = _gains(ours, gains), _gains(theirs, gains)
+    user_T = np.asarray(ours[0][users], np.int64)
     return IdsDifference(
         name=names[0],
         beside=names[1],
@@ -138,7 +149,7 @@ def _difference(
 
 
 def _gains(seeds: Sequence[Figures], what: str) -> npt.NDArray[np.float64]:
-    gain_T: npt.NDArray[np.float64] = np.mean([figures[f"{what}_T"] for figures in seeds], axis=0)
+    gain_T: npt.NDArray[np.float64] = np.mean([figures[what] for figures in seeds], axis=0)
     return gain_T
 
 
