@@ -78,7 +78,7 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
             await browser.done()
             await browser.rest()
         log = OfflineLog(house.paths.offline)
-        await eventually(lambda: len(_rows_logged(log)) == 5, 30)
+        await eventually(lambda: sum(len(page.rows) for page in _logged(log)) == 5, 30)
         await eventually(lambda: _next_offset(house) == 9)
         assert worker.error is None
     assert taken.unpublished_reason == ""
@@ -86,7 +86,7 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
     assert [record.value for record in published] == [
         event.SerializeToString() for event in (*clicks[:7], hide("ada", "m20"), clicks[7])
     ]
-    pages = sorted((page.page for page in log.read_pages()), key=lambda p: len(p.rows_before))
+    pages = _logged(log)
     assert [[a.event_id for a in page.actions] for page in pages][:2] == [
         [],
         [click.event_id for click in clicks[:7]],
@@ -96,7 +96,7 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
     assert len(pages) in (3, 4)
     assert all(page.history_version.next_offset >= 7 for page in pages[2:])
     assert all(len(page.actions) <= 2 for page in pages[2:])
-    assert _rows_logged(log) == shape(browser.rows)
+    assert [row for page in pages for row in recorded(page)] == shape(browser.rows)
     for page, prompt in served_prompts(log, house.catalog, log.read_pages(), fold=FOLD):
         assert prompt.sha256() == page.page.prompt_sha256
     replays = Replays(log=log, catalog=house.catalog, bundles=house.paths.bundles, fold=FOLD)
@@ -104,9 +104,9 @@ async def test_from_a_click_to_the_history_and_back_to_the_page(
     assert [part.differing for part in parts] == [()] * len(pages)
 
 
-def _rows_logged(log: OfflineLog) -> list[tuple[str, list[str]]]:
-    pages = sorted((page.page for page in log.read_pages()), key=lambda p: len(p.rows_before))
-    return [row for page in pages for row in recorded(page)]
+def _logged(log: OfflineLog) -> list[events_pb2.PageServed]:
+    """Parts of one page, in their order."""
+    return sorted((page.page for page in log.read_pages()), key=lambda p: len(p.rows_before))
 
 
 def _next_offset(house: House) -> int:

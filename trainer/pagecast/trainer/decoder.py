@@ -4,7 +4,7 @@ Letters: B batch, L positions of a packed sequence, S new positions, P past posi
 H key/value heads, Q query heads, K head width, Y layers, T all a position sees, N branches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -84,14 +84,7 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         bias_ST = torch.where(every_T[None] <= position_S[:, None], 0.0, HIDDEN)
         attend = partial(_attend_plainly, bias_ST=bias_ST)
-        rotation = self._rotation(position_S[None])
-        keys, values = [], []
-        for layer, block in enumerate(self.blocks):
-            layer_past = None if past is None else (past[0][layer], past[1][layer])
-            tokens_BSD, key_BHSK, value_BHSK = block(tokens_BSD, rotation, attend, layer_past)
-            keys.append(key_BHSK)
-            values.append(value_BHSK)
-        return self.norm(tokens_BSD), torch.stack(keys), torch.stack(values)
+        return self._keeping(tokens_BSD, position_S, [attend] * len(self.blocks), past)
 
     def branch(
         self, tokens_ND: Tensor, trunk: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]
@@ -102,20 +95,28 @@ class Decoder(nn.Module):
         tokens that each has taken since. None sees another.
         """
         at = trunk[0].shape[2] + own[0].shape[3]
-        rotation = self._rotation(torch.tensor([[at]], device=tokens_ND.device))
-        tokens_N1D = tokens_ND[:, None]
+        position_1 = torch.tensor([at], device=tokens_ND.device)
+        attends = [partial(_attend_branching, trunk=layer) for layer in zip(*trunk, strict=True)]
+        hidden_N1D, keys, values = self._keeping(tokens_ND[:, None], position_1, attends, own)
+        grown = (torch.cat([own[0], keys], dim=3), torch.cat([own[1], values], dim=3))
+        return hidden_N1D[:, 0], grown
+
+    def _keeping(
+        self,
+        tokens_BSD: Tensor,
+        position_S: Tensor,
+        attends: Sequence[Attend],
+        past: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states, and the keys and values of the new positions; an `Attend` a layer."""
+        rotation = self._rotation(position_S[None])
         keys, values = [], []
-        for layer, block in enumerate(self.blocks):
-            attend = partial(_attend_branching, trunk=(trunk[0][layer], trunk[1][layer]))
-            past = (own[0][layer], own[1][layer])
-            tokens_N1D, key_NH1K, value_NH1K = block(tokens_N1D, rotation, attend, past)
-            keys.append(key_NH1K)
-            values.append(value_NH1K)
-        grown = (
-            torch.cat([own[0], torch.stack(keys)], dim=3),
-            torch.cat([own[1], torch.stack(values)], dim=3),
-        )
-        return self.norm(tokens_N1D)[:, 0], grown
+        for layer, (block, attend) in enumerate(zip(self.blocks, attends, strict=True)):
+            layer_past = None if past is None else (past[0][layer], past[1][layer])
+            tokens_BSD, key_BHSK, value_BHSK = block(tokens_BSD, rotation, attend, layer_past)
+            keys.append(key_BHSK)
+            values.append(value_BHSK)
+        return self.norm(tokens_BSD), torch.stack(keys), torch.stack(values)
 
     def _rotation(self, position_BL: Tensor) -> tuple[Tensor, Tensor]:
         angle_BLF = position_BL[..., None].float() * self.frequency_F
