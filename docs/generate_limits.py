@@ -58,9 +58,8 @@ def page() -> str:
                 continue
             lines.append(f"## `{path.relative_to(ROOT)}`\n\n| limit | value | why |\n|---|---|---|")
             for name, value, reason in found:
-                lines.append(
-                    f"| `{name}` | {value.replace('*', '×')} | {reason.replace('|', '/')} |"
-                )
+                told = value.replace("**", "^").replace("*", "×")
+                lines.append(f"| `{name}` | {told} | {reason.replace('|', '/')} |")
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 

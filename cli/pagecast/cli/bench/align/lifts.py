@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.simulator.interval import Estimate, Z
+from pagecast.simulator.interval import NOTHING, Estimate, Z, mean_of_few
 from pagecast.trainer.benchmarks.cells import Figures
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +31,11 @@ class Lift:
     difference: Estimate
     lift: Estimate
     """The difference as a share of `theirs`; nothing if that is not above 0."""
+    by_seed: tuple[float | None, ...]
+    """The lift of each seed's models and members alone."""
+    over_seeds: Estimate
+    """Mean of `by_seed`. Its interval is of trainings that are done again and of other members;
+    those above take the trained models as given. Nothing if a seed has no lift."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -50,6 +55,9 @@ def lift(
     The interval is that of the ratios' linearisation, in which a member counts once: what pairing
     takes out of it is what both contenders' pages have in common.
     """
+    by_seed = tuple(
+        _share(metric, one, other, per) for one, other in zip(ours, theirs, strict=True)
+    )
     mean, rest_M = _ratio(metric, ours, per)
     other, other_rest_M = _ratio(metric, theirs, per)
     difference = mean - other
@@ -62,12 +70,21 @@ def lift(
         ours=mean,
         theirs=other,
         difference=_estimate(difference, rest_M - other_rest_M),
-        lift=(
-            Estimate(mean=None, low=None, high=None)
-            if share_rest_M is None
-            else _estimate(difference / other, share_rest_M)
-        ),
+        lift=(NOTHING if share_rest_M is None else _estimate(difference / other, share_rest_M)),
+        by_seed=by_seed,
+        over_seeds=_over(by_seed),
     )
+
+
+def _over(by_seed: Sequence[float | None]) -> Estimate:
+    known = [share for share in by_seed if share is not None]
+    return mean_of_few(known) if len(known) == len(by_seed) else NOTHING
+
+
+def _share(metric: str, ours: Figures, theirs: Figures, per: str) -> float | None:
+    """The lift of one seed."""
+    other = _ratio(metric, [theirs], per)[0]
+    return _ratio(metric, [ours], per)[0] / other - 1 if other > 0 else None
 
 
 def _ratio(metric: str, cells: Sequence[Figures], per: str) -> tuple[float, Floats]:

@@ -9,10 +9,15 @@ from pagecast.cli.bench.align.ids import IdsDifference, IdsRow
 from pagecast.cli.bench.align.lifts import Lift
 from pagecast.cli.bench.align.own_reward import DISTANCE, TRUE
 from pagecast.cli.output import Output
+from pagecast.simulator.interval import Estimate
 from pagecast.trainer.alignment.config import RECIPES
 from pagecast.trainer.benchmarks.logged_values import ENTITY_AUC, LOSS, ROW_AUC
 
 MEGABYTE = 1e6
+
+OVER_SEEDS = """over seeds: mean of the seeds' lifts of the reward; its interval is of trainings
+done again, the others take the trained models as given
+"""
 
 
 def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
@@ -22,14 +27,15 @@ def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
     rows = []
     for pair in dict.fromkeys((one.contender, one.beside) for one in lifts):
         one = found[*pair, first]
-        told = [_change(found[*pair, metric]) for metric in METRICS]
-        rows.append((*pair, f"{one.ours:.3f}", f"{one.theirs:.3f}", *told))
+        lift, *more = (_change(found[*pair, metric].lift) for metric in METRICS)
+        numbers = f"{one.ours:.3f}", f"{one.theirs:.3f}"
+        rows.append((*pair, *numbers, lift, _change(one.over_seeds), *more))
     output.table(
         f"{title}: per session of simulated members, lifts with 95 % intervals",
-        ("contender", "beside", first, "theirs", "lift", *others),
+        ("contender", "beside", first, "theirs", "lift", "over seeds", *others),
         rows,
     )
-    output.say()
+    output.say(OVER_SEEDS)
 
 
 def show_of_log(output: Output, lifts: Sequence[Lift]) -> None:
@@ -73,11 +79,11 @@ def show_own(output: Output, lifts: Sequence[Lift]) -> None:
                 name,
                 own.metric,
                 f"{own.ours:.3f}",
-                _change(own),
+                _change(own.lift),
                 f"{true.ours:.3f}",
-                _change(true),
+                _change(true.lift),
                 f"{distance.ours:.3f}",
-                _change(distance),
+                _change(distance.lift),
             )
         )
     output.table(
@@ -174,10 +180,10 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
 
-def _change(one: Lift) -> str:
-    if one.lift.low is None or one.lift.high is None:
-        return _share(one.lift.mean)
-    return f"{_share(one.lift.mean)} ({one.lift.low:+.0%} to {one.lift.high:+.0%})"
+def _change(lift: Estimate) -> str:
+    if lift.low is None or lift.high is None:
+        return _share(lift.mean)
+    return f"{_share(lift.mean)} ({lift.low:+.0%} to {lift.high:+.0%})"
 
 
 def _number(value: float | None, form: str) -> str:

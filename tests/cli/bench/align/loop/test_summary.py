@@ -58,6 +58,33 @@ def test_days_after_all_have_left_are_no_days() -> None:
     assert (greedy.last.sessions, greedy.last.reward.mean, greedy.last.beside) == (0, None, {})
 
 
+def test_a_seed_that_lost_its_members_is_compared_no_longer_and_the_others_are() -> None:
+    rows = [
+        *month(FROZEN, 1.0),
+        *month(FROZEN, 1.0, seed=1),
+        *month("greedy", 2.0)[:2],
+        *month("greedy", 3.0, seed=1),
+    ]
+    _, greedy = summaries(rows)
+    assert greedy.first.beside[FROZEN].by_seed == pytest.approx((1.0, 2.0))
+    assert greedy.last.beside[FROZEN].by_seed == pytest.approx((2.0,))
+
+
+def test_what_was_seen_is_compared_seed_by_seed() -> None:
+    rows = [
+        dataclasses.replace(day, seed=seed)
+        for seed in (0, 1)
+        for arm, share in ((FROZEN, 0.2), ("greedy", 0.1 + 0.2 * seed))
+        for day in days_with_tail(arm, [share] * 3)
+    ]
+    _, greedy = summaries(rows)
+    lifts = greedy.last.seen_beside[FROZEN]
+    assert lifts["tail"].mean == pytest.approx(0.0)
+    assert lifts["tail"].low is not None and lifts["tail"].low < -0.5
+    assert (lifts["coverage"].mean, lifts["coverage"].low) == (0.0, 0.0)
+    assert lifts["launched"].mean is None
+
+
 def test_drawn_pages_have_a_mean_of_their_own() -> None:
     drawn = dataclasses.replace(row("exploring", 0, {0: (4, 5.0)}), drawn_pages=4, drawn_reward=1.0)
     (one,) = summaries([drawn])

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from pagecast.cli.bench.align.lifts import Lift
 from pagecast.cli.bench.align.loop.summary import BESIDE, Period, Summary
 from pagecast.cli.output import Output
+from pagecast.simulator.interval import Estimate
 
 TITLE = "Closed loop: each day is learned from before the next"
 
-REWARD_COLUMNS = ("arm", "days", "sessions", "reward", *(f"beside {name}" for name in BESIDE))
+REWARD_COLUMNS = (
+    "arm",
+    "days",
+    "sessions",
+    "reward",
+    *(column for name in BESIDE for column in (f"beside {name}", "over seeds")),
+)
 SEEN_COLUMNS = (
     "arm",
     "days",
@@ -21,10 +28,14 @@ SEEN_COLUMNS = (
     "members",
 )
 
+LIFTED = {"tail": "long tail", "coverage": "coverage", "effective": "effective"}
+"""Of what was seen, what is compared, and its column."""
+
 TOLD = """
-Rewards are per session, intervals 95 % over members, paired where arms are compared. Nobody was
-real. Members tire of what they have seen, whoever makes their pages: what learning did is the
-distance to the frozen arm, not to the first days.
+Rewards are per session, intervals 95 % over members, paired where arms are compared; over seeds:
+means of the seeds, with intervals of trainings done again. Nobody was real. Members tire of what
+they have seen, whoever makes their pages: what learning did is the distance to the frozen arm, not
+to the first days.
 """
 
 
@@ -40,6 +51,12 @@ def show_loop(output: Output, arms: Sequence[Summary]) -> None:
         SEEN_COLUMNS,
         [_seen(name, period) for name, period in periods],
     )
+    output.say()
+    output.table(
+        "What was seen, beside others in the same days; intervals over seeds",
+        ("arm", "days", "beside", *LIFTED.values()),
+        [row for name, period in periods for row in _seen_beside(name, period)],
+    )
     output.say(TOLD)
 
 
@@ -54,7 +71,7 @@ def _reward(name: str, period: Period) -> tuple[str, ...]:
         _days(period),
         str(period.sessions),
         _interval(reward.mean, reward.low, reward.high, ".3f"),
-        *(_lift(period.beside.get(other)) for other in BESIDE),
+        *(told for other in BESIDE for told in _lift(period.beside.get(other))),
     )
 
 
@@ -64,16 +81,27 @@ def _seen(name: str, period: Period) -> tuple[str, ...]:
         _days(period),
         "" if period.best_page is None else f"{period.best_page:.3f}",
         "" if period.drawn_page is None else f"{period.drawn_page:.3f}",
-        f"{period.tail:.1%}",
-        f"{period.launched:.1%}",
-        f"{period.coverage:.1%}",
-        f"{period.effective:.0f}",
+        f"{period.seen.tail:.1%}",
+        f"{period.seen.launched:.1%}",
+        f"{period.seen.coverage:.1%}",
+        f"{period.seen.effective:.0f}",
         f"{period.members:.0f}",
     )
 
 
-def _lift(one: Lift | None) -> str:
-    return "" if one is None else _interval(one.lift.mean, one.lift.low, one.lift.high, "+.1%")
+def _seen_beside(name: str, period: Period) -> list[tuple[str, ...]]:
+    return [
+        (name, _days(period), other, *(_change(lifts[what]) for what in LIFTED))
+        for other, lifts in period.seen_beside.items()
+    ]
+
+
+def _lift(one: Lift | None) -> tuple[str, str]:
+    return ("", "") if one is None else (_change(one.lift), _change(one.over_seeds))
+
+
+def _change(lift: Estimate) -> str:
+    return _interval(lift.mean, lift.low, lift.high, "+.1%")
 
 
 def _interval(mean: float | None, low: float | None, high: float | None, form: str) -> str:

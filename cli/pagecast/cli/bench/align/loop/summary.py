@@ -12,14 +12,17 @@ import numpy as np
 from pagecast.cli.bench.align.lifts import Lift, lift
 from pagecast.cli.bench.align.loop.config import FROZEN, MULTI_STAGE
 from pagecast.cli.bench.align.loop.rows import Row
+from pagecast.cli.bench.align.loop.seen import Seen, seen_in, seen_lifts
 from pagecast.simulator.interval import Estimate, mean_by_member
-from pagecast.trainer.benchmarks.cells import Figures
 
 PARTS = 3
 """Of a run of days: the first and the last third are compared. A day alone is too few sessions."""
 
 BESIDE = (MULTI_STAGE, FROZEN)
 """Arms that every other one is compared with, by the same members in the same days."""
+
+Pair = tuple[Sequence[Row], Sequence[Row]]
+"""Days of an arm and of another, of one seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +39,9 @@ class Period:
     best_page: float | None
     drawn_page: float | None
     """Reward of a page whose tokens were the best, and of one that was drawn; None of no page."""
-    tail: float
-    launched: float
-    """Shares of impressions."""
-    coverage: float
-    effective: float
-    """Means over days."""
+    seen: Seen
+    seen_beside: Mapping[str, Mapping[str, Estimate]]
+    """What was seen, as lifts beside the same arms (`seen_lifts`)."""
     members: float
     """Who had not left in the end, of a seed."""
 
@@ -71,26 +71,24 @@ def summaries(rows: Sequence[Row]) -> list[Summary]:
 
 def _period(every: Sequence[Row], name: str, days: range) -> Period:
     rows = _of(every, name, days)
-    cells = _cells(rows)
+    cells = [_cell(of) for of in _by_seed(rows).values()]
     sessions_M = [n for cell in cells for n in cell["sessions"]]
     reward_M = [worth for cell in cells for worth in cell["reward"]]
     pages, drawn_pages = sum(row.pages for row in rows), sum(row.drawn_pages for row in rows)
     reward, drawn_reward = sum(reward_M), sum(row.drawn_reward for row in rows)
-    seen = [row.exposure for row in rows]
-    impressions = max(sum(one.impressions for one in seen), 1)
+    beside = {other: _pairs(rows, _of(every, other, days)) for other in BESIDE if other != name}
+    beside = {other: pairs for other, pairs in beside.items() if pairs}
     return Period(
         begin=days.start,
         until=days.stop,
         sessions=round(sum(sessions_M)),
         reward=mean_by_member(reward_M, sessions_M),
-        beside=_beside(every, name, days),
+        beside={other: _lift((name, other), pairs) for other, pairs in beside.items()},
         best_page=_mean(reward - drawn_reward, pages - drawn_pages),
         drawn_page=_mean(drawn_reward, drawn_pages),
-        tail=sum(one.tail * one.impressions for one in seen) / impressions,
-        launched=sum(one.launched * one.impressions for one in seen) / impressions,
-        coverage=float(np.mean([one.coverage for one in seen])) if seen else 0.0,
-        effective=float(np.mean([one.effective for one in seen])) if seen else 0.0,
-        members=float(np.mean([of[-1].members for of in _by_seed(rows)])) if rows else 0.0,
+        seen=seen_in(rows),
+        seen_beside={other: seen_lifts(pairs) for other, pairs in beside.items()},
+        members=float(np.mean([of[-1].members for of in _by_seed(rows).values()])) if rows else 0.0,
     )
 
 
@@ -98,31 +96,29 @@ def _mean(total: float, count: int) -> float | None:
     return total / count if count else None
 
 
-def _beside(every: Sequence[Row], name: str, days: range) -> dict[str, Lift]:
-    ours: list[Figures] = [*_cells(_of(every, name, days))]
-    lifts = {}
-    for other in BESIDE:
-        theirs: list[Figures] = [*_cells(_of(every, other, days))]
-        if other != name and ours and theirs:
-            lifts[other] = lift("reward", (name, other), ours, theirs)
-    return lifts
+def _lift(names: tuple[str, str], pairs: Sequence[Pair]) -> Lift:
+    ours, theirs = ([_cell(rows) for rows in side] for side in zip(*pairs, strict=True))
+    return lift("reward", names, ours, theirs)
 
 
 def _of(rows: Sequence[Row], name: str, days: range) -> list[Row]:
     return [row for row in rows if row.arm == name and row.day in days]
 
 
-def _cells(rows: Sequence[Row]) -> list[dict[str, list[float]]]:
-    """By seed, what each member came to."""
-    return [
-        {
-            "sessions": np.sum([row.sessions_M for row in of], axis=0, dtype=float).tolist(),
-            "reward": np.sum([row.reward_M for row in of], axis=0).tolist(),
-        }
-        for of in _by_seed(rows)
-    ]
+def _pairs(ours: Sequence[Row], theirs: Sequence[Row]) -> list[Pair]:
+    """Of the seeds that both have days of: who has lost all members has none."""
+    other = _by_seed(theirs)
+    return [(rows, other[seed]) for seed, rows in _by_seed(ours).items() if seed in other]
 
 
-def _by_seed(rows: Sequence[Row]) -> list[list[Row]]:
+def _cell(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """What each member of a seed came to."""
+    return {
+        "sessions": np.sum([row.sessions_M for row in rows], axis=0, dtype=float).tolist(),
+        "reward": np.sum([row.reward_M for row in rows], axis=0).tolist(),
+    }
+
+
+def _by_seed(rows: Sequence[Row]) -> dict[int, list[Row]]:
     seeds = dict.fromkeys(row.seed for row in rows)
-    return [[row for row in rows if row.seed == seed] for seed in seeds]
+    return {seed: [row for row in rows if row.seed == seed] for seed in seeds}

@@ -1,0 +1,51 @@
+"""What members saw in some days of an arm, and how that compares with another arm's days."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from pagecast.cli.bench.align.loop.rows import Row
+from pagecast.simulator.interval import NOTHING, Estimate, mean_of_few
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """As in `Exposure`: shares are of all impressions of the days, the others means over days."""
+
+    tail: float = 0.0
+    launched: float = 0.0
+    coverage: float = 0.0
+    effective: float = 0.0
+
+
+def seen_in(rows: Sequence[Row]) -> Seen:
+    """Of all days together; nothing of none."""
+    if not rows:
+        return Seen()
+    days = [row.exposure for row in rows]
+    impressions = max(sum(day.impressions for day in days), 1)
+    return Seen(
+        tail=sum(day.tail * day.impressions for day in days) / impressions,
+        launched=sum(day.launched * day.impressions for day in days) / impressions,
+        coverage=float(np.mean([day.coverage for day in days])),
+        effective=float(np.mean([day.effective for day in days])),
+    )
+
+
+def seen_lifts(pairs: Sequence[tuple[Sequence[Row], Sequence[Row]]]) -> dict[str, Estimate]:
+    """By field of `Seen`, how far an arm is above another: means of the seeds, which are the pairs.
+
+    An interval is over seeds; a field that one of the others' has nothing of is nothing.
+    """
+    seeds = [(asdict(seen_in(ours)), asdict(seen_in(theirs))) for ours, theirs in pairs]
+    return {
+        name: _over([(ours[name], theirs[name]) for ours, theirs in seeds])
+        for name in asdict(Seen())
+    }
+
+
+def _over(pairs: Sequence[tuple[float, float]]) -> Estimate:
+    if any(theirs <= 0 for _, theirs in pairs):
+        return NOTHING
+    return mean_of_few([ours / theirs - 1 for ours, theirs in pairs])
