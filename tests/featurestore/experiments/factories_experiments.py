@@ -44,9 +44,11 @@ class Log:
         device: str = "tv",
         temperature: float = 0.0,
         first_row_ms: int | None = None,
+        page_id: str = "",
+        rows_before: int = 0,
     ) -> None:
-        """A page of one row, all of it seen."""
-        page_id = f"p{len(self._pages)}"
+        """A record of one row, all of it seen: a page, or a part of the page `page_id`."""
+        page_id = page_id or f"p{len(self._pages)}"
         served = events_pb2.PageServed(
             page_id=page_id,
             user_id=user_id,
@@ -56,6 +58,7 @@ class Log:
             arm=arm,
             degraded_reason=degraded,
             rows=[events_pb2.ServedRow(row_id="r0", entity_ids=entities)],
+            rows_before=[events_pb2.ServedRow(row_id="r0")] * rows_before,
             sampling=events_pb2.Sampling(temperature=temperature),
         )
         if first_row_ms is not None:

@@ -118,6 +118,62 @@ def test_a_flood_of_pages_by_one_user_is_capped(
     assert (clicks.treated_mean, clicks.control_mean) == (PAGES_OF_USER_MAX, 1.0)
 
 
+def test_an_arm_whose_readers_act_more_is_not_cut_earlier(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(PAGES_OF_USER_MAX):
+        at_ms = START_MS + number * 1000
+        log.page("ada", at_ms, "one/champion", entities=["e0", "e2"], clicked=["e2"])
+        of_page = {"arm": "one/rival", "page_id": f"browsed-{number}"}
+        log.page("bob", at_ms, entities=["e0"], **of_page)
+        log.page("bob", at_ms + 1, entities=["e2"], clicked=["e2"], rows_before=1, **of_page)
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    clicks = the(found.metrics, "clicks").figures
+    assert (clicks.control_mean, clicks.treated_mean) == (PAGES_OF_USER_MAX, PAGES_OF_USER_MAX)
+    assert [arm.pages for arm in found.arms] == [PAGES_OF_USER_MAX, PAGES_OF_USER_MAX]
+
+
+def test_a_page_is_as_diverse_as_it_is_whole_however_many_records_it_has(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(120):
+        at_ms, user_id = START_MS + number * 1000, f"user-{number}"
+        if number % 2:
+            log.page(user_id, at_ms, "one/champion", entities=("e0", "e2"), first_row_ms=20)
+            continue
+        of_page = {"arm": "one/rival", "page_id": user_id}
+        # Carried on as of its own moment: only `rows_before` says which record came first.
+        log.page(user_id, at_ms, entities=("e0",), first_row_ms=20, **of_page)
+        log.page(user_id, at_ms, entities=("e2",), first_row_ms=70, rows_before=1, **of_page)
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    for name, value in (("diversity", 1.0), ("first_row_ms", 20.0)):
+        figures = the(found.guardrails, name).figures
+        assert (figures.control_mean, figures.treated_mean) == (value, value)
+    assert found.warnings == ()
+
+
+def test_what_a_page_that_is_carried_on_later_shows_counts_by_its_own_moment(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    log.page("ada", START_MS, "one/champion", entities=["e0"], clicked=["e0"])
+    for hours, entity in ((0, "e0"), (2, "e1"), (25, "e2")):
+        log.page(
+            *("bob", START_MS + hours * HOUR_MS, "one/rival"),
+            entities=[entity],
+            clicked=[entity],
+            page_id="long",
+            rows_before=hours,
+        )
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    clicks = the(report(sqlite_engine, log, tmp_path).metrics, "clicks").figures
+    assert (clicks.control_mean, clicks.treated_mean) == (1.0, 2.0)
+
+
 def test_an_arm_whose_model_is_gone_is_told_and_its_pages_count(
     sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
 ) -> None:
@@ -221,6 +277,24 @@ def test_after_the_stop_users_whose_time_was_cut_are_left_out(
         ("rival", 2, 1),
     ]
     assert found.as_of_ms == START_MS + 2 * DAY_MS
+
+
+def test_a_page_that_is_carried_on_after_the_stop_brings_nobody_back(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    Experiments(sqlite_engine).stop("one")
+    log = Log()
+    log.page("ada", START_MS, "one/champion")
+    log.page("bob", START_MS + 20 * HOUR_MS, "one/rival", page_id="old")
+    for user_id in ("bob", "cleo"):
+        # Of cleo's page the beginning was lost: nobody knows when it was.
+        log.page(user_id, START_MS + 30 * HOUR_MS, "one/rival", page_id="old", rows_before=1)
+    found = report(sqlite_engine, log, tmp_path)
+    assert found.as_of_ms == START_MS + 20 * HOUR_MS
+    assert [(arm.alias, arm.users, arm.pending) for arm in found.arms] == [
+        ("champion", 1, 1),
+        ("rival", 1, 1),
+    ]
 
 
 def test_an_experiment_without_pages_has_a_report_that_says_so(

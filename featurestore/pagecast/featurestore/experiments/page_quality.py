@@ -43,10 +43,11 @@ class PageQuality:
         known = [self._index[e] for e in entity_ids if e in self._index]
         return np.array(known, np.int64)
 
-    def of(self, served: events_pb2.PageServed, entity_E: Indices) -> tuple[float, ...]:
-        """QUALITIES of a page of these entities; NaN where its record does not say."""
-        at_ms = served.requested_at.ToMilliseconds()
-        return (*self._of_entities(entity_E, at_ms), _first_row_ms(served))
+    def of(self, beginning: events_pb2.PageServed, entity_E: Indices) -> tuple[float, ...]:
+        """QUALITIES of a page of these entities, by the record of its beginning; NaN where that
+        does not say."""
+        at_ms = beginning.requested_at.ToMilliseconds()
+        return (*self._of_entities(entity_E, at_ms), _first_row_ms(beginning))
 
     def _of_entities(self, entity_E: Indices, at_ms: int) -> tuple[float, float]:
         """The mean distance of two entities' genres (1 - cosine; 0 for fewer than two entities),

@@ -7,6 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.experiments.arm_pages import ArmPages
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparisons import Comparisons
 from pagecast.featurestore.experiments.page_quality import PageQuality
@@ -14,11 +15,7 @@ from pagecast.featurestore.experiments.report import ArmReport, Compared, Experi
 from pagecast.featurestore.experiments.sample_ratio import SampleRatio, sample_ratio
 from pagecast.featurestore.experiments.sequence import ORDINARY, SequenceConfig
 from pagecast.featurestore.experiments.store import Experiments
-from pagecast.featurestore.experiments.users import (
-    ArmPages,
-    ExperimentUsers,
-    experiment_users,
-)
+from pagecast.featurestore.experiments.users import ExperimentUsers, experiment_users
 from pagecast.featurestore.logged_pages import logged_pages
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry

@@ -3,27 +3,34 @@
 From logged pages alone, by the clock that stamped them, so that a report can be made again:
 
 - A user enters with the first page that names the experiment. What counts are the pages from there
-  to `outcome_ms` later, whatever made them: also those that fell back.
+  to `outcome_ms` later, whatever made them: also those that fell back. A page is one however many
+  records it has; what each of them placed counts by its own moment.
 - A user whose time is not over yet, or was not when the experiment stopped, is pending and not
   compared. So a user's figures do not change once they are in, users come in one by one, and the
-  confidence sequences hold; and nobody's last hours weigh less.
+  confidence sequences hold; and nobody's last hours weigh less. An experiment's last page is the
+  last that began: those that are carried on name the arm for hours after the stop.
 - What a user did before the experiment's first page is the covariate: no arm has touched it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from pagecast.featurestore.experiments.assignment import ARM_MODEL_NOT_LOADED, DAY_MS, Experiment
+from pagecast.featurestore.experiments.arm_pages import (
+    ArmPages,
+    Records,
+    by_page,
+    entities_of,
+    records_of,
+)
+from pagecast.featurestore.experiments.assignment import DAY_MS, Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats
-from pagecast.featurestore.experiments.off_policy import was_drawn
-from pagecast.featurestore.experiments.page_quality import QUALITIES, Indices, PageQuality
+from pagecast.featurestore.experiments.page_quality import QUALITIES, PageQuality
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
 from pagecast.featurestore.reward import RewardConfig
-from pagecast.v1 import events_pb2
 
 METRICS = ("page_reward", "clicks", "completed_plays")
 """Sums over a user's pages; the first one decides, the others explain."""
@@ -34,16 +41,6 @@ does, must not outweigh the rest."""
 
 BEFORE_MS = 28 * DAY_MS
 """How long before the experiment the covariate begins: four whole weeks."""
-
-
-@dataclass(kw_only=True)
-class ArmPages:
-    """Pages of an arm, as they were served; `entities` of each page in order."""
-
-    versions: Counter[str] = field(default_factory=Counter)
-    fell_back: int = 0
-    drawn: int = 0
-    entities: list[Indices] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,12 +68,18 @@ class ExperimentUsers:
         return np.array([arm == alias for arm in self.arm_U], bool)
 
 
-class _Page(NamedTuple):
-    user_id: str
+class _Part(NamedTuple):
+    """What became of what one record of a page placed."""
+
     at_ms: int
     metrics: tuple[float, ...]
+
+
+class _Page(NamedTuple):
+    user_id: str
+    parts: tuple[_Part, ...]
     quality: tuple[float, ...] | None
-    """None unless the page is the experiment's."""
+    """None unless the page is the experiment's, and its beginning is logged."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -102,15 +105,16 @@ def experiment_users(
     pages, users = list[_Page](), dict[str, _User]()
     arms: dict[str, ArmPages] = defaultdict(ArmPages)
     began_ms = newest_ms = -1
-    for page in logged:
-        alias = _alias(experiment, page.arm)
-        measured = None
-        if alias is not None:
-            began_ms = page.requested_at_ms if began_ms < 0 else began_ms
-            measured = _take_up(page, alias, users, arms[alias], quality)
-        pages.append(_Page(page.user_id, page.requested_at_ms, _metrics(page, rewards), measured))
-        if alias is not None or experiment.stopped_at_ms is None:
-            newest_ms = page.requested_at_ms
+    for records in by_page(logged):
+        head, measured = records[0], None
+        alias = _alias(experiment, head.arm)
+        if alias is not None and (served := records_of(records)):
+            began_ms = head.requested_at_ms if began_ms < 0 else began_ms
+            measured = _take_up(served, alias, users, arms[alias], quality)
+        parts = tuple(_Part(one.requested_at_ms, _metrics(one, rewards)) for one in records)
+        pages.append(_Page(head.user_id, parts, measured))
+        if measured is not None or experiment.stopped_at_ms is None:
+            newest_ms = head.requested_at_ms
     if not users:
         return None
     for one in pages:
@@ -133,44 +137,44 @@ def _metrics(page: LoggedPageOutcome, rewards: RewardConfig) -> tuple[float, ...
 
 
 def _take_up(
-    page: LoggedPageOutcome,
+    page: Records,
     alias: str,
     users: dict[str, _User],
     arm: ArmPages,
     quality: PageQuality,
 ) -> tuple[float, ...]:
     """Notes a page of the experiment, and its user if it is the first; returns its QUALITIES."""
-    served = events_pb2.PageServed.FromString(page.value)
-    if page.user_id not in users:
-        users[page.user_id] = _User(
+    beginning = page[0]
+    if beginning.user_id not in users:
+        users[beginning.user_id] = _User(
             arm=alias,
-            entered_ms=page.requested_at_ms,
-            device=served.context.device,
-            country=served.context.country,
+            entered_ms=beginning.requested_at.ToMilliseconds(),
+            device=beginning.context.device,
+            country=beginning.context.country,
         )
-    entity_E = quality.entities([e for row in served.rows for e in row.entity_ids])
-    arm.versions[page.model_version] += 1
-    arm.fell_back += ARM_MODEL_NOT_LOADED in served.degraded_reason.split(",")
-    arm.drawn += was_drawn(served)
-    arm.entities.append(entity_E)
-    return quality.of(served, entity_E)
+    entity_E = quality.entities(entities_of(page))
+    arm.add(page, entity_E)
+    return quality.of(beginning, entity_E)
 
 
 def _count(page: _Page, user: _User, began_ms: int, outcome_ms: int) -> None:
-    if began_ms - BEFORE_MS <= page.at_ms < began_ms and user.pages_before < PAGES_OF_USER_MAX:
+    before = [one for one in page.parts if began_ms - BEFORE_MS <= one.at_ms < began_ms]
+    if before and user.pages_before < PAGES_OF_USER_MAX:
         user.pages_before += 1
-        _add(user.before, page.metrics)
-    inside = user.entered_ms <= page.at_ms <= user.entered_ms + outcome_ms
-    if inside and user.pages_after < PAGES_OF_USER_MAX:
+        _add(user.before, before)
+    over_ms = user.entered_ms + outcome_ms
+    after = [one for one in page.parts if user.entered_ms <= one.at_ms <= over_ms]
+    if after and user.pages_after < PAGES_OF_USER_MAX:
         user.pages_after += 1
-        _add(user.outcome, page.metrics)
+        _add(user.outcome, after)
         if page.quality is not None:
             user.qualities.append(page.quality)
 
 
-def _add(sums: list[float], values: Iterable[float]) -> None:
-    for place, value in enumerate(values):
-        sums[place] += value
+def _add(sums: list[float], parts: Iterable[_Part]) -> None:
+    for part in parts:
+        for place, value in enumerate(part.metrics):
+            sums[place] += value
 
 
 def _mean(of_pages: list[tuple[float, ...]]) -> Floats:

@@ -1,0 +1,58 @@
+"""The pages of an arm, as they were served: each once, however many records it has.
+
+A page that was carried on has a record a call, and one that was browsed a record a prompt
+(docs/logged-pages.md). A reader who acts makes more of them; the page stays one.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from pagecast.featurestore.experiments.assignment import ARM_MODEL_NOT_LOADED
+from pagecast.featurestore.experiments.off_policy import was_drawn
+from pagecast.featurestore.experiments.page_quality import Indices
+from pagecast.featurestore.logged_pages import LoggedPageOutcome
+from pagecast.v1 import events_pb2
+
+Records = Sequence[events_pb2.PageServed]
+"""Of one page: that of its beginning first."""
+
+
+@dataclass(kw_only=True)
+class ArmPages:
+    """Pages of an arm; `entities` of each page in order."""
+
+    versions: Counter[str] = field(default_factory=Counter)
+    fell_back: int = 0
+    drawn: int = 0
+    entities: list[Indices] = field(default_factory=list)
+
+    def add(self, page: Records, entity_E: Indices) -> None:
+        beginning = page[0]
+        self.versions[beginning.model_version] += 1
+        self.fell_back += ARM_MODEL_NOT_LOADED in beginning.degraded_reason.split(",")
+        self.drawn += was_drawn(beginning)
+        self.entities.append(entity_E)
+
+
+def by_page(logged: Iterable[LoggedPageOutcome]) -> Iterator[list[LoggedPageOutcome]]:
+    """The records of each page; logged pages have them together."""
+    for _, records in groupby(logged, lambda record: (record.user_id, record.page_id)):
+        yield list(records)
+
+
+def records_of(logged: Iterable[LoggedPageOutcome]) -> Records:
+    """A page's records in its order; none if that of its beginning is missing.
+
+    What was carried on shortly after has the moment of the beginning: only `rows_before` tells.
+    """
+    served = [events_pb2.PageServed.FromString(record.value) for record in logged]
+    served.sort(key=lambda record: len(record.rows_before))
+    return [] if served[0].rows_before else served
+
+
+def entities_of(page: Records) -> Sequence[str]:
+    """Each once: a stream that broke and was resumed has rows in two records."""
+    placed = (e for record in page for row in record.rows for e in row.entity_ids)
+    return list(dict.fromkeys(placed))
