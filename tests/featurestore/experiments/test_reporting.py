@@ -20,6 +20,7 @@ from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.sequence import SequenceConfig
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
 from pagecast.featurestore.experiments.users import PAGES_OF_USER_MAX
+from pagecast.featurestore.logged_pages import WINDOW_MS
 
 LOST = "ARM_MODEL_NOT_LOADED"
 SOON = SequenceConfig(users_min=30, narrow_at=300)
@@ -82,6 +83,22 @@ def test_segments_are_of_the_first_page_and_make_up_the_whole(
     assert [step.users for step in found.path][-1] == 120
     assert found.path[-1].difference == the(found.metrics, "page_reward").figures.difference
     assert found.path[0].difference.interval is None
+
+
+def test_a_page_whose_window_reaches_into_the_experiment_is_not_of_before(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number, before_ms in enumerate((WINDOW_MS, WINDOW_MS, WINDOW_MS + 1, WINDOW_MS + 1)):
+        log.page(f"user-{number}", START_MS - before_ms, "champion", clicked=["e0"])
+        log.page(f"user-{number}", START_MS, f"one/{('champion', 'rival')[number % 2]}")
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    known, unknown = (
+        the(found.segments, "clicks", f"known_before={known}").figures for known in ("yes", "no")
+    )
+    assert (known.control_users, known.treated_users) == (1, 1)
+    assert (unknown.control_users, unknown.treated_users) == (1, 1)
 
 
 def test_users_count_once_their_time_is_over_and_only_for_it(

@@ -9,7 +9,8 @@ From logged pages alone, by the clock that stamped them, so that a report can be
   compared. So a user's figures do not change once they are in, users come in one by one, and the
   confidence sequences hold; and nobody's last hours weigh less. An experiment's last page is the
   last that began: those that are carried on name the arm for hours after the stop.
-- What a user did before the experiment's first page is the covariate: no arm has touched it.
+- What a user did on pages whose window was over before the experiment's first page is the
+  covariate: no arm has touched it.
 """
 
 from collections import defaultdict
@@ -49,7 +50,7 @@ class ExperimentUsers:
 
     `pending_U` are not compared yet. `quality_UQ` is NaN where no page has one. `device_U` and
     `country_U` are those of the first page, `known_U` is whether there was a page before the
-    experiment.
+    experiment whose window was over.
     """
 
     arm_U: tuple[str, ...]
@@ -158,7 +159,8 @@ def _take_up(
 
 
 def _count(page: _Page, user: _User, began_ms: int, outcome_ms: int) -> None:
-    before = [one for one in page.parts if began_ms - BEFORE_MS <= one.at_ms < began_ms]
+    earliest_ms, latest_ms = began_ms - BEFORE_MS, began_ms - WINDOW_MS
+    before = [one for one in page.parts if earliest_ms <= one.at_ms < latest_ms]
     if before and user.pages_before < PAGES_OF_USER_MAX:
         user.pages_before += 1
         _add(user.before, before)
