@@ -233,6 +233,26 @@ def test_a_guardrail_says_which_arm_has_duller_pages(
     assert any("diversity of rival" in warning for warning in found.warnings)
 
 
+def test_pages_without_entities_that_are_known_say_nothing_of_their_arm(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number in range(120):
+        arm = ("champion", "rival")[number % 2]
+        log.page(f"user-{number}", START_MS + number, f"one/{arm}", entities=("e0", "e2"))
+        if arm == "rival":
+            for entities in ([], ["unknown"], ["e0"]):
+                log.page(f"user-{number}", START_MS + 200, "one/rival", entities=entities)
+    for entities in ([], ["e0"]):
+        log.page(f"cut-{len(entities)}", START_MS + 300, "one/rival", entities=entities)
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    diversity, new = (the(found.guardrails, name) for name in ("diversity", "new_entity_share"))
+    assert (diversity.figures.control_mean, diversity.figures.treated_mean) == (1.0, 1.0)
+    assert (diversity.figures.treated_users, new.figures.treated_users) == (60, 61)
+    assert found.warnings == ()
+
+
 def test_an_arm_with_later_first_rows_is_warned_of_and_one_with_earlier_ones_is_not(
     sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
 ) -> None:

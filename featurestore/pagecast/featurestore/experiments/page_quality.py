@@ -44,21 +44,24 @@ class PageQuality:
         return np.array(known, np.int64)
 
     def of(self, beginning: events_pb2.PageServed, entity_E: Indices) -> tuple[float, ...]:
-        """QUALITIES of a page of these entities, by the record of its beginning; NaN where that
-        does not say."""
+        """QUALITIES of a page of these entities, by the record of its beginning; NaN where nothing
+        is known of one."""
         at_ms = beginning.requested_at.ToMilliseconds()
         return (*self._of_entities(entity_E, at_ms), _first_row_ms(beginning))
 
     def _of_entities(self, entity_E: Indices, at_ms: int) -> tuple[float, float]:
-        """The mean distance of two entities' genres (1 - cosine; 0 for fewer than two entities),
-        and the share of the entities released in the last NEW_DAYS."""
+        """The mean distance of two entities' genres (1 - cosine), and the share of the entities
+        released in the last NEW_DAYS.
+
+        A page that is cut short is not a dull one: NaN for what takes more entities than it has.
+        """
         count = len(entity_E)
         if not count:
-            return 0.0, 0.0
+            return np.nan, np.nan
         age_ms_E = at_ms - self._released_ms_N[entity_E]
         new = float(np.mean((age_ms_E >= 0) & (age_ms_E <= NEW_DAYS * DAY_MS)))
         if count < 2:
-            return 0.0, new
+            return np.nan, new
         own_EG = self._genre_NG[entity_E]
         # The sum over all pairs is the squared length of the sum, less each with itself.
         alike = float((own_EG.sum(0) ** 2).sum() - (own_EG**2).sum())
