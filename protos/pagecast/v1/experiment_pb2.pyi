@@ -451,7 +451,7 @@ class ArmReport(_message.Message):
     pages: _builtins.int
     """Pages."""
     fell_back: _builtins.int
-    """Pages that the champion made, because the arm's model was not loaded."""
+    """Pages that the champion made, because the arm's model was not loaded; not in `versions`."""
     version_now: _builtins.str
     """Version the alias points to now; empty for none."""
     coverage: _builtins.float
@@ -462,7 +462,7 @@ class ArmReport(_message.Message):
     """Pages that were drawn at random (`sampling`), and whole."""
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Pages by model version."""
+        """Pages by version of the arm's model; of "" those that popularity made, in whole or in part."""
 
     def __init__(
         self,

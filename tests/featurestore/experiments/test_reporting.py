@@ -202,8 +202,32 @@ def test_an_arm_whose_model_is_gone_is_told_and_its_pages_count(
     found = report(sqlite_engine, log, tmp_path)
     rival = found.arms[1]
     assert (rival.alias, rival.users, rival.fell_back, rival.version_now) == ("rival", 1, 1, "")
+    assert rival.versions == {}
     assert any("alias points to no model" in warning for warning in found.warnings)
     assert any("1 of 1 pages fell back" in warning for warning in found.warnings)
+    # Who stops it and promotes the challenger takes its alias away.
+    Experiments(sqlite_engine).stop("one")
+    stopped = report(sqlite_engine, log, tmp_path / "stopped")
+    assert not any("alias points to no model" in warning for warning in stopped.warnings)
+
+
+def test_an_arm_whose_model_fails_on_its_pages_is_told(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    log.page("ada", START_MS, "one/champion")
+    log.page("bob", START_MS, "one/rival", version="", degraded="MODEL_FAILED")
+    log.page("bob", START_MS + 1, "one/rival", version="", degraded=f"{LOST},MODEL_NOT_LOADED")
+    log.page("bob", START_MS + 2, "one/rival", version="v2", page_id="half")
+    log.page("bob", START_MS + 3, "one/rival", version="", page_id="half", rows_before=1)
+    log.page("bob", START_MS + 4, "one/rival", version="v2")
+    found = report(sqlite_engine, log, tmp_path)
+    rival = found.arms[1]
+    assert (rival.pages, rival.fell_back, rival.versions) == (4, 0, {"": 3, "v2": 1})
+    told = [warning for warning in found.warnings if "by popularity" in warning]
+    assert [warning.split(",")[0] for warning in told] == [
+        "arm rival: 3 of 4 pages were made by popularity"
+    ]
 
 
 def test_an_alias_that_was_moved_is_told(
@@ -212,8 +236,20 @@ def test_an_alias_that_was_moved_is_told(
     log = Log()
     for number, version in enumerate(("v2", "v2", "v3")):
         log.page("bob", START_MS + number, "one/rival", version=version)
+    log.page("bob", START_MS + 9, "one/rival", version="v2", degraded=LOST)
     found = report(sqlite_engine, log, tmp_path)
     assert any("v2 (2 pages), v3 (1 pages)" in warning for warning in found.warnings)
+
+
+def test_the_champion_whose_pages_an_arm_fell_back_to_may_change(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    for number, version in enumerate(("v1", "v8", "v9")):
+        log.page("bob", START_MS + number, "one/rival", version=version, degraded=LOST)
+    found = report(sqlite_engine, log, tmp_path)
+    assert any("3 of 3 pages fell back" in warning for warning in found.warnings)
+    assert not any("moved" in warning for warning in found.warnings)
 
 
 def test_a_guardrail_says_which_arm_has_duller_pages(

@@ -21,7 +21,11 @@ Records = Sequence[events_pb2.PageServed]
 
 @dataclass(kw_only=True)
 class ArmPages:
-    """Pages of an arm; `entities` of each page in order."""
+    """Pages of an arm; `entities` of each page in order.
+
+    `versions` are those of the arm's own model, "" for pages that popularity made, if only in part.
+    The champion made those that `fell_back`: its versions say nothing of where the alias pointed.
+    """
 
     versions: Counter[str] = field(default_factory=Counter)
     fell_back: int = 0
@@ -30,8 +34,12 @@ class ArmPages:
 
     def add(self, page: Records, entity_E: Indices) -> None:
         beginning = page[0]
-        self.versions[beginning.model_version] += 1
-        self.fell_back += ARM_MODEL_NOT_LOADED in beginning.degraded_reason.split(",")
+        if not all(record.model_version for record in page):
+            self.versions[""] += 1
+        elif ARM_MODEL_NOT_LOADED in beginning.degraded_reason.split(","):
+            self.fell_back += 1
+        else:
+            self.versions[beginning.model_version] += 1
         self.drawn += was_drawn(beginning)
         self.entities.append(entity_E)
 

@@ -50,8 +50,9 @@ class Compared:
 class ArmReport:
     """An arm as it was served. `version_now` is empty if its alias points nowhere.
 
-    `drawn` of its pages were drawn at random, not made of the best tokens. `coverage` is the share
-    of the catalog on its first `coverage_pages` pages: as many for each.
+    `versions` count its pages by its own model, "" for popularity; the champion made those that
+    `fell_back`. `drawn` of its pages were drawn at random, not made of the best tokens. `coverage`
+    is the share of the catalog on its first `coverage_pages` pages: as many for each.
     """
 
     alias: str

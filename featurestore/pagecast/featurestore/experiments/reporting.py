@@ -71,7 +71,7 @@ def report_of(
         guardrails=guardrails,
         segments=() if asking is None else tuple(asking.segments()),
         path=() if asking is None else tuple(asking.path()),
-        warnings=tuple(_warnings(arms, ratio, guardrails, metrics)),
+        warnings=tuple(_warnings(experiment, arms, ratio, guardrails, metrics)),
     )
 
 
@@ -113,6 +113,7 @@ def _arms(
 
 
 def _warnings(
+    experiment: Experiment,
     arms: Sequence[ArmReport],
     ratio: SampleRatio | None,
     guardrails: Sequence[Compared],
@@ -127,18 +128,29 @@ def _warnings(
             "known why"
         )
     for arm in arms:
-        if not arm.version_now:
+        # Promotion takes the challenger's alias away: the ordinary end of an experiment.
+        if not arm.version_now and experiment.stopped_at_ms is None:
             yield f"arm {arm.alias}: its alias points to no model; its users get the champion"
-        if arm.fell_back:
-            yield (
-                f"arm {arm.alias}: {arm.fell_back} of {arm.pages} pages fell back to the champion, "
-                "and count for the arm all the same"
-            )
-        if len([version for version in arm.versions if version]) > 1 + bool(arm.fell_back):
-            told = ", ".join(f"{version} ({n} pages)" for version, n in arm.versions.items())
-            yield f"arm {arm.alias}: its alias was moved meanwhile: {told}"
+        yield from _not_by_its_model(arm)
     for one in guardrails:
         if one.harmed:
             yield f"guardrail: {one.metric} of {one.arm} is surely worse than the control's"
     if ratio is not None and not any(one.figures.difference.interval for one in metrics):
         yield "too few users whose time is over: there are no intervals yet"
+
+
+def _not_by_its_model(arm: ArmReport) -> Iterator[str]:
+    """Of pages that are not by the one model that the arm is there for."""
+    for pages, how in (
+        (arm.fell_back, "fell back to the champion"),
+        (arm.versions.get("", 0), "were made by popularity, in whole or in part"),
+    ):
+        if pages:
+            yield (
+                f"arm {arm.alias}: {pages} of {arm.pages} pages {how}, and count for the arm all "
+                "the same"
+            )
+    own = {version: pages for version, pages in arm.versions.items() if version}
+    if len(own) > 1:
+        told = ", ".join(f"{version} ({pages} pages)" for version, pages in own.items())
+        yield f"arm {arm.alias}: its alias was moved meanwhile: {told}"
