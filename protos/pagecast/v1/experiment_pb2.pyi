@@ -440,6 +440,7 @@ class ArmReport(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     COVERAGE_PAGES_FIELD_NUMBER: _builtins.int
     DRAWN_FIELD_NUMBER: _builtins.int
+    CAPPED_FIELD_NUMBER: _builtins.int
     alias: _builtins.str
     """Alias."""
     share: _builtins.float
@@ -460,6 +461,8 @@ class ArmReport(_message.Message):
     """Pages that coverage was counted on: as many for each arm."""
     drawn: _builtins.int
     """Pages that were drawn at random (`sampling`), and whole."""
+    capped: _builtins.int
+    """Compared users of whom a metric was cut at the most that one user counts for."""
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Pages by version of the arm's model; of "" those that popularity made, in whole or in part."""
@@ -478,10 +481,11 @@ class ArmReport(_message.Message):
         coverage: _builtins.float = ...,
         coverage_pages: _builtins.int = ...,
         drawn: _builtins.int = ...,
+        capped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "coverage", b"coverage", "coverage_pages", b"coverage_pages", "drawn", b"drawn", "fell_back", b"fell_back", "pages", b"pages", "pending", b"pending", "share", b"share", "users", b"users", "version_now", b"version_now", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "capped", b"capped", "coverage", b"coverage", "coverage_pages", b"coverage_pages", "drawn", b"drawn", "fell_back", b"fell_back", "pages", b"pages", "pending", b"pending", "share", b"share", "users", b"users", "version_now", b"version_now", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

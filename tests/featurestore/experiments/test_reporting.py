@@ -15,6 +15,7 @@ from featurestore.experiments.factories_experiments import (
 )
 
 from pagecast.featurestore.experiments.assignment import Experiment
+from pagecast.featurestore.experiments.metrics import CLICKS_OF_DAY_MAX, METRICS
 from pagecast.featurestore.experiments.report import Compared, ExperimentReport
 from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.sequence import SequenceConfig
@@ -133,6 +134,23 @@ def test_a_flood_of_pages_by_one_user_is_capped(
     log.page("ada", START_MS + 2 * DAY_MS, "champion")
     clicks = the(report(sqlite_engine, log, tmp_path).metrics, "clicks").figures
     assert (clicks.treated_mean, clicks.control_mean) == (PAGES_OF_USER_MAX, 1.0)
+
+
+def test_one_user_counts_for_so_much_at_most_and_who_was_cut_is_told(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    log = Log()
+    every = ("e0", "e1", "e2")
+    pages = CLICKS_OF_DAY_MAX // len(every) + 1
+    for number in range(pages):
+        log.page("flood", START_MS + number, "one/rival", clicked=every, completed=every)
+        log.page("ada", START_MS + number, "one/champion", clicked=every[:2])
+    log.page("nobody", START_MS + 2 * DAY_MS, "champion")
+    found = report(sqlite_engine, log, tmp_path)
+    figures = [the(found.metrics, metric).figures for metric in METRICS]
+    assert [each.treated_mean for each in figures] == [40.0, 100.0, 20.0]
+    assert [each.control_mean for each in figures] == pytest.approx([0.4 * pages, 2 * pages, 0])
+    assert [arm.capped for arm in found.arms] == [0, 1]
 
 
 def test_an_arm_whose_readers_act_more_is_not_cut_earlier(

@@ -15,8 +15,8 @@ from pagecast.cli.experiments.table import (
     moment,
     segment_cells,
 )
+from pagecast.featurestore.experiments.metrics import METRICS
 from pagecast.featurestore.experiments.report import ExperimentReport
-from pagecast.featurestore.experiments.users import METRICS
 from pagecast.trainer.evaluation.html_table import html_table
 
 _STYLE = """

@@ -12,7 +12,10 @@ from pagecast.featurestore.experiments.report import ArmReport, Compared, Experi
 COMPARED = ("metric", "arm", "control", "treated", "lift", "95 %, however often read", "variance")
 """Columns of `compared_cells`."""
 
-ARMS = ("arm", "share", "users", "pending", "pages", "fell back", "drawn", "versions", "coverage")
+ARMS = (
+    *("arm", "share", "users", "pending", "capped", "pages", "fell back", "drawn", "versions"),
+    "coverage",
+)
 """Columns of `arm_cells`."""
 
 ESTIMATED = ("pages of", "target", "pages", "worth", "earned", "IPS", "SNIPS", "DR")
@@ -55,8 +58,9 @@ def show_report(output: Output, report: ExperimentReport) -> None:
 def arm_cells(arm: ArmReport) -> Sequence[str]:
     versions = " ".join(f"{version or 'none'}:{n}" for version, n in arm.versions.items())
     return (
-        *(arm.alias, f"{arm.share:g}", f"{arm.users:,}", f"{arm.pending:,}", f"{arm.pages:,}"),
-        *(f"{arm.fell_back:,}", f"{arm.drawn:,}", versions or "-", f"{arm.coverage:.1%}"),
+        *(arm.alias, f"{arm.share:g}", f"{arm.users:,}", f"{arm.pending:,}", f"{arm.capped:,}"),
+        *(f"{arm.pages:,}", f"{arm.fell_back:,}", f"{arm.drawn:,}", versions or "-"),
+        f"{arm.coverage:.1%}",
     )
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats, compare
+from pagecast.featurestore.experiments.metrics import METRICS
 from pagecast.featurestore.experiments.page_quality import QUALITIES
 from pagecast.featurestore.experiments.report import Compared, Step
 from pagecast.featurestore.experiments.sequence import SequenceConfig
-from pagecast.featurestore.experiments.users import METRICS, ExperimentUsers
+from pagecast.featurestore.experiments.users import ExperimentUsers
 
 SEGMENT_VALUES_MAX = 8
 """Segments of a dimension, those with most users: more would be noise, and a long page."""

@@ -50,6 +50,7 @@ class Compared:
 class ArmReport:
     """An arm as it was served. `version_now` is empty if its alias points nowhere.
 
+    Users who are `pending` are not compared yet; of those who are `capped` a metric was cut.
     `versions` count its pages by its own model, "" for popularity; the champion made those that
     `fell_back`. `drawn` of its pages were drawn at random, not made of the best tokens. `coverage`
     is the share of the catalog on its first `coverage_pages` pages: as many for each.
@@ -59,6 +60,7 @@ class ArmReport:
     share: float
     users: int
     pending: int
+    capped: int
     pages: int
     fell_back: int
     drawn: int

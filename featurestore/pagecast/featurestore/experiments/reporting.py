@@ -102,6 +102,7 @@ def _arms(
             share=arm.share,
             users=int(of_arm_U.sum()),
             pending=int((of_arm_U & users.pending_U).sum()) if users else 0,
+            capped=int((of_arm_U & ~users.pending_U & users.capped_U).sum()) if users else 0,
             pages=len(served.entities),
             fell_back=served.fell_back,
             drawn=served.drawn,

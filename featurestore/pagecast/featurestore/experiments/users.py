@@ -29,16 +29,14 @@ from pagecast.featurestore.experiments.arm_pages import (
 )
 from pagecast.featurestore.experiments.assignment import DAY_MS, Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats
+from pagecast.featurestore.experiments.metrics import METRICS, bounds_of, metrics_of
 from pagecast.featurestore.experiments.page_quality import QUALITIES, PageQuality
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
 from pagecast.featurestore.reward import RewardConfig
 
-METRICS = ("page_reward", "clicks", "completed_plays")
-"""Sums over a user's pages; the first one decides, the others explain."""
-
 PAGES_OF_USER_MAX = 100
 """Pages of a user that count in each period: one who asks for pages all day long, or a program that
-does, must not outweigh the rest."""
+does, must not outweigh the rest. What came of them has bounds of its own (`metrics`)."""
 
 BEFORE_MS = 28 * DAY_MS
 """How long before the experiment the covariate begins: four whole weeks."""
@@ -48,13 +46,14 @@ BEFORE_MS = 28 * DAY_MS
 class ExperimentUsers:
     """U users in the order in which they entered; M METRICS, Q QUALITIES.
 
-    `pending_U` are not compared yet. `quality_UQ` is NaN where no page has one. `device_U` and
-    `country_U` are those of the first page, `known_U` is whether there was a page before the
-    experiment whose window was over.
+    `pending_U` are not compared yet; of `capped_U` an outcome was cut at its bound. `quality_UQ` is
+    NaN where no page has one. `device_U` and `country_U` are those of the first page, `known_U` is
+    whether there was a page before the experiment whose window was over.
     """
 
     arm_U: tuple[str, ...]
     pending_U: Bools
+    capped_U: Bools
     outcome_UM: Floats
     before_UM: Floats
     quality_UQ: Floats
@@ -112,7 +111,9 @@ def experiment_users(
         if alias is not None and (served := records_of(records)):
             began_ms = head.requested_at_ms if began_ms < 0 else began_ms
             measured = _take_up(served, alias, users, arms[alias], quality)
-        parts = tuple(_Part(one.requested_at_ms, _metrics(one, rewards)) for one in records)
+        parts = tuple(
+            _Part(one.requested_at_ms, metrics_of(one.entities, rewards)) for one in records
+        )
         pages.append(_Page(head.user_id, parts, measured))
         if measured is not None or experiment.stopped_at_ms is None:
             newest_ms = head.requested_at_ms
@@ -121,20 +122,12 @@ def experiment_users(
     for one in pages:
         if (user := users.get(one.user_id)) is not None:
             _count(one, user, began_ms, experiment.outcome_ms)
-    return _columns(list(users.values()), dict(arms), experiment, (began_ms, newest_ms))
+    return _columns(list(users.values()), dict(arms), experiment, rewards, (began_ms, newest_ms))
 
 
 def _alias(experiment: Experiment, arm: str) -> str | None:
     name, _, alias = arm.partition("/")
     return alias if alias and name == experiment.name else None
-
-
-def _metrics(page: LoggedPageOutcome, rewards: RewardConfig) -> tuple[float, ...]:
-    return (
-        sum(rewards.entity(entity) for entity in page.entities),
-        float(sum(entity.clicked for entity in page.entities)),
-        float(sum(entity.completed for entity in page.entities)),
-    )
 
 
 def _take_up(
@@ -192,15 +185,21 @@ def _columns(
     users: list[_User],
     arms: dict[str, ArmPages],
     experiment: Experiment,
+    rewards: RewardConfig,
     moments: tuple[int, int],
 ) -> ExperimentUsers:
     began_ms, newest_ms = moments
     over_ms = experiment.outcome_ms + WINDOW_MS
+    bound_M = bounds_of(experiment.outcome_ms, rewards)
+    bound_before_M = bounds_of(BEFORE_MS, rewards)
+    outcome_UM = np.array([user.outcome for user in users])
+    before_UM = np.array([user.before for user in users])
     return ExperimentUsers(
         arm_U=tuple(user.arm for user in users),
         pending_U=np.array([user.entered_ms + over_ms > newest_ms for user in users]),
-        outcome_UM=np.array([user.outcome for user in users]),
-        before_UM=np.array([user.before for user in users]),
+        capped_U=(np.abs(outcome_UM) > bound_M).any(1),
+        outcome_UM=np.clip(outcome_UM, -bound_M, bound_M),
+        before_UM=np.clip(before_UM, -bound_before_M, bound_before_M),
         quality_UQ=np.array([_mean(user.qualities) for user in users]),
         known_U=np.array([user.pages_before > 0 for user in users]),
         device_U=tuple(user.device for user in users),
