@@ -206,7 +206,7 @@ Global___StopExperimentResponse: _TypeAlias = StopExperimentResponse  # noqa: Y0
 
 @_typing.final
 class ListExperimentsRequest(_message.Message):
-    """Asks for all experiments."""
+    """Asks for the newest experiments."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,7 +228,7 @@ Global___ListExperimentsRequest: _TypeAlias = ListExperimentsRequest  # noqa: Y0
 
 @_typing.final
 class ListExperimentsResponse(_message.Message):
-    """All experiments."""
+    """Experiments."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

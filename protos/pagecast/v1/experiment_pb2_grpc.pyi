@@ -42,7 +42,7 @@ class ExperimentServiceStub:
     EXPERIMENT_UNKNOWN.
     """
     ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]
-    """All experiments, newest first."""
+    """Experiments, newest first."""
     GetExperimentReport: _grpc.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentReportRequest, _experiment_pb2.GetExperimentReportResponse]
     """Made from the offline log that the server can read, which takes a while. NOT_FOUND with reason
     EXPERIMENT_UNKNOWN; RESOURCE_EXHAUSTED with reason REPORTS_EXHAUSTED while another is made.
@@ -62,7 +62,7 @@ class ExperimentServiceAsyncStub(ExperimentServiceStub):
     EXPERIMENT_UNKNOWN.
     """
     ListExperiments: _aio.UnaryUnaryMultiCallable[_experiment_pb2.ListExperimentsRequest, _experiment_pb2.ListExperimentsResponse]  # type: ignore[assignment]
-    """All experiments, newest first."""
+    """Experiments, newest first."""
     GetExperimentReport: _aio.UnaryUnaryMultiCallable[_experiment_pb2.GetExperimentReportRequest, _experiment_pb2.GetExperimentReportResponse]  # type: ignore[assignment]
     """Made from the offline log that the server can read, which takes a while. NOT_FOUND with reason
     EXPERIMENT_UNKNOWN; RESOURCE_EXHAUSTED with reason REPORTS_EXHAUSTED while another is made.
@@ -97,7 +97,7 @@ class ExperimentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _experiment_pb2.ListExperimentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_pb2.ListExperimentsResponse, _abc.Awaitable[_experiment_pb2.ListExperimentsResponse]]:
-        """All experiments, newest first."""
+        """Experiments, newest first."""
 
     @_abc_1.abstractmethod
     def GetExperimentReport(

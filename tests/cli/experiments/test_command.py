@@ -82,6 +82,8 @@ def test_experiments_are_started_listed_and_stopped(experiment: Experiment) -> N
     assert stopped["stopped_at_ms"] >= started["started_at_ms"]
     listed = json.loads(run("experiments", "list", "--json"))
     assert [one["name"] for one in listed] == ["two", "one"]
+    newest = json.loads(run("experiments", "list", "--limit", "1", "--json"))
+    assert [one["name"] for one in newest] == ["two"]
     assert "third=0.2 rival=0.3" in run("experiments", "list")
 
 

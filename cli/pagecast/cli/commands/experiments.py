@@ -60,12 +60,15 @@ def stop(
 
 @app.command("list")
 def list_experiments(
-    state_dir: StateDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Newest experiments to list.")] = 100,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Lists the experiments, newest first."""
-    from pagecast.cli.experiments.command import list_all
+    from pagecast.cli.experiments.command import list_newest
 
-    list_all(state_dir=state_dir, database_url=database_url, as_json=as_json)
+    list_newest(limit, state_dir=state_dir, database_url=database_url, as_json=as_json)
 
 
 @app.command()

@@ -64,9 +64,11 @@ def stop_experiment(
     output.document(experiment_json(stopped))
 
 
-def list_all(*, state_dir: Path | None, database_url: str | None, as_json: bool) -> None:
+def list_newest(
+    limit: int, *, state_dir: Path | None, database_url: str | None, as_json: bool
+) -> None:
     with opened(state_dir, database_url) as house:
-        found = Experiments(house.engine).list()
+        found = Experiments(house.engine).list(limit)
     output = Output(as_json=as_json)
     show_experiments(output, found)
     if not found:
