@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -5,9 +6,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from factories_forking import forking
+from factories_postgres import PostgresServer
+from factories_silent import silent_host, silent_postgresql
 from featurestore.factories_processes import migrate_when_told
 
+from pagecast.featurestore import database
 from pagecast.featurestore.database import (
+    CONNECT_SECONDS_MAX,
+    SILENCE_SECONDS_MAX,
     DatabaseNewerError,
     Lock,
     connect,
@@ -86,3 +92,32 @@ def test_the_default_url_is_in_the_state_directory(tmp_path: Path) -> None:
     migrate(engine)
     engine.dispose()
     assert (tmp_path / "new" / "pagecast.db").exists()
+
+
+def test_a_postgresql_that_accepts_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(database._POSTGRESQL_LIMITS, "connect_timeout", 2)
+    with silent_host() as port:
+        engine = connect(silent_postgresql(port))
+        began_s = time.monotonic()
+        with pytest.raises(sa.exc.OperationalError, match="timeout"):
+            engine.connect()
+        assert time.monotonic() - began_s < 10
+        engine.dispose()
+
+
+def test_a_connection_to_postgresql_has_limits_unless_the_url_says_other_ones(
+    postgres: PostgresServer,
+) -> None:
+    for options, seconds in (("", CONNECT_SECONDS_MAX), ("&connect_timeout=7", 7)):
+        engine = connect(postgres.url() + options)
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            limits = driver.info.get_parameters()
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+        engine.dispose()
+        assert limits["connect_timeout"] == str(seconds)
+        assert limits["tcp_user_timeout"] == str(SILENCE_SECONDS_MAX * 1000)
+        assert limits["keepalives_idle"] == "15"

@@ -176,6 +176,24 @@ async def test_a_page_without_deadline_has_the_server_s(
     assert details_of(error)["ErrorInfo"].reason == "PAGE_TIME_EXCEEDED"
 
 
+async def test_a_page_waits_for_the_threads_that_prepare_pages_no_longer_than_its_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "PAGE_TIME_MAX_S", 0.2)
+    free = threading.Event()
+    async with house.serve() as served:
+        held = [served.server.resources.preparing.submit(free.wait) for _ in range(8)]
+        try:
+            async with asyncio.timeout(10):
+                received, error = await read_until_error(served.stream("ada", timeout_s=None))
+            await eventually(lambda: slots_in_use(served) == 0)
+        finally:
+            free.set()
+        assert all(future.result() for future in held)
+    assert received == []
+    assert details_of(error)["ErrorInfo"].reason == "PAGE_TIME_EXCEEDED"
+
+
 async def test_without_a_model_the_page_goes_by_popularity(house: House) -> None:
     house.count(m30=9.0, m31=5.0, m32=7.0)
     async with house.serve() as served:

@@ -21,6 +21,25 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _EXCLUSIVE = "pagecast_exclusive"
 
 
+CONNECT_SECONDS_MAX = 10
+"""A PostgreSQL that accepts a connection and does not answer is away: at the driver's default a
+caller would learn of it after two minutes."""
+
+SILENCE_SECONDS_MAX = 30
+"""A host that has vanished without a word is noticed within this time; the kernel's own defaults
+are a quarter of an hour for what was sent, and two hours for an answer that is waited for."""
+
+_POSTGRESQL_LIMITS = {
+    "connect_timeout": CONNECT_SECONDS_MAX,
+    "tcp_user_timeout": SILENCE_SECONDS_MAX * 1000,
+    "keepalives_idle": SILENCE_SECONDS_MAX // 2,
+    "keepalives_interval": SILENCE_SECONDS_MAX // 6,
+    "keepalives_count": 3,
+}
+"""As libpq names them. None bounds a statement: migrations, scans and waiting for one's turn
+(`exclusive`) may take minutes, and who cannot wait gives up by itself."""
+
+
 class Lock(IntEnum):
     """What a transaction excludes others from; the keys of PostgreSQL's advisory locks."""
 
@@ -47,11 +66,22 @@ def connect(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    engine = sa.create_engine(
+        parsed,
+        pool_pre_ping=parsed.get_backend_name() != "sqlite",
+        connect_args=_limits_of_connections(parsed),
+    )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _limits_of_connections(url: sa.URL) -> dict[str, int]:
+    """Those that the URL does not say itself; a database in a file has none."""
+    if not url.drivername.startswith("postgresql"):
+        return {}
+    return {name: value for name, value in _POSTGRESQL_LIMITS.items() if name not in url.query}
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from pagecast.server.acknowledging import publish
 from pagecast.server.browse_reports import BrowseReports
 from pagecast.server.browsed import Requests, check_actions, check_seen, wrong_begin
 from pagecast.server.browsing import BrowsedPart, Browsing
+from pagecast.server.in_time import in_time
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
-from pagecast.server.page_refusals import draining, time_exceeded
+from pagecast.server.page_refusals import draining
 from pagecast.server.request import PAGE_TIME_MAX_S, PageClock, PageRequest
 from pagecast.server.resources import Resources
 from pagecast.server.serving import Serving
@@ -144,13 +145,9 @@ class Browse:
 
     async def _make(self, publishing: asyncio.Task[None]) -> None:
         """6. The page, part by part, until it is complete; then what became of its actions."""
-        clock = self._first.clock
         while not await self._make_part():
-            try:
-                async with asyncio.timeout(clock.remaining_s()):
-                    await self._browsing.until_wanted(self._rows)
-            except TimeoutError as error:
-                raise time_exceeded() from error
+            async with in_time(self._first.clock):
+                await self._browsing.until_wanted(self._rows)
             if self._browsing.is_cut:
                 raise draining()
             self._page, self._take_place = self._carried_on(), self._take_next

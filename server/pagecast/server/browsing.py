@@ -4,25 +4,19 @@ Written in the event loop, read in threads: what threads read is replaced as a w
 """
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
-from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import RECENT_EVENTS_MAX
 from pagecast.featurestore.overlay import Actions, copy_of, lay_over, steers
 from pagecast.rules.facts import ROWS_MAX
+from pagecast.server.erasure_watch import ErasureWatch
 from pagecast.server.part import WHOLE_PAGE, Past
 from pagecast.server.users import User
 from pagecast.v1 import events_pb2
-
-_log = structlog.get_logger(__name__)
 
 ROWS_AHEAD_DEFAULT = 4
 """Rows decoded beyond the last one seen, if the client does not say: a screen, and one to scroll to
@@ -34,23 +28,6 @@ known to be, with as many done elsewhere meanwhile."""
 
 ACTIONS_BYTES_MAX = 64 * 1024
 """Events of a call together: they stand in the page's records, beside the longest page."""
-
-
-class ErasureWatch:
-    """When users last asked to be forgotten; safe for threads."""
-
-    def __init__(self, erasures: Erasures) -> None:
-        self._erasures = erasures
-        self._lock = threading.Lock()
-
-    def newest_ms(self, user_id: str) -> int | None:
-        """0 for never; None if the database does not answer."""
-        try:
-            with self._lock:
-                return self._erasures.requested_at_ms([user_id]).get(user_id, 0)
-        except SQLAlchemyError as error:
-            _log.warning("erasures_not_read", error=str(error))
-            return None
 
 
 class Browsing:

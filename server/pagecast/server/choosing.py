@@ -18,6 +18,7 @@ from pagecast.engine.popular import popular_page
 from pagecast.engine.served_model import ServedModel
 from pagecast.server.basis import PageBasis
 from pagecast.server.handover import EVENTS_MAX, Handover
+from pagecast.server.in_time import in_time
 from pagecast.server.options import decode_options
 from pagecast.server.part import PagePart, PartEnded
 from pagecast.server.request import PageRequest
@@ -57,12 +58,14 @@ class Choosing:
         self._decoding = False
 
     async def by_model(self, model: ServedModel, basis: PageBasis) -> Portions:
-        """Raises EngineError; the portions do too, and HandoverFull for a reader that is slow."""
+        """Raises EngineError, and Refusal once the page's time is over; the portions raise
+        EngineError too, and HandoverFull for a reader that is slow."""
         if isinstance(model, MultiStageModel):
             return _at_once(await self._in_thread(self._multi_stage, model, basis))
         return self._decoded(await self._in_thread(self._job_of, model, basis))
 
     async def by_popularity(self, basis: PageBasis) -> Portions:
+        """Raises Refusal once the page's time is over."""
         return _at_once(await self._in_thread(self._popular, basis))
 
     def close(self) -> None:
@@ -71,8 +74,9 @@ class Choosing:
         if not self._decoding:
             self._place.leave()
 
-    def _in_thread(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
-        return self._loop.run_in_executor(self._resources.preparing, work, *arguments)
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        async with in_time(self._page.clock):
+            return await self._loop.run_in_executor(self._resources.preparing, work, *arguments)
 
     def _multi_stage(self, model: MultiStageModel, basis: PageBasis) -> list[PageEvent]:
         """The baseline takes milliseconds for a whole page and no slot of the decode loop."""

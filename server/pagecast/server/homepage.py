@@ -35,6 +35,7 @@ from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
 from pagecast.server.clients import client_of
 from pagecast.server.config import ServerConfig
 from pagecast.server.errors import Refusal
+from pagecast.server.in_time import in_time
 from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
 from pagecast.server.page_refusals import (
@@ -167,11 +168,8 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         if page.carried_on is None:
             serving = self._serving_of_now(page.user_id)
         else:
-            try:
-                async with asyncio.timeout(page.clock.remaining_s()):
-                    serving = await self._resources.carried.serving_of(page.carried_on)
-            except TimeoutError as error:
-                raise time_exceeded() from error
+            async with in_time(page.clock):
+                serving = await self._resources.carried.serving_of(page.carried_on)
         if not (serving.snapshot.entities and serving.snapshot.rows):
             raise catalog_empty()
         return serving

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,7 @@ from pagecast.engine.model import Model
 from pagecast.server.basis import PageBasis
 from pagecast.server.choosing import Choosing, Portions
 from pagecast.server.handover import HandoverFull
+from pagecast.server.in_time import in_time
 from pagecast.server.metrics import Metrics
 from pagecast.server.page_refusals import (
     MODEL_FAILED,
@@ -98,10 +100,10 @@ class Making:
 
     async def _basis(self) -> PageBasis:
         """3, 4. In a thread."""
-        resources = self._resources
-        return await asyncio.get_running_loop().run_in_executor(
-            resources.preparing, page_basis, self._page, self._serving, resources.users, self._part
-        )
+        resources, loop = self._resources, asyncio.get_running_loop()
+        work = partial(page_basis, self._page, self._serving, resources.users, self._part)
+        async with in_time(self._page.clock):
+            return await loop.run_in_executor(resources.preparing, work)
 
     async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
         """6. By the model; by popularity if there is none, or if it fails before the page began."""

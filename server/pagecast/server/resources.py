@@ -24,10 +24,10 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.trainings import Trainings
 from pagecast.server.arms import ARM_POLL_S, ArmFollower
 from pagecast.server.bringing_over import BringingOver
-from pagecast.server.browsing import ErasureWatch
 from pagecast.server.carried_servings import CarriedServings
 from pagecast.server.config import ServerConfig
 from pagecast.server.continuation import Continuations, check_keys
+from pagecast.server.erasure_watch import ErasureWatch
 from pagecast.server.forget import Forgetting
 from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
 from pagecast.server.loading_ahead import LoadedAhead
@@ -128,6 +128,8 @@ class Resources:
                 stack.callback(publisher.close)
             forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
             stack.callback(forgetting.close)
+            erasures = ErasureWatch(Erasures(engine))
+            stack.callback(erasures.close)
             preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
             stack.callback(preparing.shutdown)
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
@@ -159,7 +161,7 @@ class Resources:
                 reporter=reporter,
                 publisher=publisher,
                 forgetting=forgetting,
-                erasures=ErasureWatch(Erasures(engine)),
+                erasures=erasures,
                 fold=config.fold,
                 predicting=predicting,
                 neighbours=neighbours,

@@ -1,17 +1,16 @@
 """Step 3 of the life of a page: one read brings what is known of a user.
 
-Reads run in threads of their own. A store that hangs costs these threads and nothing else: a read
-that takes too long is given up, and while all of them hang the next reads fail at once.
+A read that takes too long is given up (`bounded_reads`), and the page goes on without.
 """
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.online import OnlineFeatures
+from pagecast.server.bounded_reads import BoundedReads, ReadsHang
 from pagecast.v1 import events_pb2
 
 _log = structlog.get_logger(__name__)
@@ -53,9 +52,7 @@ class Users:
 
     def __init__(self, store: OnlineFeatures) -> None:
         self._store = store
-        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="user-read")
-        self._hanging: set[Future[User]] = set()
-        self._counting = threading.Lock()
+        self._reads = BoundedReads("user-read", READ_THREADS)
         self._failing = False
 
     def read(self, user_id: str, time_max_s: float = READ_TIME_MAX_S) -> User:
@@ -77,21 +74,15 @@ class Users:
 
     def close(self) -> None:
         """Does not wait for a store that hangs."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reads.close()
         self._store.close()
 
     def _read_in_time(self, user_id: str, time_max_s: float) -> User:
-        with self._counting:
-            self._hanging = {read for read in self._hanging if not read.done()}
-            if len(self._hanging) >= READ_THREADS:
-                raise StoreUnavailable("the online store does not answer")
-        read = self._threads.submit(self._read, user_id)
         try:
-            return read.result(time_max_s)
+            return self._reads.of(partial(self._read, user_id), time_max_s)
+        except ReadsHang as error:
+            raise StoreUnavailable("the online store does not answer") from error
         except Exception as error:  # a store raises what its driver raises
-            if not (read.done() or read.cancel()):
-                with self._counting:
-                    self._hanging.add(read)
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     def _read(self, user_id: str) -> User:
