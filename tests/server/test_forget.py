@@ -1,6 +1,7 @@
 """ForgetUser: the order is in the event log before the answer, and the receipt is waited for."""
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from server.factories_server import House, Served, details_of
 from pagecast.eventlog.topics import INTERACTIONS, PROFILES
 from pagecast.featurestore.erasures import Erasures
 from pagecast.server import forget
+from pagecast.server.errors import Refusal
 from pagecast.v1 import events_pb2, feature_pb2, feature_pb2_grpc
 
 
@@ -94,6 +96,16 @@ async def test_without_an_event_log_the_setting_is_named(house: House) -> None:
     assert failed.value.code() is StatusCode.FAILED_PRECONDITION
     assert details_of(failed.value)["ErrorInfo"].reason == "EVENT_LOG_NOT_CONFIGURED"
     assert "bootstrap_servers" in (failed.value.details() or "")
+
+
+async def test_a_refusal_holds_nothing_of_the_calls_before_it(house: House) -> None:
+    forgetting = forget.Forgetting("", Erasures(house.engine))
+    for user_id in ("ada", "bob"):
+        with pytest.raises(Refusal) as refused:
+            await forgetting.answer(user_id, None)
+    forgetting.close()
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(refused.value.__traceback__)]
+    assert {known["user_id"] for known in frames if "forgetting" not in known} == {"bob"}
 
 
 async def test_a_broker_that_is_away_is_said_to_be_unavailable(house: House) -> None:

@@ -61,9 +61,9 @@ class Forgetting:
         the order, RESOURCE_EXHAUSTED if too many are being forgotten.
         """
         if not self._bootstrap_servers:
-            raise _NO_EVENT_LOG
+            raise _no_event_log()
         if self._in_flight >= FORGETTING_MAX:
-            raise _BUSY
+            raise _busy()
         seconds = RECEIPT_SECONDS_MAX if seconds_left is None else seconds_left
         end = time.monotonic() + min(seconds, RECEIPT_SECONDS_MAX) - MARGIN_S
         self._in_flight += 1
@@ -84,7 +84,7 @@ class Forgetting:
             await loop.run_in_executor(self._publishers, send)
         except EventLogError as error:
             _log.warning("order_not_published", receipt_id=order.event_id, error=str(error))
-            raise _EVENT_LOG_UNAVAILABLE from error
+            raise _event_log_unavailable() from error
 
     def _look(self, receipt_id: str) -> Erasure | None:
         """None, too, while the database is away: the order stands."""
@@ -144,23 +144,28 @@ def _response(
     return response
 
 
-_NO_EVENT_LOG = Refusal(
-    code=grpc.StatusCode.FAILED_PRECONDITION,
-    reason="EVENT_LOG_NOT_CONFIGURED",
-    message="the server was started without an event log: set bootstrap_servers",
-)
+def _no_event_log() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.FAILED_PRECONDITION,
+        reason="EVENT_LOG_NOT_CONFIGURED",
+        message="the server was started without an event log: set bootstrap_servers",
+    )
 
-_EVENT_LOG_UNAVAILABLE = Refusal(
-    code=grpc.StatusCode.UNAVAILABLE,
-    reason="EVENT_LOG_UNAVAILABLE",
-    message="the event log did not acknowledge the order, which may stand all the same: ask again, "
-    "it is harmless",
-    retry_delay_ms=1000,
-)
 
-_BUSY = Refusal(
-    code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-    reason="TOO_MANY_ERASURES",
-    message=f"{FORGETTING_MAX} users are being forgotten at the moment: try again",
-    retry_delay_ms=1000,
-)
+def _event_log_unavailable() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.UNAVAILABLE,
+        reason="EVENT_LOG_UNAVAILABLE",
+        message="the event log did not acknowledge the order, which may stand all the same: "
+        "ask again, it is harmless",
+        retry_delay_ms=1000,
+    )
+
+
+def _busy() -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reason="TOO_MANY_ERASURES",
+        message=f"{FORGETTING_MAX} users are being forgotten at the moment: try again",
+        retry_delay_ms=1000,
+    )
