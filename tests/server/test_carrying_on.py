@@ -1,6 +1,7 @@
 """Step 8 through real channels: a page goes on, on whichever replica, and repeats nothing."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from server.factories_server import House, Page, Served, details_of, eventually
 
+from pagecast.server import carried_servings
 from pagecast.server.continuation import Continuations, IdsDigest
 from pagecast.v1 import catalog_pb2, continuation_pb2, homepage_pb2
 
@@ -146,6 +148,33 @@ async def test_a_page_keeps_its_model_when_the_champion_is_another(house: House)
     assert fresh.started.model_version == other
     assert layout(first, second) == layout(first, loaded) == layout(whole)
     assert layout(fresh) != layout(whole)
+
+
+async def test_so_many_pages_wait_for_models_to_be_loaded_and_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried_servings, "LOADS_WAITING_MAX", 1)
+    version = house.train_champion()
+    async with house.serve(continuation_key=KEY) as served:
+        token = last(await served.page("ada", rows=2))
+    house.train_champion(OTHER)
+    async with house.serve(continuation_key=KEY) as served:
+        carried, reads = served.server.resources.carried, threading.Event()
+        carried._reader.submit(reads.wait)
+        try:
+            first = asyncio.create_task(served.page("ada", rows=1, continuation=token))
+            await eventually(lambda: carried._waiting == 1)
+            with pytest.raises(AioRpcError) as failed:
+                await served.page("ada", rows=1, continuation=token)
+        finally:
+            reads.set()
+        waited = await first
+        again = await served.page("ada", rows=1, continuation=token)
+    assert failed.value.code() is StatusCode.RESOURCE_EXHAUSTED
+    details = details_of(failed.value)
+    assert details["ErrorInfo"].reason == "FORMER_MODELS_LOADING"  # type: ignore[attr-defined]
+    assert "RetryInfo" in details
+    assert waited.started.model_version == again.started.model_version == version
 
 
 async def test_a_model_that_is_gone_is_said_to_be(house: House) -> None:

@@ -1,5 +1,8 @@
 """Which models that are no longer the champion can still carry on a page."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from engine.factories_engine import TinyModel
 from server.factories_server import House
@@ -26,6 +29,24 @@ def test_a_registered_model_is_loaded_once(
     (house.paths.bundles / version).rename(house.paths.bundles / "elsewhere")
     assert model.version == version
     assert former.model(version, snapshot) is model
+
+
+def test_one_that_is_kept_does_not_wait_for_another_that_is_loaded(
+    house: House, former: FormerModels, snapshot: CatalogSnapshot
+) -> None:
+    kept, slow = house.train(), house.train(TinyModel(seed=1))
+    model = former.model(kept, snapshot)
+    reads, newer = threading.Event(), house.catalog.snapshot()
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(2) as pages:
+        reader.submit(reads.wait)
+        loading = pages.submit(former.model, slow, snapshot, reader)
+        try:
+            assert pages.submit(former.model, kept, snapshot, reader).result(10) is model
+            assert pages.submit(former.model, kept, newer, reader).result(10).snapshot is newer
+            assert not loading.done()
+        finally:
+            reads.set()
+        assert loading.result(30).version == slow
 
 
 def test_one_that_was_kept_follows_the_catalog(

@@ -7,6 +7,7 @@ loaded from its bundle. So a replica that was started after the swap carries on 
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import Executor
 from pathlib import Path
 
 import structlog
@@ -47,6 +48,7 @@ class FormerModels:
         self._bundles = bundles
         self._engine = engine
         self._changing = threading.Lock()
+        self._binding = threading.Lock()
         self._loading = threading.Lock()
         self._kept: OrderedDict[str, tuple[ServedModel, float]] = OrderedDict()
         self._refused_at_s: dict[str, float] = {}
@@ -80,31 +82,45 @@ class FormerModels:
             for version in [v for v, (_, used_s) in self._kept.items() if used_s <= until_s]:
                 del self._kept[version]
 
-    def model(self, version: str, snapshot: CatalogSnapshot) -> ServedModel:
-        """The model of a version, bound to the snapshot.
+    def model(
+        self, version: str, snapshot: CatalogSnapshot, reader: Executor | None = None
+    ) -> ServedModel:
+        """The model of a version, bound to the snapshot; `reader` reads its files, if it is not
+        kept.
 
         Raises ModelRetired, EngineError if it cannot embed the catalog, and what the registry's
         database raises.
         """
-        # One at a time: two pages of one model must not load it twice.
-        with self._loading:
-            model = self._bound(version, snapshot)
-        self.keep(model)
+        # A model that is kept does not wait for another one that is loaded.
+        model = self._of_kept(version, snapshot)
+        if model is None:
+            # One at a time: two pages of one model must not load it twice.
+            with self._loading:
+                model = self._of_kept(version, snapshot)
+                if model is None:
+                    model = bind(self._load(version, reader), snapshot)
+                    self.keep(model)
         return model
 
-    def _bound(self, version: str, snapshot: CatalogSnapshot) -> ServedModel:
-        kept = self.kept(version)
-        if kept is None:
-            return bind(self._load(version), snapshot)
-        return kept if kept.snapshot is snapshot else bind(kept.bundle, snapshot, older=kept)
+    def _of_kept(self, version: str, snapshot: CatalogSnapshot) -> ServedModel | None:
+        """None if it is not kept."""
+        # One at a time: two pages of one model must not embed what is new twice.
+        with self._binding:
+            kept = self.kept(version)
+            if kept is None:
+                return None
+            fits = kept.snapshot is snapshot
+            model = kept if fits else bind(kept.bundle, snapshot, older=kept)
+            self.keep(model)
+        return model
 
-    def _load(self, version: str) -> ServedBundle:
+    def _load(self, version: str, reader: Executor | None) -> ServedBundle:
         refused_at_s = self._refused_at_s.get(version)
         if refused_at_s is not None and time.monotonic() - refused_at_s < REFUSED_SECONDS:
             raise ModelRetired(version)
         try:
             path = self._bundles / self._registry.get(version).bundle
-            bundle = load_served(path, self._engine)
+            bundle = load_served(path, self._engine, reader=reader)
             if bundle.version != version:
                 raise BundleError(f"holds version {bundle.version}")
         except (ModelUnknown, BundleError) as error:

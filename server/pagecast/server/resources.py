@@ -120,6 +120,8 @@ class Resources:
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
             stack.callback(ahead.close)
+            carried = CarriedServings(servings, former)
+            stack.callback(carried.close)
             reporter = _reporter(config, metrics)
             if reporter is not None:
                 stack.callback(reporter.close)
@@ -151,7 +153,7 @@ class Resources:
                 trainings=Trainings(engine),
                 engine=engine,
                 servings=servings,
-                carried=CarriedServings(servings, former),
+                carried=carried,
                 continuations=Continuations(check_keys(config.continuation_key)),
                 slots=slots,
                 preparing=preparing,
