@@ -71,6 +71,19 @@ def test_rollback_goes_back_one_promotion_at_a_time(engine: sa.Engine) -> None:
     assert registry.rollback(by="bob").version == champion(registry) == "v1"
 
 
+def test_a_rollback_that_names_what_is_to_go_can_be_repeated(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2", "v3")
+    for version in ("v1", "v2", "v3"):
+        registry.promote(version, by="ada")
+    for _ in range(3):
+        assert registry.rollback(by="bob", from_version="v3").version == "v2"
+    assert [move.reason for move in registry.moves(CHAMPION)].count("rollback") == 1
+    with pytest.raises(ModelUnknown, match="'v9'"):
+        registry.rollback(by="bob", from_version="v9")
+    assert champion(registry) == "v2"
+
+
 def test_rollback_without_a_champion_is_refused(engine: sa.Engine) -> None:
     with pytest.raises(NoPredecessor, match="promote one first"):
         Registry(engine).rollback(by="bob")

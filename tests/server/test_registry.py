@@ -51,11 +51,24 @@ async def test_a_rollback_returns_to_the_champion_before(house: House) -> None:
     assert details_of(failed.value)["ErrorInfo"].reason == "MODEL_NO_PREDECESSOR"
 
 
+async def test_a_rollback_whose_answer_was_lost_is_repeated(house: House) -> None:
+    versions = [house.train(TinyModel(seed=seed)) for seed in range(3)]
+    request = model_pb2.RollbackModelRequest(from_version=versions[2])
+    async with house.serve() as served:
+        for version in versions:
+            await stub(served).PromoteModel(model_pb2.PromoteModelRequest(version=version))
+        answers = [await stub(served).RollbackModel(request) for _ in range(2)]
+    assert [answer.model.version for answer in answers] == [versions[1]] * 2
+    assert list(answers[1].model.aliases) == [CHAMPION]
+
+
 async def test_an_unknown_version_is_not_found(house: House) -> None:
+    house.train_champion()
     async with house.serve() as served:
         for call in (
             stub(served).GetModel(model_pb2.GetModelRequest(version="nope")),
             stub(served).PromoteModel(model_pb2.PromoteModelRequest(version="nope")),
+            stub(served).RollbackModel(model_pb2.RollbackModelRequest(from_version="nope")),
         ):
             with pytest.raises(AioRpcError) as failed:
                 await call

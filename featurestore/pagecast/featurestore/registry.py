@@ -147,16 +147,22 @@ class Registry:
                 move_alias(connection, CHALLENGER, None, why)
             return record_of_version(connection, version)
 
-    def rollback(self, by: str, *, note: str = "") -> ModelRecord:
-        """Returns to the champion before the present one was promoted.
+    def rollback(self, by: str, *, note: str = "", from_version: str = "") -> ModelRecord:
+        """Returns to the champion before the present one was promoted, and returns it.
 
-        A second rollback goes back one promotion more, never forward again. Raises NoPredecessor,
-        and ModelFreed if that champion's bundle was removed.
+        A second rollback goes back one promotion more, never forward again, unless `from_version`
+        says which champion is to go: if another one serves by now, nothing is moved. Raises
+        NoPredecessor, ModelFreed if that champion's bundle was removed, and ModelUnknown for a
+        `from_version` that is not registered.
         """
         with exclusive(self._engine, Lock.REGISTRY) as connection:
             champion = alias_row(connection, CHAMPION)
             if champion is None:
                 raise NoPredecessor("no model was ever promoted: promote one first")
+            if from_version:
+                going = record_of_version(connection, from_version)
+                if CHAMPION not in going.aliases:
+                    return record_of_version(connection, champion.version)
             promotion = move_row(connection, champion.move_id)
             if promotion.predecessor_id is None:
                 raise NoPredecessor(

@@ -318,16 +318,22 @@ class RollbackModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTE_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
     note: _builtins.str
     """Why, for the registry's records."""
+    from_version: _builtins.str
+    """The champion that is to go: if another one serves by now, nothing is moved, so that the call
+    can be repeated. Empty means whichever serves, and a repetition goes back one promotion more.
+    """
     def __init__(
         self,
         *,
         note: _builtins.str = ...,
+        from_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_version", b"from_version", "note", b"note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,7 +348,7 @@ class RollbackModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """The champion again."""
+        """The champion of now."""
 
     def __init__(
         self,

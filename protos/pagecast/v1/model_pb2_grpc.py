@@ -86,7 +86,8 @@ class ModelServiceServicer:
 
     def RollbackModel(self, request, context):
         """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
+        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
+        reason MODEL_UNKNOWN for a `from_version` that is not registered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,8 @@ class ModelServiceStub:
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]
     """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
+    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
+    reason MODEL_UNKNOWN for a `from_version` that is not registered.
     """
 
 @_typing.type_check_only
@@ -63,7 +64,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]  # type: ignore[assignment]
     """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
+    MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
+    reason MODEL_UNKNOWN for a `from_version` that is not registered.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,7 +105,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.RollbackModelResponse, _abc.Awaitable[_model_pb2.RollbackModelResponse]]:
         """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
-        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed.
+        MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
+        reason MODEL_UNKNOWN for a `from_version` that is not registered.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,7 +55,11 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
     async def RollbackModel(
         self, request: model_pb2.RollbackModelRequest, _context: Any
     ) -> model_pb2.RollbackModelResponse:
-        record = await _answer(lambda: self._registry.rollback(MOVED_BY, note=request.note))
+        record = await _answer(
+            lambda: self._registry.rollback(
+                MOVED_BY, note=request.note, from_version=request.from_version
+            )
+        )
         return model_pb2.RollbackModelResponse(model=_model(record))
 
 

@@ -102,6 +102,9 @@ def promote(
 
 @app.command()
 def rollback(
+    from_version: Annotated[
+        str, typer.Option("--from", help="The champion that is to go; if it went, nothing moves.")
+    ] = "",
     note: Note = "",
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -113,14 +116,14 @@ def rollback(
     from pagecast.cli.models_view import show_model
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.model_records import ModelFreed, NoPredecessor
+    from pagecast.featurestore.model_records import ModelFreed, ModelUnknown, NoPredecessor
     from pagecast.featurestore.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
         try:
-            record = Registry(engine).rollback(PROMOTED_BY, note=note)
-        except (ModelFreed, NoPredecessor) as error:
+            record = Registry(engine).rollback(PROMOTED_BY, note=note, from_version=from_version)
+        except (ModelFreed, ModelUnknown, NoPredecessor) as error:
             raise CommandError(str(error)) from error
     show_model(Output(as_json=as_json), record)
 
