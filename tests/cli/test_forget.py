@@ -1,5 +1,6 @@
 """`pagecast forget` asks first, shows the receipt, and fails if the erasure is not complete."""
 
+import inspect
 import os
 import pty
 import re
@@ -15,7 +16,9 @@ import pytest
 from cli.factories_cli import document, pagecast
 from factories import START_MS, timestamp
 
+from pagecast.cli.commands.forget import forget
 from pagecast.cli.exits import ExitCode
+from pagecast.server.forget import RECEIPT_SECONDS_MAX
 from pagecast.v1 import feature_pb2, feature_pb2_grpc
 
 SLOW_USER = "slow"
@@ -139,3 +142,9 @@ def test_people_are_asked_first(
 def test_a_server_that_is_not_there_exits_3(tmp_path: Path) -> None:
     done = pagecast("forget", "ada", "--yes", "--server", "127.0.0.1:1", cwd=tmp_path)
     assert done.returncode == ExitCode.NOT_RUNNING
+
+
+def test_nobody_is_promised_more_time_than_a_server_waits() -> None:
+    timeout = inspect.signature(forget, eval_str=True).parameters["timeout"]
+    (option,) = timeout.annotation.__metadata__
+    assert option.max == timeout.default == RECEIPT_SECONDS_MAX

@@ -12,7 +12,7 @@ def forget(
     user: Annotated[str, typer.Argument(help="The user.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     timeout: Annotated[
-        float, typer.Option(min=1, max=300, help="Seconds to wait for the receipt.")
+        float, typer.Option(min=1, max=30, help="Seconds to wait for the receipt.")
     ] = 30.0,
     server: ServerAddress = None,
     state_dir: StateDir = None,
