@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from factories import free_port
 from typer.testing import CliRunner
 
-from pagecast.cli.exits import ExitCode, InputError
+from pagecast.cli.exits import ExitCode, InputError, NotRunningError
 from pagecast.cli.main import app
 
 
@@ -28,6 +29,22 @@ def told(*arguments: str) -> str:
 @pytest.mark.parametrize("command", ["trainings", "models", "experiments"])
 def test_what_is_no_url_of_a_database(command: str) -> None:
     assert "database_url: no URL" in told(command, "list", "--database-url", "nonsense")
+
+
+@pytest.mark.parametrize("command", ["serve", "ingest"])
+def test_what_is_no_url_of_a_database_for_what_runs_on(command: str) -> None:
+    said = told(command, "--bootstrap-servers", "127.0.0.1:1", "--database-url", "nonsense")
+    assert "database_url: no URL" in said
+
+
+@pytest.mark.parametrize("command", ["serve", "ingest"])
+def test_a_database_that_is_away_is_named_with_the_remedy(command: str) -> None:
+    url = f"postgresql+psycopg://pagecast:secret@127.0.0.1:{free_port()}/pagecast"
+    arguments = [command, "--bootstrap-servers", "127.0.0.1:1", "--database-url", url]
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, NotRunningError), repr(done.exception)
+    assert done.exception.remedy == "start it, or mend database_url"
+    assert "secret" not in str(done.exception)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -68,6 +85,7 @@ def test_a_user_that_is_no_text() -> None:
         (("evaluate", "--logged", "--html", "x.html"), "--logged: --html"),
         (("evaluate", "--logged", "--systems", "ease"), "--logged: --systems"),
         (("evaluate", "--html", "."), "--html"),
+        (("forget", "ada", "--yes", "--timeout", "31"), "--timeout"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else "",
 )

@@ -40,6 +40,12 @@ def open_database(settings: Settings) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
+def check_database(settings: Settings) -> None:
+    """For what then opens it by itself. Raises as `open_database` does."""
+    with open_database(settings):
+        pass
+
+
 def _connected(settings: Settings) -> sa.Engine:
     try:
         return connect(database_url(settings))

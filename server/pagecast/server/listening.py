@@ -22,8 +22,8 @@ class PortTakenError(OSError):
 
     @classmethod
     def of_rpcs(cls, host: str, port: int) -> "PortTakenError":
-        return cls(f"port {port} of {host} is taken: choose another, or 0")
+        return cls(f"port {port} of {host} is taken: choose another, or 0 for a free one")
 
     @classmethod
     def of_metrics(cls, port: int) -> "PortTakenError":
-        return cls(f"metrics_port {port} is taken: choose another, or 0")
+        return cls(f"metrics_port {port} is taken: choose another, or 0 for a free one")

@@ -45,6 +45,10 @@ class LogReplaced(Exception):  # noqa: N818 - named by what is wrong, as the oth
     """The interaction topic is not the one that the stores were built from."""
 
 
+class PortTakenError(OSError):
+    """The port of /metrics cannot be listened on; the message names the setting."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class IngestReady:
     """What a worker says when it has joined its group."""
@@ -89,8 +93,9 @@ class IngestWorker:
     ) -> None:
         """Works until `stop` is set. `on_ready` is called once, when it has joined the group.
 
-        Raises LogReplaced, LogTruncated, what is in `retry.TRANSIENT` if it lasts too long, and
-        anything that is a fault. Nothing is lost then: another worker goes on from the commits.
+        Raises PortTakenError, LogReplaced, LogTruncated, what is in `retry.TRANSIENT` if it lasts
+        too long, and anything that is a fault. Nothing is lost then: another worker goes on from
+        the commits.
         """
         try:
             with ExitStack() as exits:
@@ -195,7 +200,12 @@ def _now_ms() -> int:
 def _serve_metrics(config: IngestConfig, exits: ExitStack) -> int | None:
     if config.metrics_port is None:
         return None
-    server, thread = start_http_server(config.metrics_port, addr="127.0.0.1")
+    try:
+        server, thread = start_http_server(config.metrics_port, addr="127.0.0.1")
+    except OSError as error:
+        raise PortTakenError(
+            f"metrics_port {config.metrics_port} is taken: choose another, or 0 for a free one"
+        ) from error
 
     def close() -> None:
         server.shutdown()

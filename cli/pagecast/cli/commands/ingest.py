@@ -36,6 +36,7 @@ def ingest(
     ready_file: ReadyFile = None,
 ) -> None:
     """Turns events into histories and changes into the catalog until Ctrl-C; several share it."""
+    from pagecast.cli.database import check_database
     from pagecast.cli.discovery import bootstrap_servers as find_broker
     from pagecast.cli.exits import CommandError, NotRunningError
     from pagecast.cli.logs import configure_logging
@@ -45,7 +46,7 @@ def ingest(
     from pagecast.featurestore.state import StatePaths
     from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.streaming.config import IngestConfig, OnLogChange
-    from pagecast.streaming.ingest import IngestReady, LogReplaced, run_worker
+    from pagecast.streaming.ingest import IngestReady, LogReplaced, PortTakenError, run_worker
 
     section = {"group": group, "on_log_change": on_log_change, "metrics_port": metrics_port}
     settings = load_settings(
@@ -71,9 +72,10 @@ def ingest(
     def ready(worker: IngestReady) -> None:
         announce(ready_file, {"metrics_port": worker.metrics_port})
 
+    check_database(settings)
     try:
         run_worker(config, ready)
-    except (LogReplaced, OnlineStoreRefused) as error:
+    except (LogReplaced, PortTakenError, OnlineStoreRefused) as error:
         raise CommandError(str(error)) from error
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error

@@ -57,6 +57,7 @@ def serve(
     ready_file: ReadyFile = None,
 ) -> None:
     """Serves pages, histories and models over gRPC until Ctrl-C."""
+    from pagecast.cli.database import check_database
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
@@ -87,6 +88,7 @@ def serve(
         announce(ready_file, facts)
 
     config = _server_config(settings)
+    check_database(settings)
     if settings.serve.workers == 1:
         _run_here(config, ready)
     else:
