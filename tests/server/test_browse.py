@@ -8,7 +8,7 @@ from server.factories_browse import Browser, browsing, hide, layout, layout_of
 from server.factories_server import LONG_PAGE, SLOW, House, eventually
 
 from pagecast.server.browsing import ROWS_AHEAD_DEFAULT
-from pagecast.v1 import homepage_pb2
+from pagecast.v1 import homepage_pb2, rules_pb2
 
 FIVE_ROWS = {"rows": 5, "entities_per_row": 6}
 QUIET_S = 0.2
@@ -49,6 +49,22 @@ async def test_without_actions_it_is_the_page_of_one_call(house: House) -> None:
     assert numbers == list(range(len(numbers)))
     assert step_by_step.completed.finish_reason == homepage_pb2.FINISH_REASON_ROWS
     assert step_by_step.completed.time_to_page.ToNanoseconds() > 0
+
+
+async def test_a_page_of_many_parts_is_measured_and_counted_once(house: House) -> None:
+    rules = rules_pb2.RequestRules(entities=rules_pb2.CandidateEntities(entity_ids=["no-one"]))
+    rules.entities.entity_ids.extend(f"m{i}" for i in range(60))
+    async with house.serve() as served:
+        async with browsing(served, rows_ahead=1, rules=rules, **FIVE_ROWS) as browser:
+            for position in range(5):
+                await browser.row(position)
+                await scroll(browser, position)
+            await browser.rest()
+        assert len(browser.parts) == 5
+        assert served.metric("pagecast_time_to_first_row_seconds_count") == 1
+        assert served.metric("pagecast_time_to_page_seconds_count") == 0
+        assert served.metric("pagecast_degraded_pages_total", reason="MODEL_NOT_LOADED") == 1
+        assert served.metric("pagecast_unknown_candidates_total", what="entity") == 1
 
 
 async def test_decoding_stays_a_few_rows_ahead_of_the_reader(house: House) -> None:

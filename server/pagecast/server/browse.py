@@ -157,7 +157,8 @@ class Browse:
 
     async def _make_part(self) -> bool:
         """Whether the page is complete with it."""
-        part = BrowsedPart(self._browsing)
+        is_first = self._page.carried_on is self._first.carried_on
+        part = BrowsedPart(self._browsing, is_first=is_first)
         serving, place = await self._serving_of(self._page), self._take_place()
         making = Making(self._page, serving, self._resources, self._metrics, place, part)
         try:

@@ -147,7 +147,8 @@ class Browsing:
 class BrowsedPart:
     """The part of a page that is decoded until the client must see more, or has done something."""
 
-    def __init__(self, browsing: Browsing) -> None:
+    def __init__(self, browsing: Browsing, *, is_first: bool) -> None:
+        self.is_first = is_first
         self._browsing = browsing
         self._reflected: int | None = None
         self.reflected = 0

@@ -149,6 +149,7 @@ class Making:
             self._metrics,
             self._place.waited_ms,
             self._resources.continuations.sign,
+            is_first=self._part.is_first,
         )
         async for events in portions:
             for event in events:

@@ -27,12 +27,16 @@ SWAP_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)
 """The parts of a swap together should take less than two seconds."""
 
 
+MODELS_NAMED_MAX = 2
+"""Versions that `pagecast_model_info` names: the one that serves, and the one it has followed."""
+
+
 class Metrics:
     """Every metric of one server, in a registry of its own: a process may hold several servers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._version = ""
+        self._named: list[str] = []
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.time_to_first_row = self._histogram(
@@ -77,7 +81,7 @@ class Metrics:
         )
         self.model_info = Gauge(
             "pagecast_model_info",
-            "1 for the model version that decodes new pages, 0 for those before it.",
+            "1 for the model version that decodes new pages, 0 for the one before it.",
             ["version"],
             registry=self.registry,
         )
@@ -152,11 +156,16 @@ class Metrics:
 
     def name_model(self, version: str) -> None:
         """New pages are decoded by `version`; "" for no model."""
-        if self._version and self._version != version:
-            self.model_info.labels(version=self._version).set(0)
         if version:
+            self._named = [one for one in self._named if one != version] + [version]
             self.model_info.labels(version=version).set(1)
-        self._version = version
+        for before in self._named:
+            if before != version:
+                self.model_info.labels(version=before).set(0)
+        # A label that stays for every version ever served would grow for as long as models learn.
+        for forgotten in self._named[:-MODELS_NAMED_MAX]:
+            self.model_info.remove(forgotten)
+        del self._named[:-MODELS_NAMED_MAX]
 
     def _counter(self, name: str, documentation: str, label: str) -> Counter:
         return Counter(name, documentation, [label], registry=self.registry)

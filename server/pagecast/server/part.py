@@ -26,6 +26,10 @@ class Past:
 class PagePart(Protocol):
     """Both methods are called in threads."""
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the call has made no part of the page before: a page is measured once."""
+
     def past_of(self, user: User | None) -> Past:
         """Of what was read; None if the store did not answer."""
 
@@ -35,6 +39,8 @@ class PagePart(Protocol):
 
 class WholePage:
     """A page that is decoded to its end, of what is stored."""
+
+    is_first = True
 
     def past_of(self, user: User | None) -> Past:
         if user is None:

@@ -23,7 +23,8 @@ class PageWriter:
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
     `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots;
-    `sign` makes a continuation of the page so far.
+    `sign` makes a continuation of the page so far. A page of several parts is measured and counted
+    with the one that `is_first`: between the others are its reader's pauses.
     """
 
     def __init__(
@@ -33,12 +34,15 @@ class PageWriter:
         metrics: Metrics,
         waited_ms: float,
         sign: Callable[[continuation_pb2.Continuation], str],
+        *,
+        is_first: bool = True,
     ) -> None:
         self._basis = basis
         self._snapshot = basis.snapshot
         self._put = put
         self._metrics = metrics
         self._waited_ms = waited_ms
+        self._is_first = is_first
         self._sequence = 0
         self._row = homepage_pb2.RowCompleted()
         self._served_row = events_pb2.ServedRow()
@@ -122,7 +126,8 @@ class PageWriter:
         self._metrics.entity_decode.observe(row_s / len(self._row.entities))
         if self._first_row_ms is None:
             self._first_row_ms = self._basis.page.clock.elapsed_ms()
-            self._metrics.time_to_first_row.observe(self._first_row_ms / 1000)
+            if self._is_first:
+                self._metrics.time_to_first_row.observe(self._first_row_ms / 1000)
         self._rows.append(self._served_row)
         self._row.finish_reason = ROW_FINISH_REASONS[event.reason]
         if event.reason is not RowEnd.FULL:
@@ -133,7 +138,8 @@ class PageWriter:
 
     def _end_page(self, event: PageEnded) -> None:
         page_ms = self._basis.page.clock.elapsed_ms()
-        self._metrics.time_to_page.observe(page_ms / 1000)
+        if self._is_first:
+            self._metrics.time_to_page.observe(page_ms / 1000)
         completed = homepage_pb2.PageCompleted(finish_reason=event.finish_reason)
         if event.finish_reason != homepage_pb2.FINISH_REASON_ROWS:
             reason = homepage_pb2.FinishReason.Name(event.finish_reason)
@@ -149,12 +155,16 @@ class PageWriter:
     def _send(self, response: Response) -> None:
         if not self.begun:
             self._put_next(Response(page_started=self._basis.started()))
-            for reason in self._basis.degraded:
-                self._metrics.degraded_pages.labels(reason=reason).inc()
-            unknown = self._basis.unknown
-            self._metrics.unknown_candidates.labels(what="row").inc(unknown.rows)
-            self._metrics.unknown_candidates.labels(what="entity").inc(unknown.entities)
+            if self._is_first:
+                self._count_what_is_missing()
         self._put_next(response)
+
+    def _count_what_is_missing(self) -> None:
+        for reason in self._basis.degraded:
+            self._metrics.degraded_pages.labels(reason=reason).inc()
+        unknown = self._basis.unknown
+        self._metrics.unknown_candidates.labels(what="row").inc(unknown.rows)
+        self._metrics.unknown_candidates.labels(what="entity").inc(unknown.entities)
 
     def _put_next(self, response: Response) -> None:
         response.sequence = self._sequence
