@@ -193,6 +193,21 @@ async def test_a_call_without_a_deadline_has_the_servers(
     assert refused[:2] == (StatusCode.DEADLINE_EXCEEDED, "PAGE_TIME_EXCEEDED")
 
 
+async def test_a_call_that_says_nothing_keeps_its_place_for_seconds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homepage, "BEGIN_SECONDS_MAX", 0.2)
+    async with house.serve() as served:
+        refused = await refusal(call_of(served))
+        await eventually(lambda: served.metric("pagecast_browses_open") == 0)
+        async with browsing(served, rows_ahead=1) as browser:
+            await browser.row(0)
+            await asyncio.sleep(0.4)  # a reader who has begun takes all the time there is
+            await browser.see(0)
+            await browser.row(1)
+    assert refused == (StatusCode.DEADLINE_EXCEEDED, "BROWSE_NOT_BEGUN", "")
+
+
 async def test_two_readers_of_one_slot_wait_for_their_turns_and_a_newcomer_is_refused(
     house: House,
 ) -> None:

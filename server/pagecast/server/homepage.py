@@ -40,8 +40,8 @@ from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
 from pagecast.server.page_refusals import (
     at_capacity,
+    browse_not_begun,
     catalog_empty,
-    time_exceeded,
     too_many_browses,
 )
 from pagecast.server.request import PageClock, PageRequest, read_request
@@ -58,6 +58,11 @@ wakes up when its reader scrolls. So many parts of them may wait for a slot besi
 
 BROWSES_RETRY_MS = 1_000
 """When a refused client may try again: a page is left every few seconds where so many are read."""
+
+
+BEGIN_SECONDS_MAX = 5.0
+"""In which a call of BrowseHomepage must say whose page it is of: clients send that with the call,
+and who says nothing would keep a place from others for ten minutes."""
 
 
 class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
@@ -130,10 +135,10 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
 
     async def _browse(self, requests: Requests, clock: PageClock, client: str) -> Browse:
         try:
-            async with asyncio.timeout(clock.remaining_s()):
+            async with asyncio.timeout(min(BEGIN_SECONDS_MAX, clock.remaining_s())):
                 begin = await first_of(requests)
         except TimeoutError as error:
-            raise time_exceeded() from error
+            raise browse_not_begun(BEGIN_SECONDS_MAX) from error
         request, now_ms = begin.page, time.time_ns() // 1_000_000
         try:
             page = read_request(request, self._config, clock, now_ms, self._carried_on(request))

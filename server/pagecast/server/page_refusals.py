@@ -46,6 +46,14 @@ def too_many_browses(most: int, retry_delay_ms: int) -> Refusal:
     )
 
 
+def browse_not_begun(seconds: float) -> Refusal:
+    return Refusal(
+        code=grpc.StatusCode.DEADLINE_EXCEEDED,
+        reason="BROWSE_NOT_BEGUN",
+        message=f"begin: did not come within {seconds:g} s: send it with the call",
+    )
+
+
 def draining() -> Refusal:
     """A page that is browsed ends because the server stops."""
     return Refusal(
