@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 EXTRAS := server,trainer,cpu,local,postgres,redis,dev
 
-SOURCES := featurestore streaming trainer server simulator cli tests benchmarks protos/generate.py docs/generate_limits.py docs/picture.py docs/examples
+SOURCES := featurestore streaming trainer server simulator cli tests benchmarks protos/generate.py docs/generate_limits.py docs/generate_settings.py docs/picture.py docs/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-faults test-kafka check format proto docs clean
@@ -51,6 +51,7 @@ check: setup ## Format, lint, types, protos, layers, generated code.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate_limits.py --check
+	$(BIN)/python docs/generate_settings.py --check
 
 format: setup ## Formats and mends what can be mended.
 	$(BIN)/ruff check --fix-only $(SOURCES)
@@ -59,8 +60,9 @@ format: setup ## Formats and mends what can be mended.
 proto: setup ## Makes the stubs from the protos.
 	$(BIN)/python protos/generate.py
 
-docs: setup ## Makes docs/limits.md from the code.
+docs: setup ## Makes docs/limits.md and docs/settings.md from the code.
 	$(BIN)/python docs/generate_limits.py
+	$(BIN)/python docs/generate_settings.py
 
 clean: ## Removes the environment and all state.
 	rm -rf $(VENV) .pagecast

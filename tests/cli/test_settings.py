@@ -185,3 +185,22 @@ def test_a_reward_table_that_cannot_be_taken_is_told_by_name(
     (tmp_path / "pagecast.toml").write_text(f"[reward]\n{line}\n")
     with pytest.raises(InputError, match=told):
         load_settings().rewards()
+
+
+def test_the_document_of_the_settings_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    [block] = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pagecast.toml").write_text(block)
+    monkeypatch.setenv("PAGECAST_SERVE__PORT", "50052")
+    monkeypatch.setenv("PAGECAST_TRAIN__ALIGN__SEED", "7")
+    monkeypatch.setenv("PAGECAST_TRAIN__ALIGN__CRITICAL_ROWS", '["top"]')
+    monkeypatch.setenv("PAGECAST_FOLD__MERGE_GAP_MINUTES", '{"click": -1}')
+    settings = load_settings()
+    assert (settings.serve.port, settings.serve.workers) == (50052, 4)
+    assert (settings.train.align.seed, settings.train.align.critical_rows) == (7, ("top",))
+    assert settings.fold.merge_gap_minutes == {"click": -1}
+    monkeypatch.setenv("PAGECAST_SERVE__PROT", "50052")
+    with pytest.raises(InputError, match=r"serve\.prot"):
+        load_settings()

@@ -1,6 +1,11 @@
 """What the server's metrics name, however long it runs."""
 
+from pathlib import Path
+
+from pagecast.engine.prefix_cache import PrefixCache
 from pagecast.server.metrics import Metrics
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 
 
 def named(metrics: Metrics) -> dict[str, float]:
@@ -25,3 +30,16 @@ def test_the_model_that_serves_is_named_with_the_one_before_and_no_other() -> No
     assert named(metrics) == {"v3": 0, "v2": 0}
     metrics.name_model("v4")
     assert named(metrics) == {"v2": 0, "v4": 1}
+
+
+def test_the_document_says_what_each_metric_tells() -> None:
+    metrics = Metrics()
+    metrics.follow_slots(lambda: 0, lambda: 0)
+    metrics.follow_browses(lambda: 0)
+    metrics.follow_predictions(lambda: 0)
+    metrics.follow_prefixes(PrefixCache(0))
+    metrics.follow_publisher(lambda: 0)
+    names = {family.name for family in metrics.registry.collect()}
+    ours = {name for name in names if name.startswith("pagecast_")}
+    watched = DOCUMENT.partition("## What to watch")[2]
+    assert {name for name in ours if f"`{name}" not in watched} == set()
