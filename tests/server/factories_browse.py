@@ -98,11 +98,13 @@ async def browsing(
     user_id: str = "ada",
     rows_ahead: int = 0,
     timeout_s: float = WAIT_S,
+    client: str | None = None,
     **fields: object,
 ) -> AsyncIterator[Browser]:
     """A call that has begun; what is left of it is cancelled."""
     stub = homepage_pb2_grpc.HomepageServiceStub(served.channel)
-    browser = Browser(stub.BrowseHomepage(timeout=timeout_s))
+    metadata = () if client is None else (("x-client-id", client),)
+    browser = Browser(stub.BrowseHomepage(timeout=timeout_s, metadata=metadata))
     await browser.begin(user_id, rows_ahead, **fields)
     try:
         yield browser

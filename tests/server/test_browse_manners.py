@@ -265,6 +265,23 @@ async def test_so_many_pages_are_browsed_and_no_more(
     assert refused == (StatusCode.RESOURCE_EXHAUSTED, "BROWSES_EXHAUSTED", "")
 
 
+async def test_a_client_that_browses_much_leaves_places_to_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(homepage, "BROWSES_OF_CLIENT_MAX", 1)
+    async with house.serve() as served:
+        async with browsing(served, rows_ahead=1, client="flood") as first:
+            await first.row(0)
+            async with browsing(served, rows_ahead=1, client="flood") as second:
+                refused = await refusal(second)
+            async with browsing(served, rows_ahead=1, client="other") as other:
+                await other.row(0)
+        await eventually(lambda: served.metric("pagecast_browses_open") == 0)
+        async with browsing(served, rows_ahead=1, client="flood") as again:
+            await again.row(0)
+    assert refused == (StatusCode.RESOURCE_EXHAUSTED, "BROWSES_EXHAUSTED", "")
+
+
 async def test_a_store_that_goes_away_leaves_what_was_read_and_done(house: House) -> None:
     house.train_champion()
     house.remember("ada", play("ada", "m3", START_MS - 60_000))

@@ -24,6 +24,7 @@ something is missing:
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -56,6 +57,10 @@ BROWSES_MAX = 1_000
 """Pages browsed at the same time: each holds its user's history and its rows between its parts, and
 wakes up when its reader scrolls. So many parts of them may wait for a slot beside other pages."""
 
+BROWSES_OF_CLIENT_MAX = 900
+"""Those of one client: a flood leaves a hundred to all others, and who is alone, such as a proxy
+that names nobody, hardly misses them."""
+
 BROWSES_RETRY_MS = 1_000
 """When a refused client may try again: a page is left every few seconds where so many are read."""
 
@@ -70,9 +75,10 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self._config = config
         self._resources = resources
         self._metrics = metrics
-        self._browses = 0
+        self._browses: Counter[str] = Counter()
+        """Open calls by client."""
         self._browsed: set[Browse] = set()
-        metrics.follow_browses(lambda: self._browses)
+        metrics.follow_browses(self._browses.total)
 
     def cut_browses(self) -> None:
         """The server stops: pages that are browsed end behind the row in hand."""
@@ -117,12 +123,12 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self, requests: Requests, context: Any
     ) -> AsyncIterator[homepage_pb2.BrowseHomepageResponse]:
         """The same in parts, each carried on behind the one before (`browse`). Raises Refusal."""
-        if self._browses >= BROWSES_MAX:
-            raise too_many_browses(BROWSES_MAX, BROWSES_RETRY_MS)
-        self._browses += 1
+        client = client_of(context)
+        self._check_browses(client)
+        self._browses[client] += 1
         try:
             clock = PageClock.start(context.time_remaining(), BROWSE_SECONDS_MAX)
-            browse = await self._browse(requests, clock, client_of(context))
+            browse = await self._browse(requests, clock, client)
             self._browsed.add(browse)
             try:
                 async with aclosing(browse.responses(requests)) as responses:
@@ -131,7 +137,9 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             finally:
                 self._browsed.remove(browse)
         finally:
-            self._browses -= 1
+            self._browses.subtract([client])
+            if not self._browses[client]:
+                del self._browses[client]
 
     async def _browse(self, requests: Requests, clock: PageClock, client: str) -> Browse:
         try:
@@ -183,6 +191,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         serving = self._resources.servings.current.drawn_for(user_id)
         prefixes, idle_s = self._resources.prefixes, self._resources.slots.idle_s
         return serving.before_succession(user_id, lambda of: prefixes.keeps((user_id, of)), idle_s)
+
+    def _check_browses(self, client: str) -> None:
+        if self._browses.total() >= BROWSES_MAX:
+            raise too_many_browses(f"{BROWSES_MAX} pages", BROWSES_RETRY_MS)
+        if self._browses[client] >= BROWSES_OF_CLIENT_MAX:
+            most = f"{BROWSES_OF_CLIENT_MAX} pages of this client"
+            raise too_many_browses(most, BROWSES_RETRY_MS)
 
     def _check_room(self, client: str) -> None:
         slots = self._resources.slots

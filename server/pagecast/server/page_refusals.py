@@ -37,11 +37,11 @@ def at_capacity(slots: Slots) -> Refusal:
     )
 
 
-def too_many_browses(most: int, retry_delay_ms: int) -> Refusal:
+def too_many_browses(most: str, retry_delay_ms: int) -> Refusal:
     return Refusal(
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,
         reason="BROWSES_EXHAUSTED",
-        message=f"{most} pages are being browsed: use StreamHomepage, or another replica",
+        message=f"{most} are being browsed: use StreamHomepage, or another replica",
         retry_delay_ms=retry_delay_ms,
     )
 
