@@ -42,6 +42,11 @@ class ShownPage:
     arm: str = ""
     degraded_reason: str = ""
 
+    @property
+    def maker(self) -> tuple[str, str, str]:
+        """Who made it: pages of different makers differ whatever a user did."""
+        return self.arm, self.model_version, self.degraded_reason
+
     def window(self, row: int, position: int, rows: int, entities: int) -> "Screen":
         """What a screen of `rows` x `entities` shows from this place on."""
         return Screen(

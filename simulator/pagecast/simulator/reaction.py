@@ -40,6 +40,10 @@ class Reaction:
 
     after_minutes: int
     members: int
+    """Whose page and twin's page are compared."""
+    dropped: int
+    """Whose are not, because they were made by different arms or models, or one was degraded: what
+    differs would be the makers' doing."""
     changed: Estimate
     """Share of the entities that the twin's screen does not show, without what was played."""
     genre_lift: Estimate
@@ -95,24 +99,31 @@ def reactions(
 
 def _after(world: World, platform: Platform, lives: Sequence[Life], minutes: int) -> Reaction:
     changed, lift = [], []
+    attention = world.config.attention
     for seed, life in enumerate(lives):
-        at_ms = life.last.ended_ms + minutes * MINUTE_MS
-        pages = [
-            platform.page(life.visit(user), at_ms, seed)
-            for user in (life.last.user_id, life.twin_id)
-        ]
-        attention = world.config.attention
-        mine, twins = (first_screen(attention, page, life.last.played) for page in pages)
-        changed.append(len(set(mine) - set(twins)) / max(1, len(mine)))
-        genres = genres_of(world, life.last.played)
-        lift.append(genre_share(world, mine, genres) - genre_share(world, twins, genres))
-    ones = [1.0] * len(lives)
+        mine, twins = _pages(platform, life, minutes, seed)
+        if mine.maker != twins.maker:
+            continue
+        played = life.last.played
+        mine_seen, twins_seen = (first_screen(attention, page, played) for page in (mine, twins))
+        changed.append(len(set(mine_seen) - set(twins_seen)) / max(1, len(mine_seen)))
+        genres = genres_of(world, played)
+        lift.append(genre_share(world, mine_seen, genres) - genre_share(world, twins_seen, genres))
+    ones = [1.0] * len(changed)
     return Reaction(
         after_minutes=minutes,
-        members=len(lives),
+        members=len(changed),
+        dropped=len(lives) - len(changed),
         changed=mean_by_member(changed, ones),
         genre_lift=mean_by_member(lift, ones),
     )
+
+
+def _pages(platform: Platform, life: Life, minutes: int, seed: int) -> tuple[ShownPage, ShownPage]:
+    """The member's and the twin's, of one moment and seed."""
+    at_ms = life.last.ended_ms + minutes * MINUTE_MS
+    member, twin = life.visit(life.last.user_id), life.visit(life.twin_id)
+    return platform.page(member, at_ms, seed), platform.page(twin, at_ms, seed)
 
 
 def first_screen(

@@ -114,7 +114,8 @@ class Report:
     launched: int
     reactions: Sequence[Reaction]
     twins_unconfirmed: int
-    """Twins of whom the platform had not confirmed in time that they are forgotten."""
+    """Twins of whom the platform had not confirmed in time that they are forgotten. All of them
+    stay in its popularity, which nothing is erased from."""
     seconds: float
     """Of real time."""
 

@@ -2,9 +2,20 @@
 
 from pagecast.cli.output import Output
 from pagecast.simulator.interval import Estimate
+from pagecast.simulator.reaction import Reaction
 from pagecast.simulator.report import ALL_LEFT, PER_SESSION, Report
 
 MINUTES_A_DAY, MINUTES_AN_HOUR = 24 * 60, 60
+
+REACTION_COLUMNS = (
+    "after",
+    "members",
+    "dropped",
+    "entities changed",
+    "interval",
+    "played genres",
+    "interval",
+)
 
 
 def show(output: Output, report: Report) -> None:
@@ -31,11 +42,8 @@ def show(output: Output, report: Report) -> None:
     if report.reactions:
         output.table(
             "first screens after a session, beside a twin's who had none",
-            ("after", "members", "entities changed", "interval", "played genres", "interval"),
-            [
-                (_span(r.after_minutes), str(r.members), *_cells(r.changed), *_cells(r.genre_lift))
-                for r in report.reactions
-            ],
+            REACTION_COLUMNS,
+            [_reaction(one) for one in report.reactions],
         )
     if report.twins_unconfirmed:
         output.say(
@@ -45,6 +53,12 @@ def show(output: Output, report: Report) -> None:
                 "yellow",
             )
         )
+
+
+def _reaction(one: Reaction) -> tuple[str, ...]:
+    """`dropped` are pairs of pages that different arms or models made."""
+    counts = str(one.members), str(one.dropped)
+    return _span(one.after_minutes), *counts, *_cells(one.changed), *_cells(one.genre_lift)
 
 
 def _cells(estimate: Estimate) -> tuple[str, str]:
