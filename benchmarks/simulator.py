@@ -54,6 +54,9 @@ class MadeUp:
             for genre in genres:
                 self._by_genre.setdefault(genre, []).append(entity_id)
 
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        """Pages can be had for any moment here."""
+
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         draw, used = random.Random(seed), set[str]()
         begun = list(self._unfinished.get(visit.user_id, {}))[::-1][:ENTITIES]

@@ -67,6 +67,9 @@ class FixedPlatform:
         self.forgotten: list[str] = []
         self._lock = threading.Lock()
 
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        """Nothing is refused."""
+
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         page_id = f"{visit.user_id}/{at_ms}"
         return page_of(self.rows, user_id=visit.user_id, page_id=page_id, at_ms=at_ms)

@@ -9,17 +9,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from eventlog.factories_eventlog import event_log
+from eventlog.factories_eventlog import event_log, read_all
 from server.factories_server import House, catalog_changes, eventually
 from simulator.factories_simulator import MIDNIGHT_MS, training_data
 from streaming.factories_streaming import ingesting
 
+from pagecast.eventlog.topics import CATALOG, INTERACTIONS
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.simulator.config import AppetiteConfig, LaunchConfig, LifeConfig, SimulatorConfig
 from pagecast.simulator.errors import ClockRefused, PlatformUnavailable
-from pagecast.simulator.events import Visit
 from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.platform import LivePlatform
 from pagecast.simulator.report import Report
@@ -88,13 +88,14 @@ async def test_members_live_on_a_real_platform(house: House, tmp_path: Path) -> 
     assert launched == {f"sim-3-{day}-{n}" for day in range(2) for n in range(2)}
 
 
-async def test_a_server_that_keeps_its_own_clock_is_told(house: House, tmp_path: Path) -> None:
+async def test_a_server_that_keeps_its_own_clock_is_told_and_nothing_is_published(
+    house: House, tmp_path: Path
+) -> None:
     with event_log(tmp_path) as bootstrap:
         async with house.serve(bootstrap_servers=bootstrap, allow_client_clock=False) as served:
-            platform = LivePlatform(server=served.target, bootstrap=bootstrap)
-            with closing(platform), pytest.raises(ClockRefused, match="client's clock"):
-                visit = Visit(user_id="u", session_id="s", device="tv")
-                await asyncio.to_thread(platform.page, visit, MIDNIGHT_MS, 0)
+            with pytest.raises(ClockRefused, match="client's clock"):
+                await asyncio.to_thread(run, bootstrap, served.target, tmp_path / "ledger")
+        assert read_all(bootstrap, INTERACTIONS, 0) == read_all(bootstrap, CATALOG, 0) == []
 
 
 def test_a_server_that_is_not_there_is_told(

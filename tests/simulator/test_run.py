@@ -14,7 +14,7 @@ from pagecast.simulator.config import (
     LifeConfig,
     SimulatorConfig,
 )
-from pagecast.simulator.errors import MembersKnown, PlatformUnavailable
+from pagecast.simulator.errors import ClockRefused, MembersKnown, PlatformUnavailable
 from pagecast.simulator.page import ShownPage
 from pagecast.simulator.report import ALL_LEFT, DAYS_OVER, Report
 from pagecast.simulator.run import Progress, simulate
@@ -144,6 +144,19 @@ def test_members_whom_the_platform_knows_are_refused(tmp_path: Path) -> None:
     platform, _ = simulated(tmp_path / "first")
     with pytest.raises(MembersKnown, match="knows sim-1-0 already: give another seed or prefix"):
         simulated(tmp_path / "second", platform=platform)
+
+
+def test_a_clock_that_is_refused_is_told_before_anything_is_published(tmp_path: Path) -> None:
+    class OwnClock(FixedPlatform):
+        def try_page(self, user_id: str, at_ms: int) -> None:
+            assert (user_id, at_ms) == ("sim-1-0", MIDNIGHT_MS)
+            raise ClockRefused("the server keeps its own clock")
+
+    platform = OwnClock()
+    with pytest.raises(ClockRefused):
+        simulated(tmp_path, platform=platform)
+    assert platform.published == {}
+    assert platform.launched == []
 
 
 def test_a_platform_that_does_not_answer_ends_it(tmp_path: Path) -> None:

@@ -56,6 +56,10 @@ class Platform(Protocol):
     late_pages: int
     """Pages asked for although the history did not hold yet what the member had done."""
 
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        """Raises if a page of a moment cannot be had, before anything is published for it."""
+        ...
+
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         """A page for a moment, once the user's history holds what was published."""
         ...
@@ -95,6 +99,9 @@ class LivePlatform:
     def close(self) -> None:
         self._channel.close()
         self._producer.close()
+
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        self.page(Visit(user_id=user_id, session_id=f"{user_id}-try", device=""), at_ms, seed=0)
 
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         self._wait_until_known(visit.user_id)

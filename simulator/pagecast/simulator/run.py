@@ -88,7 +88,7 @@ class _Simulation:
 
     def run(self) -> Report:
         begin_s, day = time.monotonic(), 0
-        self._refuse_known()
+        self._check_platform()
         with ThreadPoolExecutor(self._config.readers) as readers:
             self._begin(readers)
             while day < self._config.days and any(self._present()):
@@ -114,12 +114,14 @@ class _Simulation:
             seconds=seconds,
         )
 
-    def _refuse_known(self) -> None:
+    def _check_platform(self) -> None:
+        """What would stop it later is found before the members are known."""
         if self._platform.knows(first := self._members[0].user_id):
             raise MembersKnown(
                 f"the platform knows {first} already: give another seed or prefix, "
                 "or begin with an empty platform"
             )
+        self._platform.try_page(first, self._config.start_ms)
 
     def _present(self) -> Iterable[Member]:
         return (member for member in self._members if not member.left)

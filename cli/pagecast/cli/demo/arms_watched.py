@@ -46,6 +46,9 @@ class WatchedPlatform:
         self._members: dict[str, MemberSoFar] = {}
         self.late_pages = 0
 
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        self._platform.try_page(user_id, at_ms)
+
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         page = self._platform.page(visit, at_ms, seed)
         with self._counting:

@@ -74,6 +74,9 @@ class ArenaPlatform:
         """Every page from now on is made by another model."""
         self._model = bind(bundle, self.catalog)
 
+    def try_page(self, user_id: str, at_ms: int) -> None:
+        """Pages can be had for any moment here."""
+
     def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
         if at_ms - self._ranked_ms >= POPULARITY_PERIOD_MS:
             self._rank(at_ms)
