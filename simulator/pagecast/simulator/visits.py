@@ -19,18 +19,20 @@ class Arrival(NamedTuple):
     at_ms: int
     member: int
     number: int
-    """Among the member's of the day, from 0."""
+    """Of the draw, among the member's of the day from 0. Its luck hangs on it, so it is not its
+    place in the day: one session more would change the luck of those after it."""
 
 
 def arrivals(world: World, member: Member, chance: Chance, day_ms: int) -> list[Arrival]:
     """Sessions of a member on the day that begins at `day_ms`; `chance` is the member's day."""
     life, parts = world.config.life, world.config.intent.dayparts
     rate = life.sessions_a_day * member.activity * math.exp(life.visits * member.satisfaction)
-    moments = []
+    drawn = []
     for number in range(chance.poisson(rate, life.sessions_a_day_max, "sessions")):
         part = DAYPARTS.index(chance.pick(parts, "daypart", number))
-        moments.append(day_ms + round((part + chance.uniform("moment", number)) * DAYPART_MS))
-    return [Arrival(at, member.number, n) for n, at in enumerate(sorted(moments))]
+        at_ms = day_ms + round((part + chance.uniform("moment", number)) * DAYPART_MS)
+        drawn.append(Arrival(at_ms, member.number, number))
+    return sorted(drawn)
 
 
 def past(world: World, member: Member, before_ms: int) -> list[events_pb2.InteractionEvent]:
