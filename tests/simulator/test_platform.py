@@ -80,7 +80,7 @@ async def test_members_live_on_a_real_platform(house: House, tmp_path: Path) -> 
     assert set(report.tallies.models) == {version}
     assert sum(worth(mine).values()) == pytest.approx(whole.reward)
     assert [r.after_minutes for r in report.reactions][:2] == [5, 60]
-    assert house.store.read_history(f"sim-3-{report.members - 1}") is not None
+    assert house.store.read_history(f"sim-3-{CONFIG.members - 1}") is not None
     assert report.launched == 4
     launched = {e.entity_id for e in house.catalog.snapshot().entities} - set(
         training_data().entity_ids

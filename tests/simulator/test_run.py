@@ -1,6 +1,7 @@
 """A simulation, day by day, against a platform that answers at once."""
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -41,10 +42,10 @@ def test_the_same_seed_is_the_same_traffic_however_many_read_at_once(tmp_path: P
     many, second = simulated(tmp_path / "many", dataclasses.replace(SMALL, readers=5))
     assert one.traffic() == many.traffic()
     assert one.launched == many.launched
-    same = {k: v for k, v in first.to_dict().items() if not k.startswith("seconds")}
-    again = second.to_dict()
-    assert {k: again[k] for k in same if k != "sessions_per_minute"} == {
-        k: v for k, v in same.items() if k != "sessions_per_minute"
+    not_of_traffic = {"seconds", "sessions_per_minute", "run"}
+    told, again = first.to_dict(), second.to_dict()
+    assert {k: v for k, v in told.items() if k not in not_of_traffic} == {
+        k: v for k, v in again.items() if k not in not_of_traffic
     }
     other, _ = simulated(tmp_path / "other", dataclasses.replace(SMALL, seed=2))
     assert other.traffic() != one.traffic()
@@ -77,6 +78,30 @@ def test_a_report_counts_what_was_published(tmp_path: Path) -> None:
     assert told[-1].simulated_ms == 3 * DAY_MS
 
 
+def test_a_report_says_what_it_was_asked_for_and_how_it_counts(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, prefix="other", days=1, reaction_members=0)
+    _, report = simulated(tmp_path, config)
+    document = json.loads(json.dumps(report.to_dict()))
+    assert document["run"] == {
+        "days": 1,
+        "speed": 0.0,
+        "prefix": "other",
+        "readers": 2,
+        "reaction_members": 0,
+    }
+    assert document["reward"]["table"] == RewardConfig().table
+    assert (document["seed"], document["members"], document["start_ms"]) == (1, 6, MIDNIGHT_MS)
+
+
+def test_what_is_shown_of_another_catalog_is_counted(tmp_path: Path) -> None:
+    _, own = simulated(tmp_path / "own")
+    assert own.unknown_share == 0.0
+    rows = [["m0", "x0", "m1", "x1"], ["x2", "x3", "x4", "x5"]]
+    _, other = simulated(tmp_path / "other", platform=FixedPlatform(rows))
+    assert other.unknown_share == other.to_dict()["unknown_share"] > 0.5
+    assert 0 < other.tallies.whole().unknown < other.tallies.whole().impressions
+
+
 def test_time_goes_no_faster_than_it_is_to(tmp_path: Path) -> None:
     config = dataclasses.replace(SMALL, days=1, reaction_members=0, speed=4 * DAY_MS / 1000)
     platform, report = simulated(tmp_path, config)
@@ -102,7 +127,7 @@ def test_a_simulation_whose_members_all_leave_ends_and_says_so(tmp_path: Path) -
     config = dataclasses.replace(SMALL, days=200, simulator=SimulatorConfig(life=life))
     _, report = simulated(tmp_path, config)
     assert report.ended == ALL_LEFT
-    assert report.members_left == report.members == 6
+    assert report.members_left == report.config.members == 6
     assert report.days < 200
 
 
@@ -194,6 +219,6 @@ def test_a_day_is_over_once_when_nobody_visits_any_more(tmp_path: Path) -> None:
         DATA, dataclasses.replace(SMALL, reaction_members=0), platform, tmp_path, over=over
     )
     assert [day for day, *_ in days] == list(range(report.days))
-    assert days[-1][1] == report.members - report.members_left
+    assert days[-1][1] == report.config.members - report.members_left
     assert [published for *_, published in days] == sorted(published for *_, published in days)
     assert days[-1][2] == sum(map(len, platform.published.values()))

@@ -1,6 +1,6 @@
 """What a simulation came to."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ from pagecast.featurestore.reward import RewardConfig
 from pagecast.simulator.interval import Estimate, mean_by_member
 from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.reaction import Reaction
+from pagecast.simulator.run_config import RunConfig
 from pagecast.simulator.session import SessionRecord
 from pagecast.simulator.world import DAY_MS
 
@@ -26,6 +27,8 @@ class Tally:
     degraded_pages: int = 0
     impressions: int = 0
     """Entities on screens."""
+    unknown: int = 0
+    """Of `impressions`, those of entities that the data do not have and nobody launched."""
     clicks: int = 0
     """Of entities, visits of details among them."""
     plays: int = 0
@@ -33,7 +36,7 @@ class Tally:
     reward: float = 0.0
     """Of all pages."""
 
-    def add(self, record: SessionRecord) -> None:
+    def add(self, record: SessionRecord, known: Container[str]) -> None:
         self.sessions += 1
         clicks_before = self.clicks
         self.pages += len(record.pages)
@@ -41,7 +44,9 @@ class Tally:
         for event in record.events:
             match event.WhichOneof("action"):
                 case "impression":
-                    self.impressions += sum(len(r.entity_ids) for r in event.impression.rows)
+                    seen = [e for row in event.impression.rows for e in row.entity_ids]
+                    self.impressions += len(seen)
+                    self.unknown += sum(entity_id not in known for entity_id in seen)
                 case "click" | "view_details":
                     self.clicks += 1
                 case "play":
@@ -53,18 +58,24 @@ class Tally:
 
 @dataclass(kw_only=True)
 class Tallies:
-    """By member and by day."""
+    """By member, and by the day on which a session began."""
 
     start_ms: int
+    known: Container[str]
+    """Entities that the world knows."""
     of_member: dict[str, Tally] = field(default_factory=dict)
     of_day: dict[int, Tally] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     """Pages by model version; "" for those without a model."""
+    _day_of_page: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: SessionRecord) -> None:
-        self.of_member.setdefault(record.user_id, Tally()).add(record)
-        self.of_day.setdefault(self._day(record.began_ms), Tally()).add(record)
+        day = (record.began_ms - self.start_ms) // DAY_MS
+        self.of_member.setdefault(record.user_id, Tally()).add(record, self.known)
+        self.of_day.setdefault(day, Tally()).add(record, self.known)
         for page in record.pages:
+            # A session may run into the next day: what it was worth is of the day it is counted in.
+            self._day_of_page[page.page_id] = day
             self.models[page.model_version] = self.models.get(page.model_version, 0) + 1
 
     def add_rewards(self, ledger: Ledger, reward: RewardConfig) -> None:
@@ -72,8 +83,7 @@ class Tallies:
         for page in ledger.pages():
             worth = reward.of_page(page.entities)
             self.of_member[page.user_id].reward += worth
-            day = self.of_day.setdefault(self._day(page.requested_at_ms), Tally())
-            day.reward += worth
+            self.of_day[self._day_of_page[page.page_id]].reward += worth
 
     def whole(self) -> Tally:
         whole = Tally()
@@ -88,9 +98,6 @@ class Tallies:
         totals = [float(getattr(tally, name)) for tally in tallies]
         return mean_by_member(totals, [float(tally.sessions) for tally in tallies])
 
-    def _day(self, at_ms: int) -> int:
-        return (at_ms - self.start_ms) // DAY_MS
-
 
 PER_SESSION = ("reward", "clicks", "plays", "completed", "abandoned", "impressions")
 
@@ -99,11 +106,8 @@ PER_SESSION = ("reward", "clicks", "plays", "completed", "abandoned", "impressio
 class Report:
     """A simulation and what it ran on. `simulator` says in every report that nobody was real."""
 
-    seed: int
-    start_ms: int
-    config_sha256: str
+    config: RunConfig
     data_sha256: str
-    members: int
     members_left: int
     days: int
     """Days that were simulated."""
@@ -123,19 +127,34 @@ class Report:
     def sessions_per_minute(self) -> float:
         return self.tallies.whole().sessions / self.seconds * 60 if self.seconds else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def unknown_share(self) -> float:
+        """Of all impressions: near 0, unless the platform's catalog is not that of the data."""
         whole = self.tallies.whole()
+        return whole.unknown / whole.impressions if whole.impressions else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        whole, config = self.tallies.whole(), self.config
         return {
             "simulator": True,
-            "seed": self.seed,
-            "start_ms": self.start_ms,
-            "config_sha256": self.config_sha256,
+            "seed": config.seed,
+            "start_ms": config.start_ms,
+            "config_sha256": config.simulator.sha256,
             "data_sha256": self.data_sha256,
-            "members": self.members,
+            "run": {
+                "days": config.days,
+                "speed": config.speed,
+                "prefix": config.prefix,
+                "readers": config.readers,
+                "reaction_members": config.reaction_members,
+            },
+            "reward": asdict(config.reward),
+            "members": config.members,
             "members_left": self.members_left,
             "days": self.days,
             "ended": self.ended,
             **{name: value for name, value in asdict(whole).items() if name != "reward"},
+            "unknown_share": self.unknown_share,
             "models": self.tallies.models,
             "late_pages": self.late_pages,
             "launched": self.launched,

@@ -82,7 +82,7 @@ class _Simulation:
         ]
         self._lives = Lives(config.reaction_members)
         self._ledger = Ledger(folder)
-        self._tallies = Tallies(start_ms=config.start_ms)
+        self._tallies = Tallies(start_ms=config.start_ms, known=self._world.by_id)
         self._sessions = self._launched = 0
         self._failed = False
 
@@ -98,11 +98,8 @@ class _Simulation:
         self._tallies.add_rewards(self._ledger, self._config.reward)
         measured, twins_unconfirmed = reactions(self._world, self._platform, self._lives.chosen())
         return Report(
-            seed=self._config.seed,
-            start_ms=self._config.start_ms,
-            config_sha256=self._config.simulator.sha256,
+            config=self._config,
             data_sha256=self._world.data.sha256,
-            members=len(self._members),
             members_left=sum(member.left for member in self._members),
             days=day,
             ended=DAYS_OVER if any(self._present()) else ALL_LEFT,

@@ -185,8 +185,8 @@ def _document(
     interval = None if lift is None or lift.interval is None else lift.interval
     return {
         "simulator": True,
-        "seed": report.seed,
-        "config_sha256": report.config_sha256,
+        "seed": report.config.seed,
+        "config_sha256": report.config.simulator.sha256,
         "arms": [vars(arm) for arm in watched.arms()],
         "clicks_lift": None if lift is None else round(lift.value, 4),
         "clicks_lift_interval": (

@@ -76,8 +76,8 @@ class SimulateCommand:
             platform = LivePlatform(server=address, bootstrap=servers)
             with closing(platform), _progress(output.console, config) as told:
                 report = simulate(data, config, platform, Path(folder), told)
-        show(output, report)
-        output.document(report.to_dict())
+        show(output, report, self.data)
+        output.document({"data": self.data, **report.to_dict()})
 
     def _config(self, rewards: RewardConfig) -> RunConfig:
         try:

@@ -18,15 +18,21 @@ REACTION_COLUMNS = (
 )
 
 
-def show(output: Output, report: Report) -> None:
-    """Tables; a simulator's, and they say so."""
-    whole = report.tallies.whole()
+UNKNOWN_SHARE_MAX = 0.05
+"""Of impressions, before it is said that the catalog is not that of the data: premieres of an
+earlier simulation are unknown, too."""
+
+
+def show(output: Output, report: Report, data: str) -> None:
+    """Tables; a simulator's, and they say so. `data` is the name of what members are made of."""
+    whole, config = report.tallies.whole(), report.config
     output.say(
         ("Simulator", "bold"),
-        f" (nobody is real), seed {report.seed}, "
-        f"config {report.config_sha256[:12]}, data {report.data_sha256[:12]}: {report.days} days, "
-        f"{report.members - report.members_left} of {report.members} members are still there",
+        f" (nobody is real), seed {config.seed}, config {config.simulator.sha256[:12]}, "
+        f"data {data} ({report.data_sha256[:12]}): {report.days} days, "
+        f"{config.members - report.members_left} of {config.members} members are still there",
     )
+    _warn_of_other_data(output, report, data)
     if report.ended == ALL_LEFT:
         output.say((f"All members left by day {report.days}: it ended there.", "yellow"))
     output.say(
@@ -53,6 +59,18 @@ def show(output: Output, report: Report) -> None:
                 "yellow",
             )
         )
+
+
+def _warn_of_other_data(output: Output, report: Report, data: str) -> None:
+    if report.unknown_share <= UNKNOWN_SHARE_MAX:
+        return
+    output.say(
+        (
+            f"{report.unknown_share:.0%} of what was seen is not in {data}, so that members know "
+            "nothing of it, and these figures say nothing: give --data the platform's own.",
+            "yellow",
+        )
+    )
 
 
 def _reaction(one: Reaction) -> tuple[str, ...]:

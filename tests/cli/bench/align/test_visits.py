@@ -39,6 +39,9 @@ def test_who_makes_the_log_does_not_judge(judging: Visits, tmp_path: Path) -> No
     own, others = ({page.user_id for page in visits.pages} for visits in (judging, log))
     assert others
     assert own.isdisjoint(others)
-    assert (judging.report.members, log.report.members) == (EFFORT.members, LOG_MEMBERS_MIN)
+    assert (judging.report.config.members, log.report.config.members) == (
+        EFFORT.members,
+        LOG_MEMBERS_MIN,
+    )
     launched = {entity.entity_id for entity in log.catalog.entities}
     assert launched - {entity.entity_id for entity in judging.catalog.entities}
