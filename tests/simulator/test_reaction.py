@@ -18,6 +18,10 @@ PLAY = events_pb2.Play(entity_id="m0", kind=events_pb2.PLAY_KIND_FEATURE)
 DAY_MINUTES = 24 * 60
 
 
+def unheard(_stage: str, _share: float) -> None:
+    """Nobody is told."""
+
+
 class Makers(FixedPlatform):
     """Who is not of arm A sees the rows in the other order; a new champion comes after a day."""
 
@@ -44,14 +48,14 @@ def life(number: int) -> Life:
 
 def test_pages_of_two_arms_are_not_compared() -> None:
     arms = {"u0": "A", "u0-twin": "A", "u1": "A", "u1-twin": "B", "u2": "B", "u2-twin": "B"}
-    measured, _ = reactions(WORLD, Makers(arms), [life(number) for number in range(3)])
+    measured, _ = reactions(WORLD, Makers(arms), [life(number) for number in range(3)], unheard)
     assert [(one.members, one.dropped) for one in measured] == [(2, 1)] * len(AFTER_MINUTES)
     assert all(one.changed.mean == one.genre_lift.mean == 0.0 for one in measured)
 
 
 def test_pages_before_and_after_a_change_of_the_model_are_not_compared() -> None:
     platform = Makers({"u0": "A", "u0-twin": "A"}, switched_for="u0")
-    measured, _ = reactions(WORLD, platform, [life(0)])
+    measured, _ = reactions(WORLD, platform, [life(0)], unheard)
     for one in measured:
         switched = one.after_minutes > DAY_MINUTES
         assert (one.members, one.dropped) == ((0, 1) if switched else (1, 0))

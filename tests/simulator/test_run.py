@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,14 @@ from pagecast.simulator.config import (
     SimulatorConfig,
 )
 from pagecast.simulator.errors import ClockRefused, MembersKnown, PlatformUnavailable
+from pagecast.simulator.events import Visit
 from pagecast.simulator.page import ShownPage
+from pagecast.simulator.progress import COMPARING, DAYS, FORGETTING, PASTS, Progress
 from pagecast.simulator.report import ALL_LEFT, DAYS_OVER, Report
-from pagecast.simulator.run import Progress, simulate
+from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
 from pagecast.simulator.world import DAY_MS
+from pagecast.v1 import events_pb2
 
 EAGER = SimulatorConfig(appetite=AppetiteConfig(nothing=1.0), life=LifeConfig(sessions_a_day=1.5))
 
@@ -28,6 +33,9 @@ SMALL = RunConfig(
     members=6, days=3, seed=1, start_ms=MIDNIGHT_MS, reaction_members=2, simulator=EAGER
 )
 DATA = training_data()
+
+APART = dataclasses.replace(SMALL, members=2, days=1, seed=495, speed=1000.0, reaction_members=0)
+"""The first session is due at once, the second a minute later."""
 
 
 def simulated(
@@ -74,8 +82,10 @@ def test_a_report_counts_what_was_published(tmp_path: Path) -> None:
     reward = report.tallies.per_session("reward")
     assert reward.mean == pytest.approx(whole.reward / whole.sessions)
     assert reward.low is not None and reward.low < reward.mean
+    assert list(dict.fromkeys(now.stage for now in told)) == [PASTS, DAYS, COMPARING, FORGETTING]
+    for stage in (PASTS, DAYS, FORGETTING):
+        assert max(now.share for now in told if now.stage == stage) == 1.0
     assert told[-1].sessions == whole.sessions
-    assert told[-1].simulated_ms == 3 * DAY_MS
 
 
 def test_a_report_says_what_it_was_asked_for_and_how_it_counts(tmp_path: Path) -> None:
@@ -113,6 +123,29 @@ def test_time_goes_no_faster_than_it_is_to(tmp_path: Path) -> None:
     )
     assert report.tallies.whole().sessions > 0
     assert report.seconds > (began_ms - MIDNIGHT_MS) / DAY_MS / 4 / 2
+
+
+def test_time_begins_when_members_pasts_are_published(tmp_path: Path) -> None:
+    class Slow(FixedPlatform):
+        past_s = page_s = due_s = 0.0
+
+        def publish(self, user_id: str, events: Sequence[events_pb2.InteractionEvent]) -> None:
+            super().publish(user_id, events)
+            if events[0].context.session_id.endswith("-past"):
+                time.sleep(0.15)
+                self.past_s = max(self.past_s, time.monotonic())
+
+        def page(self, visit: Visit, at_ms: int, seed: int) -> ShownPage:
+            if not self.page_s:
+                self.page_s = time.monotonic()
+                self.due_s = (at_ms - MIDNIGHT_MS) / 1000 / config.speed
+            return super().page(visit, at_ms, seed)
+
+    # The first session is due after a quarter of a second, and the pasts take longer.
+    config = dataclasses.replace(SMALL, days=1, seed=7, reaction_members=0, speed=DAY_MS / 1000)
+    platform = Slow()
+    simulated(tmp_path, config, platform)
+    assert platform.page_s - platform.past_s >= platform.due_s > 0.0
 
 
 def test_members_have_been_there_before_the_first_day(tmp_path: Path) -> None:
@@ -191,6 +224,10 @@ def test_a_platform_that_does_not_answer_ends_it(tmp_path: Path) -> None:
 
     with pytest.raises(PlatformUnavailable):
         simulated(tmp_path, platform=Down())
+    begin_s = time.monotonic()
+    with pytest.raises(PlatformUnavailable):
+        simulated(tmp_path, APART, platform=Down())
+    assert time.monotonic() - begin_s < 30, "it waited for the second session"
 
 
 @pytest.mark.parametrize(

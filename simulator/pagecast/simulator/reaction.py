@@ -15,6 +15,7 @@ from pagecast.simulator.events import Visit
 from pagecast.simulator.interval import Estimate, mean_by_member
 from pagecast.simulator.page import ShownPage
 from pagecast.simulator.platform import Platform
+from pagecast.simulator.progress import COMPARING, FORGETTING, StageTold
 from pagecast.simulator.session import SessionRecord
 from pagecast.simulator.world import World
 from pagecast.v1 import events_pb2
@@ -81,7 +82,7 @@ def twin_events(life: Life) -> list[events_pb2.InteractionEvent]:
 
 
 def reactions(
-    world: World, platform: Platform, lives: Sequence[Life]
+    world: World, platform: Platform, lives: Sequence[Life], told: StageTold
 ) -> tuple[list[Reaction], int]:
     """Publishes the twins, compares pages, and orders to forget the twins.
 
@@ -91,10 +92,17 @@ def reactions(
         return [], 0
     for life in lives:
         platform.publish(life.twin_id, twin_events(life))
-    measured = [_after(world, platform, lives, minutes) for minutes in AFTER_MINUTES]
+    measured = []
+    for number, minutes in enumerate(AFTER_MINUTES):
+        told(COMPARING, number / len(AFTER_MINUTES))
+        measured.append(_after(world, platform, lives, minutes))
+    unconfirmed = 0
     with ThreadPoolExecutor(FORGOTTEN_AT_ONCE) as orders:
-        confirmed = list(orders.map(platform.forget, [life.twin_id for life in lives]))
-    return measured, confirmed.count(False)
+        confirmed = orders.map(platform.forget, [life.twin_id for life in lives])
+        for number, one in enumerate(confirmed):
+            unconfirmed += not one
+            told(FORGETTING, (number + 1) / len(lives))
+    return measured, unconfirmed
 
 
 def _after(world: World, platform: Platform, lives: Sequence[Life], minutes: int) -> Reaction:

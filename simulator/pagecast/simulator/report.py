@@ -121,7 +121,7 @@ class Report:
     """Twins of whom the platform had not confirmed in time that they are forgotten. All of them
     stay in its popularity, which nothing is erased from."""
     seconds: float
-    """Of real time."""
+    """Of real time, for the days alone: neither for members' pasts nor for comparing pages."""
 
     @property
     def sessions_per_minute(self) -> float:

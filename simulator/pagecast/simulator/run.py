@@ -1,9 +1,7 @@
 """A simulation: members visit the platform, day by day."""
 
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +12,9 @@ from pagecast.simulator.launches import premieres
 from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.lives import Lives
 from pagecast.simulator.member import Member, new_member
+from pagecast.simulator.pace import Pace
 from pagecast.simulator.platform import Platform
+from pagecast.simulator.progress import DAYS, PASTS, Progress, Told
 from pagecast.simulator.reaction import reactions
 from pagecast.simulator.report import ALL_LEFT, DAYS_OVER, Report, Tallies
 from pagecast.simulator.run_config import RunConfig
@@ -25,19 +25,6 @@ from pagecast.simulator.world import DAY_MS, World
 PAUSE_MS = 5 * 60 * 1000
 """Between two sessions of a member at least."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a simulation is."""
-
-    simulated_ms: int
-    """Since the first day began."""
-    sessions: int
-    members: int
-    """Who have not left."""
-
-
-Told = Callable[[Progress], None]
 
 DayOver = Callable[[int, int], None]
 """Takes a day, from 0, whose sessions are all over, and how many members are left. Nobody visits
@@ -84,19 +71,21 @@ class _Simulation:
         self._ledger = Ledger(folder)
         self._tallies = Tallies(start_ms=config.start_ms, known=self._world.by_id)
         self._sessions = self._launched = 0
-        self._failed = False
 
     def run(self) -> Report:
-        begin_s, day = time.monotonic(), 0
+        day = 0
         self._check_platform()
         with ThreadPoolExecutor(self._config.readers) as readers:
             self._begin(readers)
+            pace = Pace(self._config.speed, self._config.start_ms)
             while day < self._config.days and any(self._present()):
-                self._day(day, readers, begin_s)
+                self._day(day, readers, pace)
                 day += 1
-        seconds = time.monotonic() - begin_s
+            seconds = pace.seconds
         self._tallies.add_rewards(self._ledger, self._config.reward)
-        measured, twins_unconfirmed = reactions(self._world, self._platform, self._lives.chosen())
+        measured, twins_unconfirmed = reactions(
+            self._world, self._platform, self._lives.chosen(), self._tell
+        )
         return Report(
             config=self._config,
             data_sha256=self._world.data.sha256,
@@ -130,10 +119,11 @@ class _Simulation:
             events = past(self._world, member, self._config.start_ms)
             self._platform.publish(member.user_id, events)
             self._lives.begin(member.number, events)
+            self._tell(PASTS, (member.number + 1) / len(self._members))
 
         _all(readers.submit(publish, member) for member in self._members)
 
-    def _day(self, day: int, readers: ThreadPoolExecutor, begin_s: float) -> None:
+    def _day(self, day: int, readers: ThreadPoolExecutor, pace: Pace) -> None:
         day_ms = self._config.start_ms + day * DAY_MS
         changes = premieres(self._world, self._chance, self._prefix, day, day_ms)
         self._platform.change_catalog(changes)
@@ -145,7 +135,7 @@ class _Simulation:
                 self._world, member, self._chance.below("day", day, member.number), day_ms
             )
         )
-        for record in self._play(coming, day, readers, begin_s):
+        for record in self._play(coming, day, readers, pace):
             self._ledger.add(record)
             self._tallies.add(record)
             self._lives.add(record)
@@ -153,26 +143,25 @@ class _Simulation:
         for member in list(self._present()):
             chance = self._chance.below("end", day, member.number)
             member.end_day(self._world, chance, visited=member.number in visited)
-        self._tell(day_ms + DAY_MS)
+        self._tell_moment(day_ms + DAY_MS)
         self._over(day, sum(1 for _ in self._present()))
 
     def _play(
-        self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, begin_s: float
+        self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, pace: Pace
     ) -> list[SessionRecord]:
         """Sessions in the order of their beginnings, a member's one after another."""
         last: dict[int, Future[SessionRecord]] = {}
         asked: list[Future[SessionRecord]] = []
         for arrival in coming:
-            self._wait_for(arrival.at_ms, begin_s)
-            if self._failed:
+            if not pace.reached(arrival.at_ms):
                 break
             before = last.get(arrival.member)
-            last[arrival.member] = readers.submit(self._session, arrival, day, before)
+            last[arrival.member] = readers.submit(self._session, arrival, day, before, pace)
             asked.append(last[arrival.member])
         return _all(asked)
 
     def _session(
-        self, arrival: Arrival, day: int, before: "Future[SessionRecord] | None"
+        self, arrival: Arrival, day: int, before: "Future[SessionRecord] | None", pace: Pace
     ) -> SessionRecord:
         try:
             if before is not None:
@@ -180,10 +169,10 @@ class _Simulation:
                 before.result()
             record = self._one_session(arrival, day)
         except BaseException:
-            self._failed = True
+            pace.fail()
             raise
         self._sessions += 1
-        self._tell(arrival.at_ms)
+        self._tell_moment(arrival.at_ms)
         return record
 
     def _one_session(self, arrival: Arrival, day: int) -> SessionRecord:
@@ -198,16 +187,14 @@ class _Simulation:
             lambda events: self._platform.publish(member.user_id, events),
         )
 
-    def _wait_for(self, at_ms: int, begin_s: float) -> None:
-        """Lets real time come as far as simulated time, if there is a speed."""
-        if self._config.speed:
-            due_s = begin_s + (at_ms - self._config.start_ms) / 1000 / self._config.speed
-            time.sleep(max(0.0, due_s - time.monotonic()))
+    def _tell_moment(self, at_ms: int) -> None:
+        self._tell(DAYS, (at_ms - self._config.start_ms) / (self._config.days * DAY_MS))
 
-    def _tell(self, at_ms: int) -> None:
+    def _tell(self, stage: str, share: float) -> None:
         self._told(
             Progress(
-                simulated_ms=at_ms - self._config.start_ms,
+                stage=stage,
+                share=share,
                 sessions=self._sessions,
                 members=sum(1 for _ in self._present()),
             )

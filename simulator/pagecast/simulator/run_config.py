@@ -27,7 +27,7 @@ class RunConfig:
     start_ms: int
     """When the first day begins: milliseconds since 1970, a midnight UTC."""
     speed: float = 0.0
-    """Simulated seconds in a real one; 0 is as fast as it goes."""
+    """Simulated seconds in a real one, of when sessions begin; 0 is as fast as it goes."""
     prefix: str = "sim"
     """Of the ids of members and of launched entities."""
     readers: int = 2

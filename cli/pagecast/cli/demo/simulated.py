@@ -27,8 +27,9 @@ from pagecast.featurestore.experiments.comparison import Comparison
 from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.simulator.platform import LivePlatform
+from pagecast.simulator.progress import Progress
 from pagecast.simulator.report import Report
-from pagecast.simulator.run import Progress, simulate
+from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
 from pagecast.simulator.world import DAY_MS
 from pagecast.trainer.multi_stage.config import MultiStageConfig

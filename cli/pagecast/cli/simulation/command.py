@@ -28,8 +28,9 @@ from pagecast.simulator.errors import (
     PlatformUnavailable,
 )
 from pagecast.simulator.platform import LivePlatform
+from pagecast.simulator.progress import Progress, Told
 from pagecast.simulator.reaction import AFTERWARDS_DAYS
-from pagecast.simulator.run import Progress, Told, simulate
+from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
 from pagecast.simulator.world import DAY_MS
 
@@ -74,7 +75,7 @@ class SimulateCommand:
         data = read_training_data(self.data, paths, settings.fold.config(), output.console)
         with _simulation_errors(), tempfile.TemporaryDirectory(prefix="simulator-") as folder:
             platform = LivePlatform(server=address, bootstrap=servers)
-            with closing(platform), _progress(output.console, config) as told:
+            with closing(platform), _progress(output.console) as told:
                 report = simulate(data, config, platform, Path(folder), told)
         show(output, report, self.data)
         output.document({"data": self.data, **report.to_dict()})
@@ -134,18 +135,21 @@ def read_reward(path: Path) -> RewardConfig:
 
 
 @contextmanager
-def _progress(console: Console, config: RunConfig) -> Iterator[Told]:
+def _progress(console: Console) -> Iterator[Told]:
     with progress_bar(console) as progress:
-        task = progress.add_task("simulating", total=config.days * DAY_MS, note="")
-        told_s = 0.0
+        task = progress.add_task("", total=1.0, note="")
+        told_s, stage = 0.0, ""
 
         def tell(now: Progress) -> None:
-            nonlocal told_s
+            nonlocal told_s, stage
+            if now.stage != stage:
+                stage, told_s = now.stage, 0.0
+                progress.reset(task, description=stage)
             if time.monotonic() - told_s < TOLD_SECONDS:
                 return
             told_s = time.monotonic()
             note = f"{now.sessions:,} sessions, {now.members:,} members"
-            progress.update(task, completed=now.simulated_ms, note=note)
+            progress.update(task, completed=now.share, note=note)
 
         yield tell
 

@@ -11,10 +11,10 @@ from pagecast.engine.served_model import ServedBundle
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.simulator.ledger import Ledger
+from pagecast.simulator.progress import DAYS
 from pagecast.simulator.report import Report
 from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
-from pagecast.simulator.world import DAY_MS
 from pagecast.trainer.logged import shown_rows
 from pagecast.trainer.shown import ShownPage
 from pagecast.v1 import events_pb2
@@ -37,7 +37,6 @@ def visited(
     told: Callable[[float], None] = lambda _: None,
 ) -> Visits:
     """Lets members visit a contender, in a world of its own; `told` takes the share of time."""
-    until_ms = config.days * DAY_MS
     prompts: dict[str, Prompt] = {}
     platform = ArenaPlatform(
         bundle, data.snapshot.catalog, data.counts, data.start_ms, told=prompts.__setitem__
@@ -48,7 +47,7 @@ def visited(
             config,
             platform,
             Path(folder),
-            lambda at: told(min(at.simulated_ms / until_ms, 1.0)),
+            lambda at: told(at.share if at.stage == DAYS else 0.0),
         )
         pages = tuple(_shown(Ledger(Path(folder)), prompts))
     return Visits(report=report, pages=pages, catalog=platform.catalog)
