@@ -1,13 +1,20 @@
-"""What the simulated members are like: every parameter, each with its reason, in one place.
+"""What the simulated members are like: the parameters, each with its reason.
 
 The values are guesses: no public data shows what members of such a service do on a whole page. They
-are frozen before any model is tuned on them, and every report carries `sha256`.
+are frozen before any model is tuned on them, and every report carries `sha256`. Bounds that keep a
+session plausible are constants where they hold (`PAGES_MAX`, `MINUTES_MIN`...): a test has them
+frozen, too, because the hash knows nothing of them.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+
+DAYPARTS = ("night", "morning", "afternoon", "evening")
+"""Quarters of a day, in their order."""
+
+DEVICES = ("tv", "mobile", "web")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,10 @@ class AttentionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class IntentConfig:
-    """What a session is begun for; the member knows, the platform has to guess."""
+    """What a session is begun for; the member knows, the platform has to guess.
+
+    Raises ValueError that names a daypart or a device that is none.
+    """
 
     dayparts: Mapping[str, float] = field(
         default_factory=lambda: {"night": 0.1, "morning": 0.12, "afternoon": 0.28, "evening": 0.5}
@@ -65,6 +75,24 @@ class IntentConfig:
         default_factory=lambda: {"tv": 150.0, "mobile": 35.0, "web": 90.0}
     )
     """Time there is for a session, mean of an exponential, by device."""
+
+    def __post_init__(self) -> None:
+        # A draw goes through shares in their order, of which the hash knows nothing.
+        dayparts = _ordered("dayparts", self.dayparts, DAYPARTS)
+        devices = {
+            part: _ordered(f"devices.{part}", shares, DEVICES)
+            for part, shares in self.devices.items()
+        }
+        object.__setattr__(self, "dayparts", dayparts)
+        object.__setattr__(self, "devices", devices)
+
+
+def _ordered(
+    field_name: str, shares: Mapping[str, float], names: Sequence[str]
+) -> dict[str, float]:
+    if unknown := [name for name in shares if name not in names]:
+        raise ValueError(f"intent.{field_name}: {unknown[0]!r} is none of {', '.join(names)}")
+    return {name: shares[name] for name in names if name in shares}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 from pagecast.simulator.chance import Chance
+from pagecast.simulator.config import DAYPARTS
 from pagecast.simulator.member import Member
 from pagecast.simulator.world import DAY_MS, World
 
-DAYPARTS = ("night", "morning", "afternoon", "evening")
 DAYPART_MS = DAY_MS // len(DAYPARTS)
 
 

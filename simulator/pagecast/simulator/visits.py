@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pagecast.simulator.chance import Chance
+from pagecast.simulator.config import DAYPARTS
 from pagecast.simulator.events import Visit, event_of
-from pagecast.simulator.intent import DAYPART_MS, DAYPARTS
+from pagecast.simulator.intent import DAYPART_MS
 from pagecast.simulator.member import Member
 from pagecast.simulator.world import DAY_MS, World
 from pagecast.v1 import events_pb2
