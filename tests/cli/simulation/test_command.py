@@ -25,6 +25,10 @@ def test_a_simulation_that_is_not_over_yet_is_refused() -> None:
         start_of("9000-01-01", 7)
     with pytest.raises(InputError, match="'soon' is no day; give one such as"):
         start_of("soon", 7)
+    with pytest.raises(InputError, match="--start: 1969-01-01 is before 1970; give a later day"):
+        start_of("1969-01-01", 7)
+    with pytest.raises(InputError, match="--days: 10000000 are too many; give 3650 at most"):
+        start_of("2026-01-05", 10_000_000)
 
 
 def test_a_table_of_rewards_is_read_from_a_file(tmp_path: Path) -> None:

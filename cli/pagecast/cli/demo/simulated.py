@@ -18,6 +18,7 @@ from pagecast.cli.data.source import read_movielens
 from pagecast.cli.demo.arms_watched import WatchedPlatform
 from pagecast.cli.demo.stage import Deadline, Stage, heading
 from pagecast.cli.simulation.data import of_ratings
+from pagecast.cli.simulation.errors import simulation_errors
 from pagecast.cli.stack.local import LocalStack
 from pagecast.cli.training.source import training_source
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
@@ -84,10 +85,12 @@ def run_simulated(stack: LocalStack, data_folder: Path, console: Console) -> dic
     people = of_ratings(read_movielens(data_folder))
     start_ms = (time.time_ns() // 1_000_000 // DAY_MS - DAYS - 1) * DAY_MS
     config = RunConfig(members=MEMBERS, days=DAYS, seed=SEED, start_ms=start_ms, reaction_members=0)
-    live = LivePlatform(
-        server=stack.record.server_address, bootstrap=stack.record.bootstrap_servers
-    )
-    with closing(live), tempfile.TemporaryDirectory(prefix="demo-simulator-") as folder:
+    server, bootstrap = stack.record.server_address, stack.record.bootstrap_servers
+    with (
+        simulation_errors(),
+        closing(LivePlatform(server=server, bootstrap=bootstrap)) as live,
+        tempfile.TemporaryDirectory(prefix="demo-simulator-") as folder,
+    ):
         watched, path = WatchedPlatform(live), LiftPath()
         treated = experiment.label(MULTI_STAGE)
         with Live(console=console, auto_refresh=False, transient=True) as screen:

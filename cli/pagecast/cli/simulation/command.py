@@ -12,26 +12,21 @@ from pathlib import Path
 from rich.console import Console
 
 from pagecast.cli.discovery import bootstrap_servers, server_address
-from pagecast.cli.exits import CommandError, InputError, NotRunningError
+from pagecast.cli.exits import InputError
 from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import load_settings
 from pagecast.cli.simulation.data import read_training_data
+from pagecast.cli.simulation.errors import simulation_errors
 from pagecast.cli.simulation.show import show
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
-from pagecast.simulator.errors import (
-    ClockRefused,
-    MembersKnown,
-    PlatformFailed,
-    PlatformUnavailable,
-)
 from pagecast.simulator.platform import LivePlatform
 from pagecast.simulator.progress import Progress, Told
 from pagecast.simulator.reaction import AFTERWARDS_DAYS
 from pagecast.simulator.run import simulate
-from pagecast.simulator.run_config import RunConfig
+from pagecast.simulator.run_config import DAYS_MAX, RunConfig
 from pagecast.simulator.world import DAY_MS
 
 MS_NS = 1_000_000
@@ -73,7 +68,7 @@ class SimulateCommand:
         servers, address = bootstrap_servers(settings), server_address(settings)
         paths = StatePaths(root=settings.state_dir)
         data = read_training_data(self.data, paths, settings.fold.config(), output.console)
-        with _simulation_errors(), tempfile.TemporaryDirectory(prefix="simulator-") as folder:
+        with simulation_errors(), tempfile.TemporaryDirectory(prefix="simulator-") as folder:
             platform = LivePlatform(server=address, bootstrap=servers)
             with closing(platform), _progress(output.console) as told:
                 report = simulate(data, config, platform, Path(folder), told)
@@ -102,6 +97,8 @@ def start_of(day: str, days: int) -> int:
 
     Raises InputError: events and pages of the future are refused, so all has to be over by now.
     """
+    if days > DAYS_MAX:
+        raise InputError(f"--days: {days} are too many", f"give {DAYS_MAX} at most")
     latest_ms = (time.time_ns() // MS_NS // DAY_MS - days - AFTERWARDS_DAYS) * DAY_MS
     if not day:
         return latest_ms
@@ -110,6 +107,8 @@ def start_of(day: str, days: int) -> int:
     except ValueError as error:
         raise InputError(f"--start: {day!r} is no day", "give one such as 2026-01-05") from error
     begin_ms = int(begin.timestamp() * 1000)
+    if begin_ms < 0:
+        raise InputError(f"--start: {day} is before 1970", "give a later day")
     if begin_ms > latest_ms:
         latest = datetime.fromtimestamp(latest_ms / 1000, UTC)
         raise InputError(
@@ -152,17 +151,3 @@ def _progress(console: Console) -> Iterator[Told]:
             progress.update(task, completed=now.share, note=note)
 
         yield tell
-
-
-@contextmanager
-def _simulation_errors() -> Iterator[None]:
-    try:
-        yield
-    except PlatformUnavailable as error:
-        raise NotRunningError(str(error), "see whether `pagecast up` runs well") from error
-    except ClockRefused as error:
-        raise InputError(str(error), "start it with `pagecast up --allow-client-clock`") from error
-    except MembersKnown as error:
-        raise InputError(str(error)) from error
-    except PlatformFailed as error:
-        raise CommandError(str(error), "read the server's log") from error
