@@ -85,6 +85,11 @@ def test_what_was_seen_is_compared_seed_by_seed() -> None:
     assert lifts["launched"].mean is None
 
 
+def test_a_seed_whose_members_have_all_left_has_none() -> None:
+    (one,) = summaries([*month("greedy", 1.0), *month("greedy", 1.0, seed=1)[:2]])
+    assert (one.first.members, one.last.members) == (3.0, 1.5)
+
+
 def test_drawn_pages_have_a_mean_of_their_own() -> None:
     drawn = dataclasses.replace(row("exploring", 0, {0: (4, 5.0)}), drawn_pages=4, drawn_reward=1.0)
     (one,) = summaries([drawn])

@@ -88,8 +88,13 @@ def _period(every: Sequence[Row], name: str, days: range) -> Period:
         drawn_page=_mean(drawn_reward, drawn_pages),
         seen=seen_in(rows),
         seen_beside={other: seen_lifts(pairs) for other, pairs in beside.items()},
-        members=float(np.mean([of[-1].members for of in _by_seed(rows).values()])) if rows else 0.0,
+        members=sum({row.seed: row.members for row in rows}.values()) / _seeds(every, name),
     )
+
+
+def _seeds(every: Sequence[Row], name: str) -> int:
+    """Of an arm; one whose members have all left has no row any more, and nobody."""
+    return len({row.seed for row in every if row.arm == name})
 
 
 def _mean(total: float, count: int) -> float | None:
