@@ -65,7 +65,7 @@ class AlignBench:
         output, paths = Output(as_json=self.as_json), StatePaths(root=settings.state_dir)
         asked, circumstances = self._asked(), Circumstances.now()
         names = self._tables(asked)
-        loop = self._loop() if LOOP in names else None
+        loop = self._loop(asked.seeds) if LOOP in names else None
         cells = self._cells([name for name in names if name != LOOP], asked)
         data, facts = self._data(paths, output)
         of = {"commit": circumstances.commit, **facts}
@@ -138,12 +138,12 @@ class AlignBench:
             return KeptTrainings()
         return KeptTrainings(open_folder(self.out.with_suffix(".trainings"), of))
 
-    def _loop(self) -> LoopConfig:
-        """Raises InputError."""
+    def _loop(self, seeds: tuple[int, ...]) -> LoopConfig:
+        """`seeds` are those that were asked for. Raises InputError."""
         return LoopOptions(
             quick=self.quick,
             arms=self.arms,
-            seeds=self.seeds,
+            seeds=seeds if self.seeds else None,
             members=self.members,
             days=self.days,
             passes=self.passes,

@@ -7,9 +7,16 @@ import pytest
 from cli.factories_cli import document, pagecast
 
 from pagecast.cli.bench.align.command import AlignBench
-from pagecast.cli.bench.align.loop.bench import QUICK_ARMS, LoopOptions
+from pagecast.cli.bench.align.loop.bench import (
+    QUICK_ARMS,
+    QUICK_DAYS,
+    QUICK_MEMBERS,
+    QUICK_PASSES,
+    LoopOptions,
+)
 from pagecast.cli.bench.align.loop.config import LoopConfig
 from pagecast.cli.exits import InputError
+from pagecast.trainer.start_config import IncrementalConfig
 
 NOTHING = LoopOptions(
     quick=False, arms=None, seeds=None, members=None, days=None, passes=None, out=None
@@ -42,10 +49,15 @@ def test_what_cannot_be_asked_is_refused_before_data_are_read(
 def test_what_is_not_given_is_the_loops_own_and_the_folder_is_beside_the_file() -> None:
     assert NOTHING.config() == LoopConfig()
     given = dataclasses.replace(
-        NOTHING, arms="frozen/greedy, corrected", seeds="3,4", passes=2.0, out=Path("a/done.json")
+        NOTHING,
+        arms="frozen/greedy, corrected/frozen",
+        seeds=(3, 4),
+        passes=2.0,
+        out=Path("a/done.json"),
     ).config()
     assert (given.arms, given.seeds) == (("frozen", "greedy, corrected"), (3, 4))
     assert (given.train.epochs, given.folder) == (2.0, Path("a/done.loop"))
+    assert given.to_dict()["passes"] == 2.0
     assert dataclasses.replace(NOTHING, quick=True).config().arms == QUICK_ARMS
 
 
@@ -57,4 +69,12 @@ def test_a_quick_loop_is_one_document_and_a_plot(tmp_path: Path) -> None:
     assert [day["day"] for day in done["loop"]["days"]] == [0, 1, 2]
     assert [arm["arm"] for arm in done["loop"]["arms"]] == ["multi-stage"]
     assert "cells" not in done
+    assert done["loop"]["config"] == {
+        "arms": ["multi-stage"],
+        "seeds": [0],
+        "members": QUICK_MEMBERS,
+        "days": QUICK_DAYS,
+        "passes": QUICK_PASSES,
+        "incremental": dataclasses.asdict(IncrementalConfig()),
+    }
     assert (tmp_path / "loop.svg").read_text().count("<polyline") == 2

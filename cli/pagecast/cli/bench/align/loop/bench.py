@@ -25,7 +25,7 @@ class LoopOptions:
     quick: bool
     arms: str | None
     """Names with / between them."""
-    seeds: str | None
+    seeds: tuple[int, ...] | None
     members: int | None
     days: int | None
     passes: float | None
@@ -36,11 +36,13 @@ class LoopOptions:
         """Raises InputError that names the option."""
         quick, default, train = self.quick, LoopConfig(), TrainConfig()
         arms = QUICK_ARMS if quick else DEFAULT_ARMS
+        if self.arms:
+            arms = tuple(dict.fromkeys(self.arms.split("/")))
         passes = self.passes or (QUICK_PASSES if quick else train.epochs)
         try:
             return LoopConfig(
-                arms=tuple(self.arms.split("/")) if self.arms else arms,
-                seeds=_seeds(self.seeds) if self.seeds else default.seeds,
+                arms=arms,
+                seeds=self.seeds or default.seeds,
                 members=self.members or (QUICK_MEMBERS if quick else default.members),
                 days=self.days or (QUICK_DAYS if quick else default.days),
                 train=replace(train, epochs=passes),
@@ -48,13 +50,6 @@ class LoopOptions:
             )
         except ValueError as error:
             raise InputError(f"--{error}") from error
-
-
-def _seeds(told: str) -> tuple[int, ...]:
-    try:
-        return tuple(dict.fromkeys(int(seed) for seed in told.split(",")))
-    except ValueError as error:
-        raise ValueError(f"seeds: {told!r} is no list; write it as 0,1,2") from error
 
 
 def run_loop(
@@ -68,6 +63,7 @@ def run_loop(
     if plot is not None:
         plot.write_text(loop_svg(rows), "utf-8")
     return {
+        "config": config.to_dict(),
         "days": [row.to_dict() for row in rows],
         "arms": [one.to_dict() for one in arms],
     }

@@ -1,8 +1,8 @@
 """What a run of the closed loop is of: its arms, their members and days, and how they learn."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pagecast.cli.bench.align.exploration import NEVER, Exploration
 from pagecast.simulator.config import SimulatorConfig
@@ -75,3 +75,14 @@ class LoopConfig:
         for name in ("members", "days"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a report. The simulator's own config is told by its hash."""
+        return {
+            "arms": self.arms,
+            "seeds": self.seeds,
+            "members": self.members,
+            "days": self.days,
+            "passes": self.train.epochs,
+            "incremental": asdict(self.train.incremental),
+        }
