@@ -1,6 +1,6 @@
 """What contenders are trained on and members are made of: the same people's past."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,11 @@ from pagecast.cli.evaluation.data import open_data
 from pagecast.cli.exits import InputError
 from pagecast.cli.simulation.data import POINTS_MAX, VALUE_PLAYED
 from pagecast.featurestore.fold import DEFAULT_FOLD
-from pagecast.featurestore.popularity import decay
+from pagecast.featurestore.popularity import Counted, decay
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.data import DataTooSmall, TrainingData
 from pagecast.simulator.world import DAY_MS
+from pagecast.streaming.counting import counted
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
@@ -29,7 +30,8 @@ class ArenaData:
     """`interactions` are all there is, `snapshot` what a training reads of it, `people` what the
     simulator draws members from.
 
-    `counts` are popularity scores as of `start_ms`, the first midnight after the last event.
+    `counts` are popularity scores as of `start_ms`, the first midnight after the last event: of the
+    events that ingest counts.
     """
 
     interactions: Interactions
@@ -43,24 +45,34 @@ def arena_data(name: str, paths: StatePaths, users_max: int | None, console: Con
     """Raises InputError."""
     if name == MADE_UP:
         data = made_up(DEFAULT_FOLD, users=MADE_UP_USERS, entities=MADE_UP_ENTITIES)
-    else:
-        opened = open_data(name, paths, DEFAULT_FOLD, console).interchange
-        data = interactions_of(opened.users, opened.catalog)
-    return of_interactions(data if users_max is None else some_users(data, users_max))
+        return of_interactions(_some(data, users_max))
+    opened = open_data(name, paths, DEFAULT_FOLD, console).interchange
+    data = _some(interactions_of(opened.users, opened.catalog), users_max)
+    events = (event for user in data.users for event in opened.events[user.user_id])
+    return of_interactions(data, counted(events))
 
 
-def of_interactions(data: Interactions) -> ArenaData:
-    """Raises InputError if the data cannot make members."""
+def _some(data: Interactions, users_max: int | None) -> Interactions:
+    return data if users_max is None else some_users(data, users_max)
+
+
+def of_interactions(data: Interactions, events: Iterable[Counted] | None = None) -> ArenaData:
+    """`events` count for popularity; without them each interaction was one.
+
+    Raises InputError if the data cannot make members.
+    """
     start_ms = (int(data.at_ms_X.max()) // DAY_MS + 1) * DAY_MS
     try:
         people = _people(data)
     except DataTooSmall as error:
         raise InputError(f"--data: {error}", "give more of it, or ml-100k") from error
+    counts: dict[str, float] = {}
+    count(counts, _each(data) if events is None else events, start_ms)
     return ArenaData(
         interactions=data,
         snapshot=Snapshot(catalog=data.catalog, users=data.users, positions={}),
         people=people,
-        counts=_counts(data, start_ms),
+        counts=counts,
         start_ms=start_ms,
     )
 
@@ -85,9 +97,13 @@ def _people(data: Interactions) -> TrainingData:
     )
 
 
-def _counts(data: Interactions, as_of_ms: int) -> dict[str, float]:
-    counts: dict[str, float] = {}
-    for entity, at_ms in zip(data.entity_X.tolist(), data.at_ms_X.tolist(), strict=True):
-        name = data.entities[entity]
-        counts[name] = counts.get(name, 0.0) + decay(as_of_ms - at_ms)
-    return counts
+def _each(data: Interactions) -> list[Counted]:
+    taken_up = zip(data.entity_X.tolist(), data.at_ms_X.tolist(), strict=True)
+    return [Counted(("", 0), 0, data.entities[entity], at_ms) for entity, at_ms in taken_up]
+
+
+def count(counts: dict[str, float], events: Iterable[Counted], as_of_ms: int) -> None:
+    """Adds events to popularity scores, all of which are as of one moment."""
+    for event in events:
+        worth = decay(as_of_ms - event.at_ms)
+        counts[event.entity_id] = counts.get(event.entity_id, 0.0) + worth

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from pagecast.cli.bench.align.data import count
 from pagecast.cli.bench.align.exploration import NEVER, Exploration
 from pagecast.cli.bench.align.served import served_rows, shown_row
 from pagecast.engine.page_events import PageEvent
@@ -20,9 +21,10 @@ from pagecast.featurestore.context import NO_CONTEXT
 from pagecast.featurestore.fold import apply_event
 from pagecast.featurestore.history import STEPS_MAX, History, HistoryVersion, Profile
 from pagecast.featurestore.model_records import CHAMPION
-from pagecast.featurestore.popularity import decay
+from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.tokens import token_of
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import compile_rules
 from pagecast.server.basis import PageBasis
@@ -31,6 +33,7 @@ from pagecast.server.options import decode_options
 from pagecast.server.request import PageClock, PageRequest
 from pagecast.simulator.events import SURFACE, Visit
 from pagecast.simulator.page import ShownPage
+from pagecast.streaming.counting import counted
 from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 ROWS, ENTITIES_PER_ROW = 8, 10
@@ -96,8 +99,8 @@ class ArenaPlatform:
             self._next_offset += 1
             version = HistoryVersion(topic_id=LOG, partition=0, next_offset=self._next_offset)
             apply_event(history, event, version)
-            if event.WhichOneof("action") in ("play", "rate", "purchase"):
-                self._count(event)
+        rows = (LoggedEvent(LOG, 0, 0, token_of(event), b"") for event in events)
+        count(self._counts, counted(rows), self._as_of_ms)
 
     def change_catalog(self, changes: Sequence[catalog_pb2.CatalogChange]) -> None:
         """Upserts of entities: nothing else happens in a simulation."""
@@ -168,11 +171,6 @@ class ArenaPlatform:
         if self._model is None:
             return popular_page(basis.rules, self._scores_N)
         return whole_page(self._model, basis.prompt, basis.rules, decode_options(basis.page))
-
-    def _count(self, event: events_pb2.InteractionEvent) -> None:
-        entity_id = getattr(event, event.WhichOneof("action") or "").entity_id
-        age_ms = self._as_of_ms - event.occurred_at.ToMilliseconds()
-        self._counts[entity_id] = self._counts.get(entity_id, 0.0) + decay(age_ms)
 
     def _rank(self, at_ms: int) -> None:
         """Scores are all as of one moment, which their order does not depend on."""
