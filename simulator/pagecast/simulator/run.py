@@ -71,6 +71,8 @@ class _Simulation:
         self._ledger = Ledger(folder)
         self._tallies = Tallies(start_ms=config.start_ms, known=self._world.by_id)
         self._sessions = self._launched = 0
+        # Counted once a day: progress is told with every session.
+        self._here = config.members
 
     def run(self) -> Report:
         day = 0
@@ -143,8 +145,9 @@ class _Simulation:
         for member in list(self._present()):
             chance = self._chance.below("end", day, member.number)
             member.end_day(self._world, chance, visited=member.number in visited)
+        self._here = sum(1 for _ in self._present())
         self._tell_moment(day_ms + DAY_MS)
-        self._over(day, sum(1 for _ in self._present()))
+        self._over(day, self._here)
 
     def _play(
         self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, pace: Pace
@@ -191,14 +194,7 @@ class _Simulation:
         self._tell(DAYS, (at_ms - self._config.start_ms) / (self._config.days * DAY_MS))
 
     def _tell(self, stage: str, share: float) -> None:
-        self._told(
-            Progress(
-                stage=stage,
-                share=share,
-                sessions=self._sessions,
-                members=sum(1 for _ in self._present()),
-            )
-        )
+        self._told(Progress(stage=stage, share=share, sessions=self._sessions, members=self._here))
 
 
 def _all(asked: "Iterable[Future[_Result]]") -> list[_Result]:
