@@ -118,6 +118,22 @@ async def test_a_page_that_was_cut_is_reported_as_far_as_it_was_delivered(
     assert len(reported) < 6
 
 
+async def test_a_page_that_was_left_before_its_first_row_is_not_reported(
+    house: House, bootstrap: str
+) -> None:
+    house.train_champion(SLOW)
+    granularity = homepage_pb2.GRANULARITY_ENTITIES
+    async with house.serve(bootstrap_servers=bootstrap) as served:
+        call = served.stream("ada", granularity=granularity, **LONG_PAGE)
+        first = await call.read()
+        assert first.HasField("page_started")
+        call.cancel()
+        await eventually(lambda: served.metric("pagecast_slots_in_use") == 0)
+        await served.page("bob", rows=1)
+    # Reports are made in the order in which pages end.
+    assert [record.user_id for record in await records(bootstrap, 1)] == ["bob"]
+
+
 async def test_a_degraded_page_is_reported_with_its_reason(house: House, bootstrap: str) -> None:
     async with house.serve(bootstrap_servers=bootstrap) as served:
         page = await served.page("ada", rows=2)

@@ -214,13 +214,13 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             raise at_capacity(slots) from error
 
     def _report(self, making: Making, delivered: int) -> None:
-        """`delivered` rows were sent; rows that were decoded in vain are not reported."""
+        """`delivered` rows were sent: others were decoded in vain, and none are not reported."""
         reporter = self._resources.reporter
         if reporter is None:
             return
 
         def report() -> None:
-            if (served := making.served(delivered)) is not None:
+            if (served := making.served(delivered)) is not None and served.rows:
                 reporter.report(served)
 
         self._resources.preparing.submit(report)

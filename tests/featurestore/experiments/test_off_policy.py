@@ -13,7 +13,9 @@ from pagecast.featurestore.experiments.off_policy import (
     NothingDrawn,
     OffPolicyReport,
     estimate_off_policy,
+    was_drawn,
 )
+from pagecast.v1 import events_pb2
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=15)
@@ -93,6 +95,16 @@ def test_users_with_many_pages_alike_widen_the_interval() -> None:
     thrice = {name: np.tile(column, 3) for name, column in vars(pages).items()}
     again = estimate_off_policy(DrawnPages(**thrice))
     assert width(again, "snips") == pytest.approx(width(apart, "snips"), rel=0.01)
+
+
+@pytest.mark.parametrize("without", ["rows", "sampling", "model_version"])
+def test_a_page_without_rows_a_draw_or_a_model_was_not_drawn(without: str) -> None:
+    row = events_pb2.ServedRow(row_id="r0", entity_ids=["e0"])
+    sampling = events_pb2.Sampling(temperature=1.0)
+    page = events_pb2.PageServed(model_version="v1", sampling=sampling, rows=[row])
+    assert was_drawn(page)
+    page.ClearField(without)
+    assert not was_drawn(page)
 
 
 def test_pages_that_were_not_drawn_have_no_estimate() -> None:

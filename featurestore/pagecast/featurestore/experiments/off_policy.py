@@ -111,8 +111,9 @@ class OffPolicyReport:
 
 
 def was_drawn(page: events_pb2.PageServed) -> bool:
-    """Whether its log-probabilities are those that it was drawn with, and it is whole."""
-    return page.sampling.temperature > 0 and not page.rows_before and bool(page.model_version)
+    """Whether its log-probabilities are those that it was drawn with, from its first row on."""
+    begins = bool(page.rows) and not page.rows_before
+    return begins and page.sampling.temperature > 0 and bool(page.model_version)
 
 
 def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
