@@ -9,17 +9,20 @@ import pytest
 from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
 from eventlog.factories_eventlog import event_log
 from factories import START_MS, play
+from server.factories_browse import hide
 from server.factories_server import House, eventually
 from server.test_replay import Ingest
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.engine.multi_stage.bundle import load_multi_stage
 from pagecast.featurestore.experiments.off_policy import NothingDrawn, estimate_off_policy
-from pagecast.featurestore.logged_pages import logged_pages
+from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome, logged_pages
 from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
 from pagecast.v1 import events_pb2
 
 PAGES = 4
+DONE = (play("ada", "m3", START_MS - 60_000), hide("ada", "m7", START_MS - 50_000))
+"""By somebody with a history."""
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def bootstrap(tmp_path: Path) -> Iterator[str]:
 async def serve_pages(house: House, bootstrap: str, temperature: float) -> Ingest:
     """Pages of somebody with a history and of strangers, in the offline log."""
     ingest = Ingest(house)
-    ingest.events(play("ada", "m3", START_MS - 60_000))
+    ingest.events(*DONE)
     sampling = events_pb2.Sampling(temperature=temperature)
     async with house.serve(bootstrap_servers=bootstrap) as served:
         for number in range(PAGES):
@@ -62,6 +65,62 @@ async def test_drawn_pages_have_their_probability_under_any_model(
     assert np.isfinite(other.log_target_P).all()
     assert not np.allclose(other.log_target_P, other.log_drawn_P, atol=0.1)
     assert (other.log_drawn_P == same.log_drawn_P).all()
+
+
+def record_of(page: LoggedPageOutcome) -> events_pb2.PageServed:
+    return events_pb2.PageServed.FromString(page.value)
+
+
+def all_clicked(page: LoggedPageOutcome, rows: int) -> LoggedPageOutcome:
+    """Left behind so many rows; each entity of them was clicked."""
+    record = record_of(page)
+    del record.rows[rows:]
+    nothing = (False, False, 0, False, None, False, False, False, False)
+    clicked = (
+        EntityOutcome(entity_id, row.row_id, position, place, True, True, *nothing)
+        for position, row in enumerate(record.rows)
+        for place, entity_id in enumerate(row.entity_ids)
+    )
+    return page._replace(value=record.SerializeToString(), entities=tuple(clicked))
+
+
+async def test_a_page_that_was_left_is_compared_with_as_much_of_the_target_s(
+    house: House, bootstrap: str
+) -> None:
+    version = house.train_champion()
+    ingest = await serve_pages(house, bootstrap, 1.5)
+    source = LogOfPages(log=ingest.log, catalog=house.catalog)
+    pages = [
+        all_clicked(page, rows=1 if page.user_id == "ada" else 2)
+        for page in logged_pages(ingest.log)
+    ]
+    itself = Target(bundle=load_bundle(house.paths.bundles / version), temperature=1.5)
+    found = await asyncio.to_thread(drawn_pages, source, pages, itself)
+    left = [page.user_id for page in pages].index("ada")
+    assert found.reward_P[left] > 0
+    assert found.predicted_P[left] == pytest.approx(found.reward_P[left])
+    assert found.expected_P[left] == pytest.approx(found.reward_P[left])
+    assert found.log_target_P[left] == pytest.approx(found.log_drawn_P[left], abs=1e-3)
+
+
+@pytest.mark.parametrize("ingested", [0, 1])
+async def test_what_was_done_counts_on_a_page_before_it_is_ingested(
+    house: House, bootstrap: str, ingested: int
+) -> None:
+    version = house.train_champion()
+    ingest = await serve_pages(house, bootstrap, 1.5)
+    source = LogOfPages(log=ingest.log, catalog=house.catalog)
+    (page,) = (page for page in logged_pages(ingest.log) if page.user_id == "ada")
+    record = record_of(page)
+    record.actions.extend(DONE[ingested:])
+    if ingested:
+        record.history_version.next_offset = ingested
+    else:
+        record.ClearField("history_version")
+    early = page._replace(value=record.SerializeToString())
+    itself = Target(bundle=load_bundle(house.paths.bundles / version), temperature=1.5)
+    found = await asyncio.to_thread(drawn_pages, source, [early], itself)
+    assert found.log_target_P == pytest.approx(found.log_drawn_P, abs=1e-3)
 
 
 async def test_pages_of_the_best_tokens_have_no_estimate(house: House, bootstrap: str) -> None:

@@ -4,7 +4,7 @@ Each page is rebuilt from its record, as a replay does, and followed under the t
 probability there is of the same rules and the same request. Letters: P pages.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 
 from pagecast.engine.decode_options import DecodeOptions
-from pagecast.engine.page_events import EntityChosen, RowBegun, RowEnded
+from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
 from pagecast.engine.served_model import ServedBundle, ServedModel, bind, following, whole_page
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.experiments.off_policy import GREEDY, DrawnPages, NothingDrawn, was_drawn
@@ -21,6 +21,7 @@ from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.history import History
 from pagecast.featurestore.logged_pages import LoggedPageOutcome
 from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.overlay import history_of_page
 from pagecast.featurestore.point_in_time import histories_as_of
 from pagecast.featurestore.prompt import Prompt, build_prompt
 from pagecast.featurestore.reward import RewardConfig
@@ -143,8 +144,9 @@ def _followed(
             raise NotReplayable(f"a page is of another catalog database: {error}") from error
         return CompiledCatalog(snapshot), bind(target.bundle, snapshot)
 
-    for number, history in _histories(source, pages):
+    for number, ingested in _histories(source, pages):
         page = pages[number]
+        history = history_of_page(page, ingested, source.fold)
         catalog, model = bound(page.catalog_number)
         rules = rules_of_page(page, history, catalog)
         if rules.sha256 != page.rules_sha256:
@@ -189,14 +191,11 @@ def _seen(
     options = target.options(page, page.seed)
     recorded = rows_by_index(page.rows, model.snapshot)
     followed = following(model, options.picker(), recorded, first=0)
-    rows = 0
-    for event in whole_page(model, prompt, rules, options, followed):
-        rows += isinstance(event, RowEnded)
-        if rows == len(page.rows):
-            break
+    for _ in _first_rows(len(recorded), whole_page(model, prompt, rules, options, followed)):
+        pass
     dreams = [
-        worth.of(_drawn(model, prompt, rules, replace(options, seed=page.seed + 1 + n)))
-        for n in range(target.dreams)
+        worth.of(_drawn(len(recorded), model, prompt, rules, replace(options, seed=seed)))
+        for seed in range(page.seed + 1, page.seed + 1 + target.dreams)
     ]
     predicted = worth.of([row.entity_ids for row in page.rows])
     return _Seen(
@@ -206,9 +205,22 @@ def _seen(
     )
 
 
-def _drawn(model: ServedModel, prompt: Prompt, rules: PageRules, options: DecodeOptions) -> Rows:
+def _first_rows(rows: int, events: Iterable[PageEvent]) -> Iterator[PageEvent]:
+    """Events up to the end of so many rows, or of the page."""
+    ended = 0
+    for event in events:
+        yield event
+        ended += isinstance(event, RowEnded)
+        if ended == rows:
+            return
+
+
+def _drawn(
+    rows_max: int, model: ServedModel, prompt: Prompt, rules: PageRules, options: DecodeOptions
+) -> Rows:
+    """As many rows of the target's own as were delivered: only those have earned anything."""
     rows: list[list[str]] = []
-    for event in whole_page(model, prompt, rules, options):
+    for event in _first_rows(rows_max, whole_page(model, prompt, rules, options)):
         if isinstance(event, RowBegun):
             rows.append([])
         elif isinstance(event, EntityChosen):
