@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from eventlog.factories_eventlog import event_log
 from factories import START_MS, timestamp
 from featurestore.experiments.factories_experiments import Log
 from server.factories_server import House, eventually
-from server.test_arms import start, users_of, with_rival
+from server.test_arms import start, with_rival
 from server.test_experiments import stub
 from server.test_replay import Ingest
 
 from pagecast.engine.bundle import load_bundle
 from pagecast.featurestore.experiments.arm_estimates import ArmEstimate
+from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.off_policy import estimate_off_policy
 from pagecast.featurestore.fold import DEFAULT_FOLD
 from pagecast.featurestore.logged_pages import logged_pages
@@ -44,18 +46,23 @@ def estimates_of(
     return {(one.drawn_by, one.target): one for one in report.off_policy}
 
 
+def some_of(experiment: Experiment, alias: str, count: int) -> list[str]:
+    users = (f"user-{number}" for number in range(10_000))
+    return list(islice((user for user in users if experiment.draw(user) == alias), count))
+
+
 async def test_an_arm_that_drew_has_estimates_of_the_other_and_a_greedy_one_says_why_not(
     house: House, bootstrap: str
 ) -> None:
     versions = with_rival(house)
     experiment = start(house)
-    control, treated = users_of(experiment, "champion", "rival")
+    control, treated = some_of(experiment, "champion", DRAWN), some_of(experiment, "rival", 1)
     ingest = Ingest(house)
     request = experiment_pb2.GetExperimentReportRequest(name="one", off_policy_pages=10)
     async with house.serve(bootstrap_servers=bootstrap) as served:
-        for seed in range(1, 1 + DRAWN):
-            await served.page(control, sampling=SAMPLED, seed=seed, **SHAPE)
-        await served.page(treated, **SHAPE)
+        for user_id in control:
+            await served.page(user_id, sampling=SAMPLED, **SHAPE)
+        await served.page(treated[0], **SHAPE)
         await served.page("late", requested_at=timestamp(START_MS + HOUR_MS), **SHAPE)
         count = DRAWN + 2
         sent = {"outcome": "sent"}

@@ -51,3 +51,22 @@ def test_the_newest_count_and_stay_in_the_order_of_time(tmp_path: Path) -> None:
     log.page("last", START_MS + HOUR_MS, "champion")
     found = drawn_of(log, tmp_path, pages_max=3)["one/rival"]
     assert [page.user_id for page in found] == ["user-3", "user-4", "user-5"]
+
+
+def test_who_asks_for_many_pages_does_not_fill_the_log(tmp_path: Path) -> None:
+    log = Log()
+    for number in range(60):
+        log.page(f"user-{number}", START_MS + 10 * number, "one/rival", temperature=1.0)
+        for more in range(3):
+            log.page("program", START_MS + 10 * number + more, "one/rival", temperature=1.0)
+    log.page("last", START_MS + HOUR_MS, "champion")
+    found = drawn_of(log, tmp_path, pages_max=100)["one/rival"]
+    times = [page.requested_at_ms for page in found]
+    assert times == sorted(times)
+    assert [page.requested_at_ms - START_MS for page in found if page.user_id == "program"] == [
+        591,
+        592,
+    ]
+    assert [page.user_id for page in found if page.user_id != "program"] == [
+        f"user-{number}" for number in range(60)
+    ]

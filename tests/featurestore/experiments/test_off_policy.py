@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pagecast.cli.bench.align.slates import Slates
 from pagecast.featurestore.experiments.off_policy import (
     DrawnPages,
+    NoEstimate,
     NothingDrawn,
     OffPolicyReport,
     estimate_off_policy,
@@ -105,6 +106,20 @@ def test_a_page_without_rows_a_draw_or_a_model_was_not_drawn(without: str) -> No
     assert was_drawn(page)
     page.ClearField(without)
     assert not was_drawn(page)
+
+
+@pytest.mark.parametrize(("users", "warned"), [(40, True), (400, False)])
+def test_many_pages_of_few_users_are_warned_of(users: int, *, warned: bool) -> None:
+    pages = NEAR.log(1000, 0)
+    found = estimate_off_policy(replace(pages, user_P=pages.user_P % users))
+    assert any("users, fewer than 50" in warning for warning in found.warnings) == warned
+    assert len(found.warnings) == warned
+
+
+def test_one_user_says_nothing_of_others() -> None:
+    pages = NEAR.log(1000, 0)
+    with pytest.raises(NoEstimate, match="all pages are of one user"):
+        estimate_off_policy(replace(pages, user_P=np.zeros(1000, np.int64)))
 
 
 def test_pages_that_were_not_drawn_have_no_estimate() -> None:

@@ -1,11 +1,15 @@
 """What the drawn pages of an experiment's arms say of its other arms: a part of the report."""
 
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pagecast.featurestore.experiments.off_policy import OffPolicyReport, was_drawn
+from pagecast.featurestore.experiments.off_policy import (
+    EFFECTIVE_USERS_MIN,
+    OffPolicyReport,
+    was_drawn,
+)
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
 from pagecast.v1 import events_pb2
 
@@ -57,14 +61,41 @@ def newest_drawn(
 ) -> dict[str, list[LoggedPageOutcome]]:
     """The newest `pages_max` drawn pages of each of the arms `labels`, in the order of time.
 
-    `logged` comes in that order. A page whose half hour is not over by the newest page's clock has
+    Of one user so few that as many pages are of enough users to be trusted. `logged` comes in that
+    order. A page whose half hour is not over by the newest page's clock has
     not earned all it will, and is left out.
     """
     waiting = deque[LoggedPageOutcome]()
-    over: dict[str, deque[LoggedPageOutcome]] = defaultdict(lambda: deque(maxlen=pages_max))
+    over: dict[str, _Newest] = {}
     for page in logged:
         while waiting and waiting[0].requested_at_ms + WINDOW_MS <= page.requested_at_ms:
-            over[waiting[0].arm].append(waiting.popleft())
+            one = waiting.popleft()
+            over.setdefault(one.arm, _Newest(pages_max)).add(one)
         if page.arm in labels and was_drawn(events_pb2.PageServed.FromString(page.value)):
             waiting.append(page)
-    return {label: list(pages) for label, pages in over.items()}
+    return {label: list(newest.pages) for label, newest in over.items()}
+
+
+class _Newest:
+    """The newest pages of an arm, oldest first; never more than these are held."""
+
+    def __init__(self, pages_max: int) -> None:
+        self.pages = deque[LoggedPageOutcome]()
+        self._pages_max, self._of_user_max = pages_max, max(1, pages_max // EFFECTIVE_USERS_MIN)
+        self._of_user = Counter[str]()
+
+    def add(self, page: LoggedPageOutcome) -> None:
+        if self._of_user[page.user_id] == self._of_user_max:
+            users = (one.user_id for one in self.pages)
+            self._leave_out(next(n for n, user in enumerate(users) if user == page.user_id))
+        elif len(self.pages) == self._pages_max:
+            self._leave_out(0)
+        self.pages.append(page)
+        self._of_user[page.user_id] += 1
+
+    def _leave_out(self, number: int) -> None:
+        user_id = self.pages[number].user_id
+        del self.pages[number]
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]

@@ -24,6 +24,11 @@ EFFECTIVE_MIN = 100.0
 """Pages' worth of weight below which the normal interval is not to be trusted: then a few pages
 decide, and the next one like them would move the estimate out of it (benchmarks/experiments.md)."""
 
+EFFECTIVE_USERS_MIN = 50
+"""Users' worth of weight, likewise: a user's pages stand or fall together, so that more pages of
+the same users make an interval no truer. With half as many users it missed the truth in 9 % of
+made-up logs of 600 pages, with 5 in a fifth of them."""
+
 WEIGHT_SHARE_MAX = 0.05
 """Of all weight that one page may have before the interval is not to be trusted, likewise."""
 
@@ -117,12 +122,14 @@ def was_drawn(page: events_pb2.PageServed) -> bool:
 
 
 def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
-    """IPS, SNIPS and DR. Raises NoEstimate where no page is one of the target's."""
+    """IPS, SNIPS and DR. Raises NoEstimate where no page is one of the target's, or of one user."""
     weight_P = pages.weight_P
     total = float(weight_P.sum())
     if not np.isfinite(total) or total <= 0:
         raise NoEstimate("the target never makes these pages, or a weight is no number")
-    effective = total**2 / float((weight_P**2).sum())
+    if len(np.unique(pages.user_P)) == 1:
+        raise NoEstimate("all pages are of one user, who says nothing of others: draw for more")
+    effective = _effective(weight_P)
     ips = float(np.mean(weight_P * pages.reward_P))
     snips = float((weight_P * pages.reward_P).sum() / total)
     robust_P = pages.expected_P + weight_P * (pages.reward_P - pages.predicted_P)
@@ -153,10 +160,19 @@ def _estimate(
 
 def _error(influence_P: Floats, user_P: npt.NDArray[np.int64]) -> float:
     """Standard error of the mean; a user's pages stand or fall together."""
-    _, of_P = np.unique(user_P, return_inverse=True)
-    sum_U = np.bincount(of_P, weights=influence_P)
+    sum_U = _by_user(influence_P, user_P)
     users = len(sum_U)
-    return float(np.sqrt((sum_U**2).sum() * users / max(users - 1, 1)) / len(influence_P))
+    return float(np.sqrt((sum_U**2).sum() * users / (users - 1)) / len(influence_P))
+
+
+def _by_user(value_P: Floats, user_P: npt.NDArray[np.int64]) -> Floats:
+    _, of_P = np.unique(user_P, return_inverse=True)
+    return np.bincount(of_P, weights=value_P).astype(np.float64)
+
+
+def _effective(weight: Floats) -> float:
+    """How many of equal weight they are worth."""
+    return float(weight.sum() ** 2 / (weight**2).sum())
 
 
 def _warnings(weight_P: Floats, user_P: npt.NDArray[np.int64], effective: float) -> list[str]:
@@ -165,6 +181,11 @@ def _warnings(weight_P: Floats, user_P: npt.NDArray[np.int64], effective: float)
         told.append(
             f"{len(weight_P)} pages are worth {effective:.1f} of the target's own, fewer than "
             f"{EFFECTIVE_MIN:g}: do not trust the intervals; draw more pages, or a nearer target"
+        )
+    if (users := _effective(_by_user(weight_P, user_P))) < EFFECTIVE_USERS_MIN:
+        told.append(
+            f"the pages are worth those of {users:.1f} users, fewer than {EFFECTIVE_USERS_MIN}: do "
+            "not trust the intervals; draw pages for more users, or a nearer target"
         )
     if (most := float(weight_P.max() / weight_P.sum())) > WEIGHT_SHARE_MAX:
         told.append(f"one page has {most:.0%} of all weight: do not trust the intervals")
