@@ -11,7 +11,7 @@ from eventlog.factories_eventlog import event_log
 from factories import START_MS, timestamp
 from featurestore.experiments.factories_experiments import Log
 from server.factories_server import House, eventually
-from server.test_arms import start, with_rival
+from server.test_arms import OTHER, start, with_rival
 from server.test_experiments import stub
 from server.test_replay import Ingest
 
@@ -106,3 +106,39 @@ def test_what_stands_against_an_estimate_is_told_of_each_target(house: House) ->
     assert {one.why_not for one in young.values()} == {
         "the half hour of its drawn pages (1) is not over yet"
     }
+
+
+def test_an_arm_s_model_is_the_one_it_served_after_the_other_s_was_promoted(house: House) -> None:
+    control, treated = house.train_champion(), house.train(OTHER)
+    start(house, champion=0.4, challenger=0.4)
+    log = Log()
+    log.page("ada", START_MS, "one/champion", temperature=1.0, version=control)
+    log.page("bob", START_MS, "one/challenger", temperature=1.0, version=treated)
+    log.write(house.paths.offline)
+    house.registry.promote(treated, by="test")
+    found = {target: one.target_version for (_, target), one in estimates_of(house, 0).items()}
+    assert found == {"champion": control, "challenger": treated}
+
+
+def test_an_arm_that_has_served_nothing_is_asked_about_where_its_alias_points(
+    house: House,
+) -> None:
+    versions = with_rival(house)
+    start(house)
+    log = Log()
+    log.page("ada", START_MS, "one/champion", temperature=1.0)
+    log.write(house.paths.offline)
+    found = estimates_of(house, 0)["champion", "rival"]
+    assert found.target_version == versions["rival"]
+
+
+def test_a_version_that_is_not_registered_is_named(house: House) -> None:
+    with_rival(house)
+    start(house)
+    log = Log()
+    log.page("ada", START_MS, "one/champion", temperature=1.0)
+    log.page("bob", START_MS, "one/rival", version="elsewhere")
+    log.page("last", START_MS + HOUR_MS, "champion")
+    log.write(house.paths.offline)
+    found = estimates_of(house, 10)["champion", "rival"]
+    assert "no model 'elsewhere' is registered" in found.why_not

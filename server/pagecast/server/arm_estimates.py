@@ -19,6 +19,7 @@ from pagecast.featurestore.experiments.report import ArmReport, ExperimentReport
 from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.model_records import ModelUnknown
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.reward import RewardConfig
@@ -96,8 +97,8 @@ def _asked(
             continue
         pages = drawn.get(experiment.label(arm.alias), [])
         for target in _asked_about(experiment, arm.alias):
-            version = arms[target].version_now
-            why_not = _why_not(arm, arms[target], pages, pages_max)
+            version = _version(arms[target])
+            why_not = _why_not(arm, target, version, pages, pages_max)
             one = ArmEstimate(
                 drawn_by=arm.alias, target=target, target_version=version, why_not=why_not
             )
@@ -108,14 +109,28 @@ def _asked_about(experiment: Experiment, alias: str) -> tuple[str, ...]:
     return experiment.treatments if alias == experiment.control else (experiment.control,)
 
 
+def _version(arm: ArmReport) -> str:
+    """The arm's model: of one that has served, not where its alias has been moved to afterwards.
+
+    Promoting a treated arm's model makes it the control's alias's. Versions come in the order in
+    which they were first served. Empty if the arm served none, and its alias points nowhere.
+    """
+    served = [version for version in arm.versions if version]
+    return arm.version_now if arm.version_now in served or not served else served[-1]
+
+
 def _why_not(
-    arm: ArmReport, target: ArmReport, pages: Sequence[LoggedPageOutcome], pages_max: int
+    arm: ArmReport,
+    target: str,
+    version: str,
+    pages: Sequence[LoggedPageOutcome],
+    pages_max: int,
 ) -> str:
     """Empty if nothing stands against following the arm's pages."""
     if not pages_max:
         return f"not asked for: {arm.drawn} of its pages were drawn"
-    if not target.version_now:
-        return f"the alias {target.alias} points to no model"
+    if not version:
+        return f"the arm {target} has served no model's page, and its alias points to no model"
     if not pages:
         return f"the half hour of its drawn pages ({arm.drawn}) is not over yet"
     return ""
@@ -128,10 +143,10 @@ def _estimated(
     told: Callable[[], None],
 ) -> ArmEstimate:
     log = LogOfPages(log=source.log, catalog=Catalog(source.engine), fold=source.fold)
-    record = Registry(source.engine).get(asked.target_version)
     try:
+        record = Registry(source.engine).get(asked.target_version)
         target = Target(bundle=load_served(source.bundles / record.bundle), temperature=None)
         found = estimate_off_policy(drawn_pages(log, pages, target, source.rewards, told=told))
-    except (NoEstimate, NotReplayable, EngineError) as error:
+    except (ModelUnknown, NoEstimate, NotReplayable, EngineError) as error:
         return replace(asked, why_not=str(error))
     return replace(asked, found=found)

@@ -19,7 +19,7 @@ from pagecast.featurestore.experiments.reporting import report_experiment
 
 FOUND = estimate_off_policy(Slates(seed=5, distance=4.0).log(300, 0))
 ESTIMATES = (
-    ArmEstimate(drawn_by="champion", target="rival", target_version="v2", found=FOUND),
+    ArmEstimate(drawn_by="champion", target="rival", target_version="ab12", found=FOUND),
     ArmEstimate(drawn_by="rival", why_not="none of its pages was drawn <so far>"),
 )
 
@@ -53,5 +53,6 @@ def test_table_and_page_show_estimates_warnings_and_reasons(
     for text in (printed, page):
         assert f"{FOUND.earned:.3f}" in text
         assert warning in text
+        assert "ab12" in text
     assert "no off-policy estimate from pages of rival: none of its pages" in printed
     assert "none of its pages was drawn &lt;so far&gt;" in page

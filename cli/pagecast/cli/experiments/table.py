@@ -18,7 +18,7 @@ ARMS = (
 )
 """Columns of `arm_cells`."""
 
-ESTIMATED = ("pages of", "target", "pages", "worth", "earned", "IPS", "SNIPS", "DR")
+ESTIMATED = ("pages of", "target", "version", "pages", "worth", "earned", "IPS", "SNIPS", "DR")
 """Columns of `estimate_cells`."""
 
 
@@ -83,8 +83,8 @@ def estimate_cells(asked: Iterable[ArmEstimate]) -> Iterable[Sequence[str]]:
     for one in asked:
         if (found := one.found) is not None:
             yield (
-                *(one.drawn_by, one.target, f"{found.pages:,}", f"{found.effective:,.1f}"),
-                f"{found.earned:.3f}",
+                *(one.drawn_by, one.target, one.target_version),
+                *(f"{found.pages:,}", f"{found.effective:,.1f}", f"{found.earned:.3f}"),
                 *(
                     f"{est.value:.3f} ({est.interval.low:.3f} to {est.interval.high:.3f})"
                     for est in found.estimates
