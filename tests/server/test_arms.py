@@ -147,3 +147,21 @@ async def test_more_models_than_there_is_room_for_are_refused(house: House) -> N
     async with house.serve() as served:
         told = [page.started.degraded_reason for page in await pages(served, users)]
     assert told == [""] * ARM_MODELS_MAX + [FELL_BACK]
+
+
+async def test_an_arm_that_was_left_out_follows_as_soon_as_there_is_room(house: House) -> None:
+    versions = with_rival(house)
+    shares = {f"a{number}": 0.1 for number in range(ARM_MODELS_MAX)}
+    for alias in (*shares, "next"):
+        house.registry.point(alias, versions["rival"], by="test")
+    older, newer = start(house, "older", **shares), start(house, "newer", champion=0.1, next=0.4)
+    users = (f"user-{number}" for number in range(10_000))
+    user_id = next(u for u in users if (older.draw(u), newer.draw(u)) == (None, "next"))
+    async with house.serve() as served:
+        page = await served.page(user_id)
+        assert (page.started.arm, page.started.degraded_reason) == ("newer/next", FELL_BACK)
+        Experiments(house.engine).stop("older")
+        began_s = time.monotonic()
+        while (page := await served.page(user_id)).started.model_version != versions["rival"]:
+            assert time.monotonic() - began_s < 10
+    assert (page.started.arm, page.started.degraded_reason) == ("newer/next", "")

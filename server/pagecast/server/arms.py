@@ -52,6 +52,7 @@ class ArmFollower:
         self._engine = engine
         self._taken: dict[str, ServedBundle] = {}
         self._refused: dict[tuple[str, str], float] = {}
+        self._without_room: frozenset[tuple[str, str]] = frozenset()
 
     def check(self, reader: Executor | None = None) -> None:
         """Follows experiments and aliases; `reader` reads bundles' files. Raises what the
@@ -73,9 +74,16 @@ class ArmFollower:
         arms = dict.fromkeys(arm.alias for one in running for arm in one.arms)
         found = [(alias, self._registry.resolve(alias)) for alias in arms if alias != CHAMPION]
         known = [(alias, record) for alias, record in found if record is not None]
-        for alias, record in known[ARM_MODELS_MAX:]:
-            self._refuse(alias, record.version, f"{ARM_MODELS_MAX} arms have models already")
+        self._leave_out(known[ARM_MODELS_MAX:])
         return known[:ARM_MODELS_MAX]
+
+    def _leave_out(self, arms: Iterable[tuple[str, ModelRecord]]) -> None:
+        """Told once, and not refused: their models are loaded as soon as there is room."""
+        without_room = frozenset((alias, record.version) for alias, record in arms)
+        for alias, version in sorted(without_room - self._without_room):
+            reason = f"{ARM_MODELS_MAX} arms have models already"
+            _log.error("arm_refused", arm=alias, version=version, reason=reason)
+        self._without_room = without_room
 
     def _try(self, alias: str, record: ModelRecord, reader: Executor | None) -> None:
         refused_at_s = self._refused.get((alias, record.version))
