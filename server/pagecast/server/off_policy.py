@@ -62,6 +62,8 @@ class Target:
                 "temperature: must be above 0: of a target that takes the best token every page "
                 "but one has probability 0, and no logged page is like it"
             )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: must be above 0 and at most 1, is {self.top_p}")
 
     def options(self, page: events_pb2.PageServed, seed: int) -> DecodeOptions:
         asked = replace(decode_options(page), seed=seed, shortlist=0)

@@ -50,15 +50,14 @@ def tell_estimate(
     with opened(state_dir, database_url) as house:
         label = _label(house.engine, asked)
         version, bundle = _bundle(house.engine, house.paths, asked.target)
+        target = _target(bundle, asked)
         log = OfflineLog(house.paths.offline)
         pages = newest_drawn(logged_pages(log), {label}, asked.pages_max).get(label, [])
         source = LogOfPages(log=log, catalog=Catalog(house.engine), fold=house.fold)
         try:
-            report = _report(source, pages, bundle, asked, house.rewards)
+            report = _report(source, pages, target, house.rewards)
         except (NoEstimate, NotReplayable) as error:
             raise CommandError(f"arm {asked.drawn_by}: {error}") from error
-        except ValueError as error:
-            raise InputError(f"--{error}") from error
     _show(output, report)
     output.document(
         {
@@ -95,16 +94,22 @@ def _bundle(engine: sa.Engine, paths: StatePaths, target: str) -> tuple[str, Ser
         raise CommandError(f"the bundle of {target} cannot be loaded: {error}") from error
 
 
+def _target(bundle: ServedBundle, asked: Asked) -> Target:
+    try:
+        return Target(
+            bundle=bundle, temperature=asked.temperature, top_p=asked.top_p, dreams=asked.dreams
+        )
+    except ValueError as error:
+        field, told = str(error).split(": ", 1)
+        raise InputError(f"--{field.replace('_', '-')}: {told}") from error
+
+
 def _report(
     source: LogOfPages,
     pages: list[LoggedPageOutcome],
-    bundle: ServedBundle,
-    asked: Asked,
+    target: Target,
     rewards: RewardConfig,
 ) -> OffPolicyReport:
-    target = Target(
-        bundle=bundle, temperature=asked.temperature, top_p=asked.top_p, dreams=asked.dreams
-    )
     if not pages:
         raise NoEstimate(f"no page was drawn half an hour ago or earlier: {GREEDY}")
     return estimate_off_policy(drawn_pages(source, pages, target, rewards))
