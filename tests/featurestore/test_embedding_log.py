@@ -65,7 +65,7 @@ def test_an_erased_user_is_in_no_file(tmp_path: Path) -> None:
         run = log.begin(f"m{at_ms}", at_ms, chunks=1)
         users = [embedding("ann-the-first", at(3), 1.0), embedding("ben-the-second", at(4), 1.0)]
         log.write(run, "users-00000", users)
-    assert offline.erase("ann-the-first", "t", 0, 3) == 0, "events and pages are counted"
+    assert offline.erase("ann-the-first", "t", 0, 3, 0) == 0, "events and pages are counted"
     assert files_with(tmp_path, "ann-the-first") == []
     assert len(files_with(tmp_path, "ben-the-second")) == 2
 

@@ -36,7 +36,7 @@ def compact(root: Path) -> None:
 
 
 def erase_ben(root: Path) -> None:
-    OfflineLog(root).erase("ben", TOPIC, 0, 1000)
+    OfflineLog(root).erase("ben", TOPIC, 0, 1000, START_MS)
 
 
 def killed_everywhere(

@@ -148,7 +148,7 @@ def test_an_erasure_while_a_chunk_is_made_leaves_nothing(world: World) -> None:
             end = version.next_offset + 1  # the order's own place lies between
             world.erasures.begin("r", erased, TOPIC_ID, 0, end, START_MS)
             store.delete_histories({erased: replace(version, next_offset=end)})
-            world.offline.erase(erased, TOPIC_ID, 0, end)
+            world.offline.erase(erased, TOPIC_ID, 0, end, START_MS)
         return found
 
     store.read_profiles = read_and_forget  # type: ignore[method-assign,assignment]

@@ -166,7 +166,7 @@ async def test_what_cannot_be_replayed_says_why(house: House, bootstrap: str) ->
     shutil.rmtree(house.paths.bundles / version)
     with pytest.raises(NotReplayable, match=f"bundle of model {version} is gone"):
         replays.replay(decoded.page_id)
-    ingest.log.erase("ada", TOPIC_ID, 0, 99)
+    ingest.log.erase("ada", TOPIC_ID, 0, 99, decoded.requested_at.ToMilliseconds())
     with pytest.raises(NotReplayable, match="its user was erased"):
         replays.replay(decoded.page_id)
 

@@ -66,6 +66,20 @@ def test_an_order_that_comes_again_leaves_the_new_history_alone(stores: Stores) 
     assert [row for row in stores.offline.read() if row.token.user_id == "ada"] == returned
 
 
+def test_an_order_read_again_erases_what_a_backup_brought_back(stores: Stores) -> None:
+    """The database is newer than the stores: to it the order is complete."""
+    stores.fill()
+    given = order()
+    stores.erasures.begin(
+        given.receipt_id, "ada", TOPIC_ID, 0, ORDER_OFFSET + 1, given.requested_at_ms
+    )
+    stores.erasures.complete(given.receipt_id, 7, COMPLETED_MS - 1)
+    receipt = stores.eraser.erase(given)
+    assert stores.users_online() == stores.users_offline() == {"bob"}
+    assert stores.online.read_profile("ada") == Profile()
+    assert (receipt.rows_erased, receipt.completed_at_ms) == (7, COMPLETED_MS - 1), "the first"
+
+
 @pytest.mark.parametrize("place", ["tombstone", "erased online", "erased offline"])
 def test_a_worker_killed_anywhere_carries_it_out_when_it_is_back(
     place: str, stores: Stores, paths: StatePaths
@@ -125,6 +139,19 @@ def test_sweeping_spares_the_history_that_began_after_the_order(stores: Stores) 
     assert stores.eraser.sweep(["ada", "bob"], TOPIC_ID) == 0
     assert stores.users_online() == {"ada", "bob"}
     assert [row for row in stores.offline.read() if row.token.user_id == "ada"] == returned
+
+
+def test_sweeping_and_the_order_read_again_spare_the_pages_that_were_made_after_it(
+    stores: Stores,
+) -> None:
+    stores.fill()
+    stores.eraser.erase(order())
+    made_after = [page("ada", 6, next_offset=ORDER_OFFSET + 2), page("ada", 7, at_ms=START_MS + 1)]
+    assert stores.eraser.surviving_pages(made_after) == made_after
+    stores.offline.append_pages(made_after)
+    stores.eraser.sweep(["ada"], TOPIC_ID)
+    stores.eraser.erase(order())
+    assert [row for row in stores.offline.read_pages() if row.page.user_id == "ada"] == made_after
 
 
 def test_a_floor_of_another_log_erases_nothing_of_this_one(stores: Stores) -> None:

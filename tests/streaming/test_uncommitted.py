@@ -13,6 +13,11 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.v1 import events_pb2
 
 
+def page_of_a_stranger(page_id: str, at_ms: int) -> events_pb2.PageServed:
+    """A page for Ann, made while nothing was known of her."""
+    return events_pb2.PageServed(page_id=page_id, user_id="ann", requested_at=timestamp(at_ms))
+
+
 def page(bootstrap: str, page_id: str, next_offset: int) -> events_pb2.PageServed:
     """A page for Ann, made from her history up to an offset."""
     return events_pb2.PageServed(
@@ -34,6 +39,8 @@ def send_all(bootstrap: str) -> Positions:
             producer.send(INTERACTIONS, "ann", event)
         producer.send(PAGES, "ann", page(bootstrap, "before", 1))
         producer.send(PAGES, "ann", page(bootstrap, "after", 3))
+        producer.send(PAGES, "ann", page_of_a_stranger("unknown-before", START_MS))
+        producer.send(PAGES, "ann", page_of_a_stranger("unknown-after", START_MS + 1))
         producer.flush()
         return producer.acknowledged
 
@@ -45,7 +52,7 @@ def test_of_a_batch_with_an_order_only_what_is_after_it_is_logged(
     ingest(bootstrap, paths, send_all(bootstrap), batch_records_max=1000)
     log = OfflineLog(paths.offline)
     assert [row.token.entity_id for row in log.read()] == ["ran"]
-    assert [row.page.page_id for row in log.read_pages()] == ["after"]
+    assert [row.page.page_id for row in log.read_pages()] == ["after", "unknown-after"]
 
 
 @pytest.mark.parametrize("flush_ms", [0, 1500])
@@ -57,4 +64,4 @@ def test_nor_does_it_depend_on_the_batches(
     ingest(bootstrap, paths, positions, batch_records_max=1, offline_flush_ms=flush_ms)
     log = OfflineLog(paths.offline)
     assert [row.token.entity_id for row in log.read()] == ["ran"]
-    assert [row.page.page_id for row in log.read_pages()] == ["after"]
+    assert [row.page.page_id for row in log.read_pages()] == ["after", "unknown-after"]

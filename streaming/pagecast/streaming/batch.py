@@ -141,7 +141,7 @@ class BatchWriter:
         erasure = self._eraser.erase(order)
         # Of an order that came twice the first one counts: what is between the two stays.
         floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}
-        self._uncommitted.drop(order.user_id, floor)
+        self._uncommitted.drop(order.user_id, floor, erasure.requested_at_ms)
         return survivors(kept, {order.user_id: floor})
 
     def _refuse_misplaced(

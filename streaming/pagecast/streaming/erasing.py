@@ -87,8 +87,9 @@ class Eraser:
         """Returns when nothing from before the order is in any store, and the receipt is written.
 
         Drop what you hold of the user, and what of it waits to be written (`survivors`), before
-        you write again. An order that is complete has no second effect: not when it is replayed,
-        nor when a producer's retry brought it to another offset.
+        you write again. A complete order is carried out again, on what is before its first place:
+        a backup, or a late worker, may have brought that back. What came after it stays, and its
+        first receipt, too.
         """
         erasure = self._erasures.begin(
             order.receipt_id,
@@ -98,8 +99,6 @@ class Eraser:
             order.offset + 1,
             order.requested_at_ms,
         )
-        if erasure.completed_at_ms is not None:
-            return erasure
         reach("tombstone")
         # By version: a worker that slept here until another one had done it must not touch what
         # came after. What a late worker writes from here on is refused by the store.
@@ -107,7 +106,11 @@ class Eraser:
         self._delete_profile(order)
         reach("erased online")
         rows = self._offline.erase(
-            order.user_id, erasure.topic_id, erasure.partition, erasure.next_offset
+            order.user_id,
+            erasure.topic_id,
+            erasure.partition,
+            erasure.next_offset,
+            erasure.requested_at_ms,
         )
         reach("erased offline")
         self._erasures.complete(order.receipt_id, rows, self._clock_ms())
@@ -123,11 +126,7 @@ class Eraser:
         self._online.write_profiles({order.user_id: (None, peek_version(packed))})
 
     def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
-        """The served pages that may be logged: not made before an erasure of their user.
-
-        A page built on a history tells by its version; one built on none by its time, which is a
-        server's, as the order's is.
-        """
+        """The served pages that may be logged: not made before an erasure of their user."""
         user_ids = {page.page.user_id for page in pages}
         floors = self._erasures.floors(user_ids)
         if not floors:
@@ -137,7 +136,7 @@ class Eraser:
             page
             for page in pages
             if page.page.user_id not in floors
-            or _made_after(page.page, floors[page.page.user_id], since_ms[page.page.user_id])
+            or made_after(page.page, floors[page.page.user_id], since_ms[page.page.user_id])
         ]
 
     def sweep(self, user_ids: Collection[str], topic_id: str) -> int:
@@ -148,6 +147,7 @@ class Eraser:
         between this one's look at the floors and its write.
         """
         found = self._erasures.floors(user_ids)
+        since_ms = self._erasures.requested_at_ms(found)
         floors = {user_id: _of_log(topic_id, places) for user_id, places in found.items()}
         histories = self._online.read_histories(list(floors)) if floors else {}
         stale = {
@@ -158,7 +158,7 @@ class Eraser:
         # Refused where the new owner has written a newer history in the meantime.
         self._online.delete_histories(stale)
         rows = sum(
-            self._offline.erase(user_id, *place, next_offset)
+            self._offline.erase(user_id, *place, next_offset, since_ms[user_id])
             for user_id, places in floors.items()
             for place, next_offset in places.items()
         )
@@ -172,7 +172,12 @@ def _floor(floors: Mapping[str, Floors], row: LoggedEvent) -> int:
     return 0 if places is None else places.get((row.topic_id, row.partition), 0)
 
 
-def _made_after(page: events_pb2.PageServed, floors: Floors, since_ms: int) -> bool:
+def made_after(page: events_pb2.PageServed, floors: Floors, since_ms: int) -> bool:
+    """Whether a page was made after its user was forgotten, as `OfflineLog.erase` says it, too.
+
+    A page built on a history of a floor's log tells by its version; another one by its time, which
+    is a server's, as that of the order is.
+    """
     version = page.history_version
     floor = floors.get((version.topic_id, version.partition))
     if page.HasField("history_version") and floor is not None:

@@ -93,7 +93,7 @@ class InteractionWriter:
         refused = self._online.write_histories(_touched(applied, histories))
         reach("online")
         if refused:
-            self._rewrite({user_id: by_user[user_id] for user_id in refused})
+            self._rewrite(by_user, refused)
         self._held.hold(history for user_id, history in histories.items() if user_id not in refused)
         kept = list(chain.from_iterable(by_user.values()))
         if len(kept) == len(events):
@@ -147,19 +147,23 @@ class InteractionWriter:
             ]
         return applied
 
-    def _rewrite(self, by_user: ByUser) -> None:
-        """Reads what another worker has written, folds what is missing, and writes that."""
-        HISTORIES_REFUSED.inc(len(by_user))
-        log.warning("histories refused: another worker wrote newer ones", histories=len(by_user))
+    def _rewrite(self, by_user: ByUser, refused: Sequence[str]) -> None:
+        """Reads what another worker has written, folds what is missing, and writes that.
+
+        Takes out of `by_user` what is older than an erasure that the other one carried out.
+        """
+        HISTORIES_REFUSED.inc(len(refused))
+        log.warning("histories refused: another worker wrote newer ones", histories=len(refused))
         for _ in range(REREADS_MAX):
-            histories = self._load(by_user)
-            applied = self._apply(by_user, histories)
+            again = {user_id: by_user.pop(user_id) for user_id in refused}
+            histories = self._load(again)
+            by_user.update(again)
+            applied = self._apply(again, histories)
             refused = self._online.write_histories(_touched(applied, histories))
             if not refused:
                 return
-            by_user = {user_id: by_user[user_id] for user_id in refused}
         raise HistoriesContested(
-            f"{len(by_user)} histories were refused {REREADS_MAX} times: see whether two "
+            f"{len(refused)} histories were refused {REREADS_MAX} times: see whether two "
             "consumer groups write to this store"
         )
 

@@ -8,7 +8,7 @@ from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
 from pagecast.featurestore.erasures import Floors
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.streaming.erasing import survivors
+from pagecast.streaming.erasing import made_after, survivors
 from pagecast.streaming.failpoint import reach
 
 AnyRow = TypeVar("AnyRow", LoggedEvent, LoggedPage)
@@ -72,11 +72,13 @@ class Uncommitted:
         """Says whose data are about to be written, by the keys of their records."""
         self._users.update(keys)
 
-    def drop(self, user_id: str, floor: Floors) -> None:
+    def drop(self, user_id: str, floor: Floors, since_ms: int) -> None:
         """Forgets what waits of a user who is erased, by the rules of `OfflineLog.erase`."""
         self._rows = survivors(self._rows, {user_id: floor})
         self._pages = [
-            row for row in self._pages if row.page.user_id != user_id or _made_after(row, floor)
+            row
+            for row in self._pages
+            if row.page.user_id != user_id or made_after(row.page, floor, since_ms)
         ]
 
     @property
@@ -118,10 +120,3 @@ class Uncommitted:
         self._users = set()
         self._positions = {}
         self._bytes = 0
-
-
-def _made_after(row: LoggedPage, floor: Floors) -> bool:
-    """Whether a page was made from a history that begins after the floor."""
-    version = row.page.history_version
-    at = (version.topic_id, version.partition)
-    return at in floor and version.next_offset > floor[at]

@@ -116,13 +116,21 @@ class OfflineLog:
         """Merges small parts of a day (`2026-01-05`) or of all days, in both datasets."""
         return compact(self.events, day).plus(compact(self.pages, day))
 
-    def erase(self, user_id: str, topic_id: str, partition: int, before_offset: int) -> int:
+    def erase(
+        self,
+        user_id: str,
+        topic_id: str,
+        partition: int,
+        before_offset: int,
+        requested_at_ms: int,
+    ) -> int:
         """Removes what is known of a user as of a position; returns how many rows that were.
 
         That is: events, except those of this partition at or after `before_offset`, and served
-        pages, except those whose history had got further than that. Published embeddings that were
-        made from such a history go, too, and are not counted. May be repeated; durable when it
-        returns. Raises OSError, with some of the rows gone.
+        pages, except those whose history had got further than that; a page that was made from no
+        history of this partition stays if it was asked for after `requested_at_ms`. Published
+        embeddings that were made from such a history go, too, and are not counted. May be repeated;
+        durable when it returns. Raises OSError, with some of the rows gone.
         """
         self.embeddings.erase(user_id, topic_id, partition, before_offset)
         mine = pc.field("user_id") == user_id
@@ -131,10 +139,12 @@ class OfflineLog:
             & (pc.field("partition") == partition)
             & (pc.field("offset") >= before_offset)
         )
-        made_after = (
-            (pc.field("history_topic_id") == topic_id)
-            & (pc.field("history_partition") == partition)
-            & (pc.field("history_next_offset") > before_offset)
+        of_here = (pc.field("history_topic_id") == topic_id) & (
+            pc.field("history_partition") == partition
+        )
+        moment = pa.scalar(requested_at_ms, PAGES.columns.field("requested_at").type)
+        made_after = (of_here & (pc.field("history_next_offset") > before_offset)) | (
+            ~of_here & (pc.field("requested_at") > moment)
         )
         return erase(self.events, mine & ~after) + erase(self.pages, mine & ~made_after)
 
