@@ -28,6 +28,8 @@ from pagecast.v1 import catalog_pb2, events_pb2, training_pb2
 
 EVENT = play("ann", "heat")
 
+DAY_MS = 24 * 60 * 60 * 1000
+
 
 def record(value: bytes | None, key: bytes | None = b"ann", topic: str = INTERACTIONS) -> Record:
     return Record(topic, "id", 0, 0, key, value, (), 0)
@@ -50,7 +52,7 @@ def test_protovalidate_is_not_asked_about_an_event_that_plainly_keeps_them(
     asked: list[Any] = []
     ask = validation.broken_rule
     monkeypatch.setattr(
-        validation, "broken_rule", lambda message: asked.append(message) or ask(message)
+        validation, "broken_rule", lambda message, _: asked.append(message) or ask(message)
     )
     long_id = play("ann", "x" * 65)
     for event in (EVENT, rate("ann", "heat"), long_id):
@@ -120,6 +122,26 @@ def test_clocks_may_be_wrong_by_an_hour_but_no_more() -> None:
     assert interaction_of(record(near.SerializeToString())) == near
     far = play("ann", "heat", now_ms + FUTURE_MS_MAX + 60_000)
     assert refused(far) == (Reason.IN_THE_FUTURE, "occurred_at")
+
+
+def test_a_record_that_is_read_again_later_is_judged_as_when_it_was_sent() -> None:
+    now_ms = int(time.time() * 1000)
+    sent_ms = now_ms - 2 * DAY_MS
+    ahead = play("ann", "heat", now_ms - DAY_MS).SerializeToString()
+    page = a_page()
+    page.requested_at.FromMilliseconds(now_ms - DAY_MS)
+    paged = record(page.SerializeToString(), topic=PAGES)
+    for found in (
+        interaction_of(record(ahead)._replace(timestamp_ms=sent_ms)),
+        page_served_of(paged._replace(timestamp_ms=sent_ms)),
+    ):
+        assert isinstance(found, Rejection)
+        assert found.reason == Reason.IN_THE_FUTURE
+    for known_ms in (now_ms, now_ms - DAY_MS, now_ms + DAY_MS, 0, -1):
+        assert not isinstance(
+            interaction_of(record(ahead)._replace(timestamp_ms=known_ms)), Rejection
+        )
+        assert page_served_of(paged._replace(timestamp_ms=known_ms)) == page
 
 
 def test_1970_is_a_time_and_1969_is_none() -> None:

@@ -71,7 +71,8 @@ def interaction_of(record: Record) -> events_pb2.InteractionEvent | Rejection:
             event = _EVENT(value)
         except DecodeError as error:
             return rejected(Reason.MALFORMED, "", str(error))
-        if plainly_valid(event, time.time() + _FUTURE_S) or not (refused := broken_rule(event)):
+        until_s = _until_s(record)
+        if plainly_valid(event, until_s) or not (refused := broken_rule(event, until_s)):
             return event if record.key == event.user_id.encode() else wrong_key("user_id")
         return refused
     parsed = _parsed(record, events_pb2.InteractionEvent)
@@ -84,7 +85,7 @@ def catalog_change_of(record: Record) -> catalog_pb2.CatalogChange | Rejection:
     change = _parsed(record, catalog_pb2.CatalogChange)
     if isinstance(change, Rejection):
         return change
-    if rejection := broken_rule(change):
+    if rejection := broken_rule(change, _until_s(record)):
         return rejection
     right = record.key == catalog_key(change).encode()
     return change if right else wrong_key("the id of what changes")
@@ -97,7 +98,7 @@ def profile_change_of(record: Record) -> events_pb2.ProfileChange | ProfileErase
     change = _parsed(record, events_pb2.ProfileChange)
     if isinstance(change, Rejection):
         return change
-    if rejection := broken_rule(change):
+    if rejection := broken_rule(change, _until_s(record)):
         return rejection
     return change if record.key == change.user_id.encode() else wrong_key("user_id")
 
@@ -111,7 +112,7 @@ def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
     page = _parsed(record, events_pb2.PageServed)
     if isinstance(page, Rejection):
         return page
-    refused = _broken_page(page)
+    refused = _broken_page(page, _until_s(record))
     if refused is not None:
         return refused
     return page if record.key == page.user_id.encode() else wrong_key("user_id")
@@ -122,7 +123,7 @@ def training_requested_of(record: Record) -> training_pb2.TrainingRequested | Re
     request = _parsed(record, training_pb2.TrainingRequested)
     if isinstance(request, Rejection):
         return request
-    if (rejection := broken_rule(request)) is not None:
+    if (rejection := broken_rule(request, _until_s(record))) is not None:
         return rejection
     return request if record.key == request.request_id.encode() else wrong_key("request_id")
 
@@ -142,13 +143,16 @@ def catalog_key(change: catalog_pb2.CatalogChange) -> str:
 
 def broken_event_rule(event: events_pb2.InteractionEvent) -> Rejection | None:
     """What `broken_rule` says of an event, at a tenth of the price if nothing is wrong."""
-    if plainly_valid(event, time.time() + FUTURE_MS_MAX / 1000):
+    if plainly_valid(event, time.time() + _FUTURE_S):
         return None
     return broken_rule(event)
 
 
-def broken_rule(message: Any) -> Rejection | None:
-    """The first rule of its .proto that a message breaks, or its time being in the future."""
+def broken_rule(message: Any, until_s: float | None = None) -> Rejection | None:
+    """The first rule of its .proto that a message breaks, or its time being in the future.
+
+    That begins at `until_s`, seconds since 1970; None is an hour from now.
+    """
     try:
         violations = _VALIDATOR.collect_violations(message, fail_fast=True)
     except EvaluationError as error:
@@ -160,7 +164,8 @@ def broken_rule(message: Any) -> Rejection | None:
         return rejected(
             Reason.RULE_BROKEN, field, f"{violation.message} (rule {violation.rule_id})"
         )
-    return _in_the_future(message.occurred_at, "occurred_at")
+    until_s = time.time() + _FUTURE_S if until_s is None else until_s
+    return _in_the_future(message.occurred_at, "occurred_at", until_s)
 
 
 def order_to_forget(event: events_pb2.InteractionEvent) -> Rejection | None:
@@ -197,7 +202,17 @@ def _erased(key: bytes) -> ProfileErased | Rejection:
     return ProfileErased(user_id=user_id)
 
 
-def _broken_page(page: events_pb2.PageServed) -> Rejection | None:
+def _until_s(record: Record) -> float:
+    """Until when what a record tells may have happened, in seconds since 1970.
+
+    By when it was sent, where the record says so: by the clock of the reading alone, a log that is
+    read again would be judged otherwise, and make other histories.
+    """
+    now_s, sent_s = time.time(), record.timestamp_ms / 1000
+    return (min(now_s, sent_s) if sent_s > 0 else now_s) + _FUTURE_S
+
+
+def _broken_page(page: events_pb2.PageServed, until_s: float) -> Rejection | None:
     for field in ("page_id", "user_id"):
         if not _is_id(getattr(page, field)):
             return rejected(
@@ -214,12 +229,12 @@ def _broken_page(page: events_pb2.PageServed) -> Rejection | None:
                 f"rows[{i}].entity_log_probabilities",
                 "must have one number for each of entity_ids",
             )
-    return _in_the_future(page.requested_at, "requested_at")
+    return _in_the_future(page.requested_at, "requested_at", until_s)
 
 
-def _in_the_future(at: Any, field: str) -> Rejection | None:
+def _in_the_future(at: Any, field: str, until_s: float) -> Rejection | None:
     """`at` is a valid timestamp: protovalidate refuses others of events."""
-    if at.seconds <= time.time() + FUTURE_MS_MAX / 1000:
+    if at.seconds <= until_s:
         return None
     return rejected(
         Reason.IN_THE_FUTURE,
