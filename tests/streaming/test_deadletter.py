@@ -7,6 +7,7 @@ from eventlog.factories_eventlog import read_all
 from factories import START_MS, play
 from kafka import KafkaProducer
 
+from pagecast.eventlog.dead_letters import KEY_BYTES_KEPT
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.rejection import Reason, Rejection
@@ -66,6 +67,15 @@ def test_a_record_too_large_even_for_dead_letters_is_cut_and_says_so(bootstrap: 
     assert cut.headers["dlt_sha256"] == hashlib.sha256(value).hexdigest().encode()
     assert whole.value == b"small"
     assert "dlt_truncated" not in whole.headers
+
+
+def test_so_is_the_key(bootstrap: str) -> None:
+    record = refused(b"small")._replace(key=b"k" * DEAD_LETTER_BYTES_MAX)
+    with EventProducer(bootstrap) as producer:
+        send_dead_letters(producer, [(record, REJECTION)])
+    [cut] = read_all(bootstrap, dead_letter(INTERACTIONS), 1)
+    assert (cut.key, cut.value) == (b"k" * KEY_BYTES_KEPT, b"small")
+    assert cut.headers["dlt_truncated"] == b"true"
 
 
 def test_a_storm_of_bad_records_is_as_many_letters_and_one_line_of_the_log(

@@ -14,6 +14,10 @@ NOTE = "dlt_"
 """How the names of the headers begin that are added to a record's own."""
 
 
+KEY_BYTES_KEPT = 1024
+"""Of the key of a letter that is cut. An id has 256 bytes: what is longer is the key of nothing."""
+
+
 def write_dead_letters(
     producer: EventProducer, refused: Sequence[tuple[Record, Rejection]]
 ) -> None:
@@ -22,9 +26,9 @@ def write_dead_letters(
     Key, value and headers are the original ones. `dlt_*` headers are added: reason, field and
     detail; topic, topic_id, partition and offset, which say whether two letters are of the same
     record (a replay of the log sends it again); timestamp_ms of the record; time of the letter;
-    sha256 of the original value. A value that is too large even for that topic is cut, and
-    `dlt_truncated` says so. Raises PublishFailed and BrokerUnavailable: then send all of them
-    again.
+    sha256 of the original value. A record that is too large even for that topic is cut, key and
+    value, and `dlt_truncated` says so. Raises PublishFailed and BrokerUnavailable: then send all of
+    them again.
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds").encode()
     for record, rejection in refused:
@@ -40,7 +44,8 @@ def _send(producer: EventProducer, record: Record, notes: dict[str, bytes]) -> N
         producer.send_bytes(topic, record.key, value, own | notes)
     except RecordTooLarge:
         notes[f"{NOTE}truncated"] = b"true"
-        producer.send_bytes(topic, record.key, (value or b"")[:RECORD_BYTES_MAX], notes)
+        key = record.key and record.key[:KEY_BYTES_KEPT]
+        producer.send_bytes(topic, key, (value or b"")[:RECORD_BYTES_MAX], notes)
 
 
 def _notes(record: Record, rejection: Rejection, now: bytes) -> dict[str, bytes]:
