@@ -23,6 +23,7 @@ from pagecast.eventlog.topics import INTERACTIONS, USER_PARTITIONS
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming import batch
 from pagecast.streaming.batch import BatchWriter
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.interactions import InteractionWriter
@@ -36,7 +37,7 @@ EVENTS_BEFORE = 5_000
 EVENTS_A_SECOND = 500
 
 PARTS = (
-    ("checks", BatchWriter, "_valid"),
+    ("checks", batch, "_valid"),
     ("loads", InteractionWriter, "_load"),
     ("folds", InteractionWriter, "_apply"),
     ("counts popularity", Popularity, "add"),
@@ -80,7 +81,7 @@ def measure(folder: Path, events: int, batches: int) -> dict[str, float]:
         clocked(cpu_s, *part)
     waiting = records(EVENTS_BEFORE + events * batches)
     with Stores.open(config) as stores:
-        uncommitted = Uncommitted(stores.offline, config.offline_flush_ms)
+        uncommitted = Uncommitted(stores.offline, stores.eraser, config.offline_flush_ms)
         producer: Any = None  # nothing is refused
         writer = BatchWriter(stores, producer, uncommitted, config.fold)
         writer.ingest(waiting[:EVENTS_BEFORE])

@@ -1,15 +1,22 @@
 """What waits for the offline log when an order to forget comes."""
 
+from typing import Any
+
 import pytest
 from factories import START_MS, forget, play, timestamp
+from streaming.factories_erasing import ORDER_OFFSET, order, plays, stores_of
+from streaming.factories_erasing import page as logged_page
 from streaming.factories_streaming import Positions, ingest
 from streaming.factories_worlds import partition_of
 
 from pagecast.eventlog.admin import topic_ids
+from pagecast.eventlog.errors import Fenced
 from pagecast.eventlog.producer import EventProducer
+from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import INTERACTIONS, PAGES
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
+from pagecast.streaming.uncommitted import Uncommitted
 from pagecast.v1 import events_pb2
 
 
@@ -65,3 +72,29 @@ def test_nor_does_it_depend_on_the_batches(
     log = OfflineLog(paths.offline)
     assert [row.token.entity_id for row in log.read()] == ["ran"]
     assert [row.page.page_id for row in log.read_pages()] == ["after", "unknown-after"]
+
+
+class Lost:
+    """A consumer whose partitions are another worker's."""
+
+    def commit(self, positions: Positions) -> None:
+        raise Fenced("the partitions belong to another member")
+
+
+def test_what_another_worker_has_erased_since_is_not_logged(paths: StatePaths) -> None:
+    """Killed after the append, this one would not sweep, and the other looks no more."""
+    with stores_of(paths) as stores:
+        uncommitted = Uncommitted(stores.offline, stores.eraser, 0)
+        events = [*plays("ada", 1, 3), *plays("bob", 2), *plays("ada", ORDER_OFFSET + 1)]
+        pages = [logged_page("ada", 1), logged_page("bob", 2)]
+        records = [
+            Record(INTERACTIONS, row.topic_id, 0, row.offset, None, row.value, (), 0)
+            for row in events
+        ]
+        uncommitted.add(records, events, pages)
+        stores.eraser.erase(order())
+        late: Any = Lost()
+        with pytest.raises(Fenced):
+            uncommitted.commit(late)
+        assert stores.offline.read() == events[2:]
+        assert [row.page.user_id for row in stores.offline.read_pages()] == ["bob"]

@@ -22,13 +22,15 @@ from pagecast.featurestore.offline import LoggedEvent, LoggedPage
 from pagecast.featurestore.tokens import FORGET, token_of
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.deadletter import send_dead_letters
-from pagecast.streaming.erasing import Eraser, Order, survivors
+from pagecast.streaming.erasing import Order, survivors
 from pagecast.streaming.interactions import InteractionWriter
 from pagecast.streaming.metrics import EVENT_TO_FEATURE_SECONDS, EVENTS_INGESTED
 from pagecast.streaming.stores import Stores
 from pagecast.streaming.uncommitted import Uncommitted
 
 Parsed = TypeVar("Parsed")
+
+Refused = list[tuple[Record, Rejection]]
 
 TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
 
@@ -41,11 +43,11 @@ class BatchWriter:
     ) -> None:
         self._producer = producer
         self._uncommitted = uncommitted
-        self._changes = ChangeWriter(stores.catalog, stores.online)
+        self._changes = ChangeWriter(stores.catalog, stores.online, stores.erasures)
         self._interactions = InteractionWriter(
             stores.online, stores.popularity, stores.erasures, fold
         )
-        self._eraser = Eraser(stores.online, stores.offline, stores.erasures)
+        self._eraser = stores.eraser
 
     def abandon(self, topic_id: str) -> None:
         """What was written and not committed is another worker's business now."""
@@ -62,12 +64,15 @@ class BatchWriter:
         self._uncommitted.touch(
             record.key for topic in (INTERACTIONS, PAGES) for record in by_topic[topic]
         )
+        refused: Refused = []
         try:
-            self._changes.write_catalog(self._valid(by_topic[CATALOG], catalog_change_of))
-            self._changes.write_profiles(self._valid(by_topic[PROFILES], profile_change_of))
-            events = self._write_interactions(by_topic[INTERACTIONS])
+            self._changes.write_catalog(_valid(by_topic[CATALOG], catalog_change_of, refused))
+            self._changes.write_profiles(_valid(by_topic[PROFILES], profile_change_of, refused))
+            events = self._write_interactions(by_topic[INTERACTIONS], refused)
             # After the orders of this batch: pages of whom they name must not be logged.
-            pages = self._pages(by_topic[PAGES])
+            pages = self._pages(by_topic[PAGES], refused)
+            # Last: while a store is away the batch is tried again and again.
+            send_dead_letters(self._producer, refused)
         except BaseException:
             self._interactions.forget()
             raise
@@ -79,36 +84,21 @@ class BatchWriter:
         for topic, of_topic in by_topic.items():
             EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
 
-    def _valid(
-        self, records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection]
-    ) -> list[tuple[Record, Parsed]]:
-        """Parses the records of a topic; what is refused is in the dead letters on return."""
-        valid: list[tuple[Record, Parsed]] = []
-        refused: list[tuple[Record, Rejection]] = []
-        for record in records:
-            parsed = parse(record)
-            if isinstance(parsed, Rejection):
-                refused.append((record, parsed))
-            else:
-                valid.append((record, parsed))
-        send_dead_letters(self._producer, refused)
-        return valid
-
-    def _pages(self, records: Sequence[Record]) -> list[LoggedPage]:
+    def _pages(self, records: Sequence[Record], refused: Refused) -> list[LoggedPage]:
         """Served pages for the offline log, less those of users who were erased since."""
         pages = [
             LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
-            for record, page in self._valid(records, page_served_of)
+            for record, page in _valid(records, page_served_of, refused)
         ]
         return self._eraser.surviving_pages(pages)
 
-    def _write_interactions(self, records: Sequence[Record]) -> list[LoggedEvent]:
+    def _write_interactions(self, records: Sequence[Record], refused: Refused) -> list[LoggedEvent]:
         """Steps 2 to 6a; returns the events for the offline log.
 
         An order to forget splits the batch: what is before it takes its way, is erased, and then
         comes what is after it.
         """
-        valid = self._valid(records, interaction_of)
+        valid = _valid(records, interaction_of, refused)
         events = [
             LoggedEvent(
                 record.topic_id,
@@ -131,7 +121,8 @@ class BatchWriter:
             if at < len(events):
                 kept = self._erase(events[at], kept)
             begin = at + 1
-        self._refuse_misplaced(misplaced, [record for record, _ in valid])
+        places = {(event.partition, event.offset) for event in misplaced}
+        refused += [(r, _MISPLACED) for r, _ in valid if (r.partition, r.offset) in places]
         return kept
 
     def _erase(self, event: LoggedEvent, kept: Sequence[LoggedEvent]) -> list[LoggedEvent]:
@@ -144,12 +135,19 @@ class BatchWriter:
         self._uncommitted.drop(order.user_id, floor, erasure.requested_at_ms)
         return survivors(kept, {order.user_id: floor})
 
-    def _refuse_misplaced(
-        self, misplaced: Sequence[LoggedEvent], records: Sequence[Record]
-    ) -> None:
-        places = {(event.partition, event.offset) for event in misplaced}
-        refused = [record for record in records if (record.partition, record.offset) in places]
-        send_dead_letters(self._producer, [(record, _MISPLACED) for record in refused])
+
+def _valid(
+    records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection], refused: Refused
+) -> list[tuple[Record, Parsed]]:
+    """Parses the records of a topic; adds those that are none to `refused`."""
+    valid: list[tuple[Record, Parsed]] = []
+    for record in records:
+        parsed = parse(record)
+        if isinstance(parsed, Rejection):
+            refused.append((record, parsed))
+        else:
+            valid.append((record, parsed))
+    return valid
 
 
 _MISPLACED = Rejection(

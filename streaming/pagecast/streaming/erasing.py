@@ -125,6 +125,10 @@ class Eraser:
             return
         self._online.write_profiles({order.user_id: (None, peek_version(packed))})
 
+    def surviving_events(self, rows: Sequence[LoggedEvent]) -> list[LoggedEvent]:
+        """The events that may be logged: not from before an erasure of their user."""
+        return survivors(rows, self._erasures.floors({row.token.user_id for row in rows}))
+
     def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
         """The served pages that may be logged: not made before an erasure of their user."""
         user_ids = {page.page.user_id for page in pages}

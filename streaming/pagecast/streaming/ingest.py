@@ -129,7 +129,9 @@ class _Loop:
                 client=config.kafka_client,
             )
         )
-        self._uncommitted = Uncommitted(self._stores.offline, config.offline_flush_ms)
+        self._uncommitted = Uncommitted(
+            self._stores.offline, self._stores.eraser, config.offline_flush_ms
+        )
         self._batches = BatchWriter(self._stores, self._producer, self._uncommitted, config.fold)
         self._triggers = Triggers(self._stores.engine, config.triggers)
         self._looked_s = time.monotonic()
@@ -156,6 +158,7 @@ class _Loop:
 
     def _begin_epoch(self) -> int:
         """Forgets everything that was held: the partitions, or the log, are other ones."""
+        CONSUMER_LAG_RECORDS.clear()
         self._retrying(self._batches.abandon, self._topic_id)
         offline = self._stores.offline
         logged = offline.positions()

@@ -13,6 +13,7 @@ from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.online import OnlineFeatures
 from pagecast.featurestore.popularity import Popularity
 from pagecast.streaming.config import IngestConfig
+from pagecast.streaming.erasing import Eraser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,11 @@ class Stores:
         except BaseException:
             engine.dispose()
             raise
+
+    @property
+    def eraser(self) -> Eraser:
+        """Erases users from them."""
+        return Eraser(self.online, self.offline, self.erasures)
 
     def close(self) -> None:
         self.online.close()

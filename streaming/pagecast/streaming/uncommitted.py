@@ -8,7 +8,7 @@ from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.record import Record
 from pagecast.featurestore.erasures import Floors
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.streaming.erasing import made_after, survivors
+from pagecast.streaming.erasing import Eraser, made_after, survivors
 from pagecast.streaming.failpoint import reach
 
 AnyRow = TypeVar("AnyRow", LoggedEvent, LoggedPage)
@@ -27,8 +27,9 @@ class Uncommitted:
     nothing: what is not committed is read again, and the histories contain it already.
     """
 
-    def __init__(self, offline: OfflineLog, flush_ms: int) -> None:
+    def __init__(self, offline: OfflineLog, eraser: Eraser, flush_ms: int) -> None:
         self._offline = offline
+        self._eraser = eraser
         self._flush_s = flush_ms / 1000
         self._logged: dict[tuple[str, int], int] = {}
         self._rows: list[LoggedEvent] = []
@@ -103,10 +104,11 @@ class Uncommitted:
         """Makes all of it durable. May be repeated after an exception."""
         if not self._positions:
             return
-        # 6b. Append the events to the offline log.
-        self._offline.append(self._rows)
+        # 6b. Append the events to the offline log. If the partitions are another worker's by now,
+        # it may have forgotten a user since, and nobody would look for that one's rows again.
+        self._offline.append(self._eraser.surviving_events(self._rows))
         self._rows = []
-        self._offline.append_pages(self._pages)
+        self._offline.append_pages(self._eraser.surviving_pages(self._pages))
         self._pages = []
         reach("offline")
         # 7. Only then commit the offsets.
