@@ -1,17 +1,27 @@
 """Letters are read as they were written, whoever wrote them."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from factories import START_MS
 from streaming.factories_letters import refuse, rejection, send_raw
 
+from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.broker import EmbeddedBroker
+from pagecast.eventlog.consumer import EventConsumer
+from pagecast.eventlog.errors import BrokerUnavailable
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_letter
 from pagecast.featurestore.positions import LogOffset
+from pagecast.streaming import letters
 from pagecast.streaming.letters import (
     LETTERED,
     NEWER_MS_MAX,
@@ -92,6 +102,39 @@ def test_letters_of_a_storm_that_goes_on_are_left_for_the_next_time(
     began = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: began() - (NEWER_MS_MAX + 5_000) * 1_000_000)
     assert list(read_letters(bootstrap, [INTERACTIONS])) == []
+
+
+class HaltedAtFirst(EventConsumer):
+    """Reads from a broker that goes on only a second after it was connected to."""
+
+    broker: EmbeddedBroker
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        assert self.broker.pid is not None
+        os.kill(self.broker.pid, signal.SIGSTOP)
+        threading.Timer(1.0, os.kill, (self.broker.pid, signal.SIGCONT)).start()
+
+
+def test_a_broker_that_is_slow_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedBroker(log=tmp_path / "broker.log") as broker:
+        ensure_topics(broker.bootstrap_servers)
+        refuse(broker.bootstrap_servers, send_raw(broker.bootstrap_servers, [b"\xff", b"\xfe"]))
+        HaltedAtFirst.broker = broker
+        monkeypatch.setattr(letters, "EventConsumer", HaltedAtFirst)
+        found = read_letters(broker.bootstrap_servers, [INTERACTIONS])
+        assert [letter.value for letter in found] == [b"\xff", b"\xfe"]
+
+
+def test_a_partition_that_never_answers_is_said_so(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters, "SILENT_POLLS_MAX", 3)
+    monkeypatch.setattr(EventConsumer, "ends", lambda _: {})
+    with pytest.raises(BrokerUnavailable, match="1 partitions of dead letters do not answer"):
+        list(read_letters(bootstrap, [INTERACTIONS]))
 
 
 def test_a_summary_counts_all_and_holds_the_newest_few_without_their_values() -> None:

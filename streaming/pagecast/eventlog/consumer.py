@@ -130,13 +130,23 @@ class EventConsumer:
 
         Partitions of which this consumer has polled nothing are left out.
         """
-        lag = {}
-        for at in self._client.assignment() if self._client is not None else ():
-            end = self._client.highwater(at)
-            position = self._positions.get((at.topic, at.partition))
-            if end is not None and position is not None:
-                lag[at.topic, at.partition] = max(0, end - position)
-        return lag
+        positions = self._positions
+        return {
+            at: max(0, end - positions[at]) for at, end in self.ends().items() if at in positions
+        }
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset after the newest record, by (topic, partition), as of the last fetch.
+
+        Partitions that have not answered a fetch yet are left out.
+        """
+        client = self._client
+        assigned = client.assignment() if client is not None else ()
+        return {
+            (at.topic, at.partition): end
+            for at in assigned
+            if (end := client.highwater(at)) is not None
+        }
 
     def close(self) -> None:
         """Leaves the group, so that others take over at once. Commits nothing."""

@@ -85,21 +85,16 @@ class FastConsumer(EventConsumer):
         if self._answers[0] is not None:
             raise KafkaException(self._answers[0])
 
-    def lag(self) -> dict[tuple[str, int], int]:
-        """Records in the log that were not polled yet, by (topic, partition); as of the last fetch.
-
-        Partitions of which this consumer has polled nothing are left out.
-        """
-        lag = {}
-        for (topic, partition), position in self._positions.items():
-            if self._client is None:
-                break
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The same, of the partitions it has polled."""
+        ends = {}
+        for topic, partition in self._positions if self._client is not None else ():
             marks = self._client.get_watermark_offsets(
                 TopicPartition(topic, partition), cached=True
             )
             if marks is not None and marks[1] >= 0:
-                lag[topic, partition] = max(0, marks[1] - position)
-        return lag
+                ends[topic, partition] = marks[1]
+        return ends
 
     def _connect(self) -> Any:
         settings = consumer_settings(

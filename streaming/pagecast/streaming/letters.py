@@ -5,9 +5,10 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
-from pagecast.eventlog.admin import topic_ids
+from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.dead_letters import NOTE
+from pagecast.eventlog.errors import BrokerUnavailable
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import TOPICS, dead_letter
@@ -32,8 +33,13 @@ POLL_LETTERS_MAX = 500
 POLL_MS = 250
 """How long to wait for more letters."""
 
-SILENT_POLLS_MAX = 2
-"""After so many polls without a letter there are no more: brokers are not right about the end."""
+SILENT_POLLS_MIN = 2
+"""So many polls without a letter, at the end that the broker tells, are the end: the embedded one
+may tell it too early."""
+
+SILENT_POLLS_MAX = 40
+"""After ten seconds of silence a partition that has told no end counts as away; one that has told
+it has letters no more, whatever is between the last one and its end."""
 
 NEWER_MS_MAX = 60_000
 """Letters written so long after reading began are not read, or a storm of bad records would keep
@@ -79,13 +85,16 @@ class Letter:
 def read_letters(bootstrap: str, topics: Collection[str] = LETTERED) -> Iterator[Letter]:
     """Every letter of these topics; those of a partition in their order.
 
-    A topic of dead letters that does not exist has none. Raises EventLogError.
+    A topic of dead letters that does not exist has none. Raises EventLogError, BrokerUnavailable
+    also if a partition does not answer.
     """
-    present = topic_ids(bootstrap)
-    origins = {dead_letter(topic): topic for topic in topics if dead_letter(topic) in present}
+    with Admin(bootstrap) as admin:
+        present = admin.topic_ids()
+        origins = {dead_letter(topic): topic for topic in topics if dead_letter(topic) in present}
+        partitions = sum(admin.partitions_of(origins).values()) if origins else 0
     if origins:
         with EventConsumer(bootstrap, None, origins) as consumer:
-            for record in _read(consumer):
+            for record in _read(consumer, partitions):
                 yield letter_of(origins[record.topic], record)
 
 
@@ -164,12 +173,27 @@ def letter_of(topic: str, record: Record) -> Letter:
     )
 
 
-def _read(consumer: EventConsumer) -> Iterator[Record]:
+def _read(consumer: EventConsumer, partitions: int) -> Iterator[Record]:
     until_ms = time.time_ns() // 1_000_000 + NEWER_MS_MAX
     silent = newer = 0
-    while silent < SILENT_POLLS_MAX and newer < NEWER_POLLS_MAX:
+    while newer < NEWER_POLLS_MAX and not _is_end(consumer, partitions, silent):
         records = consumer.poll(POLL_LETTERS_MAX, POLL_MS)
         before = [record for record in records if record.timestamp_ms <= until_ms]
         silent = 0 if records else silent + 1
         newer += len(before) < len(records)
         yield from before
+
+
+def _is_end(consumer: EventConsumer, partitions: int, silent: int) -> bool:
+    """Whether there are no more letters, after so many silent polls. Raises BrokerUnavailable."""
+    if silent < SILENT_POLLS_MIN:
+        return False
+    unanswered = partitions - len(consumer.ends())
+    if silent < SILENT_POLLS_MAX:
+        return not unanswered and not any(consumer.lag().values())
+    if unanswered:
+        raise BrokerUnavailable(
+            f"{unanswered} partitions of dead letters do not answer: see whether their brokers are "
+            "well, and run it again"
+        )
+    return True
