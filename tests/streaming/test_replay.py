@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -210,22 +211,27 @@ def test_where_the_offset_says_nothing_the_time_does(bootstrap: str, engine: sa.
 
 
 def test_a_failed_replay_leaves_the_rest_to_the_next(bootstrap: str, engine: sa.Engine) -> None:
-    refuse(bootstrap, send_raw(bootstrap, [b"a"]))
+    refuse(bootstrap, send_raw(bootstrap, [b"a", b"lost", b"c"]))
     letters = list(letters_of(bootstrap))
 
     class Failing(EventProducer):
-        """Loses what it was given."""
+        """Loses one of the records that it is given."""
 
-        def flush(self, timeout_s: float = 1.0) -> None:
-            super().flush()
-            raise PublishFailed("not acknowledged")
+        def send_bytes(
+            self, topic: str, key: bytes | None, value: bytes | None, *rest: Any, **named: Any
+        ) -> None:
+            if value == b"lost":
+                named["on_settled"](TimeoutError("no answer"))
+            else:
+                super().send_bytes(topic, key, value, *rest, **named)
 
-        def close(self, timeout_s: float = 1.0) -> None:
-            self._client.close(timeout=1)
-
-    with Failing(bootstrap) as failing, pytest.raises(PublishFailed):
+    with (
+        Failing(bootstrap) as failing,
+        pytest.raises(PublishFailed, match=r"1 records .* no answer"),
+    ):
         Replay(ReplayLedger(engine), Erasures(engine), failing).replay(letters)
-    assert replay(bootstrap, engine, letters) == {Outcome.SENT: 1}
+    assert replay(bootstrap, engine, letters) == {Outcome.ALREADY_SENT: 2, Outcome.SENT: 1}
+    assert len(read_all(bootstrap, INTERACTIONS, 6)) == 6
 
 
 def test_letters_can_be_chosen_by_reason_and_offset(bootstrap: str) -> None:

@@ -260,9 +260,12 @@ class EventProducer:
             else:
                 at = (answer.topic, answer.partition)
                 self._acknowledged[at] = max(self._acknowledged.get(at, 0), answer.offset + 1)
-        self._settle(number, size)
-        if on_settled is not None:
-            on_settled(answer if failed else None)
+        try:
+            # Before it is settled: what `flush` has waited for was told.
+            if on_settled is not None:
+                on_settled(answer if failed else None)
+        finally:
+            self._settle(number, size)
 
 
 def _too_large(topic: str, size: int, limit: int) -> str:

@@ -1,8 +1,8 @@
 """Sending refused records back to where they came from, once the reason is mended.
 
-A record is sent again as it was: its bytes, its key, its headers. It is sent at most once, however
-many letters there are of it and however often a replay is run. If it is refused again, that is a
-new record with a new letter, which says how often it was replayed.
+A record is sent again as it was: its bytes, its key, its headers. Once it is acknowledged it is
+never sent again, however many letters there are of it and however often a replay is run. If it is
+refused again, that is a new record with a new letter, which says how often it was replayed.
 """
 
 import uuid
@@ -15,13 +15,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
 from pagecast.featurestore.erasures import Erasures, Floors
 from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.replays import RECORDS_MAX, ReplayLedger
-from pagecast.streaming.letters import REPLAY_HEADER, Letter
+from pagecast.streaming.letters import Letter
+from pagecast.streaming.sending import Sending
 from pagecast.v1 import events_pb2
 
 REPLAYS_MAX = 3
@@ -139,35 +139,17 @@ class Replay:
             self.outcomes[Outcome.SENT] += len(new)
             self.outcomes[Outcome.ALREADY_SENT] += len(claims.taken) - len(new)
             return
+        taken = {origin: by_origin[origin] for origin in by_origin if origin in claims.taken}
+        sending = Sending(self._run)
         try:
-            too_large = self._send(self._producer, by_origin, claims.taken)
-        except BaseException:
-            self._ledger.release(claims.taken)
-            raise
-        self._ledger.finish(claims.taken - too_large)
-        self._ledger.release(too_large)
-        self.outcomes[Outcome.SENT] += len(claims.taken) - len(too_large)
-        self.outcomes[Outcome.TOO_LARGE] += len(too_large)
-
-    def _send(
-        self,
-        producer: EventProducer,
-        by_origin: dict[LogOffset, Letter],
-        taken: frozenset[LogOffset],
-    ) -> frozenset[LogOffset]:
-        """Sends records in the order of their letters; returns those their topic does not take."""
-        too_large: set[LogOffset] = set()
-        for origin, letter in by_origin.items():
-            if origin not in taken:
-                continue
-            mark = f"{letter.replays + 1}:{self._run}".encode()
-            headers = {**letter.headers, REPLAY_HEADER: mark}
-            try:
-                producer.send_bytes(letter.topic, letter.key, letter.value, headers)
-            except RecordTooLarge:
-                too_large.add(origin)
-        producer.flush()
-        return frozenset(too_large)
+            sending.send(self._producer, taken)
+        finally:
+            # Also of a batch that failed: what is in the log must not be sent by the next run.
+            acknowledged = frozenset(sending.acknowledged)
+            self._ledger.finish(acknowledged)
+            self._ledger.release(claims.taken - acknowledged)
+            self.outcomes[Outcome.SENT] += len(acknowledged)
+            self.outcomes[Outcome.TOO_LARGE] += len(sending.too_large)
 
 
 def _unfit(letter: Letter) -> Outcome | None:

@@ -146,7 +146,9 @@ def _errors() -> Iterator[None]:
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error
     except EventLogError as error:
-        raise CommandError(str(error), "run it again: what was sent is not sent twice") from error
+        raise CommandError(
+            str(error), "run it again: what was acknowledged is not sent twice"
+        ) from error
 
 
 def _topics(name: str | None) -> Collection[str]:
