@@ -102,7 +102,7 @@ class Metrics:
         )
         self.pages_reported = self._counter(
             "pagecast_pages_reported",
-            "PageServed records by outcome: sent, lost (buffer full) or failed.",
+            "PageServed records by outcome: sent, lost (buffer full) or failed (given up).",
             "outcome",
         )
 

@@ -3,16 +3,17 @@
 Off the request's path: a page is never late, and never fails, because of Kafka.
 """
 
-import queue
 import threading
-from contextlib import suppress
+from collections.abc import Sequence
 
 import structlog
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import PAGES, TOPICS
 from pagecast.server.metrics import Metrics
+from pagecast.server.waiting_reports import WaitingReports
 from pagecast.v1 import events_pb2
 
 _log = structlog.get_logger(__name__)
@@ -23,11 +24,18 @@ SOURCE = "pagecast/server"
 REPORTS_MAX = 4096
 """Reports that wait for Kafka, about 8 MB; above it they are lost, and counted."""
 
+REPORTS_BYTES_MAX = 32 * 1024 * 1024
+"""The same in bytes, for pages that are unusually large."""
+
 BATCH_MAX = 256
 """Reports sent before their delivery is waited for: so failures are noticed soon."""
 
 FLUSH_TIMEOUT_S = 5.0
 """A broker that takes longer is treated as gone; a drain waits this long for the last reports."""
+
+SENDS_MAX = 20
+"""How often a batch is sent before it is given up: more than a change of leaders takes, and what
+Kafka takes never must not hold up all that come after it."""
 
 PAUSE_S = 1.0
 """Between two attempts to reach a broker that is gone."""
@@ -42,7 +50,8 @@ class PageReporter:
     def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._outcomes = metrics.pages_reported
-        self._reports: queue.Queue[events_pb2.PageServed] = queue.Queue(REPORTS_MAX)
+        self._reports = WaitingReports(REPORTS_MAX, REPORTS_BYTES_MAX)
+        self._sends = 0
         self._stopping = threading.Event()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="page-reporter", daemon=True)
@@ -50,16 +59,14 @@ class PageReporter:
 
     def report(self, page: events_pb2.PageServed) -> None:
         """Never waits and never raises."""
-        try:
-            self._reports.put_nowait(page)
-        except queue.Full:
+        if not self._reports.put(page):
             self._outcomes.labels(outcome="lost").inc()
 
     def close(self) -> None:
         """Sends what waits, if that is possible in time, and ends the thread."""
         self._stopping.set()
         self._thread.join(FLUSH_TIMEOUT_S)
-        if left := self._reports.qsize():
+        if left := len(self._reports):
             self._outcomes.labels(outcome="lost").inc(left)
             _log.warning("served_pages_lost", pages=left)
 
@@ -81,24 +88,34 @@ class PageReporter:
         return EventProducer(self._bootstrap_servers, source=SOURCE, room_timeout_s=FLUSH_TIMEOUT_S)
 
     def _send_all(self, producer: EventProducer) -> None:
-        """Until the end. All of a batch counts as failed if one of it does."""
-        while not (self._stopping.is_set() and self._reports.empty()):
-            batch = self._take()
+        """Until the end. A batch of which one fails waits for the next connection, and is sent
+        again whole: who reads it twice knows the page."""
+        while not self._stopping.is_set() or len(self._reports):
+            batch = self._reports.first(BATCH_MAX, IDLE_S)
             try:
-                for page in batch:
-                    producer.send(PAGES, page.user_id, page)
-                producer.flush(FLUSH_TIMEOUT_S)
+                sent = self._send(producer, batch)
             except Exception:
-                self._outcomes.labels(outcome="failed").inc(len(batch))
+                self._sends += 1
+                if self._sends >= SENDS_MAX:
+                    self._settle(sent=0, failed=len(batch))
                 raise
-            self._outcomes.labels(outcome="sent").inc(len(batch))
+            self._settle(sent=sent, failed=len(batch) - sent)
             self._failing = False
 
-    def _take(self) -> list[events_pb2.PageServed]:
-        """What waits, at most BATCH_MAX; waits a little for the first one."""
-        batch: list[events_pb2.PageServed] = []
-        with suppress(queue.Empty):
-            batch.append(self._reports.get(timeout=IDLE_S))
-            while len(batch) < BATCH_MAX:
-                batch.append(self._reports.get_nowait())
-        return batch
+    def _send(self, producer: EventProducer, batch: Sequence[events_pb2.PageServed]) -> int:
+        """Returns, when they are acknowledged, how many the topic takes."""
+        sent = 0
+        for page in batch:
+            try:
+                producer.send(PAGES, page.user_id, page)
+                sent += 1
+            except RecordTooLarge as error:
+                _log.warning("served_page_not_reported", page_id=page.page_id, error=str(error))
+        producer.flush(FLUSH_TIMEOUT_S)
+        return sent
+
+    def _settle(self, *, sent: int, failed: int) -> None:
+        self._reports.drop(sent + failed)
+        self._sends = 0
+        self._outcomes.labels(outcome="sent").inc(sent)
+        self._outcomes.labels(outcome="failed").inc(failed)
