@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from pagecast.cli.commands.serve import _server_config
+from pagecast.cli.discovery import bootstrap_servers, bootstrap_servers_of_a_stack
 from pagecast.cli.exits import ExitCode, InputError
 from pagecast.cli.settings import ServeSettings, TriggersSettings, load_settings
 from pagecast.cli.training.config import config_of
+from pagecast.eventlog.bootstrap import Mechanism, Protocol, SecuredKafka
 from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
 from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
@@ -204,3 +206,71 @@ def test_the_document_of_the_settings_is_true(
     monkeypatch.setenv("PAGECAST_SERVE__PROT", "50052")
     with pytest.raises(InputError, match=r"serve\.prot"):
         load_settings()
+
+
+def test_how_kafka_lets_us_in_is_read_from_file_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").touch()
+    (tmp_path / "pagecast.toml").write_text(
+        'bootstrap_servers = "one:9093"\n[kafka]\nsecurity_protocol = "SASL_SSL"\n'
+        'sasl_mechanism = "SCRAM-SHA-256"\nusername = "ingest"\nca_file = "ca.pem"\n'
+    )
+    monkeypatch.setenv("PAGECAST_KAFKA__PASSWORD", "hidden")
+    expected = SecuredKafka(
+        servers="one:9093",
+        protocol=Protocol.SASL_SSL,
+        mechanism=Mechanism.SCRAM_SHA_256,
+        username="ingest",
+        password="hidden",
+        ca_file="ca.pem",
+    )
+    assert bootstrap_servers(load_settings()) == expected
+    assert bootstrap_servers_of_a_stack(load_settings()) == expected
+    assert "hidden" not in repr(load_settings())
+    monkeypatch.delenv("PAGECAST_KAFKA__PASSWORD")
+    (tmp_path / "password").write_text("hidden\n")
+    from_file = load_settings(kafka={"password_file": tmp_path / "password"})
+    assert bootstrap_servers(from_file) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('security_protocol = "TLS"', "'kafka.security_protocol'.*SASL_SSL"),
+        ('sasl_mechanism = "GSSAPI"', "'kafka.sasl_mechanism'.*SCRAM-SHA-512"),
+        ('username = "ingest"', "'kafka.security_protocol': PLAINTEXT has no login"),
+        ('security_protocol = "SASL_SSL"', "'kafka.sasl_mechanism: SASL_SSL needs one"),
+        (
+            'security_protocol = "SSL"\npassword_file = "nowhere"',
+            "'kafka.password_file: .*nowhere",
+        ),
+        (
+            'security_protocol = "SSL"\npassword = "a"\npassword_file = "b"',
+            "'kafka.password_file: password is set, too",
+        ),
+    ],
+)
+def test_what_kafka_would_not_take_is_refused_by_name(
+    lines: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pagecast.toml").write_text(f'bootstrap_servers = "one:9093"\n[kafka]\n{lines}\n')
+    with pytest.raises(InputError, match=told):
+        bootstrap_servers(load_settings())
+
+
+def test_the_document_sets_a_kafka_that_can_be(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    [block] = [b for b in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[kafka]" in b]
+    (tmp_path / "password").write_text("hidden")
+    written = block.replace("/run/secrets/kafka", str(tmp_path / "password"))
+    (tmp_path / "pagecast.toml").write_text(written)
+    kafka = bootstrap_servers(load_settings())
+    assert isinstance(kafka, SecuredKafka)
+    assert kafka.password == "hidden"
+
+
+def test_a_login_for_the_local_broker_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pagecast.toml").write_text('[kafka]\nsecurity_protocol = "SSL"\n')
+    with pytest.raises(InputError, match="does not speak SSL"):
+        bootstrap_servers_of_a_stack(load_settings())

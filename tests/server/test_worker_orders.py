@@ -7,6 +7,7 @@ import grpc
 import pytest
 from server.factories_server import House
 
+from pagecast.eventlog.bootstrap import Bootstrap, Mechanism, Protocol, SecuredKafka
 from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
@@ -19,13 +20,28 @@ CHANNELS_MAX = 64
 """One goes to either of two workers by chance: all to one is as likely as 2 ** -63."""
 
 
+@pytest.mark.parametrize(
+    "kafka",
+    [
+        "one:9092",
+        SecuredKafka(
+            servers="one:9093",
+            protocol=Protocol.SASL_PLAINTEXT,
+            mechanism=Mechanism.PLAIN,
+            username="server",
+            password="hidden",
+        ),
+        SecuredKafka(servers="one:9093", protocol=Protocol.SSL, ca_file=__file__),
+    ],
+)
 def test_orders_come_back_whole_and_are_taken_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: Bootstrap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewards = RewardConfig(table={**RewardConfig().table, Outcome.HIDDEN: -3.0}, row="max")
     config = ServerConfig(
         state=StatePaths(root=tmp_path),
         port=7,
+        bootstrap_servers=kafka,
         share_port=True,
         continuation_key=KEY,
         slots_max=3,

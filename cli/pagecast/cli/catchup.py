@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from pagecast.cli.exits import CommandError
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.streaming.progress import NotIngestedInTime, Positions, wait_until_ingested
 
 
 def wait_for_ingest(
-    bootstrap_servers: str,
+    bootstrap_servers: Bootstrap,
     group: str,
     acknowledged: Positions,
     on_look: Callable[[Positions], None],

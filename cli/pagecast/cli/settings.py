@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from pagecast.cli.exits import InputError
+from pagecast.cli.kafka_settings import KafkaSettings
 from pagecast.cli.learning_settings import AlignSettings, IncrementalSettings
 from pagecast.featurestore.store_url import StoreUrl
 
@@ -204,6 +205,7 @@ class Settings(BaseSettings):
     """What outcomes on a page are worth, every one of them by name; unset means the table of
     docs/alignment.md ("The reward"). Training, reward models, experiments and `simulate` take it
     from here."""
+    kafka: KafkaSettings = KafkaSettings()
     serve: ServeSettings = ServeSettings()
     ingest: IngestSettings = IngestSettings()
     triggers: TriggersSettings = TriggersSettings()

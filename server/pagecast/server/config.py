@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
 from pagecast.engine.providers import Provider
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
@@ -30,7 +31,7 @@ class ServerConfig:
     online_store_url: str = ""
     """Redis or Valkey with histories and profiles; empty: SQLite in `state`."""
 
-    bootstrap_servers: str = ""
+    bootstrap_servers: Bootstrap = ""
     """Kafka to report served pages to, `host:port[,host:port]`; empty: they are not reported."""
 
     host: str = "127.0.0.1"

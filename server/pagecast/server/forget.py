@@ -13,6 +13,7 @@ import grpc
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.errors import EventLogError, PublishFailed
 from pagecast.eventlog.event_id import new_event_id
 from pagecast.eventlog.producer import EventProducer
@@ -46,7 +47,7 @@ _PUBLISHERS = 2
 class Forgetting:
     """Answers ForgetUser; lives in the event loop. Call `close` in the end."""
 
-    def __init__(self, bootstrap_servers: str, erasures: Erasures) -> None:
+    def __init__(self, bootstrap_servers: Bootstrap, erasures: Erasures) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._erasures = erasures
         self._in_flight = 0
@@ -104,7 +105,7 @@ class Forgetting:
             await asyncio.sleep(min(POLL_S, left))
 
 
-def publish(bootstrap_servers: str, order: events_pb2.InteractionEvent, end: float) -> None:
+def publish(bootstrap_servers: Bootstrap, order: events_pb2.InteractionEvent, end: float) -> None:
     """Returns when Kafka has the order, at `end` (of the monotonic clock) at the latest.
 
     The profile first: were the process to end between the two records, what is left is an order

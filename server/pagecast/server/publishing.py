@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, EventLogError
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.rejection import Reason, Rejection
@@ -45,7 +46,7 @@ _log = structlog.get_logger(__name__)
 class EventPublisher:
     """Sends the events of all streams. Connects when first used. Call `close` in the end."""
 
-    def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
+    def __init__(self, bootstrap_servers: Bootstrap, metrics: Metrics) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._acknowledged = metrics.events_published.labels(outcome="acknowledged")
         self._failed = metrics.events_published.labels(outcome="failed")

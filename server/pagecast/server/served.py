@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import structlog
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.errors import RecordTooLarge
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import PAGES, TOPICS
@@ -47,7 +48,7 @@ IDLE_S = 0.1
 class PageReporter:
     """Sends PageServed records from a thread of its own. Call `close` in the end."""
 
-    def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
+    def __init__(self, bootstrap_servers: Bootstrap, metrics: Metrics) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._outcomes = metrics.pages_reported
         self._reports = WaitingReports(REPORTS_MAX, REPORTS_BYTES_MAX)

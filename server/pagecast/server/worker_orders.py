@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pagecast.eventlog.bootstrap import Bootstrap, Mechanism, Protocol, SecuredKafka
 from pagecast.featurestore.fold import FoldConfig
 from pagecast.featurestore.history import Action
 from pagecast.featurestore.reward import Outcome, RewardConfig
@@ -45,6 +46,7 @@ class WorkerOrders:
         told = json.loads(os.environ.pop(ORDERS_VARIABLE))
         config = told["config"]
         config["state"] = StatePaths(root=Path(config["state"]))
+        config["bootstrap_servers"] = _kafka(config["bootstrap_servers"])
         config["fold"] = _fold(config["fold"])
         config["rewards"] = _rewards(config["rewards"])
         # No process the worker may start shall keep the pipe open.
@@ -59,6 +61,13 @@ class WorkerOrders:
             os.write(self.pipe, f"{listening.metrics_port}\n".encode())
 
         return say
+
+
+def _kafka(told: str | dict[str, Any]) -> Bootstrap:
+    if isinstance(told, str):
+        return told
+    mechanism = told["mechanism"] and Mechanism(told["mechanism"])
+    return SecuredKafka(**told | {"protocol": Protocol(told["protocol"]), "mechanism": mechanism})
 
 
 def _fold(told: dict[str, Any]) -> FoldConfig:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS
 from pagecast.eventlog.validation import catalog_key
@@ -84,7 +85,7 @@ class LivePlatform:
     """
 
     def __init__(
-        self, *, server: str, bootstrap: str, rows: int = 0, entities_per_row: int = 0
+        self, *, server: str, bootstrap: Bootstrap, rows: int = 0, entities_per_row: int = 0
     ) -> None:
         self._server, self._rows, self._entities = server, rows, entities_per_row
         self._producer = EventProducer(bootstrap, source="pagecast/simulator")

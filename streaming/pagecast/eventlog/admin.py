@@ -14,6 +14,7 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError, for_code
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.connection import (
     CONNECT_TIMEOUT_S,
     client_settings,
@@ -33,7 +34,7 @@ class Admin:
     Every method raises BrokerUnavailable if no broker answers in time.
     """
 
-    def __init__(self, bootstrap: str, *, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         wait_until_reachable(bootstrap, timeout_s)
         with kafka_errors(f"connecting to {bootstrap}"):
             self._client = KafkaAdminClient(**client_settings(bootstrap, timeout_s))
@@ -114,7 +115,7 @@ class Admin:
         }
 
 
-def ensure_topics(bootstrap: str, topics: Iterable[TopicConfig] = TOPICS) -> None:
+def ensure_topics(bootstrap: Bootstrap, topics: Iterable[TopicConfig] = TOPICS) -> None:
     """Creates every topic of the platform that does not exist; leaves the others as they are.
 
     Raises BrokerUnavailable, or EventLogError if the broker refuses.
@@ -123,7 +124,7 @@ def ensure_topics(bootstrap: str, topics: Iterable[TopicConfig] = TOPICS) -> Non
         admin.create_missing(topics)
 
 
-def topic_ids(bootstrap: str, *, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, str]:
+def topic_ids(bootstrap: Bootstrap, *, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, str]:
     """The id of every topic, by name: what identifies a log. Raises BrokerUnavailable."""
     with Admin(bootstrap, timeout_s=timeout_s) as admin:
         return admin.topic_ids()

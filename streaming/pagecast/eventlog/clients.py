@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from enum import StrEnum
 
+from pagecast.eventlog.bootstrap import Bootstrap, SecuredKafka
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS, EventConsumer
 from pagecast.eventlog.errors import EventLogError
 
@@ -18,7 +19,7 @@ class KafkaClient(StrEnum):
 
 
 def open_consumer(
-    bootstrap: str,
+    bootstrap: Bootstrap,
     group: str | None,
     topics: Collection[str],
     *,
@@ -27,8 +28,10 @@ def open_consumer(
 ) -> EventConsumer:
     """A consumer on this client. Raises what `EventConsumer` does.
 
-    EventLogError if the client is not installed.
+    EventLogError if the client is not installed, or cannot log in.
     """
+    if client is KafkaClient.CONFLUENT and isinstance(bootstrap, SecuredKafka):
+        raise EventLogError("the client confluent knows no [kafka] settings: choose kafka-python")
     kind = _fast_consumer() if client is KafkaClient.CONFLUENT else EventConsumer
     return kind(bootstrap, group, topics, session_timeout_ms=session_timeout_ms)
 

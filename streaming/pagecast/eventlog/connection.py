@@ -8,6 +8,7 @@ from typing import Any
 
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError, RetriableError
 
+from pagecast.eventlog.bootstrap import Bootstrap, SecuredKafka
 from pagecast.eventlog.errors import BrokerUnavailable, EventLogError, Fenced
 
 CONNECT_TIMEOUT_S = 10.0
@@ -22,10 +23,12 @@ RECONNECT_BACKOFF_MS_MAX = 1_000
 _PROBE_PAUSE_S = 0.02
 
 
-def client_settings(bootstrap: str, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, Any]:
+def client_settings(bootstrap: Bootstrap, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, Any]:
     """The settings that every kafka-python client is given; the time is for the first answer."""
+    security = bootstrap.client_settings() if isinstance(bootstrap, SecuredKafka) else {}
     return {
-        "bootstrap_servers": bootstrap.split(","),
+        **security,
+        "bootstrap_servers": str(bootstrap).split(","),
         "bootstrap_timeout_ms": int(timeout_s * 1000),
         "request_timeout_ms": REQUEST_TIMEOUT_MS,
         "reconnect_backoff_max_ms": RECONNECT_BACKOFF_MS_MAX,
@@ -41,11 +44,11 @@ def create_no_topics(cluster: Any) -> None:
     cluster.config["allow_auto_create_topics"] = False
 
 
-def wait_until_reachable(bootstrap: str, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+def wait_until_reachable(bootstrap: Bootstrap, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
     """Waits until one of the bootstrap servers takes connections. Raises BrokerUnavailable."""
     deadline = time.monotonic() + timeout_s
     while True:
-        for server in bootstrap.split(","):
+        for server in str(bootstrap).split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
                 raise EventLogError(f"{server!r} is no bootstrap server: write HOST:PORT")

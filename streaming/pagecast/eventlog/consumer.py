@@ -18,6 +18,7 @@ from kafka.errors import (
 from kafka.structs import MemberState
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.connection import client_settings, create_no_topics, kafka_errors
 from pagecast.eventlog.errors import Fenced, LogTruncated
 from pagecast.eventlog.record import Record
@@ -60,7 +61,7 @@ class EventConsumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         group: str | None,
         topics: Collection[str],
         *,

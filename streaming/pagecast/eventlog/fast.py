@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.consumer import (
     CLOSE_TIMEOUT_MS,
     COMMIT_TIMEOUT_MS,
@@ -38,7 +39,7 @@ class FastConsumer(EventConsumer):
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         group: str | None,
         topics: Collection[str],
         *,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.connection import RECONNECT_BACKOFF_MS_MAX, REQUEST_TIMEOUT_MS
 from pagecast.eventlog.consumer import FETCH_WAIT_MS_MAX
 
@@ -23,11 +24,11 @@ LOG_CRITICAL = 2
 
 
 def consumer_settings(
-    bootstrap: str, group: str | None, session_timeout_ms: int, on_commit: Callable[..., None]
+    bootstrap: Bootstrap, group: str | None, session_timeout_ms: int, on_commit: Callable[..., None]
 ) -> dict[str, Any]:
     """What `confluent_kafka.Consumer` is made with."""
     return {
-        "bootstrap.servers": bootstrap,
+        "bootstrap.servers": str(bootstrap),
         "group.id": NO_GROUP if group is None else group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

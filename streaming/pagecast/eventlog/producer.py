@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.cloudevents import attributes
 from pagecast.eventlog.connection import (
     REQUEST_TIMEOUT_MS,
@@ -62,7 +63,7 @@ class EventProducer:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         source: str = "pagecast",
         buffer_bytes_max: int = BUFFER_BYTES_MAX,

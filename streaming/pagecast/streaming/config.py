@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
 from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
@@ -38,8 +39,8 @@ class OnLogChange(StrEnum):
 class IngestConfig:
     """How a worker works; `pagecast.streaming.ingest.run_worker` makes it work."""
 
-    bootstrap_servers: str
-    """Kafka, as host:port, several separated by commas."""
+    bootstrap_servers: Bootstrap
+    """Kafka."""
     paths: StatePaths
     """Where the online store and the offline log are."""
     kafka_client: KafkaClient = KafkaClient.KAFKA_PYTHON

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.dead_letters import NOTE
 from pagecast.eventlog.errors import BrokerUnavailable
@@ -82,7 +83,7 @@ class Letter:
     """The record's own."""
 
 
-def read_letters(bootstrap: str, topics: Collection[str] = LETTERED) -> Iterator[Letter]:
+def read_letters(bootstrap: Bootstrap, topics: Collection[str] = LETTERED) -> Iterator[Letter]:
     """Every letter of these topics; those of a partition in their order.
 
     A topic of dead letters that does not exist has none. Raises EventLogError, BrokerUnavailable

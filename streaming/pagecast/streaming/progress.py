@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pagecast.eventlog.admin import Admin
+from pagecast.eventlog.bootstrap import Bootstrap
 
 Positions = Mapping[tuple[str, int], int]
 """By (topic, partition): the offset after the last record."""
@@ -17,7 +18,7 @@ class NotIngestedInTime(TimeoutError):  # noqa: N818 - named by what is wrong, a
 
 
 def wait_until_ingested(
-    bootstrap: str,
+    bootstrap: Bootstrap,
     group: str,
     positions: Positions,
     timeout_s: float,

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pagecast.eventlog.admin import ensure_topics
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.consumer import EventConsumer
 from pagecast.eventlog.dead_letters import write_dead_letters
 from pagecast.eventlog.errors import EventLogError
@@ -49,7 +50,9 @@ class RequestReader:
     letters. A request that comes again is the same one: so none is lost and none runs twice.
     """
 
-    def __init__(self, bootstrap: str, trainings: Trainings, *, pause_s: float = PAUSE_S) -> None:
+    def __init__(
+        self, bootstrap: Bootstrap, trainings: Trainings, *, pause_s: float = PAUSE_S
+    ) -> None:
         self._bootstrap, self._trainings, self._pause_s = bootstrap, trainings, pause_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="training-requests", daemon=True)

@@ -40,6 +40,7 @@ def demo(
     """Real data, a real broker, a real model: pages change because an event arrived."""
     from pagecast.cli.demo.run import DemoConfig, run_demo
     from pagecast.cli.demo.simulated import run_simulated
+    from pagecast.cli.discovery import bootstrap_servers_of_a_stack
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
@@ -62,7 +63,7 @@ def demo(
     )
     stack_config = StackConfig(
         paths=StatePaths(root=settings.state_dir / DEMO_FOLDER),
-        bootstrap_servers=settings.bootstrap_servers,
+        bootstrap_servers=bootstrap_servers_of_a_stack(settings),
         online_store_url=settings.online_store_url,
         workers=workers,
         allow_client_clock=True,

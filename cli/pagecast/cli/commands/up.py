@@ -38,6 +38,7 @@ def up(
     """Runs broker, ingest worker, server and trainer until Ctrl-C; stops them all."""
     from dataclasses import asdict
 
+    from pagecast.cli.discovery import bootstrap_servers_of_a_stack
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
@@ -60,7 +61,7 @@ def up(
     output = Output(as_json=as_json)
     config = StackConfig(
         paths=StatePaths(root=settings.state_dir),
-        bootstrap_servers=settings.bootstrap_servers,
+        bootstrap_servers=bootstrap_servers_of_a_stack(settings),
         database_url=settings.database_url,
         online_store_url=settings.online_store_url,
         server_port=ANY_PORT if port is None else port,

@@ -62,7 +62,7 @@ def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
     """Runs all steps on an entered stack. Raises CheckFailedError if something must not be."""
     begin = time.monotonic()
     timeline = _first_slice(stack, config, console)
-    with EventProducer(stack.record.bootstrap_servers, source="pagecast/demo") as producer:
+    with EventProducer(stack.kafka, source="pagecast/demo") as producer:
         ingested = _publish_and_ingest(stack, config, console, timeline, producer)
         version, quality = _model(stack, config, console, timeline, producer)
         address = stack.start_server()

@@ -85,10 +85,10 @@ def run_simulated(stack: LocalStack, data_folder: Path, console: Console) -> dic
     people = of_ratings(read_movielens(data_folder))
     start_ms = (time.time_ns() // 1_000_000 // DAY_MS - DAYS - 1) * DAY_MS
     config = RunConfig(members=MEMBERS, days=DAYS, seed=SEED, start_ms=start_ms, reaction_members=0)
-    server, bootstrap = stack.record.server_address, stack.record.bootstrap_servers
+    server = stack.record.server_address
     with (
         simulation_errors(),
-        closing(LivePlatform(server=server, bootstrap=bootstrap)) as live,
+        closing(LivePlatform(server=server, bootstrap=stack.kafka)) as live,
         tempfile.TemporaryDirectory(prefix="demo-simulator-") as folder,
     ):
         watched, path = WatchedPlatform(live), LiftPath()

@@ -84,8 +84,7 @@ def ingest_slice(
             before = done if before < 0 else before
             progress.update(task, completed=done)
 
-        servers = stack.record.bootstrap_servers
-        wait_for_ingest(servers, group, wanted, look, seconds_max=INGEST_SECONDS_MAX)
+        wait_for_ingest(stack.kafka, group, wanted, look, seconds_max=INGEST_SECONDS_MAX)
     return Ingested(events=total - before, seconds=time.perf_counter() - begin)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from pagecast.cli.discovery import bootstrap_servers_or_none
 from pagecast.cli.doctor.finding import Finding, broken, note, ok
+from pagecast.cli.exits import InputError
 from pagecast.cli.settings import Settings
 from pagecast.cli.stack.record import StackRecord, read_record
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.featurestore.state import StatePaths
 
 ANSWER_SECONDS_MAX = 3.0
@@ -15,7 +17,10 @@ ANSWER_SECONDS_MAX = 3.0
 def look_at_services(settings: Settings) -> Iterator[Finding]:
     record = read_record(StatePaths(root=settings.state_dir).run)
     yield _stack(settings, record)
-    yield _broker(bootstrap_servers_or_none(settings))
+    try:
+        yield _broker(bootstrap_servers_or_none(settings))
+    except InputError as error:
+        yield broken("broker", str(error), error.remedy)
     yield _server(settings.server_address or (record.server_address if record else ""))
 
 
@@ -26,7 +31,7 @@ def _stack(settings: Settings, record: StackRecord | None) -> Finding:
     return ok("stack", f"process {record.pid} runs {parts or 'nothing yet'}")
 
 
-def _broker(servers: str | None) -> Finding:
+def _broker(servers: Bootstrap | None) -> Finding:
     if servers is None:
         return note("broker", "none is named", "start `pagecast up`, or set bootstrap_servers")
     from pagecast.eventlog.admin import topic_ids

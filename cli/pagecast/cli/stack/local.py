@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from pagecast.cli.stack.child import STOP_SECONDS_MAX, Child, ChildEndedError, ChildSpec
 from pagecast.cli.stack.lock import StateLock
 from pagecast.cli.stack.record import StackRecord, remove_record
+from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.broker import EmbeddedBroker
 from pagecast.featurestore.state import StatePaths
 
@@ -39,7 +40,7 @@ class StackConfig:
 
     paths: StatePaths
     """State directory; the stack holds its lock."""
-    bootstrap_servers: str | None = None
+    bootstrap_servers: Bootstrap | None = None
     """A Kafka to use; None starts the embedded broker."""
     database_url: str | None = None
     """Catalog and registry; None is SQLite in `paths`."""
@@ -69,6 +70,8 @@ class LocalStack:
     """
 
     config: StackConfig
+    kafka: Bootstrap = ""
+    """The broker, once it is started; the processes of the stack read `[kafka]` themselves."""
     _exits: ExitStack = field(default_factory=ExitStack)
     _children: list[Child] = field(default_factory=list)
     _broker: EmbeddedBroker | None = None
@@ -95,7 +98,7 @@ class LocalStack:
     ) -> None:
         self._exits.close()
 
-    def start_broker(self) -> str:
+    def start_broker(self) -> Bootstrap:
         """The broker to use, started if none was named. Raises EventLogError."""
         servers = self.config.bootstrap_servers
         if servers is None:
@@ -104,7 +107,8 @@ class LocalStack:
             broker.start()
             self._broker, servers = broker, broker.bootstrap_servers
             self._note(pids={**self.record.pids, "broker": broker.pid or 0})
-        self._note(bootstrap_servers=servers)
+        self.kafka = servers
+        self._note(bootstrap_servers=str(servers))
         return servers
 
     def start_ingest(self) -> None:
