@@ -97,11 +97,3 @@ def test_with_a_history_goes_what_was_made_from_it(online: OnlineFeatures) -> No
     assert set(online.read_embeddings(kind, ["ada", "bob"])) == {"bob"}
     assert online.write_embeddings(kind, [embedding("ada", stored_version(4), 1.0)]) == ["ada"]
     assert online.write_embeddings(kind, [embedding("ada", stored_version(6), 1.0)]) == []
-
-
-def test_an_erasure_without_versions_takes_them_too(online: OnlineFeatures) -> None:
-    online.write_embeddings(EmbeddingKind.USER, [embedding("ada", stored_version(4), 1.0)])
-    online.write_embeddings(EmbeddingKind.ENTITY, [embedding("ada", catalog_version(4), 1.0)])
-    assert online.erase(["ada"]) == 1
-    assert online.read_embeddings(EmbeddingKind.USER, ["ada"]) == {}
-    assert set(online.read_embeddings(EmbeddingKind.ENTITY, ["ada"])) == {"ada"}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import count
 from typing import Any
 
@@ -53,7 +54,6 @@ def test_nothing_is_asked_of_the_store_for_no_users(online: OnlineFeatures) -> N
     assert online.read_histories([]) == {}
     assert online.write_profiles({}) == []
     assert online.delete_histories({}) == []
-    assert online.erase([]) == 0
 
 
 def test_an_older_history_of_the_same_log_is_refused(online: OnlineFeatures) -> None:
@@ -199,15 +199,6 @@ def test_histories_and_profiles_do_not_touch_each_other(online: OnlineFeatures) 
     assert online.write_profiles({"ada": (ENGLISH, stored_version(8))}) == []
 
 
-def test_erasing_leaves_nothing_of_a_user_and_touches_no_other(online: OnlineFeatures) -> None:
-    online.write_histories([stored_history(user, 3) for user in ("ada", "bob")])
-    online.write_profiles({user: (DUTCH, stored_version(1)) for user in ("ada", "eve")})
-    assert online.erase(["ada", "eve", "stranger"]) == 2
-    assert online.read_user("ada") == online.read_user("eve") == (None, Profile())
-    assert online.read_history("bob") == stored_history("bob", 3)
-    assert online.erase(["ada"]) == 0
-
-
 @pytest.mark.parametrize(
     "user_id",
     [
@@ -227,7 +218,7 @@ def test_user_ids_are_strings_of_any_letters(online: OnlineFeatures, user_id: st
     online.write_profiles({user_id: (DUTCH, stored_version(1))})
     assert online.write_histories([stored_history(user_id, 1)]) == [user_id]
     assert online.read_user(user_id) == (stored_history(user_id, 2), DUTCH)
-    assert online.erase([user_id]) == 1
+    assert online.delete_histories({user_id: stored_version(2)}) == []
     assert online.read_histories([user_id, "bystander"]).keys() == {"bystander"}
 
 
@@ -290,6 +281,16 @@ def test_a_value_that_is_not_packed_is_refused_with_its_batch(
     with pytest.raises(PackedHistoryError):
         store.write_to_online_store("history", df=frame(b"something else"))
     assert online.read_history("ada") is None
+
+
+def test_a_history_that_cannot_be_read_is_told_by_its_user(
+    paths: StatePaths, online_store_url: str | None
+) -> None:
+    ours, other = (OnlineFeatures.open(paths, online_store_url, fold=fold) for fold in (1, 2))
+    with closing(ours), closing(other):
+        ours.write_histories([stored_history("ada", 9), stored_history("eve", 9)])
+        with pytest.raises(PackedHistoryError, match=r"user 'ada': .*\[fold\]"):
+            other.read_histories(["bob", "ada"])
 
 
 def feast_store(paths: StatePaths, online_store_url: str | None) -> Any:

@@ -53,7 +53,6 @@ def test_fences_are_on_the_node_of_their_user(
     assert online.read_histories(USERS) == {}
     assert online.write_histories([stored_history(user, 8) for user in USERS]) == USERS
     assert online.write_histories([stored_history(user, 9) for user in USERS]) == []
-    assert online.erase(USERS) == len(USERS)
 
 
 def test_slots_may_move_while_it_is_used(

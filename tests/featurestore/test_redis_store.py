@@ -51,7 +51,7 @@ def test_a_server_that_is_gone_is_away_and_comes_back(
         lambda: online.read_user("ada"),
         lambda: online.read_histories(["ada", "bob"]),
         lambda: online.write_histories([stored_history("ada", 2)]),
-        lambda: online.erase(["ada"]),
+        lambda: online.delete_histories({"ada": stored_version(2)}),
     ):
         with pytest.raises(STORE_TRANSIENT, match=f"redis://127.0.0.1:{server.port}"):
             ask()
@@ -224,7 +224,8 @@ def test_more_calls_than_one_round_trip_has(online: OnlineFeatures) -> None:
     users = [f"u{n}" for n in range(2 * PIPELINE_CALLS_MAX + 1)]
     assert online.write_histories([stored_history(user, 2) for user in users]) == []
     assert online.write_histories([stored_history(user, 1) for user in users]) == users
-    assert online.erase(users) == len(users)
+    assert online.delete_histories(dict.fromkeys(users, stored_version(2))) == []
+    assert online.read_histories(users) == {}
 
 
 def test_nothing_of_an_erased_user_is_left_on_the_server(online: OnlineFeatures) -> None:

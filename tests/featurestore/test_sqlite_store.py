@@ -52,18 +52,6 @@ def test_nothing_of_a_deleted_user_is_left_in_the_files(
     assert not [mark for mark in (*marks, USER.encode(), b"xx-search") if mark in left]
 
 
-def test_nothing_of_an_erased_user_is_left_in_the_files(
-    online: OnlineFeatures, paths: StatePaths
-) -> None:
-    online.write_histories([stored_history(USER, 1), stored_history("bob", 1)])
-    online.write_profiles({USER: (Profile(language="xx-search"), stored_version(1))})
-    online.erase([USER])
-    left = contents(paths)
-    assert USER.encode() not in left
-    assert b"xx-search" not in left
-    assert b"bob" in left
-
-
 def test_fences_do_not_stay_for_ever(
     online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,11 +60,6 @@ class Catalog:
             )
         return batch.number
 
-    def next_offset(self, topic_id: str, partition: int) -> int:
-        """The first offset of the partition that is not yet applied; 0 for a new topic id."""
-        with self._engine.connect() as connection:
-            return read_next_offset(connection, _CONSUMER, topic_id, partition)
-
     def number(self) -> int:
         """The number of the newest change; 0 for an empty catalog."""
         with self._engine.connect() as connection:

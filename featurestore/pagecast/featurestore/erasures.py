@@ -126,11 +126,6 @@ class Erasures:
             newest[user_id] = max(at_ms, newest.get(user_id, 0))
         return newest
 
-    def is_erased(self, user_id: str, topic_id: str, partition: int, offset: int) -> bool:
-        """Whether an event at this place must not be applied any more."""
-        floors = self.floors([user_id]).get(user_id, {})
-        return offset < floors.get((topic_id, partition), 0)
-
     def _places(self, user_ids: Collection[str]) -> Iterator[tuple[str, str, int, int, int]]:
         """(user, topic id, partition, floor, newest request) of the forgotten among the users."""
         if not user_ids:

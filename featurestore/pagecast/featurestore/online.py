@@ -19,7 +19,14 @@ from pagecast.featurestore.embeddings import (
 from pagecast.featurestore.feast_import import import_feast
 from pagecast.featurestore.history import History, HistoryVersion, Profile
 from pagecast.featurestore.packed_store import PackedRow, PackedStore
-from pagecast.featurestore.packing import ANY_FOLD, pack, pack_profile, unpack, unpack_profile
+from pagecast.featurestore.packing import (
+    ANY_FOLD,
+    PackedHistoryError,
+    pack,
+    pack_profile,
+    unpack,
+    unpack_profile,
+)
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.store_errors import OnlineStoreRefused
 from pagecast.featurestore.store_url import StoreUrl
@@ -93,9 +100,10 @@ class OnlineFeatures:
         return self.read_histories([user_id]).get(user_id)
 
     def read_histories(self, user_ids: Sequence[str]) -> dict[str, History]:
-        """Histories by user id; strangers are left out. Raises PackedHistoryError."""
+        """Histories by user id; strangers are left out. Raises PackedHistoryError, which says whose
+        cannot be read."""
         values = self._read(self._views.history, user_ids)
-        return {user_id: unpack(user_id, value, self._fold) for user_id, value in values}
+        return {user_id: self._unpacked(user_id, value) for user_id, value in values}
 
     def write_histories(self, histories: Sequence[History]) -> list[str]:
         """Writes histories, each if it is not older than the stored one.
@@ -154,17 +162,15 @@ class OnlineFeatures:
             (_profile_row(user_id, *written) for user_id, written in profiles.items()),
         )
 
-    def erase(self, user_ids: Sequence[str]) -> int:
-        """Deletes all that is kept of the users, in every view, whatever the versions.
-
-        Returns of how many anything existed. It fences nothing: a worker that holds a history
-        may write it again. Of a running log, delete by version.
-        """
-        return self._store.erase(self._config, self._views.views, user_ids) if user_ids else 0
-
     def close(self) -> None:
         """Closes the connections of all threads."""
         self._store.close_connections()
+
+    def _unpacked(self, user_id: str, value: bytes) -> History:
+        try:
+            return unpack(user_id, value, self._fold)
+        except PackedHistoryError as error:
+            raise PackedHistoryError(f"the history of user {user_id!r}: {error}") from error
 
     def _read(self, view: Any, user_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         found = self._store.read_packed(self._config, (view,), user_ids)

@@ -77,9 +77,6 @@ class PackedStore(Protocol):
     def write_packed(self, config: Any, view: Any, rows: Sequence[PackedRow]) -> list[str]:
         """Writes each row that is not older than what is stored; returns the refused users."""
 
-    def erase(self, config: Any, views: Sequence[Any], user_ids: Sequence[str]) -> int:
-        """Deletes all values of the users, whatever their versions; returns how many had any."""
-
     def update(
         self,
         config: Any,

@@ -27,6 +27,8 @@ _HISTORY, _PROFILE, _EMBEDDING = b"PCH", b"PCP", b"PCE"
 _HEADER = struct.Struct(">3sBiqH")
 """Magic, format, partition, next offset, length of the topic id that follows."""
 
+_DAMAGED = "restore the store, or make the histories anew (docs/events.md, Replaying)"
+
 _SEPARATOR = "\0"
 """Joins names: no id and no name may hold control characters."""
 
@@ -81,7 +83,7 @@ def unpack(user_id: str, data: bytes, fold: int = ANY_FOLD) -> History:
     try:
         message.ParseFromString(body)
     except DecodeError as error:
-        raise PackedHistoryError(f"the body is no PackedHistory: {error}") from error
+        raise PackedHistoryError(f"the body is no PackedHistory: {error}; {_DAMAGED}") from error
     if fold and message.fold and message.fold != fold:
         raise PackedHistoryError(
             "it was folded with another configuration: set [fold] as it was, or make the histories "
@@ -90,7 +92,7 @@ def unpack(user_id: str, data: bytes, fold: int = ANY_FOLD) -> History:
     try:
         return _unpacked(History(user_id, version), message)
     except (IndexError, ValueError, KeyError) as error:
-        raise PackedHistoryError(f"columns do not fit each other: {error}") from error
+        raise PackedHistoryError(f"columns do not fit each other: {error}; {_DAMAGED}") from error
 
 
 def _unpacked(history: History, message: history_pb2.PackedHistory) -> History:

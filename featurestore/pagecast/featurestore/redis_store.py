@@ -93,17 +93,6 @@ class ConditionalRedisOnlineStore(RedisOnlineStore):
             )
         return [row.user_id for row, ok in zip(written + deleted, replies, strict=True) if not ok]
 
-    def erase(
-        self,
-        config: RepoConfig,
-        views: Sequence[FeatureView],  # noqa: ARG002 - one key holds the values of all
-        user_ids: Sequence[str],
-    ) -> int:
-        """Deletes all values of the users; returns how many had any."""
-        keys = [entity_key(user_id) + config.project.encode() for user_id in user_ids]
-        with self._client_of(config) as client:
-            return sum(run(client, "UNLINK", [Call(key, (key,)) for key in keys]))
-
     def online_write_batch(
         self,
         config: RepoConfig,

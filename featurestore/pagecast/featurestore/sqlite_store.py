@@ -92,22 +92,6 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
             _overwrite_log(connection)
         return refused
 
-    def erase(
-        self, config: RepoConfig, views: Sequence[FeatureView], user_ids: Sequence[str]
-    ) -> int:
-        """Deletes all values of the users; returns how many had any."""
-        statements = [sql.DELETE.format(table=_table_name(config, view)) for view in views]
-        connection = self._get_conn(config)
-        existed = 0
-        connection.execute("BEGIN IMMEDIATE")
-        with connection:
-            for user_id in user_ids:
-                key = {"key": entity_key(user_id)}
-                deleted = [connection.execute(one, key).rowcount for one in statements]
-                existed += any(deleted)
-        _overwrite_log(connection)
-        return existed
-
     def online_write_batch(
         self,
         config: RepoConfig,
