@@ -27,6 +27,7 @@ from pagecast.featurestore.history import Action, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
+from pagecast.streaming.metrics import CONSUMER_LAG_RECORDS
 from pagecast.streaming.progress import NotIngestedInTime, wait_until_ingested
 from pagecast.v1 import events_pb2
 
@@ -306,6 +307,14 @@ def test_it_serves_what_it_measures(bootstrap: str, paths: StatePaths) -> None:
     assert "pagecast_event_to_feature_seconds_bucket" in text
     assert f'pagecast_events_ingested_total{{topic="{INTERACTIONS}"}}' in text
     assert "pagecast_consumer_lag_records{" in text
+
+
+def test_the_lag_of_partitions_that_went_is_not_shown(bootstrap: str, paths: StatePaths) -> None:
+    CONSUMER_LAG_RECORDS.labels(topic=INTERACTIONS, partition="7").set(9)
+    ingest(bootstrap, paths, send(bootstrap, [play("ann", "heat")]))
+    [gauge] = CONSUMER_LAG_RECORDS.collect()
+    assert [sample.labels["partition"] for sample in gauge.samples].count("7") == 0
+    assert gauge.samples
 
 
 def test_a_store_that_is_away_for_a_while_is_waited_for(bootstrap: str, paths: StatePaths) -> None:
