@@ -23,6 +23,7 @@ class KafkaSettings(BaseModel):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     """How the user says who it is."""
     username: str | None = None
+    """Who logs in, with SASL."""
     password: SecretStr | None = None
     """Better in `PAGECAST_KAFKA__PASSWORD`, or in `password_file`, than in the file of settings."""
     password_file: Path | None = None
