@@ -132,6 +132,42 @@ def test_pages_of_two_models_are_decoded_side_by_side_and_the_old_one_is_freed(
     assert gone() is None
 
 
+def test_a_model_without_memory_for_its_slots_ends_its_pages_and_no_other(
+    model: Model, loop: DecodeLoop, catalog: CatalogSnapshot
+) -> None:
+    manifest = model.bundle.manifest
+    shape = manifest.model.model_copy(update={"positions_max": 1 << 44})
+    manifest = manifest.model_copy(update={"model": shape})
+    huge = Model(dataclasses.replace(model.bundle, manifest=manifest), catalog)
+    refused, after = [Received(), Received()], Received()
+    for page in refused:
+        loop.submit(job_of(huge, page))
+    loop.submit(job_of(model, after))
+    wait_for(*refused, after)
+    assert all(isinstance(page.outcome, EngineError) for page in refused)
+    assert after.complete
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_whatever_ends_the_thread_no_page_waits_for_it(model: Model) -> None:
+    loop = DecodeLoop(slots=1, prefixes=PrefixCache())
+    all_there = threading.Event()
+
+    def fail(_error: BaseException | None) -> None:
+        all_there.wait(PATIENCE_S)
+        raise RuntimeError("the event loop is closed")
+
+    job = job_of(model, Received(stopped=lambda: True))
+    loop.submit(dataclasses.replace(job, sink=dataclasses.replace(job.sink, end=fail)))
+    waiting, late = Received(), Received()
+    loop.submit(job_of(model, waiting))
+    all_there.set()
+    wait_for(waiting)
+    loop.submit(job_of(model, late))
+    assert isinstance(waiting.outcome, EngineError)
+    assert isinstance(late.outcome, EngineError)
+
+
 def test_a_loop_without_slots_is_refused() -> None:
     with pytest.raises(ValueError, match="slots must be at least 1"):
         DecodeLoop(slots=0, prefixes=PrefixCache())

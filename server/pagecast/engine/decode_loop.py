@@ -61,15 +61,25 @@ class DecodeLoop:
         self._thread.join(CLOSE_SECONDS_MAX)
 
     def _run(self) -> None:
-        while self._wait():
-            self._join_arrived()
-            for batch in self._busy:
-                try:
-                    batch.turn()
-                except Exception as error:  # a fault of ours: these pages end, the others do not
-                    _log.exception("turn_failed")
-                    batch.end_all(EngineError(f"the engine failed: {error}"))
-            self._busy = [batch for batch in self._busy if len(batch)]
+        try:
+            while self._wait():
+                self._join_arrived()
+                self._turn()
+        finally:  # whatever ends the thread, nobody waits for it in vain
+            self._end_all()
+
+    def _turn(self) -> None:
+        for batch in self._busy:
+            try:
+                batch.turn()
+            except Exception as error:  # a fault of ours: these pages end, the others do not
+                _log.exception("turn_failed")
+                batch.end_all(_failed(error))
+        self._busy = [batch for batch in self._busy if len(batch)]
+
+    def _end_all(self) -> None:
+        with self._changed:
+            self._closed = True
         for batch in self._busy:
             batch.end_all(_closed())
         while self._arrived:
@@ -89,14 +99,25 @@ class DecodeLoop:
             job = self._arrived.popleft()
             if job.sink.stopped():
                 job.sink.end(None)
-            elif (batch := self._batch_of(job)).full:
+            elif not self._joins(job):
                 waiting.append(job)
-            else:
-                batch.join(job)
-                if batch not in self._busy:
-                    self._busy.append(batch)
         # In front of who came meanwhile: behind them, they might be overtaken for ever.
         self._arrived.extendleft(reversed(waiting))
+
+    def _joins(self, job: PageJob) -> bool:
+        """False if there is no free slot. A page that cannot join ends."""
+        try:
+            batch = self._batch_of(job)
+            if batch.full:
+                return False
+            batch.join(job)
+        except Exception as error:  # no memory for a model's slots, say: others have theirs
+            _log.exception("join_failed")
+            job.sink.end(_failed(error))
+            return True
+        if batch not in self._busy:
+            self._busy.append(batch)
+        return True
 
     def _batch_of(self, job: PageJob) -> PageBatch:
         bundle = job.model.bundle
@@ -104,6 +125,10 @@ class DecodeLoop:
             decoder = bundle.decoder(self._slots)
             self._batches[bundle] = PageBatch(decoder, self._prefixes)
         return self._batches[bundle]
+
+
+def _failed(error: Exception) -> EngineError:
+    return EngineError(f"the engine failed: {error}")
 
 
 def _closed() -> EngineError:
