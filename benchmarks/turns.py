@@ -61,7 +61,8 @@ class Lane:
         sink = PageSink(put=self._put, end=self._end, in_a_hurry=self._in_a_hurry)
         options = DecodeOptions(exact_entities=HYBRID_K)
         job = prepare(
-            *(self._model, USER, self._prompt, self._rules, options, self._prefixes, sink)
+            *(self._model, USER, self._prompt, self._rules, options, self._prefixes, sink),
+            forgotten=0,
         )
         self.batch.join(job)
         self.began += 1

@@ -72,14 +72,16 @@ def job_of(
     rules: PageRules | None = None,
     exact_entities: int = 3,
 ) -> PageJob:
+    prefixes = PrefixCache(0) if prefixes is None else prefixes
     return prepare(
         model,
         user_id,
         prompt_of("e1", "e2") if prompt is None else prompt,
         rules_of(model) if rules is None else rules,
         DecodeOptions(exact_entities=exact_entities),
-        PrefixCache(0) if prefixes is None else prefixes,
+        prefixes,
         received.sink,
+        forgotten=prefixes.forgotten,
     )
 
 

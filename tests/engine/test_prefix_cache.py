@@ -275,13 +275,13 @@ def test_the_least_recently_used_make_room(model: Model) -> None:
     prefix = prefix_of(model, 20)
     prefixes = PrefixCache(bytes_max=3 * prefix.size_bytes)
     for user_id in "abc":
-        prefixes.keep((user_id, "m"), prefix)
+        prefixes.keep((user_id, "m"), prefix, 0)
     prefixes.find(("a", "m"), prefix.made_from)
-    prefixes.keep(("d", "m"), prefix)
+    prefixes.keep(("d", "m"), prefix, 0)
     found = [user for user in "abcd" if prefixes.find((user, "m"), prefix.made_from)[1]]
     assert found == ["a", "c", "d"]
     assert prefixes.size_bytes == 3 * prefix.size_bytes
-    prefixes.keep(("a", "m"), prefix)
+    prefixes.keep(("a", "m"), prefix, 0)
     assert (len(prefixes), prefixes.size_bytes) == (3, 3 * prefix.size_bytes)
 
 
@@ -289,24 +289,61 @@ def test_what_nobody_used_for_an_hour_is_dropped(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefixes, prefix = PrefixCache(), prefix_of(model, 20)
-    prefixes.keep(("ada", "m"), prefix)
+    prefixes.keep(("ada", "m"), prefix, 0)
+    prefixes.drop_idle()
+    assert len(prefixes) == 1
     now_s = time.monotonic() + PREFIX_IDLE_SECONDS_MAX + 1
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
-    prefixes.keep(("bob", "m"), prefix)
+    prefixes.keep(("bob", "m"), prefix, 0)
+    prefixes.drop_idle()
+    assert prefixes.keeps(("bob", "m"))
     assert (len(prefixes), prefixes.size_bytes) == (1, prefix.size_bytes)
 
 
 def test_what_is_too_short_or_too_large_is_not_kept(model: Model) -> None:
     prefixes = PrefixCache(bytes_max=prefix_of(model, 20).size_bytes)
     for positions in (PREFIX_POSITIONS_MIN - 1, 21):
-        prefixes.keep(("ada", "m"), prefix_of(model, positions))
+        prefixes.keep(("ada", "m"), prefix_of(model, positions), 0)
         assert (len(prefixes), prefixes.size_bytes) == (0, 0)
+
+
+def test_what_an_erased_history_left_is_gone_with_the_next_page(model: Model) -> None:
+    """On a server that no order has reached."""
+    prefixes = PrefixCache()
+    served(model, prefixes, prompt_of(*HISTORY))
+    job, _ = served(model, prefixes, prompt_of())
+    assert job.prefix_positions == 1
+    assert (len(prefixes), prefixes.size_bytes) == (0, 0)
+
+
+def test_what_is_in_no_history_any_more_is_gone_with_the_next_look(model: Model) -> None:
+    prefixes, prompt = PrefixCache(), prompt_of(*HISTORY)
+    job, _ = served(model, prefixes, prompt)
+    shorter = made_from(model, with_steps(prompt, list(prompt.steps[:10])))
+    found, positions = prefixes.find(job.key, shorter)
+    assert found is not None
+    assert found.positions == positions == 1 + 10
+    assert found.caches_YHPK.base is None
+    assert prefixes.size_bytes == found.size_bytes
+    assert prefixes.find(job.key, job.made_from)[1] == 1 + 10
+
+
+def test_a_page_in_hand_keeps_nothing_of_a_user_who_was_forgotten(model: Model) -> None:
+    prefixes, received = PrefixCache(), Received()
+    batch = batch_of(model, prefixes=prefixes)
+    batch.join(job_of(model, received, prompt_of(*HISTORY), prefixes=prefixes))
+    prefixes.forget("ada")
+    finish(batch)
+    assert received.complete
+    assert len(prefixes) == 0
+    served(model, prefixes, prompt_of(*HISTORY))
+    assert len(prefixes) == 1
 
 
 def test_a_user_is_forgotten_of_every_model(model: Model) -> None:
     prefixes, prefix = PrefixCache(), prefix_of(model, 20)
     for key in (("ada", "m"), ("ada", "n"), ("bob", "m")):
-        prefixes.keep(key, prefix)
+        prefixes.keep(key, prefix, 0)
     prefixes.forget("ada")
     assert (len(prefixes), prefixes.size_bytes) == (1, prefix.size_bytes)
     assert prefixes.find(("bob", "m"), prefix.made_from)[1] > 0

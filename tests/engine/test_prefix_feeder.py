@@ -33,7 +33,7 @@ def prefixes(model: Model) -> PrefixCache:
     page_of(model, LONG, prefixes)
     kept = prefixes._prefixes.pop((ADA, model.version))
     prefixes.size_bytes = 0
-    prefixes.keep(ADA_BEFORE, kept)
+    prefixes.keep(ADA_BEFORE, kept, 0)
     return prefixes
 
 

@@ -1,9 +1,13 @@
 """What is kept of a history, as a client and an operator see it."""
 
+import pytest
 from factories import START_MS, play, timestamp
-from server.factories_server import FILMS, House
+from server.factories_server import FILMS, House, eventually
 
+from pagecast.engine import prefix_cache
 from pagecast.featurestore.history import History
+from pagecast.server import resources
+from pagecast.server.users import User
 
 MINUTE_MS = 60_000
 SHORT = {"rows": 3, "entities_per_row": 6}
@@ -50,3 +54,38 @@ async def test_a_user_who_is_gone_leaves_nothing_behind(house: House) -> None:
         assert served.metric("pagecast_prefix_bytes") == 0
         await served.page("nobody", **SHORT)
         assert served.metric("pagecast_prefix_bytes") == 0
+
+
+async def test_nothing_is_kept_of_a_history_that_was_read_before_its_user_was_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.train_champion()
+    remember_many(house, 20)
+    async with house.serve() as served:
+        users, prefixes = served.server.resources.users, served.server.resources.prefixes
+        read = users.read
+
+        def read_and_forget(user_id: str, time_max_s: float) -> User:
+            user = read(user_id, time_max_s)
+            prefixes.forget(user_id)
+            return user
+
+        with monkeypatch.context() as patch:
+            patch.setattr(users, "read", read_and_forget)
+            await served.page("ada", **SHORT)
+        assert served.metric("pagecast_prefix_bytes") == 0
+        await served.page("ada", **SHORT)
+        assert served.metric("pagecast_prefix_bytes") > 0
+
+
+async def test_what_nobody_uses_is_dropped_though_no_page_follows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.train_champion()
+    remember_many(house, 20)
+    monkeypatch.setattr(resources, "PREFIX_IDLE_SECONDS_MAX", 1.0)
+    async with house.serve() as served:
+        await served.page("ada", **SHORT)
+        assert served.metric("pagecast_prefix_bytes") > 0
+        monkeypatch.setattr(prefix_cache, "PREFIX_IDLE_SECONDS_MAX", 0.0)
+        await eventually(lambda: served.metric("pagecast_prefix_bytes") == 0)

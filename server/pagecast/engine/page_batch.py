@@ -199,7 +199,8 @@ class PageBatch:
         job = page.job
         if job.prefix_positions < job.cacheable:
             caches_YHPK = self._decoder.slots.prefix(page.slot, job.cacheable)
-            self._prefixes.keep(job.key, Prefix(made_from=job.made_from, caches_YHPK=caches_YHPK))
+            prefix = Prefix(made_from=job.made_from, caches_YHPK=caches_YHPK)
+            self._prefixes.keep(job.key, prefix, job.forgotten)
 
     def _leave(self, page: _Page, error: BaseException | None = None) -> None:
         if self._pages.pop(page.slot, None) is not None:

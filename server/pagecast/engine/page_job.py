@@ -56,6 +56,8 @@ class PageJob:
     key: PrefixKey
     made_from: MadeFrom
     cacheable: int
+    forgotten: int
+    """As `PrefixCache.keep` wants it."""
     sink: PageSink
 
 
@@ -67,9 +69,14 @@ def prepare(
     options: DecodeOptions,
     prefixes: PrefixCache,
     sink: PageSink,
+    *,
+    forgotten: int,
 ) -> PageJob:
-    """Raises EngineError if the model was not made for the prompt, ValueError if rules and model
-    are not of one snapshot."""
+    """`forgotten` is that of `prefixes` before the user's history was read.
+
+    Raises EngineError if the model was not made for the prompt, ValueError if rules and model
+    are not of one snapshot.
+    """
     check_catalog(model, rules)
     encoded = encode(model, prompt)
     key = (user_id, model.version)
@@ -88,6 +95,7 @@ def prepare(
         key=key,
         made_from=of_prompt,
         cacheable=cacheable_positions(model, encoded),
+        forgotten=forgotten,
         sink=sink,
     )
 

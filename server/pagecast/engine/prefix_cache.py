@@ -32,8 +32,8 @@ PREFIX_BYTES_MAX = 256 << 20
 fp32, so about 300 users; who comes back after being dropped pays one prefill."""
 
 PREFIX_IDLE_SECONDS_MAX = 3600.0
-"""A prefix unused for longer makes room at the next page: it was made from what a person did, and
-is kept no longer than it is of use."""
+"""A prefix unused for longer is dropped: it was made from what a person did, and is kept no longer
+than it is of use."""
 
 PREFIX_POSITIONS_MIN = 8
 """A shorter prefix is not kept: feeding it costs about as much as copying it."""
@@ -107,6 +107,15 @@ class Prefix:
     def size_bytes(self) -> int:
         return self.caches_YHPK.nbytes + self.made_from.fields_TF.nbytes
 
+    def shared(self, made_from: MadeFrom) -> "Prefix":
+        """What another prompt begins with; never its last position: a page begins from its hidden
+        state. A copy where that is less, so that the rest is nowhere."""
+        found = min(self.made_from.common(made_from), self.positions, made_from.positions - 1)
+        caches_YHPK = self.caches_YHPK
+        if found < self.positions:
+            caches_YHPK = caches_YHPK[:, :, :found].copy()
+        return Prefix(made_from=made_from, caches_YHPK=caches_YHPK)
+
 
 PrefixKey = tuple[str, str]
 """User id and model version."""
@@ -116,7 +125,8 @@ class PrefixCache:
     """The most recently used prefixes, bounded in bytes; safe for threads.
 
     `positions_found` and `positions_asked` count over all look-ups, so that their quotient is the
-    share of prompts that was not fed again.
+    share of prompts that was not fed again. `forgotten` counts users: what was made from a history
+    that was read before it grew is not kept.
     """
 
     def __init__(self, bytes_max: int = PREFIX_BYTES_MAX) -> None:
@@ -124,6 +134,7 @@ class PrefixCache:
         self.size_bytes = 0
         self.positions_asked = 0
         self.positions_found = 0
+        self.forgotten = 0
         self._prefixes: OrderedDict[PrefixKey, Prefix] = OrderedDict()
         self._used_s: dict[PrefixKey, float] = {}
         self._lock = threading.Lock()
@@ -132,33 +143,34 @@ class PrefixCache:
         return len(self._prefixes)
 
     def find(self, key: PrefixKey, made_from: MadeFrom) -> tuple[Prefix | None, int]:
-        """What is kept under the key, and how many of its positions this prompt begins with.
+        """What is kept under the key and this prompt begins with, and its positions.
 
-        The last position is never among them: a page begins from its hidden state.
+        Only that stays: what was made from something else is in no history any more, or was erased.
         """
         with self._lock:
             prefix = self._prefixes.get(key)
-            if prefix is not None:
-                self._prefixes.move_to_end(key)
-                self._used_s[key] = time.monotonic()
-        found = 0
-        if prefix is not None:
-            found = min(prefix.made_from.common(made_from), prefix.positions)
-            found = min(found, made_from.positions - 1)
+        shared = None if prefix is None else prefix.shared(made_from)
+        found = 0 if shared is None else shared.positions
         with self._lock:
             self.positions_asked += made_from.positions
             self.positions_found += found
-        return (prefix, found) if found else (None, 0)
+            if shared is not None and self._prefixes.get(key) is prefix:
+                self._keep(key, shared)
+        return (shared, found) if found else (None, 0)
 
     def keeps(self, key: PrefixKey) -> bool:
         """Whether anything is kept under the key; that is no use of it."""
         with self._lock:
             return key in self._prefixes
 
-    def keep(self, key: PrefixKey, prefix: Prefix) -> None:
-        """Instead of what was kept under the key; the least recently used make room."""
+    def keep(self, key: PrefixKey, prefix: Prefix, forgotten: int) -> None:
+        """Instead of what was kept under the key; the least recently used make room.
+
+        `forgotten` is the count before the history was read: nothing is kept if it has grown.
+        """
         with self._lock:
-            self._keep(key, prefix)
+            if forgotten == self.forgotten:
+                self._keep(key, prefix)
 
     def keep_beside(self, key: PrefixKey, prefix: Prefix, other: PrefixKey) -> bool:
         """The same if something is kept under `other` and nothing under the key; else False."""
@@ -169,26 +181,28 @@ class PrefixCache:
             return key in self._prefixes
 
     def forget(self, user_id: str) -> None:
-        """Drops what is kept of a user, of whatever model."""
+        """Drops what is kept of a user, of whatever model, and what pages in hand would keep."""
         with self._lock:
+            self.forgotten += 1
             for key in [key for key in self._prefixes if key[0] == user_id]:
+                self._drop(key)
+
+    def drop_idle(self) -> None:
+        """Drops what was unused for too long; to be called now and then."""
+        with self._lock:
+            long_ago_s = time.monotonic() - PREFIX_IDLE_SECONDS_MAX
+            for key in [key for key, used_s in self._used_s.items() if used_s < long_ago_s]:
                 self._drop(key)
 
     def _keep(self, key: PrefixKey, prefix: Prefix) -> None:
         self._drop(key)
         if prefix.positions < PREFIX_POSITIONS_MIN or prefix.size_bytes > self.bytes_max:
             return
-        now_s = time.monotonic()
         self._prefixes[key] = prefix
-        self._used_s[key] = now_s
+        self._used_s[key] = time.monotonic()
         self.size_bytes += prefix.size_bytes
-        oldest = next(iter(self._prefixes))
-        while (
-            self.size_bytes > self.bytes_max
-            or now_s - self._used_s[oldest] > PREFIX_IDLE_SECONDS_MAX
-        ):
-            self._drop(oldest)
-            oldest = next(iter(self._prefixes))
+        while self.size_bytes > self.bytes_max:
+            self._drop(next(iter(self._prefixes)))
 
     def _drop(self, key: PrefixKey) -> None:
         if (prefix := self._prefixes.pop(key, None)) is not None:

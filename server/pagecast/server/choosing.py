@@ -52,6 +52,8 @@ class Choosing:
         self._serving = serving
         self._resources = resources
         self._place = place
+        # Made before the history is read: see `PrefixCache.keep`.
+        self._forgotten = resources.prefixes.forgotten
         self._loop = asyncio.get_running_loop()
         self._handover: Handover[PageEvent] = Handover(EVENTS_MAX)
         self._stopped = False
@@ -96,8 +98,16 @@ class Choosing:
             in_a_hurry=self._place.waited_ms <= HURRY_WAITED_MS_MAX,
         )
         options = decode_options(page)
-        prefixes = self._resources.prefixes
-        return prepare(model, page.user_id, basis.prompt, basis.rules, options, prefixes, sink)
+        return prepare(
+            model,
+            page.user_id,
+            basis.prompt,
+            basis.rules,
+            options,
+            self._resources.prefixes,
+            sink,
+            forgotten=self._forgotten,
+        )
 
     async def _decoded(self, job: PageJob) -> Portions:
         self._decoding = True

@@ -63,7 +63,7 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
         try:
             return await self._forgetting.answer(request.user_id, context.time_remaining())
         finally:
-            # Other servers drop theirs with the user's next page, or after an hour without one.
+            # Other servers drop theirs with the next page by the same model, or after an hour.
             self._prefixes.forget(request.user_id)
 
 

@@ -11,7 +11,7 @@ import structlog
 from pagecast.engine.decode_loop import DecodeLoop
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.manifest import DecodeWeights
-from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.prefix_cache import PREFIX_IDLE_SECONDS_MAX, PrefixCache
 from pagecast.engine.providers import Provider, usable_provider
 from pagecast.featurestore.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import connect, migrate
@@ -135,6 +135,8 @@ class Resources:
             preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
             stack.callback(preparing.shutdown)
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
+            sweep_s = PREFIX_IDLE_SECONDS_MAX / 60
+            stack.callback(Periodic("idle-prefixes", sweep_s, prefixes.drop_idle).stop)
             bringing_over = BringingOver(prefixes, preparing)
             stack.callback(bringing_over.close)
             decoding = DecodeLoop(config.slots_max, prefixes)

@@ -53,7 +53,8 @@ def our_turn(
             events.extend(portion)
 
         sink = PageSink(put=put, end=failed.append)
-        batch.join(prepare(model, "bench", prompt, rules, options, prefixes, sink))
+        job = prepare(model, "bench", prompt, rules, options, prefixes, sink, forgotten=0)
+        batch.join(job)
         while not failed:
             batch.turn()
         timed.page_ms.append((clock() - began_s) * 1000)
