@@ -2,17 +2,24 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from engine.factories_batch import Received, batch_of, finish, job_of, rules_of
-from engine.factories_engine import placed_rows, prompt_of
+from engine.factories_engine import (
+    TinyModel,
+    placed_rows,
+    prompt_of,
+    vocabulary_of,
+    write_bundle,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.factories_rules import SEEDS, SMALL_LIMITS, random_request, random_snapshot
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
@@ -289,6 +296,22 @@ def test_a_page_whose_logits_are_no_numbers_fails_alone(
     finish(batch)
     assert isinstance(broken.outcome, EngineError)
     assert other.complete
+
+
+def test_a_page_without_room_in_its_slot_fails_alone(
+    catalog: CatalogSnapshot, tmp_path: Path
+) -> None:
+    path = write_bundle(tmp_path, vocabulary_of(catalog), TinyModel(positions_max=40))
+    small = Model(load_bundle(path), catalog)
+    long, short = Received(), Received()
+    batch = batch_of(small)
+    for received, steps in ((long, 30), (short, 1)):
+        prompt = prompt_of_length(steps)
+        batch.join(job_of(small, received, prompt, exact_entities=9))
+    finish(batch)
+    assert isinstance(long.outcome, EngineError)
+    assert long.events
+    assert short.complete
 
 
 def test_a_run_that_fails_ends_the_pages_in_it_and_the_batch_goes_on(

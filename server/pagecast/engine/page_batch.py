@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
+from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.page import begin_page
 from pagecast.engine.page_events import PageEnded, PageEvent, RowEnded
@@ -111,7 +112,8 @@ class PageBatch:
         for page in [page for page in ready if not page.waits_for_step]:
             self._run([page], partial(self._chunk, page))
         # Asked again: a chunk is mostly followed by a step.
-        for pages in _neighbours([page for page in ready if page.waits_for_step]):
+        stepping = self._with_room([page for page in ready if page.waits_for_step])
+        for pages in _neighbours(stepping):
             self._run(pages, partial(self._step, pages))
 
     def end_all(self, error: BaseException) -> None:
@@ -136,6 +138,16 @@ class PageBatch:
         pages = list(self._pages.values())
         if self._turns % LATER_ROWS_EVERY and any(page.comes_first for page in pages):
             pages = [page for page in pages if page.comes_first]
+        return [page for page in pages if page.feed is not None]
+
+    def _with_room(self, pages: Sequence[_Page]) -> list[_Page]:
+        """Those whose slots hold one more; each other leaves, before it fails a run with others."""
+        for page in pages:
+            assert page.feed is not None, "only pages that wait step"
+            try:
+                self._decoder.slots.check_room(page.slot, 1 - page.feed.take_back)
+            except EngineError as error:
+                self._leave(page, error)
         return [page for page in pages if page.feed is not None]
 
     def _chunk(self, page: _Page) -> FloatArray:
