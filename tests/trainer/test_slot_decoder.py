@@ -1,5 +1,7 @@
 """The exported decoder, run by the engine in its slots, is the decoder in torch."""
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -20,20 +22,21 @@ from pagecast.engine.slot_decoder import SlotDecoder as Slots
 from pagecast.featurestore.context import CONTEXT_POSITIONS_MAX
 from pagecast.featurestore.history import STEPS_MAX, Profile
 from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.semantic_ids import TOKENS_OF_ENTITY_MAX
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX, RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState
-from pagecast.trainer.bundle import load_model
-from pagecast.trainer.config import HEAD_DIM, ModelConfig
+from pagecast.trainer.bundle import load_model, shape_of
+from pagecast.trainer.config import HEAD_DIM, ModelConfig, Response
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.graphs import export, graph_specs
 from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.model import PageModel
 from pagecast.trainer.parity import EXAMPLE, RandomInputs
-from pagecast.trainer.slot_decoder import POSITIONS_MAX
+from pagecast.trainer.slot_decoder import POSITIONS_MAX, SlotDecoder
 
 GROUPED = ModelConfig(d_model=32, layers=2, query_heads=4, kv_heads=2, mlp_hidden=48, output_dim=24)
 
@@ -81,9 +84,17 @@ def test_pages_of_any_lengths_in_slots_are_the_pages_in_torch(
         np.testing.assert_allclose(hidden_SD, expected_1SD[0].numpy(), atol=1e-4)
 
 
-def test_the_longest_page_there_can_be_has_room_in_a_slot() -> None:
+@pytest.mark.parametrize(
+    ("response", "tokens"), [("entities", 1), ("semantic_ids", TOKENS_OF_ENTITY_MAX)]
+)
+def test_the_longest_page_there_can_be_has_room_in_a_slot(
+    dataset: Dataset, response: Response, tokens: int
+) -> None:
+    model = PageModel(dataclasses.replace(GROUPED, response=response), dataset.vocabulary)
+    room = shape_of(model, dataset.vocabulary).positions_max
     prompt = STEPS_MAX + 2 + CONTEXT_POSITIONS_MAX
-    assert prompt + ROWS_MAX * (1 + ENTITIES_PER_ROW_MAX) <= POSITIONS_MAX
+    assert prompt + ROWS_MAX * (1 + ENTITIES_PER_ROW_MAX * tokens) <= room
+    assert len(SlotDecoder(model).cos_CJ) == len(SlotDecoder(model).sin_CJ) == room
 
 
 def test_attention_and_norms_are_one_operator_each(exported: tuple[PageModel, bytes]) -> None:

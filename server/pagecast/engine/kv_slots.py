@@ -23,8 +23,9 @@ def cache_names(layers: int) -> tuple[str, ...]:
 class KvSlots:
     """The buffers of `slots` pages of one model; slot i holds `filled_N[i]` positions.
 
-    Memory is taken by the system when a position is first written, so a slot costs as much as the
-    longest page it held.
+    Memory is taken by the system when a position is first written. numpy asks it for pages of 2 MB,
+    which a step of many slots is faster with; where it has them, a slot that is used costs about as
+    much as it has room for, however short its pages.
     """
 
     def __init__(self, shape: ModelShape, slots: int) -> None:

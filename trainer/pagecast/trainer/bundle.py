@@ -55,7 +55,7 @@ from pagecast.trainer.parity import (
 )
 from pagecast.trainer.prediction_heads import trained_heads
 from pagecast.trainer.refilling import Former
-from pagecast.trainer.slot_decoder import POSITIONS_MAX
+from pagecast.trainer.slot_decoder import positions_max
 from pagecast.trainer.tables_apart import tables_apart
 
 CANARY_SEED = 20
@@ -142,7 +142,7 @@ def shape_of(model: PageModel, vocabulary: Vocabulary) -> ModelShape:
         head_dim=HEAD_DIM,
         genres=len(vocabulary.genres),
         steps_max=STEPS_MAX,
-        positions_max=POSITIONS_MAX,
+        positions_max=positions_max(config),
         compress_keep=config.compress_keep,
         codes=config.codes if config.semantic else 0,
     )

@@ -17,15 +17,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pagecast.featurestore.semantic_ids import TOKENS_OF_ENTITY_MAX
+from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
 from pagecast.trainer.decoder import Block
 from pagecast.trainer.model import PageModel
 
 POSITIONS_MAX = 2304
 """Positions of a page in the server: the longest prompt (profile, 512 steps, context and request)
-and the longest page (40 rows of 40 entities). The table of rotations in the graph is this long."""
+and the longest page (40 rows of 40 entities), a position each. See `positions_max`."""
 
 CONTRIB = "com.microsoft"
+
+
+def positions_max(config: ModelConfig) -> int:
+    """Positions of the longest page of such a model, which may spell its entities: the table of
+    rotations in the graph is this long, and so are a server's slots."""
+    more = TOKENS_OF_ENTITY_MAX - 1 if config.semantic else 0
+    return POSITIONS_MAX + more * ROWS_MAX * ENTITIES_PER_ROW_MAX
 
 
 class SlotDecoder(nn.Module):
@@ -46,7 +55,8 @@ class SlotDecoder(nn.Module):
         self.gives_states = gives_states
         self.decoder, self.head = model.decoder, model.head
         self.config = model.config
-        angle_CJ = torch.arange(POSITIONS_MAX)[:, None].float() * self.decoder.frequency_F
+        angle_CJ = torch.arange(positions_max(model.config))[:, None].float()
+        angle_CJ = angle_CJ * self.decoder.frequency_F
         self.register_buffer("cos_CJ", angle_CJ.cos(), persistent=False)
         self.register_buffer("sin_CJ", angle_CJ.sin(), persistent=False)
         self.first = nn.ModuleList(_First(block, model.config) for block in model.decoder.blocks)

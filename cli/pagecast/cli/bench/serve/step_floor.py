@@ -11,7 +11,6 @@ import onnx
 
 from pagecast.cli.bench.serve.machine_rates import MachineRates
 from pagecast.engine.manifest import DecodeWeights, ModelShape
-from pagecast.trainer.slot_decoder import POSITIONS_MAX
 
 _FLOAT_BYTES = 4
 
@@ -61,24 +60,25 @@ def step_work(
     width = shape.query_heads * shape.head_dim
     entries = pages * 2 * shape.layers * shape.kv_heads * shape.head_dim * positions
     return StepWork(
-        weight_bytes=_weight_bytes(bundle / weights.file),
+        weight_bytes=_weight_bytes(bundle / weights.file, shape),
         cache_bytes=entries * _FLOAT_BYTES,
         head_bytes=pages * row_c * shape.output_dim * _FLOAT_BYTES,
-        weight_ops=2 * pages * _weights(bundle / DecodeWeights.FP32.file),
+        weight_ops=2 * pages * _weights(bundle / DecodeWeights.FP32.file, shape),
         other_ops=pages * (4 * width * positions * shape.layers + 2 * row_c * shape.output_dim),
     )
 
 
-def _weight_bytes(graph: Path) -> int:
+def _weight_bytes(graph: Path, shape: ModelShape) -> int:
     """Of all that is multiplied with states, in whichever form: with scales, without the table of
     rotations, of which a step reads a line."""
-    return sum(_size(tensor) for tensor in onnx.load(graph).graph.initializer if _counts(tensor))
+    initializers = onnx.load(graph).graph.initializer
+    return sum(_size(tensor) for tensor in initializers if _counts(tensor, shape))
 
 
-def _weights(graph: Path) -> int:
+def _weights(graph: Path, shape: ModelShape) -> int:
     """Numbers in the exact graph's matrices."""
     initializers = onnx.load(graph).graph.initializer
-    return sum(prod(t.dims) for t in initializers if _counts(t) and len(t.dims) == 2)
+    return sum(prod(t.dims) for t in initializers if _counts(t, shape) and len(t.dims) == 2)
 
 
 def _size(tensor: onnx.TensorProto) -> int:
@@ -86,5 +86,5 @@ def _size(tensor: onnx.TensorProto) -> int:
     return int(prod(tensor.dims)) * int(kind.itemsize)
 
 
-def _counts(tensor: onnx.TensorProto) -> bool:
-    return list(tensor.dims[:1]) != [POSITIONS_MAX]
+def _counts(tensor: onnx.TensorProto, shape: ModelShape) -> bool:
+    return list(tensor.dims[:1]) != [shape.positions_max]
