@@ -58,6 +58,17 @@ def test_other_choices_are_followed_and_named(model: Model) -> None:
     assert all(token.log_probability < 0 for token in differing)
 
 
+def test_what_another_shortlist_held_is_followed_too(model: Model) -> None:
+    """As 8-bit weights may have had one."""
+    rules = rules_of(model)
+    elsewhere = dataclasses.replace(WARM, shortlist=30)
+    drawn = rows_of(list(decode_page(model, PROMPT, rules, elsewhere)))
+    options = DecodeOptions(shortlist=6)
+    following = Following(options.picker(), drawn, first=0)
+    assert rows_of(list(decode_page(model, PROMPT, rules, options, picker=following))) == drawn
+    assert not all(token.same for token in following.tokens)
+
+
 def test_what_may_not_stand_is_not_followed(model: Model) -> None:
     rules = rules_of(model)
     first, *rest = rows_of(list(decode_page(model, PROMPT, rules)))

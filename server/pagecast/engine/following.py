@@ -73,6 +73,10 @@ class Following:
     def log_probability(self, masked_V: FloatArray, position: int) -> float:
         return self._picker.log_probability(masked_V, position)
 
+    def expects(self, row_position: int) -> Sequence[int]:
+        """8-bit weights may have put an entity on their shortlist that is not on this one."""
+        return self._rows[row_position - self._first].entities
+
     def _recorded(self, place: Place) -> int:
         row = self._rows[place.row - self._first]
         if place.token > len(row.entities):

@@ -86,7 +86,12 @@ class ModelChooser:
         most = self._options.shortlist
         if not most or self._speller_of is not None or len(self._candidates_C) <= most:
             return None
-        return likeliest(self._head.logits(self._hidden_D), most)
+        kept = likeliest(self._head.logits(self._hidden_D), most)
+        expected = self._picker.expects(self._rows - 1)
+        if not expected:
+            return kept
+        expected_at = np.flatnonzero(np.isin(self._candidates_C, expected))
+        return np.union1d(kept, expected_at).astype(np.int64)
 
     def narrowed(self, candidates_C: Indices) -> None:
         self._compete(candidates_C)

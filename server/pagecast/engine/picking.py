@@ -10,6 +10,7 @@ the rules let nothing stand.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -48,8 +49,19 @@ class Picker(Protocol):
     def log_probability(self, masked_V: FloatArray, position: int) -> float:
         """Of a token, under the distribution that is picked from; minus infinity outside of it."""
 
+    def expects(self, row_position: int, /) -> Sequence[int]:
+        """Entities that will be picked in a row however unlikely they are: no shortlist is without
+        them."""
 
-class Greedy:
+
+class ExpectsNothing:
+    """What pickers by likelihood share."""
+
+    def expects(self, _row_position: int) -> Sequence[int]:
+        return ()
+
+
+class Greedy(ExpectsNothing):
     """Picks the best; of equals the first."""
 
     def pick(self, masked_V: FloatArray, _place: Place, _tokens_V: Indices | None) -> Choice:
@@ -60,7 +72,7 @@ class Greedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sampler:
+class Sampler(ExpectsNothing):
     """Draws from the distribution at a temperature above 0, cut to its nucleus of `top_p`."""
 
     seed: int

@@ -88,6 +88,9 @@ class _Recorder:
     def log_probability(self, masked_V: FloatArray, position: int) -> float:
         return self.picker.log_probability(masked_V, position)
 
+    def expects(self, row_position: int) -> Sequence[int]:
+        return self.picker.expects(row_position)
+
 
 class _Page:
     """A page of a group, in its slot of the decoder."""
