@@ -66,6 +66,11 @@ def next_language(model: Model, state: UserState) -> Prediction:
     return _labels_of(model).languages.summed(names, next_entity(model, state).probability_X)
 
 
+def has_head(model: Model, head: PredictionHead) -> bool:
+    """Whether it was trained; what else could be said is summed over embedded entities."""
+    return model.bundle.heads is not None and head in model.bundle.manifest.heads
+
+
 def softmax(logits_V: FloatArray) -> Probabilities:
     """In float64: the probabilities of a large catalog add up to 1."""
     exponents_V = np.exp(logits_V.astype(np.float64) - logits_V.max(initial=-np.inf))
@@ -74,10 +79,10 @@ def softmax(logits_V: FloatArray) -> Probabilities:
 
 
 def _of_head(model: Model, state: UserState, head: PredictionHead) -> Probabilities | None:
-    bundle = model.bundle
-    if bundle.heads is None or state.state_D is None or head not in bundle.manifest.heads:
+    heads = model.bundle.heads
+    if heads is None or state.state_D is None or not has_head(model, head):
         return None
-    logits_BX = bundle.heads.run({"state_BD": state.state_D[None]})[head.output]
+    logits_BX = heads.run({"state_BD": state.state_D[None]})[head.output]
     return softmax(logits_BX[0])
 
 

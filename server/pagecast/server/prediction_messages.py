@@ -6,9 +6,16 @@ Letters in names: N entities of the snapshot, O width of output embeddings.
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from pagecast.engine.manifest import PredictionHead
 from pagecast.engine.model import Model
 from pagecast.engine.neighbours import Nearest
-from pagecast.engine.predicting import Prediction, next_entity, next_genre, next_language
+from pagecast.engine.predicting import (
+    Prediction,
+    has_head,
+    next_entity,
+    next_genre,
+    next_language,
+)
 from pagecast.engine.user_encoder import UserState
 from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.server.predicting import AskedUser
@@ -22,6 +29,17 @@ _PREDICTIONS: dict[Head, Callable[[Model, UserState], Prediction]] = {
     pb.PREDICTION_HEAD_GENRE: next_genre,
     pb.PREDICTION_HEAD_LANGUAGE: next_language,
 }
+
+
+_TRAINED: dict[Head, PredictionHead] = {
+    pb.PREDICTION_HEAD_GENRE: PredictionHead.GENRE,
+    pb.PREDICTION_HEAD_LANGUAGE: PredictionHead.LANGUAGE,
+}
+
+
+def needs_embeddings(model: Model, heads: Sequence[Head]) -> bool:
+    """Whether one of these can only be told by embeddings of entities."""
+    return not all(head in _TRAINED and has_head(model, _TRAINED[head]) for head in heads)
 
 
 def predicted(asked: AskedUser, heads: Sequence[Head], top_n: int) -> pb.PredictNextResponse:

@@ -26,6 +26,7 @@ from pagecast.server.predicting import AskedUser, Predicting
 from pagecast.server.prediction_messages import (
     embedded_entities,
     embedded_user,
+    needs_embeddings,
     predicted,
     scored,
 )
@@ -66,23 +67,34 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     ) -> pb.PredictNextResponse:
         heads = tuple(request.heads) or (pb.PREDICTION_HEAD_ENTITY,)
         top_n = request.top_n or TOP_N_DEFAULT
-        return await self._of_user(request, context, lambda asked: predicted(asked, heads, top_n))
+
+        def champion() -> tuple[Serving, Model]:
+            serving, model = self._model()
+            return self._with_embeddings() if needs_embeddings(model, heads) else (serving, model)
+
+        return await self._of_user(
+            request, context, champion, lambda asked: predicted(asked, heads, top_n)
+        )
 
     async def EmbedUser(self, request: pb.EmbedUserRequest, context: Any) -> pb.EmbedUserResponse:
-        return await self._of_user(request, context, embedded_user)
+        return await self._of_user(request, context, self._model, embedded_user)
 
     async def RetrieveEntities(
         self, request: pb.RetrieveEntitiesRequest, context: Any
     ) -> pb.RetrieveEntitiesResponse:
         most, rules = request.top_n or CANDIDATES_DEFAULT, _rules(request)
         return await self._of_user(
-            request, context, lambda asked: self._retrieved(asked, rules, most), rules
+            request,
+            context,
+            self._with_embeddings,
+            lambda asked: self._retrieved(asked, rules, most),
+            rules,
         )
 
     async def EmbedEntities(
         self, request: pb.EmbedEntitiesRequest, _context: Any
     ) -> pb.EmbedEntitiesResponse:
-        _, model = self._model()
+        _, model = self._with_embeddings()
         entities = [
             _index(model, entity_id, f"entity_ids[{at}]")
             for at, entity_id in enumerate(request.entity_ids)
@@ -92,7 +104,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     async def ListSimilarEntities(
         self, request: pb.ListSimilarEntitiesRequest, _context: Any
     ) -> pb.ListSimilarEntitiesResponse:
-        serving, model = self._model()
+        serving, model = self._with_embeddings()
         entity = _index(model, request.entity_id, "entity_id")
         most = request.top_n or TOP_N_DEFAULT
         return await asyncio.to_thread(self._similar, serving, model, entity, most)
@@ -101,11 +113,12 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
         self,
         request: UserRequest,
         context: Any,
+        champion: Callable[[], tuple[Serving, Model]],
         answer: Callable[[AskedUser], T],
         rules: rules_pb2.RequestRules = NO_RULES,
     ) -> T:
         page = self._page(request, context, rules)
-        serving, model = self._model()
+        serving, model = champion()
         return await self._predicting.ask(client_of(context), page, serving, model, answer)
 
     def _page(
@@ -135,12 +148,6 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
                 reason="MODEL_NOT_GENERATIVE",
                 message="the champion is a multi-stage baseline: promote a generative model",
             )
-        if serving.model.entities.named is not None:
-            raise Refusal(
-                code=grpc.StatusCode.FAILED_PRECONDITION,
-                reason="MODEL_SPELLS_ENTITIES",
-                message="the champion spells entities in semantic IDs: they have no embeddings",
-            )
         if not serving.snapshot.entities:
             raise Refusal(
                 code=grpc.StatusCode.UNAVAILABLE,
@@ -148,6 +155,18 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
                 message="the catalog has no entities: publish some and try again",
             )
         return serving, serving.model
+
+    def _with_embeddings(self) -> tuple[Serving, Model]:
+        """The same, if its entities have embeddings. Raises Refusal."""
+        serving, model = self._model()
+        if model.entities.named is not None:
+            raise Refusal(
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                reason="MODEL_SPELLS_ENTITIES",
+                message="the champion spells entities in semantic IDs, which have no embeddings: "
+                "promote a model of entities, or ask for users and trained heads only",
+            )
+        return serving, model
 
     def _retrieved(
         self, asked: AskedUser, rules: rules_pb2.RequestRules, most: int

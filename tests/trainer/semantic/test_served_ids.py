@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from factories import START_MS, genre_row, movie, timestamp, upsert
+from grpc.aio import AioRpcError
 from rules.factories_rules import facts
-from server.factories_server import House, eventually
+from server.factories_server import House, details_of, eventually
+from server.test_predictions import Asked
 from trainer.factories_trainer import SMALL, catalog_changes
 from trainer.semantic.test_spelling import spelling_model
 
@@ -34,6 +36,7 @@ from pagecast.trainer.model import PageModel
 from pagecast.trainer.semantic.learned import named
 from pagecast.trainer.semantic.search import TrieSearch
 from pagecast.trainer.semantic.trie import Trie
+from pagecast.v1 import prediction_pb2 as pb
 
 ROWS, PER_ROW = 4, 5
 
@@ -60,7 +63,8 @@ def exported(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iter
         features = named(model, catalog_features(dataset.catalog, dataset.vocabulary))
         merged_ED, _ = model.tower(features)
     embedded = dataclasses.replace(embedded, entity_input_ED=merged_ED)
-    config = dataclasses.replace(SMALL, model=model.config)
+    objective = dataclasses.replace(SMALL.objective, genres=0.1)
+    config = dataclasses.replace(SMALL, model=model.config, objective=objective)
     bundles = tmp_path_factory.mktemp("bundles")
     vocabulary = dataset.vocabulary
     told = BundleFacts(data={}, metrics={}, config=config.to_json())
@@ -223,3 +227,28 @@ def test_a_server_streams_its_pages_and_places_what_is_launched_at_once(house: H
             assert set(films) <= launched.entity_ids
 
     asyncio.run(serve())
+
+
+def test_users_and_trained_heads_are_told_and_what_needs_embeddings_is_refused(
+    house: House, exported: Exported
+) -> None:
+    async def ask() -> None:
+        async with house.serve() as served:
+            asked = Asked(served)
+            [genre] = (await asked.next("u1", heads=[pb.PREDICTION_HEAD_GENRE])).predictions
+            assert genre.source == pb.PREDICTION_SOURCE_HEAD
+            assert 0 < sum(likely.probability for likely in genre.likely) <= 1 + 1e-6
+            vector = (await asked.vector("u1")).vector
+            assert len(vector) == exported.torch.config.output_width
+            for call in (
+                asked.next("u1"),
+                asked.next("u1", heads=[pb.PREDICTION_HEAD_LANGUAGE]),
+                asked.candidates("u1"),
+                asked.embeddings("e1"),
+                asked.similar("e1"),
+            ):
+                with pytest.raises(AioRpcError) as failed:
+                    await call
+                assert details_of(failed.value)["ErrorInfo"].reason == "MODEL_SPELLS_ENTITIES"
+
+    asyncio.run(ask())
