@@ -1,4 +1,5 @@
-"""What a page is made from: said in PageStarted before it, and in PageServed after it."""
+"""What a page is made from (steps 3 and 4 of its life): said in PageStarted before it (7), and in
+PageServed after it (9)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -73,6 +73,8 @@ class Choosing:
     def close(self) -> None:
         """Nobody wants the page any more: its slot is free within one decode step."""
         self._stopped = True
+        # Until the job is submitted this frees the place; afterwards the end of the job does, in
+        # the decode thread.
         if not self._decoding:
             self._place.leave()
 

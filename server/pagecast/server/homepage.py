@@ -4,9 +4,10 @@
  1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
  2  one reference holds models, catalog and popularity          serving; models, arms
  3  one read brings history and profile: the prompt             users, preparing
- 4  what may stand where, for this request                      facts, preparing
- 5  a place is taken, or the page refused at once            slots, waiting_line, clients
- 6  rows and entities are chosen, by the model or popularity    choosing; engine: page_job
+ 4  what may stand where, for this request: the page's basis    facts, preparing, basis
+ 5  a place is taken and waited for, or the page refused        slots, waiting_line, clients
+ 6  rows and entities are chosen, by the model or popularity    choosing; engine: page_job,
+                                                                decode_loop, page_batch, walk
  7  each leaves as soon as it is chosen                         handover, making, writer
  8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
  9  what was delivered is reported                              basis, served
@@ -102,7 +103,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         #    page; one that is carried on keeps its arm and model.
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
-        #    nothing, and one that had to wait sees the newest history.
+        #    nothing, and one that had to wait, in `making`, sees the newest history.
         place = self._take_place(client)
         making = Making(page, serving, self._resources, self._metrics, place)
         delivered = 0

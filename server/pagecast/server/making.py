@@ -63,6 +63,7 @@ class Making:
 
     async def responses(self) -> AsyncGenerator[Response, None]:
         """The messages, each as soon as it is known. Raises Refusal."""
+        # 5. Its turn is waited for here, until there is a slot.
         try:
             await self._place.turn(self._page.clock.remaining_s())
         except TimeoutError as error:
