@@ -174,7 +174,7 @@ def test_a_trainer_makes_the_models_that_were_asked_for(paths: StatePaths, tmp_p
     champion = document(pagecast("models", "show", "--json", cwd=tmp_path))
     assert champion["version"] == training["version"]
     assert champion["config"]["threads"] == 1
-    assert len(champion["verdict"]["criteria"]) == 5
+    assert len(champion["verdict"]["criteria"]) == 6
     assert champion["promotions"][0]["moved_by"] == "gate"
     grown = document(pagecast("models", "show", "challenger", "--json", cwd=tmp_path))
     assert (grown["version"], grown["parent_version"]) == (next_one["version"], champion["version"])

@@ -47,6 +47,7 @@ SMALL = TrainConfig(
     step_dropout=0.2,
     objective=ObjectiveConfig(history=1.0, pages=0.3, rows=0.1),
     threads=1,
+    gate_users_min=5,
 )
 """Learns the pattern in seconds."""
 

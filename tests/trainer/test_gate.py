@@ -41,6 +41,7 @@ Outcome = tuple[TrainOutcome, list[str], StatePaths]
 QUICK = MultiStageConfig(regularisations=(10.0,), halves=(1.0,), examples_max=60, candidates_max=20)
 
 CRITERIA = [
+    "enough_asked",
     "not_worse_than_champion",
     "above_popularity",
     "graphs_equal_torch",
@@ -75,6 +76,10 @@ def criterion(verdict: Verdict, name: str) -> Criterion:
     return next(c for c in verdict.criteria if c.name == name)
 
 
+def asked(bundle: Path, quality: Quality, plan: Plan, rival: Rival | None = None) -> Verdict:
+    return judge(bundle, quality, plan, rival or Rival(), SMALL.gate_users_min)
+
+
 def registered(bundle: Path) -> ModelRecord:
     return ModelRecord(
         version="v1",
@@ -106,7 +111,7 @@ def test_a_better_model_is_let_through_and_a_worse_one_is_not(
     for ours, theirs, passes in ((good, poor, True), (poor, good, False), (good, good, True)):
         rival = Rival(version="v1", system=TrainedSystem(theirs, trained.vocabulary))
         quality = quality_on(plan, ours, trained.vocabulary, rival.system)
-        verdict = judge(outcome[0].bundle, quality, plan, rival)
+        verdict = asked(outcome[0].bundle, quality, plan, rival)
         found = criterion(verdict, "not_worse_than_champion")
         assert found.passed is passes, found.told
         assert "95 % interval" in found.told
@@ -124,7 +129,7 @@ def test_a_baseline_that_serves_is_compared_by_its_entity_ranker(
     for ours, theirs, passes in ((good, weak, True), (poor, strong, False)):
         rival = Rival.of(registered(theirs), tmp_path)
         quality = quality_on(plan, ours, trained.vocabulary, rival.system)
-        found = criterion(judge(outcome[0].bundle, quality, plan, rival), "not_worse_than_champion")
+        found = criterion(asked(outcome[0].bundle, quality, plan, rival), "not_worse_than_champion")
         assert found.passed is passes, found.told
         assert found.told.endswith("to the entity ranker of v1, a multi-stage baseline")
 
@@ -141,15 +146,34 @@ def test_worse_within_the_interval_is_not_worse(
     outcome: Outcome, quality: Quality, plan: Plan, difference: Difference, passes: bool
 ) -> None:
     compared = dataclasses.replace(quality, over_champion=difference)
-    verdict = judge(outcome[0].bundle, compared, plan, Rival(version="v1"))
+    verdict = asked(outcome[0].bundle, compared, plan, Rival(version="v1"))
     assert criterion(verdict, "not_worse_than_champion").passed is passes
+
+
+@pytest.mark.parametrize(
+    ("targets", "users", "told"),
+    [
+        (1, 1, "1 target of 1 user; 30 users are needed: hold out more, or wait"),
+        (900, 29, "900 targets of 29 users; 30 users are needed: hold out more, or wait"),
+        (30, 30, "30 targets of 30 users"),
+    ],
+)
+def test_a_slice_of_few_users_lets_nothing_through(
+    outcome: Outcome, quality: Quality, plan: Plan, targets: int, users: int, told: str
+) -> None:
+    """Of one user's answers every resample is the same: an interval of no width."""
+    few = dataclasses.replace(quality, targets=targets, users=users)
+    verdict = judge(outcome[0].bundle, few, plan, Rival(), users_min=30)
+    found = criterion(verdict, "enough_asked")
+    assert found.told == told
+    assert verdict.passed is found.passed is (users >= 30)
 
 
 def test_a_model_below_popularity_is_held_back(
     outcome: Outcome, quality: Quality, plan: Plan
 ) -> None:
     below = dataclasses.replace(quality, over_popularity=over(-0.001, -0.01, 0.01))
-    verdict = judge(outcome[0].bundle, below, plan, Rival())
+    verdict = asked(outcome[0].bundle, below, plan)
     assert not verdict.passed
     assert [c.name for c in verdict.criteria if not c.passed] == ["above_popularity"]
 
@@ -161,7 +185,7 @@ def test_a_champion_that_cannot_be_read_leaves_the_decision_to_people(
     (copy / "checkpoint.safetensors").write_bytes(b"cut short")
     rival = Rival.of(registered(copy), tmp_path)
     assert rival.system is None
-    verdict = judge(outcome[0].bundle, quality, plan, rival)
+    verdict = asked(outcome[0].bundle, quality, plan, rival)
     found = criterion(verdict, "not_worse_than_champion")
     assert not found.passed
     assert "checkpoint.safetensors" in found.told
@@ -176,7 +200,7 @@ def test_a_bundle_that_was_altered_after_its_export_is_held_back(
     data = bytearray((copy / file).read_bytes())
     data[-1] ^= 1
     (copy / file).write_bytes(data)
-    found = criterion(judge(copy, quality, plan, Rival()), "graphs_equal_torch")
+    found = criterion(asked(copy, quality, plan), "graphs_equal_torch")
     assert not found.passed
     assert f"{file}: altered" in found.told
 
@@ -192,9 +216,7 @@ def test_a_model_that_has_not_met_much_of_what_people_choose_is_held_back(
     events = logged([*walk(1), *walk(2), *premieres])
     paths = write_state(tmp_path / "state", events, [*catalog_changes(), *new])
     snapshot = Source(paths=paths).read(known={("log", 0): 10})
-    verdict = judge(
-        outcome[0].bundle, quality, slice_plan(snapshot.catalog, snapshot.users), Rival()
-    )
+    verdict = asked(outcome[0].bundle, quality, slice_plan(snapshot.catalog, snapshot.users))
     found = criterion(verdict, "covers_catalog")
     assert found.passed is passes, found.told
 
@@ -220,6 +242,6 @@ def test_a_page_that_breaks_a_rule_holds_the_model_back(
         return twice
 
     monkeypatch.setattr(gate, "pages_of", pages_of)
-    found = criterion(judge(outcome[0].bundle, quality, plan, Rival()), "keeps_rules")
+    found = criterion(asked(outcome[0].bundle, quality, plan), "keeps_rules")
     assert not found.passed
     assert found.told.startswith("0 of 3 pages keep every rule; ")

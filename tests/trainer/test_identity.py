@@ -28,9 +28,11 @@ def test_another_config_is_told_by_name(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"threads": 2}, {"recompute": True}, {"checkpoint_every_s": 1.0}], ids=str
+    "changed",
+    [{"threads": 2}, {"recompute": True}, {"checkpoint_every_s": 1.0}, {"gate_users_min": 1}],
+    ids=str,
 )
-def test_how_a_training_computes_is_no_difference(
+def test_how_a_training_computes_and_is_judged_is_no_difference(
     dataset: Dataset, changed: dict[str, int]
 ) -> None:
     config = dataclasses.replace(SMALL, **changed)  # type: ignore[arg-type]

@@ -151,6 +151,9 @@ class TrainSettings(BaseModel):
     response: Literal["entities", "semantic_ids"] = "entities"
     """What a page's entities are to the model: a token each, or the codes of what they are
     (docs/semantic-ids.md)."""
+    gate_users_min: int | None = Field(default=None, ge=1)
+    """Users that must be asked for the gate to let a model through; unset means the trainer's own
+    default."""
     incremental: IncrementalSettings = IncrementalSettings()
     align: AlignSettings = AlignSettings()
 

@@ -11,7 +11,7 @@ from pagecast.cli.main import app
 from pagecast.cli.settings import load_settings
 from pagecast.cli.training import model
 from pagecast.cli.training.choices import Align, Profile
-from pagecast.cli.training.config import train_config
+from pagecast.cli.training.config import config_of, train_config
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.trainer.alignment.config import RECIPES, FormatConfig
 from pagecast.trainer.checkpoint import Checkpoints
@@ -43,6 +43,13 @@ def test_settings_refuse_another() -> None:
 def test_without_a_choice_it_is_the_trainers() -> None:
     settings = load_settings()
     assert train_config(settings.train.budget_minutes, settings.train.profile) == TrainConfig()
+
+
+def test_settings_say_how_many_users_the_gate_asks() -> None:
+    assert config_of(load_settings()).gate_users_min == TrainConfig().gate_users_min
+    assert config_of(load_settings(train={"gate_users_min": 5})).gate_users_min == 5
+    with pytest.raises(InputError, match=r"train\.gate_users_min"):
+        load_settings(train={"gate_users_min": 0})
 
 
 class StopError(RuntimeError):

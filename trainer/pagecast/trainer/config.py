@@ -235,6 +235,9 @@ class TrainConfig:
     """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
     seed: int = 0
     """Of initial weights, pages and dropout."""
+    gate_users_min: int = 30
+    """Users a slice must ask for the gate to let a model through: with fewer its intervals, which
+    are of resampled users, say little."""
     entity_epochs: float | None = None
     """Semantic IDs: epochs of the model of entity tokens that the codebook is made of; None:
     `epochs`. It has a budget of time of its own, as long as the training's."""

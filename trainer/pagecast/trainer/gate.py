@@ -76,12 +76,18 @@ def _system_of(bundle: Path) -> System:
     return TrainedSystem(model, vocabulary)
 
 
-def judge(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Verdict:
-    """What the gate says of a published bundle, evaluated with `quality` on the slice of `plan`."""
+def judge(bundle: Path, quality: Quality, plan: Plan, rival: Rival, users_min: int) -> Verdict:
+    """What the gate says of a published bundle, evaluated with `quality` on the slice of `plan`.
+
+    `users_min` is `TrainConfig.gate_users_min`.
+    """
     return Verdict(
         champion=rival.version,
         judged_at_ms=time.time_ns() // 1_000_000,
-        criteria=tuple(_criteria(bundle, quality, plan, rival)),
+        criteria=(
+            _enough_asked(quality, users_min),
+            *_criteria(bundle, quality, plan, rival),
+        ),
     )
 
 
@@ -100,6 +106,18 @@ def _criteria(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Itera
     yield _keeps_rules(model, plan)
 
 
+def _enough_asked(quality: Quality, users_min: int) -> Criterion:
+    """The intervals of the others are of resampled users: of a single one they have no width."""
+    passed = quality.users >= users_min
+    told = f"{_count(quality.targets, 'target')} of {_count(quality.users, 'user')}"
+    told += "" if passed else f"; {users_min} users are needed: hold out more, or wait"
+    return Criterion(name="enough_asked", passed=passed, told=told)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}" + ("" if number == 1 else "s")
+
+
 def _not_worse(difference: Difference | None, rival: Rival) -> Criterion:
     name = "not_worse_than_champion"
     if rival.version is None:
@@ -116,7 +134,7 @@ def _not_worse(difference: Difference | None, rival: Rival) -> Criterion:
 
 def _above_popularity(quality: Quality) -> Criterion:
     difference = quality.over_popularity
-    told = f"NDCG@10 {_told(difference)}, {quality.targets} targets of {quality.users} users"
+    told = f"NDCG@10 {_told(difference)}"
     return Criterion(name="above_popularity", passed=difference.mean > 0.0, told=told)
 
 

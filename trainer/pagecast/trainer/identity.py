@@ -12,8 +12,8 @@ from pagecast.trainer.data import Dataset, catalog_features
 from pagecast.trainer.examples import Examples
 from pagecast.trainer.users import Window
 
-NOT_OF_THE_RESULT = ("threads", "recompute", "checkpoint_every_s")
-"""What may change on the way: how a training computes, not what."""
+NOT_OF_THE_RESULT = ("threads", "recompute", "checkpoint_every_s", "gate_users_min")
+"""What may change on the way: how a training computes and is judged, not what it learns."""
 
 TOLD_MAX = 8
 """Differences named in an error: the first few say what happened."""

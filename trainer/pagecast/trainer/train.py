@@ -71,7 +71,8 @@ def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutco
             quality = quality_on(plan, trained.model, trained.vocabulary, champion.system)
         outcome = export_and_register(source, trained, quality, progress)
         progress(TrainProgress(stage="judge", share_done=0.0, metrics=outcome.metrics))
-        verdict = judge(outcome.bundle, quality, plan, champion)
+        users_min = trained.config.gate_users_min
+        verdict = judge(outcome.bundle, quality, plan, champion, users_min)
         registry.judge(outcome.version, verdict)
     _log.info("model_judged", version=outcome.version, passed=verdict.passed)
     return replace(outcome, verdict=verdict)

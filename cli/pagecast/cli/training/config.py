@@ -23,6 +23,8 @@ def config_of(
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)
     config = replace(config, model=replace(config.model, response=told.response))
+    if told.gate_users_min is not None:
+        config = replace(config, gate_users_min=told.gate_users_min)
     return replace(
         config,
         start=told.incremental.start(),
