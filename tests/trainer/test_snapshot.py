@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from factories import START_MS, play
-from trainer.factories_trainer import HOUR_MS, in_time_order, logged, walk, write_state
+from trainer.factories_trainer import DAY_MS, HOUR_MS, in_time_order, logged, walk, write_state
 
 from pagecast.featurestore.catalog import EMPTY
 from pagecast.featurestore.history import Profile
@@ -78,6 +78,26 @@ def test_partitions_are_cut_each_on_its_own(tmp_path: Path) -> None:
     positions = positions_before_last(write_state(tmp_path, [*events, *second]), 0.1)
     assert positions["log", 1] == 1
     assert 0 < positions[KEY] < len(events)
+
+
+def test_a_log_that_was_written_person_by_person_is_refused(tmp_path: Path) -> None:
+    """Cut before its first late event it would be trained on to a hundredth."""
+    walks = [walk(user, begin_ms=START_MS + user % 7 * DAY_MS) for user in range(20)]
+    sorted_log = write_state(tmp_path / "sorted", logged(in_time_order(walks)))
+    assert positions_before_last(sorted_log, 0.1)[KEY] > 300
+    by_person = write_state(tmp_path / "by-person", logged([e for walk in walks for e in walk]))
+    told = "not in time order: .* sorted by occurredAt, everybody's together, or hold nothing out"
+    with pytest.raises(NothingToTrainError, match=told):
+        positions_before_last(by_person, 0.1)
+    with pytest.raises(NothingToTrainError, match=told):
+        positions_before(by_person, START_MS + 6 * DAY_MS)
+
+
+def test_a_few_events_that_come_late_are_held_out_with_the_rest(tmp_path: Path) -> None:
+    events = in_time_order(walk(user, begin_ms=START_MS + user * DAY_MS) for user in range(20))
+    moved = [*events[20:], *events[:20]]
+    positions = positions_before_last(write_state(tmp_path, logged(moved)), 0.2)
+    assert 200 < positions[KEY] < 380
 
 
 def test_everything_from_a_moment_on_is_held_out(world: StatePaths) -> None:

@@ -21,6 +21,11 @@ ReadProfiles = Callable[[Sequence[str]], Mapping[str, Profile]]
 """Profiles by user id; users without one may be missing."""
 
 
+EARLY_HELD_OUT_MAX = 0.5
+"""Share of what happened before a cut that may be held out with what came after it. A few events
+come late in any log; one that was written person by person would be trained on to a hundredth."""
+
+
 class NothingToTrainError(ValueError):
     """The feature store holds nothing a model could be trained on, or evaluated on."""
 
@@ -115,7 +120,7 @@ def positions_before_last(
 
     With `after`, of what lies behind those positions. Each partition is cut before its first event
     at or after that moment. Raises NothingToTrainError if nothing lies before the cut or nothing
-    after it.
+    after it, or if the log is not in time order.
     """
     events, moments = _moments(paths, after)
     if not len(moments) or moments.min() == moments.max():
@@ -127,7 +132,8 @@ def positions_before_last(
 def positions_before(paths: StatePaths, moment_ms: int) -> NextOffsets:
     """Log positions that leave the events from a moment on after them, cut in the same way.
 
-    Raises NothingToTrainError if nothing lies before the moment or nothing after it.
+    Raises NothingToTrainError if nothing lies before the moment or nothing after it, or if the log
+    is not in time order.
     """
     events, moments = _moments(paths)
     late = moments >= moment_ms
@@ -149,11 +155,21 @@ def _moments(
 def _before(
     events: pa.Table, late: npt.NDArray[np.bool_], after: NextOffsets | None = None
 ) -> NextOffsets:
+    """Raises NothingToTrainError if that holds out most of what is not `late`, too."""
     offsets = events["offset"].to_numpy()
     positions = dict(after or {})
+    early_held_out = 0
     for key, rows in by_partition(events):
         held_out = offsets[rows][late[rows]]
         positions[key] = int(held_out[0] if len(held_out) else offsets[rows][-1] + 1)
+        early_held_out += int((offsets[rows][~late[rows]] >= positions[key]).sum())
+    early = int((~late).sum())
+    if early_held_out > EARLY_HELD_OUT_MAX * early:
+        raise NothingToTrainError(
+            f"offline log: not in time order: {early_held_out} of the {early} events before the "
+            "moment that the training is to end at lie behind later ones; publish events sorted by "
+            "occurredAt, everybody's together, or hold nothing out (--hold-out 0)"
+        )
     return positions
 
 
