@@ -71,6 +71,7 @@ def test_a_full_one_is_due_now_and_then(paths: StatePaths, monkeypatch: pytest.M
     often = settings_of(paths, incremental={"full_every": 3})
     begun = beginning(often, paths, None, incremental=True)
     assert (begun.base, begun.incremental) == (None, False)
+    assert begun.known == BASE.positions, "the champion has learned what came before"
     assert "2 incremental trainings since the last full one" in begun.note
     seldom = settings_of(paths, incremental={"full_every": 4})
     assert beginning(seldom, paths, None, incremental=True).base is late

@@ -11,21 +11,21 @@ from pagecast.trainer.base import Base, BaseError, load_base
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """A base model or none. `note` says why it is another beginning than was asked for."""
+    """A base model or none. `note` says why it is another beginning than was asked for.
+
+    `known` is what the share to hold out is not taken from, None if there is nothing: the model
+    that this one goes on from, or comes after in full, has learned it, and they are compared.
+    """
 
     base: Base | None = None
     incremental: bool = False
+    known: NextOffsets | None = None
     note: str = ""
 
     @property
     def version(self) -> str:
         """The base's; empty without one."""
         return "" if self.base is None else self.base.version
-
-    @property
-    def known(self) -> NextOffsets | None:
-        """What the share to hold out is not taken from; None if there is nothing."""
-        return self.base.positions if self.base is not None and self.incremental else None
 
 
 def begin_from(registry: Registry, bundles: Path, name: str) -> Beginning:
@@ -41,10 +41,11 @@ def go_on_from(registry: Registry, bundles: Path, name: str, full_every: int) ->
     base = load_base(bundles / version_of(registry, name or CHAMPION))
     if base.full_due(full_every):
         return Beginning(
+            known=base.positions,
             note=f"{base.incremental_runs} incremental trainings since the last full one: this one "
-            f"is full (train.incremental.full_every = {full_every})"
+            f"is full (train.incremental.full_every = {full_every})",
         )
-    return Beginning(base=base, incremental=True)
+    return Beginning(base=base, incremental=True, known=base.positions)
 
 
 def version_of(registry: Registry, name: str) -> str:
