@@ -97,3 +97,10 @@ def test_an_unknown_one_is_refused_by_name(sqlite_engine: sa.Engine) -> None:
 def test_an_id_that_is_none_is_refused(sqlite_engine: sa.Engine, request_id: str) -> None:
     with pytest.raises(OrderError, match="request_id: must be 1 to 256"):
         Trainings(sqlite_engine).ask(request_id, ORDER, asked_by="cli")
+
+
+@pytest.mark.parametrize("detail", ["x" * 1025, "a\0b"], ids=["long", "NUL"])
+def test_a_detail_that_cannot_be_kept_is_refused(engine: sa.Engine, detail: str) -> None:
+    with pytest.raises(OrderError, match="detail: "):
+        Trainings(engine).ask("r1", ORDER, asked_by="topic", detail=detail)
+    assert Trainings(engine).list() == ()

@@ -36,8 +36,7 @@ def request(request_id: str, **asked: object) -> training_pb2.TrainingRequested:
         request_id=request_id,
         occurred_at=timestamp(START_MS),
         trigger=training_pb2.TRAINING_TRIGGER_EVENTS,
-        detail="12000 events",
-        **asked,  # type: ignore[arg-type]
+        **{"detail": "12000 events", **asked},  # type: ignore[arg-type]
     )
 
 
@@ -87,10 +86,11 @@ def test_a_request_says_what_is_trained_as_the_rpc_is_told_it(
         producer.send(TRAININGS, "r2", request("r2", base_version="v7"))
         producer.send(TRAININGS, "r1", request("r1", **asked))
         producer.send(TRAININGS, "r3", request("r3", budget_minutes=-1.0))
+        producer.send(TRAININGS, "r4", request("r4", detail="a\0b"))
         producer.flush()
     reader = RequestReader(bootstrap, trainings, pause_s=0.1)
     eventually(lambda: ids(trainings) == ["r1"])
-    letters = read_all(bootstrap, dead_letter(TRAININGS), 3)
+    letters = read_all(bootstrap, dead_letter(TRAININGS), 4)
     reader.stop()
     assert ids(trainings) == ["r1"]
     assert trainings.get("r1").order == TrainingOrder(
@@ -102,7 +102,12 @@ def test_a_request_says_what_is_trained_as_the_rpc_is_told_it(
     )
     told = {letter.headers["dlt_offset"]: letter.headers for letter in letters}
     fields = {offset: headers["dlt_field"] for offset, headers in told.items()}
-    assert fields == {b"1": b"base_version", b"2": b"request_id", b"3": b"budget_minutes"}
+    assert fields == {
+        b"1": b"base_version",
+        b"2": b"request_id",
+        b"3": b"budget_minutes",
+        b"4": b"detail",
+    }
     assert b"leave it empty" in told[b"1"]["dlt_detail"]
 
 

@@ -40,7 +40,7 @@ class Trainings:
     ) -> Training:
         """Asks for a training; asked again with the same id and order, returns the one there is.
 
-        Raises OrderError for an id or a detail that is too long, RequestDiffers, QueueFull.
+        Raises OrderError for an id or a detail that cannot be kept, RequestDiffers, QueueFull.
         """
         _check(request_id, detail)
         with exclusive(self._engine, Lock.TRAININGS) as connection:
@@ -117,6 +117,9 @@ def _check(request_id: str, detail: str) -> None:
         )
     if len(detail) > DETAIL_CHARACTERS_MAX:
         raise OrderError("detail", f"at most {DETAIL_CHARACTERS_MAX} characters are kept")
+    if "\0" in detail:
+        # PostgreSQL has no such text.
+        raise OrderError("detail", "holds the character NUL: leave it out")
 
 
 def _found(connection: sa.Connection, request_id: str) -> Training | None:
