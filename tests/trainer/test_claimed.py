@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from factories import movie, upsert
 from trainer.factories_claimed import BRIEF, claimed_training, run_next
 from trainer.factories_trainer import in_time_order, logged, walk, write_state
 
+from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.model_records import CHALLENGER, CHAMPION
 from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.positions import LogOffset
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
@@ -150,6 +153,8 @@ def test_what_an_attempt_before_has_left_is_gone_on_with_on_the_same_data(
         claimed_training(engine, paths, dead).run()
     later = logged([*EVENTS, *walk(77)])[len(EVENTS) :]
     OfflineLog(paths.offline).append(later)
+    launch = (LogOffset(topic_id="later", partition=0, offset=0), upsert(movie("new", "Drama")))
+    Catalog(engine).apply([launch])
     with pytest.raises(StoppedError):
         run_next(engine, paths)
     assert steps == [1, 2, 3, 4, 5]

@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 from trainer.factories_checkpoint import checkpoint_of
 
+from pagecast.featurestore.training_records import Pinned
 from pagecast.trainer.checkpoint import CheckpointError, Checkpoints
 from pagecast.trainer.processes import Processes
+from pagecast.trainer.semantic.teaching import FOLDER
 from pagecast.trainer.training_folder import FolderInUseError, TrainingFolder
 
-UNTIL = {("log", 0): 7, ("log", 1): 2**40}
+GIVEN = Pinned(until={("log", 0): 7, ("log", 1): 2**40}, catalog_number=44, base_version="v1")
 
 
 def folder_at(path: Path) -> TrainingFolder:
@@ -16,37 +18,47 @@ def folder_at(path: Path) -> TrainingFolder:
 
 def interrupted(path: Path) -> None:
     with folder_at(path).held() as folder:
-        folder.begin(lambda: UNTIL, resume=False)
+        folder.begin(lambda: GIVEN, resume=False)
         Checkpoints(path).write(checkpoint_of(3))
 
 
-def never() -> None:
+def never() -> Pinned:
     raise AssertionError("the data were chosen again")
 
 
 def test_a_resumed_training_has_the_data_it_began_with(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with folder_at(tmp_path).held() as folder:
-        assert folder.begin(never, resume=True) == UNTIL
+        assert folder.begin(never, resume=True) == GIVEN
     assert Checkpoints(tmp_path).newest()
 
 
 def test_a_training_that_is_not_resumed_removes_what_it_finds(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with folder_at(tmp_path).held() as folder:
-        assert folder.begin(lambda: None, resume=False) is None
+        assert folder.begin(lambda: Pinned(until=None), resume=False) == Pinned(until=None)
     assert not Checkpoints(tmp_path).newest()
 
 
 def test_nothing_to_resume_begins_anew(tmp_path: Path) -> None:
     with folder_at(tmp_path / "new").held() as folder:
-        assert folder.begin(lambda: UNTIL, resume=True) == UNTIL
+        assert folder.begin(lambda: GIVEN, resume=True) == GIVEN
 
 
 def test_a_training_without_a_checkpoint_yet_begins_anew_with_new_data(tmp_path: Path) -> None:
     with folder_at(tmp_path).held() as folder:
-        folder.begin(lambda: UNTIL, resume=False)
-        assert folder.begin(lambda: {("log", 0): 9}, resume=True) == {("log", 0): 9}
+        folder.begin(lambda: GIVEN, resume=False)
+        later = Pinned(until={("log", 0): 9})
+        assert folder.begin(lambda: later, resume=True) == later
+
+
+def test_one_that_was_still_learning_its_codes_is_resumed(tmp_path: Path) -> None:
+    with folder_at(tmp_path).held() as folder:
+        folder.begin(lambda: GIVEN, resume=False)
+        Checkpoints(tmp_path / FOLDER).write(checkpoint_of(3))
+    with folder_at(tmp_path).held() as folder:
+        assert folder.begin(never, resume=True) == GIVEN
+    assert Checkpoints(tmp_path / FOLDER).newest()
 
 
 def test_damaged_checkpoints_are_not_removed_by_resuming(tmp_path: Path) -> None:

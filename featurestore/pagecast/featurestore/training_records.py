@@ -79,23 +79,30 @@ class Training:
 class Pinned:
     """What the first attempt of a training decided, and every later one works with.
 
-    `until` is where the data end, None behind the newest event; `base_version` the model it goes
-    on from, empty for none.
+    `until` is where the data end, None behind the newest event; `catalog_number` the catalog it
+    learns from, None for the newest; `base_version` the model it goes on from, empty for none.
     """
 
     until: Mapping[tuple[str, int], int] | None
+    catalog_number: int | None = None
     base_version: str = ""
 
     def to_json(self) -> dict[str, Any]:
         until = self.until
         ends = None if until is None else [[*key, until[key]] for key in sorted(until)]
-        return {"until": ends, "base_version": self.base_version}
+        return {
+            "until": ends,
+            "catalog_number": self.catalog_number,
+            "base_version": self.base_version,
+        }
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
         ends = told["until"]
         until = None if ends is None else {(name, part): offset for name, part, offset in ends}
-        return cls(until=until, base_version=told["base_version"])
+        # What an older Pagecast has pinned has no number.
+        number = told.get("catalog_number")
+        return cls(until=until, catalog_number=number, base_version=told["base_version"])
 
 
 @dataclass(frozen=True, kw_only=True)

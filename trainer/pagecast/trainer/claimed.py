@@ -102,31 +102,35 @@ class ClaimedTraining:
 
     def _train(self, *, resume: bool) -> TrainOutcome:
         with TrainingFolder(self.folder, Processes()).held() as folder:
-            begin, until = self._pinned()
-            folder.begin(lambda: until, resume=resume)
+            begin, pinned = self._pinned()
+            folder.begin(lambda: pinned, resume=resume)
             job = TrainJob(
-                source=self.source,
+                source=replace(self.source, catalog_number=pinned.catalog_number),
                 config=self.config,
-                until=until,
+                until=pinned.until,
                 checkpoint=folder.path,
                 base=begin.base,
                 incremental=begin.incremental,
             )
             return train(job, Noting(self.claims, self.claim).take)
 
-    def _pinned(self) -> tuple[Beginning, NextOffsets | None]:
+    def _pinned(self) -> tuple[Beginning, Pinned]:
         """What the first attempt decided, or what is decided now.
 
         Raises BaseError and NothingToTrainError.
         """
         before = self.claims.pinned(self.claim)
         if before is not None:
-            return self._beginning(before), before.until
+            return self._beginning(before), before
         begin = self._beginning()
         if begin.note:
             _log.info("training_in_full", reason=begin.note)
-        decided = Pinned(until=self._until(begin.known), base_version=begin.version)
-        return begin, self.claims.pin(self.claim, decided).until
+        decided = Pinned(
+            until=self._until(begin.known),
+            catalog_number=self.source.newest_catalog_number(),
+            base_version=begin.version,
+        )
+        return begin, self.claims.pin(self.claim, decided)
 
     def _beginning(self, before: Pinned | None = None) -> Beginning:
         order, bundles = self.claim.order, self.source.paths.bundles

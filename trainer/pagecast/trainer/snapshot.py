@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,15 +62,22 @@ class Source:
     read_profiles: ReadProfiles | None = None
     """A profile enters a prompt only from when it became so; without this, every user is one of
     whom nothing is known."""
+    catalog_number: int | None = None
+    """The catalog that is read; None is the newest."""
+
+    def newest_catalog_number(self) -> int:
+        with self._catalog() as catalog:
+            return catalog.number()
 
     def read_catalog(self) -> CatalogSnapshot:
-        """The newest catalog. Raises NothingToTrainError if it is empty."""
-        engine = connect(self.database_url or self.paths.database_url)
-        try:
-            migrate(engine)
-            catalog = Catalog(engine).snapshot()
-        finally:
-            engine.dispose()
+        """Raises NothingToTrainError if the catalog is empty, or not that far."""
+        with self._catalog() as store:
+            try:
+                catalog = store.snapshot(self.catalog_number)
+            except ValueError as error:
+                raise NothingToTrainError(
+                    f"{error}: it is another database's since the training began; train anew"
+                ) from error
         if not catalog.entities or not catalog.rows:
             raise NothingToTrainError(
                 "catalog: no entities or no rows; publish the catalog and wait for its ingest"
@@ -108,6 +116,15 @@ class Source:
             for (_, user_id), rows in by_user.items()
         )
         return Snapshot(catalog=catalog, users=users, positions=_positions(events))
+
+    @contextmanager
+    def _catalog(self) -> Iterator[Catalog]:
+        engine = connect(self.database_url or self.paths.database_url)
+        try:
+            migrate(engine)
+            yield Catalog(engine)
+        finally:
+            engine.dispose()
 
     def _profiles(self, user_ids: Iterable[str]) -> Mapping[str, Profile]:
         return self.read_profiles(sorted(user_ids)) if self.read_profiles is not None else {}

@@ -50,10 +50,12 @@ def train(
     checkpoints of something else, ParityError if an exported graph is not the model.
     """
     trained = (fitting or fit_snapshot)(job, progress)
+    # What was launched since the training began is asked for, too.
+    source = replace(job.source, catalog_number=None)
     if job.until is None:
-        outcome = export_and_register(job.source, trained, None, progress)
+        outcome = export_and_register(source, trained, None, progress)
     else:
-        outcome = _release(job.source, trained, progress)
+        outcome = _release(source, trained, progress)
     if job.checkpoint is not None:
         Checkpoints(job.checkpoint).clear()
         clear_checkpoints(job.checkpoint)

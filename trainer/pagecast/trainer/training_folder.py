@@ -1,20 +1,17 @@
 """What an interrupted training leaves: its checkpoints, and which data it was given."""
 
 import fcntl
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from pydantic import TypeAdapter
-
-from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.offline.files import sync, write_whole
+from pagecast.featurestore.training_records import Pinned
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.processes import Processes
-from pagecast.trainer.semantic.teaching import clear_checkpoints
-
-_POSITIONS = TypeAdapter(list[tuple[str, int, int]] | None)
+from pagecast.trainer.semantic.teaching import clear_checkpoints, has_checkpoint
 
 
 class FolderInUseError(RuntimeError):
@@ -24,13 +21,13 @@ class FolderInUseError(RuntimeError):
 class TrainingFolder:
     """The folder of one training at a time, which is one process or one group.
 
-    Events keep coming while a training is interrupted. It is resumed on the data it began with,
-    so where those end is kept beside the checkpoints.
+    Events and changes of the catalog keep coming while a training is interrupted. It is resumed on
+    the data it began with, so what those are is kept beside the checkpoints.
     """
 
     def __init__(self, path: Path, processes: Processes) -> None:
         self.path, self._processes = path, processes
-        self._until = path / "until.json"
+        self._pinned = path / "pinned.json"
 
     @contextmanager
     def held(self) -> Iterator[Self]:
@@ -46,32 +43,30 @@ class TrainingFolder:
                 raise FolderInUseError(f"another training runs in {self.path}") from error
             yield self
 
-    def begin(self, until: Callable[[], NextOffsets | None], *, resume: bool) -> NextOffsets | None:
-        """Where the data of this training end, in every process of a group.
+    def begin(self, decide: Callable[[], Pinned], *, resume: bool) -> Pinned:
+        """What this training learns from, in every process of a group.
 
-        A training that is resumed keeps its end and its checkpoints; any other removes what it
-        finds and asks `until`.
+        A training that is resumed keeps that and its checkpoints; any other removes what it finds
+        and decides anew.
         """
         told = b""
         if self._processes.first:
             told = self._resumed() if resume else b""
-            told = told or self._anew(until())
-        positions = _POSITIONS.validate_json(self._processes.from_first(told))
-        if positions is None:
-            return None
-        return {(topic_id, partition): offset for topic_id, partition, offset in positions}
+            told = told or self._anew(decide())
+        return Pinned.from_json(json.loads(self._processes.from_first(told)))
 
     def _resumed(self) -> bytes:
         """Empty if nothing was interrupted after its first checkpoint."""
-        if not self._until.exists() or not Checkpoints(self.path).newest():
+        if not self._pinned.exists():
             return b""
-        return self._until.read_bytes()
+        if not Checkpoints(self.path).newest() and not has_checkpoint(self.path):
+            return b""
+        return self._pinned.read_bytes()
 
-    def _anew(self, until: NextOffsets | None) -> bytes:
+    def _anew(self, decided: Pinned) -> bytes:
         Checkpoints(self.path).clear()
         clear_checkpoints(self.path)
-        ends = None if until is None else [(*key, offset) for key, offset in sorted(until.items())]
-        told = _POSITIONS.dump_json(ends)
-        write_whole(self._until, told)
+        told = json.dumps(decided.to_json()).encode()
+        write_whole(self._pinned, told)
         sync(self.path)
         return told

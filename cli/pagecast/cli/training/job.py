@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pagecast.cli.exits import CommandError, LockedError
 from pagecast.cli.settings import Settings
@@ -10,6 +10,7 @@ from pagecast.cli.training.config import config_of
 from pagecast.cli.training.source import training_source
 from pagecast.featurestore.semantic_ids import CodebookError
 from pagecast.featurestore.state import StatePaths
+from pagecast.featurestore.training_records import Pinned
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.base import BaseError
 from pagecast.trainer.beginning import Beginning
@@ -18,7 +19,7 @@ from pagecast.trainer.job import TrainJob
 from pagecast.trainer.metadata import ContentError
 from pagecast.trainer.parity import ParityError
 from pagecast.trainer.processes import Processes, process_group
-from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
+from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
 from pagecast.trainer.training_folder import FolderInUseError, TrainingFolder
 
 
@@ -44,21 +45,25 @@ def opened_job(
             paths, settings.database_url, settings.online_store_url, settings.fold.config()
         ) as source,
     ):
-        until = folder.begin(
-            lambda: (
-                positions_before_last(paths, data.hold_out, begin.known) if data.hold_out else None
-            ),
-            resume=data.resume,
-        )
+        pinned = folder.begin(lambda: _decided(source, data, begin), resume=data.resume)
         job = TrainJob(
-            source=source,
+            source=replace(source, catalog_number=pinned.catalog_number),
             config=config_of(settings),
-            until=until,
+            until=pinned.until,
             checkpoint=folder.path,
             base=begin.base,
             incremental=begin.incremental,
         )
         yield job, processes
+
+
+def _decided(source: Source, data: Data, begin: Beginning) -> Pinned:
+    until = None
+    if data.hold_out:
+        until = positions_before_last(source.paths, data.hold_out, begin.known)
+    return Pinned(
+        until=until, catalog_number=source.newest_catalog_number(), base_version=begin.version
+    )
 
 
 @contextmanager

@@ -47,6 +47,11 @@ def entity_config(config: TrainConfig) -> TrainConfig:
     return replace(config, model=model, epochs=epochs)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether the model of entity tokens has one. Raises CheckpointError if all are damaged."""
+    return bool(Checkpoints(folder / FOLDER).newest())
+
+
 def clear_checkpoints(folder: Path) -> None:
     """Removes those of the model of entity tokens."""
     Checkpoints(folder / FOLDER).clear()
