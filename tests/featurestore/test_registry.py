@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from pagecast.featurestore.model_records import (
     CHALLENGER,
     CHAMPION,
+    ChampionMoved,
     GateNotPassed,
     ModelUnknown,
     NoPredecessor,
@@ -179,6 +180,20 @@ def test_what_the_gate_refuses_is_promoted_only_by_force_and_that_is_kept(
     newest = registry.moves(CHAMPION)[0]
     assert (newest.version, newest.moved_by, newest.forced) == ("v2", "bob", True)
     assert newest.note == "the slice was a holiday"
+
+
+def test_a_model_takes_the_place_of_the_one_it_was_compared_with_alone(engine: sa.Engine) -> None:
+    registry = Registry(engine)
+    register(registry, "v1", "v2", "v3")
+    with pytest.raises(ChampionMoved, match="none serves by now, and v1 was compared with v2"):
+        registry.promote("v1", by="gate", instead_of="v2")
+    registry.promote("v1", by="gate", instead_of="")
+    registry.promote("v2", by="gate", instead_of="v1")
+    for before in ("v1", ""):
+        with pytest.raises(ChampionMoved, match="v2 serves by now"):
+            registry.promote("v3", by="gate", instead_of=before)
+    assert registry.promote("v2", by="gate", instead_of="v1").aliases == (CHAMPION,), "as it was"
+    assert registry.get("v3").aliases == (CHALLENGER,)
 
 
 def test_force_that_was_not_needed_is_not_recorded_as_such(engine: sa.Engine) -> None:

@@ -9,6 +9,7 @@ from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import TrainingClaims
 from pagecast.featurestore.training_records import Claim
+from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.claimed import ClaimedTraining
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.snapshot import Source
@@ -23,6 +24,7 @@ def claimed_training(
     return ClaimedTraining(
         claim=claim,
         claims=TrainingClaims(engine),
+        trainings=Trainings(engine),
         registry=Registry(engine),
         source=Source(paths=paths),
         config=config,

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from factories import movie, upsert
+from structlog.testing import capture_logs
+from trainer.factories_checkpoint import checkpoint_of
 from trainer.factories_claimed import BRIEF, claimed_training, run_next
 from trainer.factories_trainer import in_time_order, logged, walk, write_state
 
@@ -24,9 +26,10 @@ from pagecast.featurestore.trainings import Trainings
 from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.trainer import claimed, gate
 from pagecast.trainer.base import BaseError
+from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.claimed import Noting
 from pagecast.trainer.fit import FitProgress
-from pagecast.trainer.job import TrainOutcome, TrainProgress
+from pagecast.trainer.job import TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError
 
 EVENTS = in_time_order(walk(user) for user in range(40))
@@ -126,6 +129,91 @@ def test_only_what_the_gate_lets_through_becomes_the_champion(
 
 class StoppedError(Exception):
     """Ends a training between two steps."""
+
+
+@pytest.fixture
+def judged_beside_v0(
+    engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> TrainOutcome:
+    """What a training comes to at once: it leaves a checkpoint, and v1, which may replace v0."""
+    registry = Registry(engine)
+    for version in ("v0", "v1", "v2"):
+        registry.register(version, parent_version=None, metrics={}, data={})
+    registry.promote("v0", by="ada")
+    outcome = TrainOutcome(
+        version="v1",
+        bundle=paths.bundles / "v1",
+        metrics={},
+        quality=None,
+        verdict=verdict(passed=True),
+    )
+
+    def trained(job: TrainJob, _: object) -> TrainOutcome:
+        assert job.checkpoint is not None
+        Checkpoints(job.checkpoint).write(checkpoint_of(3))
+        return outcome
+
+    monkeypatch.setattr(claimed, "train", trained)
+    Trainings(engine).ask("r1", ORDER, asked_by="rpc")
+    return outcome
+
+
+def test_nobody_is_replaced_but_whom_the_gate_compared_it_with(
+    engine: sa.Engine, paths: StatePaths, judged_beside_v0: TrainOutcome
+) -> None:
+    registry = Registry(engine)
+    registry.promote("v2", by="ada")
+    with capture_logs() as logs:
+        assert run_next(engine, paths) == judged_beside_v0.version
+    assert registry.version_of(CHAMPION) == "v2"
+    assert [log["reason"] for log in logs if log["event"] == "not_promoted"] == [
+        "version: v2 serves by now, and v1 was compared with v0: promote it by hand, or train again"
+    ]
+    assert Trainings(engine).get("r1").state is TrainingState.SUCCEEDED
+
+
+def test_who_was_taken_for_dead_promotes_nothing(
+    engine: sa.Engine, paths: StatePaths, judged_beside_v0: TrainOutcome
+) -> None:
+    claims = TrainingClaims(engine)
+    dead = claims.claim("dead", 0)
+    assert dead is not None
+    training = claimed_training(engine, paths, dead)
+    assert claims.claim("heir", 600_000) is not None
+    with pytest.raises(ClaimLost):
+        training._settle(judged_beside_v0)
+    assert Registry(engine).version_of(CHAMPION) == "v0"
+
+
+@pytest.mark.usefixtures("judged_beside_v0")
+def test_what_was_learned_stays_until_it_is_noted_that_it_is_over(
+    engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise StoppedError
+
+    dead = TrainingClaims(engine).claim("dead", 0)
+    assert dead is not None
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(TrainingClaims, "succeed", killed)
+        claimed_training(engine, paths, dead).run()
+    assert Checkpoints(paths.trainings / str(dead.id)).newest()
+    run_next(engine, paths)
+    assert not (paths.trainings / str(dead.id)).exists()
+
+
+@pytest.mark.usefixtures("judged_beside_v0")
+def test_room_that_cannot_be_made_does_not_undo_a_training(
+    engine: sa.Engine, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise OSError("busy")
+
+    monkeypatch.setattr(claimed, "free_bundles", busy)
+    with capture_logs() as logs:
+        run_next(engine, paths)
+    assert [log["reason"] for log in logs if log["event"] == "no_room_made"] == ["busy"]
+    assert Trainings(engine).get("r1").state is TrainingState.SUCCEEDED
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, ends: Callable[[int], bool]) -> list[int]:

@@ -3,21 +3,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainer.factories_trainer import SMALL, logged, walk, write_state
+from factories import START_MS, event_id, timestamp
+from structlog.testing import capture_logs
+from trainer.factories_trainer import DAY_MS, SMALL, logged, walk, write_state
 
 from pagecast.engine.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.model_records import CHALLENGER
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer import train as train_module
 from pagecast.trainer.base import positions_of
 from pagecast.trainer.bundle import load_model
 from pagecast.trainer.code_version import code_version
-from pagecast.trainer.evaluation.next_slice import next_slice_quality
-from pagecast.trainer.job import Trained, TrainJob, TrainOutcome, TrainProgress
+from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
+from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.threads import threads
 from pagecast.trainer.train import evaluate_next_slice, fit_snapshot, train
+from pagecast.v1 import events_pb2
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]
 
@@ -76,10 +80,29 @@ def test_a_challenger_with_its_numbers_is_registered(outcome: Outcome) -> None:
     assert manifest.metrics["decode_difference_max"] < 1e-4
 
 
-def test_a_registered_training_leaves_no_checkpoint(outcome: Outcome) -> None:
-    _, _, paths = outcome
-    assert paths.training.is_dir(), "there were some"
-    assert list(paths.training.iterdir()) == []
+def test_a_slice_without_a_choice_leaves_the_model_unjudged(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was learned is not thrown away because people only searched since."""
+    watched, later_ms = walk(1), START_MS + 3 * DAY_MS
+    searched = events_pb2.InteractionEvent(
+        event_id=event_id(later_ms), user_id="u1", occurred_at=timestamp(later_ms)
+    )
+    searched.search.query = "heat"
+    paths = write_state(tmp_path, logged([*watched, searched]))
+    learned = dataclasses.replace(trained, positions={("log", 0): len(watched)})
+    told: list[Quality | None] = []
+
+    def export(_: Source, __: Trained, quality: Quality | None, ___: Progress) -> TrainOutcome:
+        told.append(quality)
+        return TrainOutcome(version="v", bundle=tmp_path, metrics={}, quality=quality)
+
+    monkeypatch.setattr(train_module, "export_and_register", export)
+    job = TrainJob(source=Source(paths=paths), config=BRIEF, until=learned.positions)
+    with capture_logs() as logs:
+        result = train(job, fitting=lambda *_: learned)
+    assert (result.version, result.verdict, told) == ("v", None, [None])
+    assert [log["event"] for log in logs] == ["model_not_judged"]
 
 
 def test_the_manifest_tells_what_padding_cost(outcome: Outcome) -> None:

@@ -40,6 +40,14 @@ def test_a_training_that_is_not_resumed_removes_what_it_finds(tmp_path: Path) ->
     assert not Checkpoints(tmp_path).newest()
 
 
+def test_a_training_that_is_over_leaves_no_checkpoint(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    Checkpoints(tmp_path / FOLDER).write(checkpoint_of(3))
+    with folder_at(tmp_path).held() as folder:
+        folder.clear()
+    assert list(tmp_path.rglob("step-*")) == []
+
+
 def test_nothing_to_resume_begins_anew(tmp_path: Path) -> None:
     with folder_at(tmp_path / "new").held() as folder:
         assert folder.begin(lambda: GIVEN, resume=True) == GIVEN

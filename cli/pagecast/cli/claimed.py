@@ -3,6 +3,7 @@
 import errno
 from dataclasses import replace
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -17,6 +18,7 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
 from pagecast.featurestore.training_orders import TrainingOrder
 from pagecast.featurestore.training_records import Claim
+from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.base import BaseError
 from pagecast.trainer.claimed import ClaimedTraining
 from pagecast.trainer.config import TrainConfig
@@ -47,7 +49,7 @@ def run_claimed(settings: Settings, training_id: int, attempt: int) -> int:
             claims = TrainingClaims(engine)
             claim = claims.resume(training_id, attempt)
             try:
-                _run(settings, claims, claim, Registry(engine))
+                _run(settings, claims, claim, engine)
             except _FINAL as error:
                 _log.error("training_failed", reason=str(error))
                 claims.fail(claim, str(error))
@@ -82,7 +84,7 @@ def passing(error: Exception) -> str | None:
     return told if isinstance(error, FolderInUseError | OSError) else None
 
 
-def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Registry) -> None:
+def _run(settings: Settings, claims: TrainingClaims, claim: Claim, engine: sa.Engine) -> None:
     paths = StatePaths(root=settings.state_dir).create()
     with training_source(
         paths, settings.database_url, settings.online_store_url, settings.fold.config()
@@ -90,7 +92,8 @@ def _run(settings: Settings, claims: TrainingClaims, claim: Claim, registry: Reg
         version = ClaimedTraining(
             claim=claim,
             claims=claims,
-            registry=registry,
+            trainings=Trainings(engine),
+            registry=Registry(engine),
             source=source,
             config=_config(settings, claim.order),
             bundles_kept=settings.trainer.bundles_kept,

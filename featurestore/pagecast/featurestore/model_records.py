@@ -26,6 +26,10 @@ class ModelFreed(LookupError):  # noqa: N818
     """The model is known, but its bundle was removed to make room."""
 
 
+class ChampionMoved(RuntimeError):  # noqa: N818
+    """Another model serves than the one that a model was compared with."""
+
+
 class GateNotPassed(ValueError):  # noqa: N818
     """The gate has judged the model and does not let it through."""
 

@@ -16,6 +16,7 @@ from pagecast.featurestore.model_records import (
     CHALLENGER,
     CHAMPION,
     AliasMove,
+    ChampionMoved,
     GateNotPassed,
     ModelRecord,
     MovedFor,
@@ -118,13 +119,20 @@ class Registry:
             return record_of_version(connection, version)
 
     def promote(
-        self, version: str, by: str, *, forced: bool = False, note: str = ""
+        self,
+        version: str,
+        by: str,
+        *,
+        forced: bool = False,
+        note: str = "",
+        instead_of: str | None = None,
     ) -> ModelRecord:
         """Makes a model the champion; it is no longer the challenger.
 
         A model that the gate has refused needs `forced`, which is kept with the move if it was
-        needed. Promoting the champion changes nothing. Raises ModelUnknown, ModelFreed,
-        GateNotPassed, and ValueError for a note that is too long.
+        needed. With `instead_of` only while that version serves, empty for none. Promoting the
+        champion changes nothing. Raises ModelUnknown, ModelFreed, GateNotPassed, ChampionMoved, and
+        ValueError for a note that is too long.
         """
         if len(note) > NOTE_CHARACTERS_MAX:
             raise ValueError(f"note: at most {NOTE_CHARACTERS_MAX} characters are kept")
@@ -133,6 +141,12 @@ class Registry:
             champion = alias_row(connection, CHAMPION)
             if champion is not None and champion.version == version:
                 return record
+            serving = "" if champion is None else champion.version
+            if instead_of not in (None, serving):
+                raise ChampionMoved(
+                    f"version: {serving or 'none'} serves by now, and {version} was compared with "
+                    f"{instead_of or 'none'}: promote it by hand, or train again"
+                )
             refused = record.verdict is not None and not record.verdict.passed
             if refused and not forced:
                 raise GateNotPassed(

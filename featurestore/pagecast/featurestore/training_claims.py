@@ -104,6 +104,10 @@ class TrainingClaims:
         with self._engine.begin() as connection:
             self._update(connection, claim, progress=progress.to_json())
 
+    def check(self, claim: Claim) -> None:
+        """Raises ClaimLost if the training is another's by now, or has ended."""
+        self.resume(claim.id, claim.attempt)
+
     def pinned(self, claim: Claim) -> Pinned | None:
         """What an attempt before has decided. Raises ClaimLost."""
         with self._engine.connect() as connection:

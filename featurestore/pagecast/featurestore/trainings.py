@@ -1,14 +1,14 @@
 """Trainings as those see them who ask for one: each request once, whoever repeats it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
 from pagecast.featurestore.database import Lock, exclusive
 from pagecast.featurestore.tables import DETAIL_CHARACTERS_MAX, ID_CHARACTERS_MAX, TrainingRow
 from pagecast.featurestore.training_orders import OrderError, TrainingOrder
-from pagecast.featurestore.training_records import Training, TrainingState, training_of
+from pagecast.featurestore.training_records import ENDED, Training, TrainingState, training_of
 
 WAITING_MAX = 100
 """Trainings that wait: more is somebody's loop, and would train for days on what is old by then."""
@@ -87,6 +87,13 @@ class Trainings:
             statement = statement.where(TrainingRow.state.in_(states))
         with self._engine.connect() as connection:
             return tuple(training_of(row) for row in connection.execute(statement))
+
+    def ended(self, ids: Collection[int]) -> frozenset[int]:
+        """Which of these have ended; one that is not known has not."""
+        row = TrainingRow
+        statement = sa.select(row.id).where(row.id.in_(ids), row.state.in_(ENDED))
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(statement).scalars())
 
     def cancel(self, request_id: str) -> Training:
         """Ends a training that waits at once; one that runs is ended by its trainer, soon.

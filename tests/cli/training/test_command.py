@@ -12,8 +12,10 @@ from pagecast.cli.settings import load_settings
 from pagecast.cli.training import model
 from pagecast.cli.training.choices import Align, Profile
 from pagecast.cli.training.config import config_of, train_config
+from pagecast.cli.training.job import Data, opened_job
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.trainer.alignment.config import RECIPES, FormatConfig
+from pagecast.trainer.beginning import Beginning
 from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.job import Progress, TrainJob
@@ -88,6 +90,18 @@ def test_resume_keeps_checkpoints_and_data_though_events_came(
     anew = job_of(monkeypatch, "--hold-out", "0.5")
     assert anew.until != first.until
     assert not Checkpoints(first.checkpoint).newest()
+
+
+def test_once_it_is_done_its_checkpoints_are_gone(tmp_path: Path) -> None:
+    paths = write_state(tmp_path / "state", logged(walk(1)))
+    settings, data = load_settings(state_dir=paths.root), Data(hold_out=0.5, resume=False)
+    with pytest.raises(StopError), opened_job(settings, paths, Beginning(), data):
+        Checkpoints(paths.training).write(checkpoint_of(3))
+        raise StopError
+    assert Checkpoints(paths.training).newest()
+    with opened_job(settings, paths, Beginning(), replace(data, resume=True)):
+        assert Checkpoints(paths.training).newest()
+    assert not Checkpoints(paths.training).newest()
 
 
 def test_align_takes_its_recipe_and_what_is_set() -> None:

@@ -1,14 +1,13 @@
 """A claimed training, in a process of its own: it learns, is judged, and says how far it is."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -17,12 +16,14 @@ from tenacity import (
 )
 
 from pagecast.featurestore.bundle_room import free_bundles
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.checkpoint_room import free_checkpoints
+from pagecast.featurestore.model_records import CHAMPION, ChampionMoved
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.training_claims import TrainingClaims
 from pagecast.featurestore.training_orders import Promoting, TrainingKind
 from pagecast.featurestore.training_records import Claim, Pinned, TrainingProgress
+from pagecast.featurestore.trainings import Trainings
 from pagecast.trainer.base import load_base
 from pagecast.trainer.beginning import Beginning, go_on_from
 from pagecast.trainer.checkpoint import CheckpointError
@@ -63,6 +64,7 @@ class ClaimedTraining:
 
     claim: Claim
     claims: TrainingClaims
+    trainings: Trainings
     registry: Registry
     source: Source
     config: TrainConfig
@@ -83,13 +85,23 @@ class ClaimedTraining:
         """
         outcome = self._trained()
         _insisting(self._settle, outcome)
+        self._make_room()
         return outcome.version
 
     def _settle(self, outcome: TrainOutcome) -> None:
+        self.claims.check(self.claim)
         self._promote(outcome)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        free_bundles(self.registry, self.source.paths.bundles, self.bundles_kept)
         self.claims.succeed(self.claim, outcome.version)
+
+    def _make_room(self) -> None:
+        """What was learned is not needed any more once the model is noted, and not before."""
+        paths = self.source.paths
+        try:
+            free_checkpoints(self.trainings, paths.trainings)
+            free_bundles(self.registry, paths.bundles, self.bundles_kept)
+        except (OSError, SQLAlchemyError) as error:
+            # The training has succeeded, and the next one makes room for both.
+            _log.warning("no_room_made", reason=str(error))
 
     def _trained(self) -> TrainOutcome:
         """Goes on from what an attempt before has left, unless that is of no use any more."""
@@ -154,12 +166,21 @@ class ClaimedTraining:
         """The first model serves whatever it is worth; a later one if the gate lets it."""
         if self.claim.order.promoting is not Promoting.GATE:
             return
-        if self.registry.resolve(CHAMPION) is None:
-            note = f"the first model; training {self.claim.request_id}"
-            self.registry.promote(outcome.version, PROMOTED_BY, forced=True, note=note)
-        elif outcome.verdict is not None and outcome.verdict.passed:
-            note = f"training {self.claim.request_id}"
-            self.registry.promote(outcome.version, PROMOTED_BY, note=note)
+        first = self.registry.version_of(CHAMPION) is None
+        verdict = outcome.verdict
+        if not first and (verdict is None or not verdict.passed):
+            return
+        note = f"training {self.claim.request_id}"
+        try:
+            self.registry.promote(
+                outcome.version,
+                PROMOTED_BY,
+                forced=first,
+                note=f"the first model; {note}" if first else note,
+                instead_of="" if first or verdict is None else verdict.champion or "",
+            )
+        except ChampionMoved as error:
+            _log.warning("not_promoted", version=outcome.version, reason=str(error))
 
 
 class Noting:

@@ -13,7 +13,6 @@ from pagecast.featurestore.model_records import CHAMPION
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.base import Base, Start, incremental_config, refuse_unlike
 from pagecast.trainer.begun import begun
-from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data import build_dataset, fallback_row, next_row
 from pagecast.trainer.evaluation.next_slice import (
@@ -30,11 +29,11 @@ from pagecast.trainer.pages import PageBuilder
 from pagecast.trainer.pools import Pools
 from pagecast.trainer.registering import export_and_register, registry_of
 from pagecast.trainer.release import some_of
-from pagecast.trainer.semantic.teaching import clear_checkpoints, with_codebook
+from pagecast.trainer.semantic.teaching import with_codebook
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.slice_reading import read_slice
 from pagecast.trainer.slices import shown_since
-from pagecast.trainer.snapshot import Snapshot, Source
+from pagecast.trainer.snapshot import NothingToTrainError, Snapshot, Source
 from pagecast.trainer.threads import threads
 
 _log = structlog.get_logger(__name__)
@@ -45,28 +44,31 @@ def train(
 ) -> TrainOutcome:
     """Trains, evaluates on what the log holds after `job.until`, exports, registers and judges.
 
-    `fitting` is `fit_snapshot` unless another is given. Once the model is judged, the training's
-    checkpoints are removed. Raises NothingToTrainError without data, CheckpointError for
+    `fitting` is `fit_snapshot` unless another is given. Checkpoints stay: whoever notes that the
+    training is over removes them. Raises NothingToTrainError without data, CheckpointError for
     checkpoints of something else, ParityError if an exported graph is not the model.
     """
     trained = (fitting or fit_snapshot)(job, progress)
     # What was launched since the training began is asked for, too.
     source = replace(job.source, catalog_number=None)
     if job.until is None:
-        outcome = export_and_register(source, trained, None, progress)
-    else:
-        outcome = _release(source, trained, progress)
-    if job.checkpoint is not None:
-        Checkpoints(job.checkpoint).clear()
-        clear_checkpoints(job.checkpoint)
-    return outcome
+        return export_and_register(source, trained, None, progress)
+    return _release(source, trained, progress)
 
 
 def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutcome:
-    """Evaluates beside the champion, exports, registers, and asks the gate."""
+    """Evaluates beside the champion, exports, registers, and asks the gate.
+
+    A slice of which nothing can be asked leaves the model unjudged.
+    """
     progress(TrainProgress(stage="evaluate", share_done=0.0))
     snapshot = source.read(known=trained.positions)
-    plan = slice_plan(snapshot.catalog, snapshot.users)
+    try:
+        plan = slice_plan(snapshot.catalog, snapshot.users)
+    except NothingToTrainError as error:
+        # Searches alone, say: what took hours to learn is kept.
+        _log.warning("model_not_judged", reason=str(error))
+        return export_and_register(source, trained, None, progress)
     with registry_of(source) as registry:
         champion = Rival.of(registry.resolve(CHAMPION), source.paths.bundles)
         with threads(trained.config.threads):

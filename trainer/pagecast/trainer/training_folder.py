@@ -55,6 +55,11 @@ class TrainingFolder:
             told = told or self._anew(decide())
         return Pinned.from_json(json.loads(self._processes.from_first(told)))
 
+    def clear(self) -> None:
+        """Removes the checkpoints: the training is over, or begins anew."""
+        Checkpoints(self.path).clear()
+        clear_checkpoints(self.path)
+
     def _resumed(self) -> bytes:
         """Empty if nothing was interrupted after its first checkpoint."""
         if not self._pinned.exists():
@@ -64,8 +69,7 @@ class TrainingFolder:
         return self._pinned.read_bytes()
 
     def _anew(self, decided: Pinned) -> bytes:
-        Checkpoints(self.path).clear()
-        clear_checkpoints(self.path)
+        self.clear()
         told = json.dumps(decided.to_json()).encode()
         write_whole(self._pinned, told)
         sync(self.path)

@@ -195,21 +195,28 @@ def prune(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Removes the bundles of older versions; champion, challenger and the one before stay."""
+    """Removes bundles of older versions, and checkpoints of trainings that have ended.
+
+    Champion, challenger and the champion before stay.
+    """
     from pagecast.cli.database import open_database
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.bundle_room import free_bundles
+    from pagecast.featurestore.checkpoint_room import free_checkpoints
     from pagecast.featurestore.registry import Registry
     from pagecast.featurestore.state import StatePaths
+    from pagecast.featurestore.trainings import Trainings
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
-        bundles = StatePaths(root=settings.state_dir).bundles
-        freed = free_bundles(Registry(engine), bundles, keep)
+        paths = StatePaths(root=settings.state_dir)
+        freed = free_bundles(Registry(engine), paths.bundles, keep)
+        ended = free_checkpoints(Trainings(engine), paths.trainings)
     output = Output(as_json=as_json)
     output.say(f"removed {len(freed)} bundles{': ' if freed else ''}{' '.join(freed)}")
-    output.document({"freed": list(freed)})
+    output.say(f"removed checkpoints of {len(ended)} trainings that have ended")
+    output.document({"freed": list(freed), "trainings": list(ended)})
 
 
 @app.command()

@@ -37,7 +37,10 @@ class Data:
 def opened_job(
     settings: Settings, paths: StatePaths, begin: Beginning, data: Data
 ) -> Iterator[tuple[TrainJob, Processes]]:
-    """The job, alone or in torchrun's group; the training's folder is held until it is done."""
+    """The job, alone or in torchrun's group; the training's folder is held until it is done.
+
+    Once it is, its checkpoints are removed.
+    """
     with (
         process_group() as processes,
         TrainingFolder(paths.training, processes).held() as folder,
@@ -55,6 +58,8 @@ def opened_job(
             incremental=begin.incremental,
         )
         yield job, processes
+        if processes.first:
+            folder.clear()
 
 
 def _decided(source: Source, data: Data, begin: Beginning) -> Pinned:
