@@ -1,19 +1,26 @@
 """Training the baseline: it finds what a world has in it, and says how well it ranks."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trainer.factories_trainer import entity_id, in_time_order, logged, walk, write_state
 
+from pagecast.engine.multi_stage.candidates import Candidates
 from pagecast.engine.multi_stage.features import ENTITY_FEATURES
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
 from pagecast.engine.served_model import load_served
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.multi_stage import rankers, train
+from pagecast.trainer.multi_stage.co_occurrence import Counted
 from pagecast.trainer.multi_stage.conditional_logit import Choices, fitted
 from pagecast.trainer.multi_stage.config import MultiStageConfig
+from pagecast.trainer.multi_stage.examples import Example
+from pagecast.trainer.multi_stage.rankers import Ranked
 from pagecast.trainer.multi_stage.train import Baseline, fit_baseline, train_baseline
 from pagecast.trainer.snapshot import NothingToTrainError, Source
 
@@ -39,6 +46,29 @@ def test_ease_joins_what_people_took_up_together(baseline: Baseline) -> None:
     at = {e: c for c, e in enumerate(baseline.tables.entity_ids)}
     source, same, other = (at[entity_id(number)] for number in (0, 3, 4))
     assert baseline.tables.weight_CC[source, same] > baseline.tables.weight_CC[source, other] + 0.01
+
+
+def test_nothing_is_chosen_by_what_it_is_tested_on(
+    world: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen_by: set[int] = set()
+    tested_on: list[int] = []
+
+    def chosen(
+        data: Interactions, before: Counted, learned_X: tuple[int, ...], config: MultiStageConfig
+    ) -> tuple[float, float]:
+        chosen_by.update(int(data.at_ms_X[x]) for x in learned_X)
+        return config.regularisations[0], config.halves[0]
+
+    def tested(candidates: Candidates, examples: Iterable[Example]) -> Ranked:
+        tested_on.extend(one.prompt.request.at_ms for one in examples)
+        return rankers.tested(candidates, ())
+
+    monkeypatch.setattr(train, "_chosen", chosen)
+    monkeypatch.setattr(train, "tested", tested)
+    fit_baseline(Source(paths=world).read(), QUICK)
+    assert len(tested_on) > 10
+    assert max(chosen_by) <= min(tested_on)
 
 
 def test_it_is_registered_by_its_alias_and_loads(tmp_path: Path) -> None:

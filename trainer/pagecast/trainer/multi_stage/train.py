@@ -103,13 +103,16 @@ def fit_baseline(
         raise NothingToTrainError(str(error)) from error
     order_X = data.in_time_order()
     early = max(1, round(len(order_X) * (1.0 - config.ranked_share)))
-    learned_X = drawn(data, order_X[early:].tolist(), config)
+    drawn_X = drawn(data, order_X[early:].tolist(), config)
+    # Split before anything is chosen: what is chosen by a test is not tested by it.
+    kept = round(len(drawn_X) * (1.0 - config.tested_share))
+    learned_X, tested_X = drawn_X[:kept], drawn_X[kept:]
     told("choosing EASE's weights")
     before = counted(data, np.sort(order_X[:early]), config.count_half_life_days)
     regularisation, half = _chosen(data, before, learned_X, config)
     tables = _tables(data, before, regularisation, half)
     told("teaching the rankers")
-    tables, ranked = _ranked(data, tables, learned_X, config)
+    tables, ranked = _ranked(data, tables, learned_X, tested_X, config)
     told("fitting EASE on everything")
     whole = counted(data, np.arange(len(data)), config.count_half_life_days)
     final = _tables(data, whole, regularisation, half)
@@ -200,14 +203,13 @@ def _ranked(
     data: Interactions,
     tables: MultiStageTables,
     learned_X: tuple[int, ...],
+    tested_X: tuple[int, ...],
     config: MultiStageConfig,
 ) -> tuple[MultiStageTables, Ranked]:
     """Tables with rankers, and how good they are on the newest examples, kept from them."""
     catalog = CompiledCatalog(data.catalog)
-    kept = round(len(learned_X) * (1.0 - config.tested_share))
-    learned, kept_back = learned_X[:kept], learned_X[kept:]
     for taught in (with_entity_ranker, with_row_ranker):
         candidates = Candidates(tables, data.catalog)
-        tables = taught(candidates, examples(data, catalog, learned, config), config)
+        tables = taught(candidates, examples(data, catalog, learned_X, config), config)
     candidates = Candidates(tables, data.catalog)
-    return tables, tested(candidates, examples(data, catalog, kept_back, config))
+    return tables, tested(candidates, examples(data, catalog, tested_X, config))
