@@ -2,7 +2,9 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 from trainer.factories_logged import TOPIC, PagesWorld
 from trainer.factories_trainer import SMALL
@@ -63,11 +65,18 @@ def test_a_page_that_nobody_looked_at_is_no_example(tmp_path: Path) -> None:
     assert world.write().shown().pages == ()
 
 
-def test_a_page_whose_prompt_cannot_be_built_again_is_left_out_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [{"prompt_sha256": "0" * 64}, {"catalog_number": 10**6}],
+    ids=["another prompt", "a catalog that this database never had"],
+)
+def test_a_page_whose_prompt_cannot_be_built_again_is_left_out_and_told(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
     world = two_pages(tmp_path)
     page = events_pb2.PageServed()
     page.CopyFrom(world.pages[0].page)
-    page.prompt_sha256 = "0" * 64
+    page.MergeFrom(events_pb2.PageServed(**changed))
     world.pages[0] = LoggedPage("pages", 0, 0, page, page.SerializeToString())
     with capture_logs() as logs:
         shown = world.write().shown()

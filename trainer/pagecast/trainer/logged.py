@@ -36,9 +36,8 @@ class Reading:
 def read_shown(source: Source, reading: Reading) -> Shown:
     """The newest pages of which something was seen, in the order in which their prompts are built.
 
-    What was carried on is left out: an example begins where a page begins.
-
-    Raises ValueError for pages of another catalog database.
+    What was carried on is left out: an example begins where a page begins. So is a page whose
+    prompt cannot be built again, of another catalog database, say; those are counted as `unlike`.
     """
     log = OfflineLog(source.paths.offline)
     outcomes, older = _newest(log, reading)
@@ -50,7 +49,10 @@ def read_shown(source: Source, reading: Reading) -> Shown:
     shown: list[ShownPage] = []
     try:
         migrate(engine)
-        for page, prompt in served_prompts(log, Catalog(engine), served, fold=source.fold):
+        catalog = Catalog(engine)
+        newest = catalog.number()
+        reached = [record for record in served if record.page.catalog_number <= newest]
+        for page, prompt in served_prompts(log, catalog, reached, fold=source.fold):
             if prompt.sha256() == page.page.prompt_sha256:
                 shown.append(_shown(page.page, prompt, outcomes[page.offset], reading))
     finally:
