@@ -23,6 +23,7 @@ from pagecast.featurestore.database import connect
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.training_claims import TrainingClaims
+from pagecast.featurestore.trainings import Trainings
 from pagecast.featurestore.verdicts import Criterion, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -80,6 +81,19 @@ def test_a_training_is_asked_for_listed_and_cancelled(paths: StatePaths) -> None
     for said in (("--incremental",), ("--kind", "incremental")):
         assert ask("trainings", "start", *said)["order"]["kind"] == "incremental"
     assert "has cancelled" in refused("trainings", "watch", "r1")
+
+
+def test_prune_removes_checkpoints_of_trainings_that_have_ended(paths: StatePaths) -> None:
+    for request_id in ("ends", "waits"):
+        ask("trainings", "start", "--request-id", request_id)
+    ask("trainings", "cancel", "ends")
+    engine = connect(paths.database_url)
+    ended, waits = (Trainings(engine).get(request_id).id for request_id in ("ends", "waits"))
+    engine.dispose()
+    for number in (ended, waits):
+        (paths.trainings / str(number)).mkdir(parents=True)
+    assert ask("models", "prune") == {"freed": [], "trainings": [ended]}
+    assert [path.name for path in paths.trainings.iterdir()] == [str(waits)]
 
 
 def test_bad_input_names_field_and_remedy(paths: StatePaths) -> None:
