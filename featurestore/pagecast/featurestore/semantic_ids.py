@@ -99,8 +99,12 @@ class Codebook:
         if len(outside_X):
             placed = [*self.code_VL.tolist(), *np.delete(code_NL[new_X], outside_X, 0).tolist()]
             taken = Counter(tuple(code_L[:LEVELS]) for code_L in placed)
+            wanted: dict[bytes, Iterator[Leaf]] = {}
             for at in outside_X.tolist():
-                code_NL[new_X[at]] = place(taken, leaves(self.centroid_LKS, fused_X[at]))
+                alike = fused_X[at].tobytes()
+                if alike not in wanted:
+                    wanted[alike] = _offered(leaves(self.centroid_LKS, fused_X[at]))
+                code_NL[new_X[at]] = place(taken, wanted[alike])
         return as_tokens(code_NL, self._shared(code_NL, new_X), self.codes)
 
     def _digits(self, leaf_XL: Ints) -> Ints:
@@ -158,6 +162,12 @@ def leaves(centroid_LKS: Floats, fused_S: Floats, first: int | None = None) -> I
     for code in order if first is None else (first,):
         for rest in leaves(centroid_LKS[1:], fused_S - centroid_LKS[0, code]):
             yield (code, *rest)
+
+
+def _offered(wanted: Iterator[Leaf]) -> Iterator[Leaf]:
+    """Each leaf as often as it may have room, for all that want the same: what was found full is
+    not asked again, and a thousand that look alike are not a million questions."""
+    return (leaf for leaf in wanted for _ in range(DIGITS_MAX))
 
 
 def place(taken: Counter[Leaf], wanted: Iterator[Leaf]) -> Leaf:

@@ -23,7 +23,8 @@ class NamedEntities:
     """`token_NL`, no two alike. Never changes.
 
     Names are given anew for each snapshot, in its order: so they depend on the catalog alone and
-    not on when a server began to follow it. Only changed entities go through the tower.
+    not on when a server began to follow it. Only changed entities go through the tower; where none
+    of them is new, all names stay.
     """
 
     def __init__(
@@ -47,8 +48,12 @@ class NamedEntities:
         fused_XS = fused([snapshot.entities[index] for index in new.tolist()])
         self._fused.update(zip(new.tolist(), fused_XS, strict=True))
         self._leaf_NL[new] = spelling.codebook.nearest(fused_XS)
+        self._id_N = id_N
+        if older is not None and not len(new) and np.array_equal(older._id_N, id_N):
+            self.token_NL: Indices = older.token_NL
+            return
         new_X = np.flatnonzero(id_N == 0)
-        self.token_NL: Indices = spelling.codebook.assign(
+        self.token_NL = spelling.codebook.assign(
             id_N, self._leaf_NL[new_X], [self._fused[index] for index in new_X.tolist()]
         )
 

@@ -1,18 +1,25 @@
 """Codebooks: every entity has an ID of its own, codes are used evenly, none is dead."""
 
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pagecast.featurestore import semantic_ids
 from pagecast.featurestore.semantic_ids import (
     DIGITS_MAX,
     LEVELS,
     NO_TOKEN,
     Codebook,
     CodebookError,
+    leaves,
     level_tokens,
+    place,
     tokens_of_levels,
 )
 from pagecast.trainer.semantic.kmeans import balanced_kmeans, size_max
@@ -114,6 +121,38 @@ def test_more_than_a_leaf_holds_move_to_their_neighbours() -> None:
     leaves, count = np.unique(token_NL[:, :LEVELS], axis=0, return_counts=True)
     assert len(leaves) > 3
     assert count.max() <= DIGITS_MAX
+
+
+def test_many_that_look_alike_share_one_way_to_their_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server names them under a lock: each asking all full leaves anew would be quadratic."""
+    rng = np.random.default_rng(5)
+    book = learn_codebook(rng.normal(size=(40, 4)).astype(np.float32), 8)
+    two_2S = rng.normal(size=(2, 4)).astype(np.float32)
+    fused_XS = two_2S[rng.integers(0, 2, 600)]
+    id_N = np.zeros(len(fused_XS), np.int64)
+    met = [0]
+
+    def counted(*arguments: Any) -> Iterator[semantic_ids.Leaf]:
+        for leaf in leaves(*arguments):
+            met[0] += 1
+            yield leaf
+
+    monkeypatch.setattr(semantic_ids, "leaves", counted)
+    token_NL = named(book, id_N, fused_XS)
+    assert met[0] <= 2 * (len(fused_XS) // DIGITS_MAX + 40 + 1)
+    taken = Counter(tuple(code_L[:LEVELS]) for code_L in book.code_VL.tolist())
+    expected = np.zeros((len(fused_XS), LEVELS), np.int64)
+    outside = []
+    for x, leaf in enumerate(map(tuple, book.nearest(fused_XS).tolist())):
+        if taken[leaf] < DIGITS_MAX:
+            expected[x] = place(taken, iter([leaf]))[:LEVELS]
+        else:
+            outside.append(x)
+    for x in outside:
+        expected[x] = place(taken, leaves(book.centroid_LKS, fused_XS[x]))[:LEVELS]
+    assert (token_NL[:, :LEVELS] - 8 * np.arange(LEVELS) == expected).all()
 
 
 def test_the_version_is_of_the_numbers() -> None:

@@ -18,6 +18,7 @@ from trainer.semantic.test_spelling import spelling_model
 
 from pagecast.engine.bundle import Bundle, load_bundle
 from pagecast.engine.decode_options import DecodeOptions
+from pagecast.engine.embeddings import EntityTable
 from pagecast.engine.following_ids import following
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
@@ -94,6 +95,26 @@ def test_the_server_names_entities_as_the_trainer_did(exported: Exported) -> Non
     np.testing.assert_array_equal(table.named.token_NL, exported.embedded.token_EL)
     expected_ED = exported.embedded.entity_input_ED.detach().numpy()
     np.testing.assert_allclose(table.input_ND, expected_ED, atol=1e-4)
+
+
+def test_names_are_given_anew_only_where_something_new_has_changed(exported: Exported) -> None:
+    """It is done under a lock, and the most that changes in a catalog is known."""
+    catalog = exported.model.snapshot
+    first = EntityTable(exported.bundle, catalog)
+    number = catalog.number + 1
+    changed = dataclasses.replace(catalog.entities[0], genres=("Comedy",), number=number)
+    later = dataclasses.replace(catalog, number=number, entities=(changed, *catalog.entities[1:]))
+    second = EntityTable(exported.bundle, later, first)
+    assert first.named is not None
+    assert second.named is not None
+    assert second.changed.tolist() == [0]
+    assert second.named.token_NL is first.named.token_NL
+    launched = dataclasses.replace(changed, entity_id="launched")
+    more = dataclasses.replace(later, number=number + 1, entities=(*later.entities, launched))
+    third = EntityTable(exported.bundle, more, second).named
+    assert third is not None
+    assert len(third.token_NL) == len(first.named.token_NL) + 1
+    assert (third.token_NL[:-1, :LEVELS] == first.named.token_NL[:, :LEVELS]).all()
 
 
 def test_the_codebook_is_in_the_bundle_under_its_version(exported: Exported) -> None:
