@@ -108,6 +108,7 @@ def test_it_learns_which_ids_exist(spelled_job: TrainJob, spelled_trained: Train
     ("changed", "told"),
     [
         ({"objective": ObjectiveConfig(negatives=4)}, "objective.negatives"),
+        ({"objective": ObjectiveConfig(page_wise=False)}, "objective.page_wise"),
         ({"post": PostTrainConfig(share=0.2)}, "post.share"),
     ],
 )

@@ -13,6 +13,7 @@ from pagecast.trainer.base import Base, BaseError, Start
 from pagecast.trainer.data import Dataset
 from pagecast.trainer.job import TrainJob
 from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.registering import data_facts
 from pagecast.trainer.semantic.teaching import (
     FOLDER,
     clear_checkpoints,
@@ -43,6 +44,8 @@ def test_a_training_goes_on_with_the_codebook_it_began_with(
     first, again = fit_snapshot(job), fit_snapshot(job)
     weights = again.model.state_dict()
     assert all(torch.equal(value, weights[n]) for n, value in first.model.state_dict().items())
+    assert len(str(data_facts(first, None)["codebook"])) == 16
+    assert first.facts == again.facts
     assert any((tmp_path / FOLDER).iterdir())
     clear_checkpoints(tmp_path)
     assert not any((tmp_path / FOLDER).iterdir())

@@ -197,7 +197,8 @@ class TrainConfig:
     steps_max: int | None = None
     """Steps of the optimiser at most; None is as many as `epochs` have."""
     positions_per_batch: int = 4096
-    """Positions, prompts and pages together, of one step of the optimiser."""
+    """Positions, prompts and pages together, of one step of the optimiser; an entity counts as one,
+    also where it is spelled in several."""
     user_windows_max: int | None = None
     """Windows of a user in an epoch, drawn anew for each: a history of thousands of steps is one
     window for every 128 of them, overlapping by the most part (docs/papers.md 3.1). None is all."""
@@ -249,6 +250,11 @@ class TrainConfig:
             raise ValueError(
                 "objective.negatives: codes are few, and all of them compete: set it to 0 with "
                 "model.response semantic_ids"
+            )
+        if not self.objective.page_wise:
+            raise ValueError(
+                "objective.page_wise: an ID is read code by code, after the page before it: leave "
+                "it true with model.response semantic_ids"
             )
         if self.post.share:
             raise ValueError(

@@ -104,7 +104,7 @@ class Drawing(ABC):
         return [self.windows[number] for number in drawn.tolist()]
 
     def _positions(self, window: Window) -> int:
-        """About how many positions a window takes with its pages."""
+        """About how many positions a window takes with its pages, before entities are spelled."""
         if (logged := self.logged.page_of(window)) is not None:
             return len(window.entity_T) + logged.positions
         config = self.config

@@ -19,7 +19,7 @@ def draw_replayed(
 
     `old` are requests by user; the seed is of several numbers, so that every run of a line draws
     others. Drawn once a run: only what is drawn has to be read and folded, so
-    that a run costs what its slice is worth, and not what the log is long.
+    that learning costs what the slice is worth, and not what the log is long.
     """
     wanted = new * share / (1.0 - share)
     users = sorted(user for user, count in old.items() if count)

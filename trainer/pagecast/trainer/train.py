@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from pydantic import JsonValue
 
 from pagecast.featurestore.model_records import CHAMPION
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.base import Base, Start, incremental_config, refuse_unlike
 from pagecast.trainer.begun import begun
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import build_dataset, fallback_row, next_row
+from pagecast.trainer.data import Dataset, build_dataset, fallback_row, next_row
 from pagecast.trainer.evaluation.next_slice import (
     Quality,
     next_slice_quality,
@@ -162,7 +163,14 @@ def fit_on(
         steps=snapshot.steps,
         fit=result,
         start=start,
+        facts=_facts(data),
     )
+
+
+def _facts(data: Dataset) -> dict[str, JsonValue]:
+    if data.spelled_with is None:
+        return {}
+    return {"codebook": data.spelled_with.codebook.version}
 
 
 def evaluate_next_slice(

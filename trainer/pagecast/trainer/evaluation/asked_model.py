@@ -58,7 +58,8 @@ class AskedModel:
     def hallucination_rate(self) -> float | None:
         """Share of IDs that would name nothing if their codes were drawn without any mask.
 
-        Mean over the requests asked so far; None if entities are not spelled.
+        Mean over the requests asked so far; None if entities are not spelled. An upper bound where
+        the trie is searched with beams: what they give up counts as naming nothing.
         """
         return 1.0 - sum(self.named) / len(self.named) if self.named else None
 
