@@ -6,6 +6,7 @@ the training's. So a drawn page may offer what a served one would not, and never
 round for what the window holds.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,16 +50,32 @@ def asks_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> tuple[Ask, ...]:
-    """An ask of each of the newest ASKS_MAX logged pages, if anything may stand on it now.
+    """An ask of each of the newest ASKS_MAX logged pages, if anything may stand on it now; oldest
+    first, and of a member no more than `reward.weight_max` says that they count for.
 
     Raises NothingToTrainError if there is none.
     """
-    asks = tuple(_asks(pages[-ASKS_MAX:], catalog, vocabulary, config, reward))
+    newest = _newest(pages, config.reward.weight_max)
+    asks = tuple(_asks(newest, catalog, vocabulary, config, reward))
     if not asks:
         raise NothingToTrainError(
             "align: no logged page to draw again; serve pages and ingest what becomes of them"
         )
     return asks
+
+
+def _newest(pages: Sequence[ShownPage], of_member_max: float) -> list[ShownPage]:
+    """By the time of the request: logged pages come user by user."""
+    taken: Counter[str] = Counter()
+    newest: list[ShownPage] = []
+    by_time = sorted(pages, key=lambda page: page.prompt.request.at_ms)
+    for page in reversed(by_time):
+        if len(newest) == ASKS_MAX:
+            break
+        if taken[page.user_id] < of_member_max:
+            taken[page.user_id] += 1
+            newest.append(page)
+    return newest[::-1]
 
 
 def _asks(

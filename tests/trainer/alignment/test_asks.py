@@ -1,0 +1,63 @@
+"""Requests that pages are drawn for: which of the logged ones, and what may stand there."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from factories import START_MS
+from trainer.alignment.factories_rewarded import TABLE, RewardedWorld
+
+from pagecast.rules.compiled_catalog import CompiledCatalog
+from pagecast.trainer.alignment import asks
+from pagecast.trainer.alignment.asks import Ask, asks_of
+from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
+from pagecast.trainer.shown import ShownPage
+
+DEFAULT = AlignConfig()
+
+AT_MS = START_MS + 86_400_000
+
+
+def of(page: ShownPage, user_id: str, at_ms: int) -> ShownPage:
+    """The page as if somebody had asked for it at another time."""
+    request = dataclasses.replace(page.prompt.request, at_ms=at_ms)
+    prompt = dataclasses.replace(page.prompt, request=request)
+    return dataclasses.replace(page, user_id=user_id, prompt=prompt)
+
+
+def asked(
+    world: RewardedWorld, pages: Sequence[ShownPage], config: AlignConfig = DEFAULT
+) -> tuple[Ask, ...]:
+    champion = world[0]
+    catalog = CompiledCatalog(champion.catalog)
+    return asks_of(pages, catalog, champion.vocabulary, config, TABLE)
+
+
+def test_the_newest_requests_are_drawn_for_whoever_made_them(
+    rewarded_world: RewardedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logged pages come user by user: ada asked after zoe did."""
+    monkeypatch.setattr(asks, "ASKS_MAX", 3)
+    page = rewarded_world[1][0]
+    pages = [
+        of(page, user, AT_MS + minute * 60_000)
+        for user, minute in (("ada", 3), ("ada", 4), ("zoe", 0), ("zoe", 1), ("zoe", 2))
+    ]
+    found = asked(rewarded_world, pages)
+    minutes = [(ask.prompt.request.at_ms - AT_MS) // 60_000 for ask in found]
+    assert [ask.user_id for ask in found] == ["zoe", "ada", "ada"]
+    assert minutes == [2, 3, 4]
+
+
+def test_one_member_s_flood_does_not_crowd_out_the_others(
+    rewarded_world: RewardedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asks, "ASKS_MAX", 6)
+    page = rewarded_world[1][0]
+    others = [of(page, f"u{n}", AT_MS + n) for n in range(5)]
+    flood = [of(page, "flood", AT_MS + 100 + n) for n in range(30)]
+    config = AlignConfig(reward=RewardModelConfig(weight_max=2.0))
+    found = asked(rewarded_world, [*others, *flood], config)
+    assert Counter(ask.user_id for ask in found) == {"flood": 2, "u1": 1, "u2": 1, "u3": 1, "u4": 1}
+    assert found[-1].prompt.request.at_ms == AT_MS + 129, "its newest"
