@@ -162,6 +162,29 @@ def test_a_flood_by_one_member_does_not_turn_what_is_learned(tmp_path: Path) -> 
     assert auc(1.0) > auc(1e9)
 
 
+def test_a_flood_teaches_no_more_than_its_weight(rewarded_world: RewardedWorld) -> None:
+    """The same page by all: 400 of one member, worth nothing, and 20 of others, worth the best. The
+    cap makes both sides as heavy, though most batches of all pages would be of the flood alone."""
+    policy, shown = rewarded_world
+    best = max(TABLE.table.values())
+    users = ["flood"] * 400 + [f"u{number}" for number in range(20)]
+    pages = [
+        RewardedPage(
+            user_id=user_id,
+            prompt=shown[0].prompt,
+            rows=(RolloutRow(row=0, argument=-1, entities=(5,)),),
+            rewards={5: 0.0 if user_id == "flood" else best},
+            weight=float(weight),
+        )
+        for user_id, weight in zip(users, member_weights(users, 20.0), strict=True)
+    ]
+    config = dataclasses.replace(REWARDED.reward, pages_per_batch=8, learning_rate=3e-3)
+    (worth,) = train_page_reward(policy, pages, config).predict(pages[:1])
+    ((liked,),) = train_preference(policy, pages, config, TABLE).predict([shown[0].prompt], [[5]])
+    assert worth == pytest.approx(best / 2, abs=0.1)
+    assert liked == pytest.approx(1 / 2, abs=0.05)
+
+
 def test_a_loss_that_is_no_number_ends_the_training(
     rewarded_world: RewardedWorld,
 ) -> None:

@@ -27,7 +27,7 @@ class RewardModelConfig:
     """Pages that one member counts for, however many there are: a flood of pages and clicks by one
     principal must not decide what everybody is shown."""
     epochs: float = 8.0
-    """Passes over the pages of a half."""
+    """Passes over the pages of a half, of each member over as many as count."""
     steps_max: int = 400
     """Steps of the optimiser at most: minutes, however many pages there are."""
     pages_per_batch: int = 32

@@ -1,4 +1,7 @@
-"""The loop that trains a reward model: epochs of pages, AdamW, a schedule."""
+"""The loop that trains a reward model: epochs of pages, AdamW, a schedule.
+
+Letters: N pages.
+"""
 
 import math
 from collections.abc import Callable
@@ -21,17 +24,22 @@ WARM_UP = 0.05
 
 def fit_model(
     model: nn.Module,
-    pages: int,
+    weight_N: npt.NDArray[np.float64],
     loss: Callable[[npt.NDArray[np.int64]], Tensor],
     config: RewardModelConfig,
     learning_rate: float,
 ) -> None:
     """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number.
 
+    An epoch has each page with the chance that its weight, beside the heaviest's, is. Weights in
+    the loss would not hold: whoever fills a batch alone is all of its mean, and gradients are
+    clipped, whatever they were multiplied with.
+
     Raises RewardError if a loss is no number.
     """
     rng = np.random.default_rng(config.seed)
-    per_epoch = math.ceil(pages / config.pages_per_batch)
+    chance_N = weight_N / weight_N.max()
+    per_epoch = math.ceil(chance_N.sum() / config.pages_per_batch)
     steps = min(config.steps_max, max(1, round(config.epochs * per_epoch)))
     schedule = Schedule(steps_max=steps, budget_s=math.inf, warm_up=WARM_UP)
     optimizer = torch.optim.AdamW(
@@ -41,7 +49,7 @@ def fit_model(
     order = np.zeros(0, np.int64)
     while not schedule.done:
         if not len(order):
-            order = rng.permutation(pages)
+            order = rng.permutation(np.flatnonzero(rng.random(len(chance_N)) < chance_N))
         chosen, order = order[: config.pages_per_batch], order[config.pages_per_batch :]
         optimizer.zero_grad(set_to_none=True)
         of_batch = loss(chosen)

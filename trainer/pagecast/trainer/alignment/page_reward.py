@@ -129,7 +129,7 @@ def _by_prompt(
 def train_page_reward(
     champion: Policy, pages: Sequence[RewardedPage], config: RewardModelConfig
 ) -> PageRewardModel:
-    """Regresses the rewards of pages, each with its weight.
+    """Regresses the rewards of pages, which count by their weights.
 
     Raises RewardError if a loss is no number.
     """
@@ -147,8 +147,8 @@ def train_page_reward(
     def loss(chosen: npt.NDArray[np.int64]) -> Tensor:
         numbers = torch.from_numpy(chosen)
         error_P = model([pages[number] for number in chosen.tolist()]) - target_N[numbers]
-        error: Tensor = (error_P.square() * weight_N[numbers]).sum() / weight_N[numbers].sum()
+        error: Tensor = error_P.square().mean()
         return error
 
-    fit_model(model, len(pages), loss, config, config.learning_rate)
+    fit_model(model, weight_N.double().numpy(), loss, config, config.learning_rate)
     return model

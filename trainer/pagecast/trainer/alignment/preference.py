@@ -133,7 +133,7 @@ def train_preference(
     config: RewardModelConfig,
     table: RewardConfig,
 ) -> PreferenceModel:
-    """Learns how what was seen was liked, by cross-entropy; members weigh as their pages do.
+    """Learns how what was seen was liked, by cross-entropy; pages count by their weights.
 
     Raises RewardError if a loss is no number.
     """
@@ -151,11 +151,8 @@ def train_preference(
             [facts[number] for number in chosen],
         )
         target_N = [liking(r, table) for page in some for r in page.rewards.values()]
-        weight_N = torch.tensor([page.weight for page in some for _ in page.rewards])
-        loss_N = functional.binary_cross_entropy_with_logits(
-            logit_N, torch.tensor(target_N), reduction="none"
-        )
-        return (loss_N * weight_N).sum() / weight_N.sum()
+        return functional.binary_cross_entropy_with_logits(logit_N, torch.tensor(target_N))
 
-    fit_model(model, len(pages), loss, config, config.preference_learning_rate)
+    weights = np.array([page.weight for page in pages])
+    fit_model(model, weights, loss, config, config.preference_learning_rate)
     return model
