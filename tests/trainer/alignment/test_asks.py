@@ -50,6 +50,16 @@ def test_the_newest_requests_are_drawn_for_whoever_made_them(
     assert minutes == [2, 3, 4]
 
 
+def test_of_a_page_whose_window_is_open_nothing_is_chosen_yet(
+    rewarded_world: RewardedWorld,
+) -> None:
+    page = next(page for page in rewarded_world[1] if page.closed)
+    still_open = dataclasses.replace(page, closed=False)
+    later, now = asked(rewarded_world, [page, still_open])
+    assert later.chosen
+    assert not now.chosen
+
+
 def test_one_member_s_flood_does_not_crowd_out_the_others(
     rewarded_world: RewardedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from trainer.alignment.factories_rewarded import (
 
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
-from pagecast.trainer.alignment.logged_rewards import RewardedPage, halves_of
+from pagecast.trainer.alignment.logged_rewards import RewardedPage, halves_of, rewarded_pages
 from pagecast.trainer.alignment.members import learned_from, member_weights
 from pagecast.trainer.alignment.page_reward import train_page_reward
 from pagecast.trainer.alignment.preference import train_preference
@@ -119,6 +119,10 @@ def test_the_gate_tells_what_it_lets_through(models: RewardModels) -> None:
     assert models.report.gate.seen == 1.0, "more than 0 times as likely is everything"
 
 
+def test_rewards_say_what_they_count_by(models: RewardModels) -> None:
+    assert models.rewards().table == TABLE
+
+
 def test_nobody_is_on_both_sides(rewarded_world: RewardedWorld) -> None:
     halves = halves_of(rewarded_world[1], rewarded_world[0].catalog, REWARDED, TABLE)
     learned = {page.user_id for page in halves.learned}
@@ -127,6 +131,18 @@ def test_nobody_is_on_both_sides(rewarded_world: RewardedWorld) -> None:
     assert judging
     assert not learned & judging
     assert halves.exchanged.learned == halves.judging
+
+
+def test_pages_whose_window_is_open_wait(rewarded_world: RewardedWorld) -> None:
+    """They neither teach that nothing comes of what they show, nor take weight from others."""
+    policy, shown = rewarded_world
+    config = dataclasses.replace(
+        REWARDED, reward=dataclasses.replace(REWARDED.reward, weight_max=1.0)
+    )
+    ended = dataclasses.replace(shown[0], closed=True)
+    still_open = dataclasses.replace(ended, closed=False)
+    (page,) = rewarded_pages([ended, still_open], policy.catalog, config, TABLE)
+    assert page.weight == 1.0
 
 
 def test_another_salt_gives_other_halves() -> None:

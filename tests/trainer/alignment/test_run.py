@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import save
 from trainer.alignment.factories_alignment import ask_of, untrained
 
+from pagecast.featurestore.reward import Outcome, RewardConfig
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import GROUP_MAX, PAGES_MAX, RECIPES, AlignConfig
 from pagecast.trainer.alignment.credit import RewardError
@@ -198,6 +199,18 @@ def test_a_checkpoint_of_another_run_is_refused(
     other = dataclasses.replace(BRIEF, steps=1, kl=1.0)
     with pytest.raises(CheckpointError, match=r"align\.kl was 0\.0 and is 1\.0"):
         align(champion, asks, other, REWARDS, checkpoint=tmp_path)
+
+
+def test_a_checkpoint_of_another_reward_table_is_refused(
+    champion: Policy, asks: list[Ask], tmp_path: Path
+) -> None:
+    config, table = dataclasses.replace(BRIEF, steps=1), RewardConfig()
+    counted = dataclasses.replace(REWARDS, table=table)
+    align(champion, asks, config, counted, checkpoint=tmp_path)
+    worth = {**table.table, Outcome.LISTED: 0.6}
+    other = dataclasses.replace(counted, table=RewardConfig(table=worth))
+    with pytest.raises(CheckpointError, match=r"reward\.table\.listed was 0\.5 and is 0\.6"):
+        align(champion, asks, config, other, checkpoint=tmp_path)
 
 
 def test_a_member_who_asks_for_a_thousand_pages_is_drawn_as_often_as_the_cap_says(

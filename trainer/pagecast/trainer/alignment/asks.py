@@ -34,7 +34,7 @@ class Ask:
     """A page that may be drawn again and again.
 
     `chosen` are the entities, by catalog index, of the logged page of which something good came,
-    each with the row, by catalog index, where it stood.
+    each with the row, by catalog index, where it stood; none before its window is over.
     """
 
     user_id: str
@@ -142,7 +142,7 @@ def _popular(snapshot: CatalogSnapshot, vocabulary: Vocabulary) -> Indices:
 
 def _chosen(page: ShownPage, snapshot: CatalogSnapshot, reward: RewardConfig) -> dict[int, int]:
     chosen: dict[int, int] = {}
-    for row in page.rows:
+    for row in page.rows if page.closed else ():
         for entity_id, outcome in zip(row.entity_ids, row.outcomes, strict=True):
             entity = snapshot.entity_index.get(entity_id, -1)
             if outcome is None or entity < 0 or row.row_id not in snapshot.row_index:

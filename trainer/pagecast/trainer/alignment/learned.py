@@ -28,17 +28,22 @@ PAGES_OF_A_HALF_MIN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModels:
-    """Both reward models, trained on one half of the members, and judged on the other."""
+    """Both reward models, trained on one half of the members, and judged on the other; `table` is
+    what they count by."""
 
     page: PageRewardModel
     preference: PreferenceModel
     gate: RelevanceGate
     report: RewardReport
+    table: RewardConfig
 
     def rewards(self) -> Rewards:
         """What `run.align` learns from."""
         return Rewards(
-            page=self.page_rewards, preference=self.preferences, relevance=self.gate.of_pages
+            page=self.page_rewards,
+            preference=self.preferences,
+            relevance=self.gate.of_pages,
+            table=self.table,
         )
 
     def page_rewards(self, pages: Sequence[Rollout]) -> Sequence[float]:
@@ -82,13 +87,14 @@ def train_reward_models(
             config.gate_lift_min,
         ),
     )
-    return RewardModels(page=page, preference=preference, gate=gate, report=report)
+    return RewardModels(page=page, preference=preference, gate=gate, report=report, table=table)
 
 
 def _check_enough(halves: Halves) -> None:
     for name, pages in (("learned from", halves.learned), ("judging", halves.judging)):
         if len(pages) < PAGES_OF_A_HALF_MIN:
             raise NothingToTrainError(
-                f"align: {len(pages)} logged pages of the members that are {name}, at least"
-                f" {PAGES_OF_A_HALF_MIN} are needed: serve pages and ingest what becomes of them"
+                f"align: {len(pages)} logged pages whose window is over, of the members that are"
+                f" {name}, at least {PAGES_OF_A_HALF_MIN} are needed: serve pages and ingest what"
+                " becomes of them"
             )

@@ -57,7 +57,8 @@ def halves_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> Halves:
-    """Pages of which something was seen, by halves of their members."""
+    """Pages of which something was seen and is known what became of it, by halves of their
+    members."""
     seen = rewarded_pages(pages, catalog, config, reward)
     salt = config.reward.salt
     return Halves(
@@ -72,11 +73,13 @@ def rewarded_pages(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> list[RewardedPage]:
-    """Pages, cut, of which something was seen."""
-    weight_N = member_weights([page.user_id for page in pages], config.reward.weight_max)
+    """Pages, cut, of which something was seen, and whose window is over: before, nothing may come
+    yet of what was seen."""
+    closed = [page for page in pages if page.closed]
+    weight_N = member_weights([page.user_id for page in closed], config.reward.weight_max)
     rewarded = [
         _rewarded(page, float(weight), catalog, config, reward)
-        for page, weight in zip(pages, weight_N, strict=True)
+        for page, weight in zip(closed, weight_N, strict=True)
     ]
     return [page for page in rewarded if page.rewards]
 

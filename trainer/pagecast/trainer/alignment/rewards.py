@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig, FormatConfig
 from pagecast.trainer.alignment.credit import Floats, RewardError, advantages, anchored, gated
 from pagecast.trainer.alignment.rollouts import Rollout
@@ -27,11 +28,15 @@ Relevance = Callable[[Sequence[Rollout]], Sequence[Floats]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rewards:
-    """What a run learns from: `page` with credit "page", the others with "entities"."""
+    """What a run learns from: `page` with credit "page", the others with "entities".
+
+    `table` is what outcomes are worth in them, None if they are not made of outcomes.
+    """
 
     page: Judge | None = None
     preference: Preference | None = None
     relevance: Relevance | None = None
+    table: RewardConfig | None = None
 
     def check(self, config: AlignConfig) -> None:
         """Raises ValueError if what the config asks for is not there."""

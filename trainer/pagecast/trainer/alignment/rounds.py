@@ -69,7 +69,7 @@ class AlignRun:
         weight_A = member_weights([ask.user_id for ask in asks], config.reward.weight_max)
         self.chance_A = weight_A / weight_A.sum()
         self.schedule = Schedule(steps_max=config.steps, budget_s=budget_s, warm_up=WARM_UP)
-        self._identity = identity_of(config, champion, asks)
+        self._identity = identity_of(config, champion, asks, rewards.table)
 
     def step(self) -> AlignProgress:
         """One round: new pages, and `config.updates` steps of the optimiser on them."""
