@@ -9,7 +9,7 @@ from pagecast.featurestore.history import Action, Profile, Step
 from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
-from pagecast.server.facts import BECAUSE_ARGUMENTS_MAX, because_arguments, facts_of
+from pagecast.server.facts import facts_of
 from pagecast.server.request import PageClock, PageRequest, read_request
 from pagecast.v1 import catalog_pb2, events_pb2, homepage_pb2
 
@@ -39,32 +39,6 @@ def catalog(*entity_ids: str) -> CatalogSnapshot:
         for entity_id in entity_ids
     )
     return CatalogSnapshot(number=1, entities=entities, rows=())
-
-
-def test_because_takes_what_was_played_or_rated_well_newest_first() -> None:
-    history = history_with(
-        step("played", Action.PLAY_FEATURE),
-        step("rated-well", Action.RATE, 3.5),
-        step("rated-badly", Action.RATE, 3.0),
-        step("clicked", Action.CLICK),
-        step("not-in-catalog", Action.PLAY_FEATURE),
-        step("hidden", Action.PLAY_FEATURE),
-        hidden={"hidden": None},
-    )
-    known = catalog("played", "rated-well", "rated-badly", "clicked", "hidden")
-    assert because_arguments(history, known) == ("rated-well", "played")
-
-
-def test_the_newest_judgement_of_an_entity_counts() -> None:
-    steps = [step("a", Action.PLAY_FEATURE), step("a", Action.RATE, 1.0), step("a", Action.CLICK)]
-    assert because_arguments(history_with(*steps), catalog("a")) == ()
-
-
-def test_because_arguments_are_bounded() -> None:
-    ids = [f"m{i}" for i in range(BECAUSE_ARGUMENTS_MAX + 5)]
-    history = history_with(*(step(i, Action.PLAY_FEATURE) for i in ids))
-    arguments = because_arguments(history, catalog(*ids))
-    assert list(arguments) == ids[:4:-1]
 
 
 def test_facts_hold_what_the_history_rules_out() -> None:

@@ -17,7 +17,7 @@ from pagecast.trainer.data import Dataset, build_dataset
 from pagecast.trainer.logged import Reading, read_shown
 from pagecast.trainer.shown import Shown
 from pagecast.trainer.snapshot import Source
-from pagecast.v1 import catalog_pb2, events_pb2
+from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 TOPIC = "log"
 MINUTE_MS = 60_000
@@ -82,7 +82,7 @@ class PagesWorld:
             )
         )
 
-    def serve(self, user: str, rows: Rows) -> str:
+    def serve(self, user: str, rows: Rows, asked: rules_pb2.RequestRules | None = None) -> str:
         """Serves a page now, with the prompt a server would have built; returns its id."""
         self.now_ms += 1000
         history = self._histories.get(user)
@@ -96,6 +96,7 @@ class PagesWorld:
             catalog_number=self.catalog.number,
             prompt_sha256=prompt.sha256(),
             steps_max=512,
+            rules_input=rules_pb2.RulesInput(asked=asked),
             rows=[
                 events_pb2.ServedRow(row_id=name, entity_ids=entities)
                 for name, entities in rows.items()

@@ -11,7 +11,7 @@ from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.offline import LoggedPage
 from pagecast.trainer.page_config import LoggedConfig
-from pagecast.v1 import events_pb2
+from pagecast.v1 import events_pb2, rules_pb2
 
 
 def two_pages(root: Path) -> PagesWorld:
@@ -41,6 +41,17 @@ def test_a_page_has_the_prompt_its_server_built_and_what_became_of_it(tmp_path: 
     assert clicked is not None
     assert (seen.abandoned, unknown, clicked.clicked) == (True, None, True)
     assert "e4" in {step.entity_id for step in second.prompt.steps}
+
+
+def test_a_page_has_what_its_caller_let_stand(tmp_path: Path) -> None:
+    world = PagesWorld(tmp_path)
+    asked = rules_pb2.RequestRules(row_entities_min=2)
+    for rules in (asked, None):
+        page = world.serve("ada", {"top": ["e2", "e3"]}, rules)
+        world.see("ada", page, "e2")
+    first, second = world.write().shown().pages
+    assert first.asked == asked
+    assert second.asked == rules_pb2.RequestRules()
 
 
 def test_a_page_is_closed_when_the_log_has_gone_past_its_window(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
-"""Steps 1 and 4 of the life of a page: what a caller's rules (`RequestRules`) ask of it."""
+"""Step 1 of the life of a page: whether a caller's rules (`RequestRules`) can be kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.rules.facts import AskedRow, KindCap
 from pagecast.server.errors import FieldViolation, invalid_argument
 from pagecast.v1 import rules_pb2
 
@@ -37,17 +35,6 @@ def check_lengths(rules: rules_pb2.RequestRules, entities_per_row: int) -> None:
         raise invalid_argument(*violations)
 
 
-def asked_facts(rules: rules_pb2.RequestRules) -> dict[str, Any]:
-    """The fields of `RequestFacts` that the caller's rules fill."""
-    return {
-        "asked_rows": tuple(map(_row, rules.rows.rows)) if rules.HasField("rows") else None,
-        "entities": tuple(rules.entities.entity_ids) if rules.HasField("entities") else None,
-        "kind_caps": tuple(map(_cap, rules.kind_caps)),
-        "row_entities_min": rules.row_entities_min or None,
-        "watched_again": rules.watched == rules_pb2.WATCHED_POLICY_ALLOW,
-    }
-
-
 def unknown_candidates(
     rules: rules_pb2.RequestRules, catalog: CatalogSnapshot
 ) -> UnknownCandidates:
@@ -62,21 +49,3 @@ def _entity_ids(rules: rules_pb2.RequestRules) -> Iterator[str]:
     yield from rules.entities.entity_ids
     for row in rules.rows.rows:
         yield from row.entities.entity_ids
-
-
-def _row(row: rules_pb2.CandidateRow) -> AskedRow:
-    return AskedRow(
-        row_id=row.row_id,
-        entities=tuple(row.entities.entity_ids) if row.HasField("entities") else None,
-        entities_min=row.entities_min or None,
-        entities_max=row.entities_max or None,
-        pin=row.pin if row.HasField("pin") else None,
-    )
-
-
-def _cap(cap: rules_pb2.KindCap) -> KindCap:
-    return KindCap(
-        kind=cap.kind,
-        row_max=cap.row_max if cap.HasField("row_max") else None,
-        page_max=cap.page_max if cap.HasField("page_max") else None,
-    )

@@ -15,7 +15,7 @@ from pagecast.trainer.page_config import LoggedConfig
 from pagecast.trainer.served import served_prompts
 from pagecast.trainer.shown import Shown, ShownPage, ShownRow
 from pagecast.trainer.snapshot import Source
-from pagecast.v1 import events_pb2
+from pagecast.v1 import events_pb2, rules_pb2
 
 _log = structlog.get_logger(__name__)
 
@@ -75,11 +75,15 @@ def _newest(log: OfflineLog, reading: Reading) -> tuple[list[LoggedPageOutcome],
 def _shown(
     page: events_pb2.PageServed, prompt: Prompt, outcome: LoggedPageOutcome, reading: Reading
 ) -> ShownPage:
+    # A copy: a part of a record keeps all of it in memory.
+    asked = rules_pb2.RequestRules()
+    asked.CopyFrom(page.rules_input.asked)
     return ShownPage(
         user_id=page.user_id,
         prompt=prompt,
         rows=tuple(shown_rows(page, outcome)),
         closed=prompt.request.at_ms + _window_ms(reading.config) <= reading.newest_ms,
+        asked=asked,
     )
 
 

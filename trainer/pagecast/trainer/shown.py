@@ -3,10 +3,11 @@
 Independent of any vocabulary and of what a reward is. `pagecast.trainer.logged` reads them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pagecast.featurestore.logged_pages import EntityOutcome
 from pagecast.featurestore.prompt import Prompt
+from pagecast.v1 import rules_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +25,14 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPage:
-    """A served page; `closed` says that its window was over when the log was read."""
+    """A served page; `closed` says that its window was over when the log was read, `asked` what
+    its caller let stand."""
 
     user_id: str
     prompt: Prompt
     rows: tuple[ShownRow, ...]
     closed: bool
+    asked: rules_pb2.RequestRules = field(default_factory=rules_pb2.RequestRules)
 
 
 @dataclass(frozen=True, kw_only=True)

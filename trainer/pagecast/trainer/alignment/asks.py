@@ -1,14 +1,15 @@
 """Requests for which pages are drawn: the prompts of logged pages, and what may stand there.
 
-The rules are compiled of what the prompt says. A server also knows what left the history's window
-(hidden and watched entities, resume positions) and the counts of that moment; here popularity is
-the training's. So a drawn page may offer what a served one would not, and never the other way
-round for what the window holds.
+The rules are compiled of what the prompt says and the caller asked. A server also knows what left
+the history's window (hidden and watched entities), where to resume from, and the counts of that
+moment; here what was watched and not completed is to be gone on with, and popularity is the
+training's. So a drawn page may offer what a served one would not, and never the other way round for
+what the window holds.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from pagecast.featurestore.history import WATCHED_ACTIONS, Action
 from pagecast.featurestore.prompt import Prompt
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.step_columns import StepColumns
 from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.rules.asked import asked_facts
+from pagecast.rules.because import because_arguments
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
@@ -25,8 +29,8 @@ from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
 from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
 
-BECAUSE_MAX = 8
-"""Entities a BECAUSE row may stand for: more than a drawn page has rows is never used."""
+PLAYS = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
+"""What begins an entity; so does any time of it that was watched, whatever was done beside."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,13 +91,7 @@ def _asks(
 ) -> Iterator[Ask]:
     popular = _popular(catalog.snapshot, vocabulary)
     for page in pages:
-        longest = max(len(row.entity_ids) for row in page.rows)
-        facts = facts_of_prompt(
-            page.prompt,
-            rows=min(len(page.rows), config.rows_max),
-            entities_per_row=min(longest, config.entities_max),
-        )
-        rules = compile_rules(catalog, facts, popular)
+        rules = compile_rules(catalog, _facts(page, catalog.snapshot, config), popular)
         if (rules.candidates_RW != 0).any():
             yield Ask(
                 user_id=page.user_id,
@@ -103,33 +101,52 @@ def _asks(
             )
 
 
-def facts_of_prompt(prompt: Prompt, *, rows: int, entities_per_row: int) -> RequestFacts:
+def _facts(page: ShownPage, catalog: CatalogSnapshot, config: AlignConfig) -> RequestFacts:
+    """Of the page's prompt and caller, and of its size as far as pages are drawn."""
+    longest = min(max(len(row.entity_ids) for row in page.rows), config.entities_max)
+    rows = min(len(page.rows), config.rows_max)
+    facts = facts_of_prompt(page.prompt, catalog, rows=rows, entities_per_row=longest)
+    facts = replace(facts, **asked_facts(page.asked))
+    if facts.asked_rows is None:
+        return facts
+    cut = (
+        replace(row, entities_max=min(row.entities_max or longest, longest))
+        for row in facts.asked_rows
+    )
+    return replace(facts, asked_rows=tuple(cut))
+
+
+def facts_of_prompt(
+    prompt: Prompt, catalog: CatalogSnapshot, *, rows: int, entities_per_row: int
+) -> RequestFacts:
     """What the rules depend on, as far as a prompt says it."""
-    watched: dict[str, None] = {}
-    hidden: set[str] = set()
-    begun: dict[str, None] = {}
-    for step in prompt.steps:
-        if step.action is Action.HIDE:
-            hidden.add(step.entity_id)
-        if step.action in WATCHED_ACTIONS:
-            watched[step.entity_id] = watched.pop(step.entity_id, None)
-        if step.action in (Action.PLAY_FEATURE, Action.PLAY_LIVE):
-            begun[step.entity_id] = begun.pop(step.entity_id, None)
-        if step.action is Action.COMPLETE:
-            begun.pop(step.entity_id, None)
-    newest = [entity for entity in reversed(watched) if entity not in hidden]
+    steps = prompt.columns
+    hidden = frozenset(steps.entities_of([Action.HIDE]))
     return RequestFacts(
         at_ms=prompt.request.at_ms,
         device=prompt.request.device,
         country=prompt.request.country,
         maturity_limit=prompt.profile.maturity_limit,
-        hidden=frozenset(hidden),
-        watched=frozenset(watched),
-        resume=tuple(reversed(begun)),
-        because=tuple(newest[:BECAUSE_MAX]),
+        hidden=hidden,
+        watched=frozenset(steps.entities_of(WATCHED_ACTIONS)),
+        resume=_begun(steps),
+        because=because_arguments(steps, hidden, catalog),
         rows=rows,
         entities_per_row=entities_per_row,
     )
+
+
+def _begun(steps: StepColumns) -> tuple[str, ...]:
+    """What was begun and not completed since, newest first."""
+    begun: dict[int, None] = {}
+    for entity, action, watched_ms in zip(
+        steps.entity, steps.action, steps.watched_ms, strict=True
+    ):
+        if action == Action.COMPLETE:
+            begun.pop(entity, None)
+        elif action in PLAYS or watched_ms:
+            begun[entity] = begun.pop(entity, None)
+    return tuple(steps.strings.names[entity] for entity in reversed(begun))
 
 
 def _popular(snapshot: CatalogSnapshot, vocabulary: Vocabulary) -> Indices:

@@ -33,6 +33,7 @@ class EntityFacts:
         vocabulary, entities = champion.vocabulary, champion.catalog.entities
         counts = dict(zip(vocabulary.entities, vocabulary.entity_interactions, strict=True))
         self._gate = RelevanceGate(champion)
+        self._catalog = champion.catalog
         self._entity_ids = [entity.entity_id for entity in entities]
         self._taken_up_E = np.log1p([counts.get(name, 0) for name in self._entity_ids])
 
@@ -46,7 +47,7 @@ class EntityFacts:
         for prompt, of_page in zip(prompts, entities, strict=True):
             if prompt is not before:
                 before, lift_E = prompt, np.log(np.maximum(self._gate.lift_E(prompt), LIFT_MIN))
-                asked = facts_of_prompt(prompt, rows=1, entities_per_row=1)
+                asked = facts_of_prompt(prompt, self._catalog, rows=1, entities_per_row=1)
                 begun = frozenset(asked.resume)
             names = [self._entity_ids[entity] for entity in of_page]
             columns = (
