@@ -38,6 +38,17 @@ class IncrementalSettings(BaseModel):
         return StartConfig(**self.model_dump(exclude_none=True, include={"new_entities"}))
 
 
+class RewardModelSettings(BaseModel):
+    """How the reward models of an alignment are trained; unset is the recipe's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float | None = None
+    """Peak, of the page reward model."""
+    preference_learning_rate: float | None = None
+    """Peak, of the preference model."""
+
+
 class AlignSettings(BaseModel):
     """What `pagecast train --align` does. Defaults and reasons are those of
     `pagecast.trainer.alignment.config`, which checks the ranges; unset is the recipe's."""
@@ -68,12 +79,14 @@ class AlignSettings(BaseModel):
     """Of prompts and pages."""
     critical_rows: tuple[str, ...] = ()
     """Ids of rows that must not stand low."""
+    reward: RewardModelSettings = RewardModelSettings()
 
     def config(self, recipe: str) -> "AlignConfig":
         """A recipe with what is set here. Raises ValueError by the name of the field."""
         from pagecast.trainer.alignment.config import RECIPES
 
-        told = self.model_dump(exclude_none=True, exclude={"critical_rows"})
+        told = self.model_dump(exclude_none=True, exclude={"critical_rows", "reward"})
         config = RECIPES[recipe]
         form = replace(config.format, critical_rows=self.critical_rows)
-        return replace(config, **told, format=form)
+        reward = replace(config.reward, **self.reward.model_dump(exclude_none=True))
+        return replace(config, **told, format=form, reward=reward)

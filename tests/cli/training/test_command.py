@@ -113,6 +113,17 @@ def test_align_takes_its_recipe_and_what_is_set() -> None:
     assert {recipe.value for recipe in Align} <= RECIPES.keys()
 
 
+def test_align_takes_the_reward_models_rates() -> None:
+    """By the names that their errors tell."""
+    told = {"learning_rate": 1e-5, "preference_learning_rate": 1e-4}
+    settings = load_settings(train={"align": {"reward": told}})
+    config = settings.train.align.config(Align.DR_GRPO.value).reward
+    assert (config.learning_rate, config.preference_learning_rate) == (1e-5, 1e-4)
+    broken = load_settings(train={"align": {"reward": {"learning_rate": 0.0}}})
+    with pytest.raises(ValueError, match=r"align\.reward\.learning_rate must be above 0"):
+        broken.train.align.config(Align.DR_GRPO.value)
+
+
 def test_align_needs_a_model(tmp_path: Path) -> None:
     write_state(tmp_path / "state", logged(walk(1)))
     with pytest.raises(CommandError, match="no model has been promoted yet"):

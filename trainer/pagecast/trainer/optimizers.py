@@ -1,6 +1,6 @@
 """Gradients become steps: AdamW, and SparseAdam for tables of which a step moves few rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -105,14 +105,16 @@ class Optimizers:
 
 
 def _adamw(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
-    """Norms and biases do not decay."""
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        betas=_BETAS,
-    )
+    groups = decaying(parameters, config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS)
+
+
+def decaying(
+    parameters: Iterable[nn.Parameter], weight_decay: float
+) -> list[dict[str, list[nn.Parameter] | float]]:
+    """Groups of an optimiser: norms and biases do not decay."""
+    every = list(parameters)
+    return [
+        {"params": [p for p in every if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -82,7 +82,9 @@ def training_errors() -> Iterator[None]:
         raise CommandError(str(error), "train without --resume to begin anew") from error
     except RewardError as error:
         raise CommandError(
-            str(error), "the newest checkpoint stays; change [train.align] and begin anew"
+            str(error),
+            "the newest checkpoint stays; change [train.align] or [train.align.reward] and begin"
+            " anew",
         ) from error
     except (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError) as error:
         raise CommandError(str(error)) from error

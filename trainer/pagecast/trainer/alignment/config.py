@@ -24,8 +24,8 @@ class RewardModelConfig:
     salt: str = "reward-halves"
     """Of the hash that halves the members: another salt, other halves."""
     weight_max: float = 20.0
-    """Pages that one member counts for, however many there are: a flood of pages and clicks by one
-    principal must not decide what everybody is shown."""
+    """Pages that one user id counts for, however many there are: a flood of pages and clicks by one
+    must not decide what everybody is shown. It does not stop who makes up ids."""
     epochs: float = 8.0
     """Passes over the pages of a half, of each member over as many as count."""
     steps_max: int = 400

@@ -29,7 +29,8 @@ def advantages(reward_G: npt.ArrayLike, *, by_deviation: bool = False) -> Floats
     if not np.isfinite(rewards).all():
         raise RewardError(
             f"{int((~np.isfinite(rewards)).sum())} of {rewards.size} rewards of a group are not"
-            " finite: train the reward models again, with a lower align.reward.learning_rate"
+            " finite: train the reward models again, with lower rates (align.reward.learning_rate,"
+            " align.reward.preference_learning_rate)"
         )
     centred: Floats = rewards - rewards.mean()
     if not by_deviation:

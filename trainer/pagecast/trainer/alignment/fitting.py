@@ -5,6 +5,7 @@ Letters: N pages.
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
+from pagecast.trainer.optimizers import decaying
 from pagecast.trainer.schedule import Schedule
 
 GRADIENT_NORM_MAX = 1.0
@@ -27,9 +29,10 @@ def fit_model(
     weight_N: npt.NDArray[np.float64],
     loss: Callable[[npt.NDArray[np.int64]], Tensor],
     config: RewardModelConfig,
-    learning_rate: float,
+    rate: Literal["learning_rate", "preference_learning_rate"],
 ) -> None:
-    """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number.
+    """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number,
+    `rate` names the config's peak.
 
     An epoch has each page with the chance that its weight, beside the heaviest's, is. Weights in
     the loss would not hold: whoever fills a batch alone is all of its mean, and gradients are
@@ -37,14 +40,13 @@ def fit_model(
 
     Raises RewardError if a loss is no number.
     """
-    rng = np.random.default_rng(config.seed)
+    rng, peak = np.random.default_rng(config.seed), float(getattr(config, rate))
     chance_N = weight_N / weight_N.max()
     per_epoch = math.ceil(chance_N.sum() / config.pages_per_batch)
     steps = min(config.steps_max, max(1, round(config.epochs * per_epoch)))
     schedule = Schedule(steps_max=steps, budget_s=math.inf, warm_up=WARM_UP)
-    optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad], weight_decay=config.weight_decay
-    )
+    trained = (p for p in model.parameters() if p.requires_grad)
+    optimizer = torch.optim.AdamW(decaying(trained, config.weight_decay))
     model.train()
     order = np.zeros(0, np.int64)
     while not schedule.done:
@@ -56,12 +58,12 @@ def fit_model(
         if not torch.isfinite(of_batch):
             raise RewardError(
                 f"a reward model's loss is {float(of_batch.detach())} at step {schedule.step}:"
-                f" lower the rate of {learning_rate:g} in align.reward"
+                f" lower align.reward.{rate} ({peak:g})"
             )
         of_batch.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM_MAX)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * schedule.rate()
+            group["lr"] = peak * schedule.rate()
         optimizer.step()
         schedule.step += 1
     model.eval()

@@ -150,5 +150,5 @@ def train_page_reward(
         error: Tensor = error_P.square().mean()
         return error
 
-    fit_model(model, weight_N.double().numpy(), loss, config, config.learning_rate)
+    fit_model(model, weight_N.double().numpy(), loss, config, "learning_rate")
     return model

@@ -154,5 +154,5 @@ def train_preference(
         return functional.binary_cross_entropy_with_logits(logit_N, torch.tensor(target_N))
 
     weights = np.array([page.weight for page in pages])
-    fit_model(model, weights, loss, config, config.preference_learning_rate)
+    fit_model(model, weights, loss, config, "preference_learning_rate")
     return model
