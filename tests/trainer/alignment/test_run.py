@@ -121,6 +121,19 @@ def test_nll_makes_what_was_chosen_likelier(champion: Policy, asks: list[Ask]) -
     assert told[-1].nll < told[0].nll
 
 
+def test_requests_of_which_nothing_was_chosen_do_not_dilute_the_nll(
+    champion: Policy, asks: list[Ask]
+) -> None:
+    """Every round has both requests."""
+    config = dataclasses.replace(BRIEF, nll=1.0, steps=1, updates=1)
+    chosen = dataclasses.replace(asks[0], chosen={8: 0, 20: 0})
+    (alone,) = align(champion, [chosen], config, REWARDS).told
+    (beside,) = align(champion, [chosen, asks[1]], config, REWARDS).told
+    (without,) = align(champion, asks[1:2], config, REWARDS).told
+    assert beside.nll == pytest.approx(alone.nll)
+    assert without.nll == 0.0
+
+
 def weights(policy: Policy) -> bytes:
     return save({name: t.clone() for name, t in policy.model.state_dict().items()})
 

@@ -42,12 +42,13 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """Sums over a group's tokens, in nats: distance to the model that is aligned, and of what was
-    really chosen the mean negative log-likelihood (0 without any)."""
+    """Of a group, in nats: the sum over its tokens of the distance to the model that is aligned,
+    and the mean negative log-likelihood of what was really chosen (None if nothing was, or it is
+    switched off)."""
 
     tokens: int
     kl: float
-    nll: float
+    nll: float | None
 
 
 def group_loss(
@@ -63,7 +64,7 @@ def group_loss(
     distance = k3(log_p_N, group.reference_N).sum()
     size = len(group.pages) * config.tokens * groups
     loss = (config.kl * distance - gain) / size
-    nll = 0.0
+    nll = None
     if config.nll and group.ask.chosen:
         chosen = chosen_loss(policy, embedded, group.ask)
         loss = loss + config.nll * chosen / groups

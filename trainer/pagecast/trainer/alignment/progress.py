@@ -11,8 +11,9 @@ class AlignProgress:
     """A round, and where the run is after it.
 
     Means over the round's pages, as they were drawn: `reward` by the run's own reward without form,
-    `judged` the judge's (NaN without one), `kl` nats a token, `nll` nats (0 where it is switched
-    off), `page_tokens` tokens of a page.
+    `judged` the judge's (NaN without one), `kl` nats a token, `page_tokens` tokens of a page; `nll`
+    over its requests on whose logged pages something was chosen, in nats (0 where there is none, or
+    it is switched off).
     """
 
     step: int

@@ -1,8 +1,8 @@
 """A run between two rounds: draw groups of pages, judge them, move the policy.
 
-A round depends on the weights, on its number and on the seed, and on nothing that was drawn before.
-So a checkpoint is weights, moments of the optimiser and a number, and a run that is resumed ends in
-the same bytes.
+A round depends on the weights, the moments of the optimiser, its number and the seed, and on
+nothing that was drawn before. So a checkpoint is just these, and a run that is resumed ends in the
+same bytes, as long as its steps end it. Where time does, time decides on learning rates, too.
 """
 
 import copy
@@ -131,13 +131,14 @@ class AlignRun:
     ) -> AlignProgress:
         pages = [page for group in drawn for page in group]
         tokens = sum(one.tokens for one in told)
+        nll = [one.nll for one in told if one.nll is not None]
         return AlignProgress(
             step=self.schedule.step,
             share_done=self.schedule.share,
             reward=own,
             judged=math.nan if self._judge is None else float(np.mean(self._judge(pages))),
             kl=sum(one.kl for one in told) / tokens,
-            nll=sum(one.nll for one in told) / len(told),
+            nll=float(np.mean(nll)) if nll else 0.0,
             page_tokens=tokens / len(pages),
             eta_s=self.schedule.eta_s,
         )
