@@ -206,8 +206,11 @@ def test_a_loss_that_is_no_number_ends_the_training(
 ) -> None:
     halves = halves_of(rewarded_world[1], rewarded_world[0].catalog, REWARDED, TABLE)
     broken = [dataclasses.replace(page, rewards={0: math.nan}) for page in halves.learned]
-    with pytest.raises(RewardError, match="loss is nan"):
+    with pytest.raises(RewardError, match=r"loss is nan.* lower align\.reward\.learning_rate"):
         train_page_reward(rewarded_world[0], broken, REWARDED.reward)
+    named = r"loss is nan.* lower align\.reward\.preference_learning_rate"
+    with pytest.raises(RewardError, match=named):
+        train_preference(rewarded_world[0], broken, REWARDED.reward, TABLE)
 
 
 def test_a_model_that_says_no_number_is_refused(

@@ -19,6 +19,15 @@ def test_the_error_is_how_far_off_the_bins_are() -> None:
     assert [part.predictions for part in found.bins] == [10] * BINS
 
 
+def test_bins_weigh_what_is_in_them() -> None:
+    """Each bin has one that came true and weighs three, and one that did not and weighs one."""
+    weights = np.tile([3.0, 1.0], BINS)
+    found = calibration([0.5] * 2 * BINS, [1.0, 0.0] * BINS, weights)
+    assert found is not None
+    assert [part.real for part in found.bins] == pytest.approx([0.75] * BINS)
+    assert found.error == pytest.approx(0.25)
+
+
 def test_nothing_said_is_nothing_told() -> None:
     assert calibration([], []) is None
 

@@ -50,7 +50,8 @@ class RewardFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """Of what was seen, and of what was liked among it, the share that is relevant."""
+    """Of what was seen, and of what was liked among it, the share that is relevant; every page
+    weighs as its member does."""
 
     seen: float
     liked: float | None
@@ -131,14 +132,20 @@ def judge_preference(
 
 def gate_of(lift_NE: Iterable[Floats], judging: Sequence[RewardedPage], lift_min: float) -> Gate:
     """`lift_NE` are of all entities, for each page."""
-    open_I: list[bool] = []
-    liked_I: list[bool] = []
-    for lift_E, page in zip(lift_NE, judging, strict=True):
-        for entity, reward in page.rewards.items():
-            open_I.append(bool(lift_E[entity] > lift_min))
-            liked_I.append(reward > 0)
-    liked = np.array(open_I)[np.array(liked_I)]
-    return Gate(seen=float(np.mean(open_I)), liked=float(liked.mean()) if len(liked) else None)
+    open_I = np.array(
+        [
+            lift_E[entity] > lift_min
+            for lift_E, page in zip(lift_NE, judging, strict=True)
+            for entity in page.rewards
+        ]
+    )
+    liked_I = np.array([reward > 0 for page in judging for reward in page.rewards.values()])
+    weight_I = np.array([page.weight for page in judging for _ in page.rewards])
+    liked = np.average(open_I[liked_I], weights=weight_I[liked_I]) if liked_I.any() else None
+    return Gate(
+        seen=float(np.average(open_I, weights=weight_I)),
+        liked=None if liked is None else float(liked),
+    )
 
 
 def _figures(
@@ -162,10 +169,16 @@ def _figures(
         error=error**0.5,
         error_of_mean=of_mean**0.5,
         explained=1.0 - error / of_mean if of_mean > 0 else None,
-        correlation=float(np.corrcoef(predicted, real)[0, 1]) if varies else None,
+        correlation=_correlation(predicted, real, weight) if varies else None,
         auc=None if np.isnan(auc) else auc,
-        calibration=calibration(predicted, real),
+        calibration=calibration(predicted, real, weight),
     )
+
+
+def _correlation(predicted: Floats, real: npt.NDArray[np.floating], weight: Floats) -> float:
+    """Pearson's, weighted; both vary."""
+    covariance = np.cov(predicted, real, aweights=weight)
+    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
 
 
 def _members(pages: Sequence[RewardedPage]) -> int:

@@ -44,20 +44,25 @@ class Calibration:
 def calibration(
     predicted_X: Sequence[float] | npt.NDArray[np.floating],
     real_X: Sequence[float] | npt.NDArray[np.floating],
+    weight_X: npt.NDArray[np.float64] | None = None,
 ) -> Calibration | None:
-    """Reliability bins, growing by prediction; None without predictions."""
+    """Reliability bins, growing by prediction; None without predictions.
+
+    Bins are of as many predictions; their means, and the error, weigh each by `weight_X`.
+    """
     predicted, real = np.asarray(predicted_X, np.float64), np.asarray(real_X, np.float64)
     if not len(predicted):
         return None
+    weight = np.ones(len(predicted)) if weight_X is None else weight_X
     order = np.argsort(predicted, kind="stable")
-    bins = [
-        Bin(
+    bins: list[Bin] = []
+    away = 0.0
+    for some in filter(len, np.array_split(order, BINS)):
+        part = Bin(
             predictions=len(some),
-            predicted=float(predicted[some].mean()),
-            real=float(real[some].mean()),
+            predicted=float(np.average(predicted[some], weights=weight[some])),
+            real=float(np.average(real[some], weights=weight[some])),
         )
-        for some in np.array_split(order, BINS)
-        if len(some)
-    ]
-    away = sum(part.predictions * abs(part.predicted - part.real) for part in bins)
-    return Calibration(error=away / len(predicted), bins=tuple(bins))
+        bins.append(part)
+        away += float(weight[some].sum()) * abs(part.predicted - part.real)
+    return Calibration(error=away / float(weight.sum()), bins=tuple(bins))
