@@ -27,13 +27,12 @@ FactsIF = npt.NDArray[np.float32]
 
 
 class EntityFacts:
-    """Facts by the model that is aligned, and what its training counted."""
+    """Facts by the model that is aligned, `champion`, and what its training counted."""
 
     def __init__(self, champion: Policy) -> None:
+        self.champion, self.gate = champion, RelevanceGate(champion)
         vocabulary, entities = champion.vocabulary, champion.catalog.entities
         counts = dict(zip(vocabulary.entities, vocabulary.entity_interactions, strict=True))
-        self._gate = RelevanceGate(champion)
-        self._catalog = champion.catalog
         self._entity_ids = [entity.entity_id for entity in entities]
         self._taken_up_E = np.log1p([counts.get(name, 0) for name in self._entity_ids])
 
@@ -43,11 +42,12 @@ class EntityFacts:
         """By page, in the order of its entities. Pages of one prompt that follow each other have
         one forward pass."""
         found: list[FactsIF] = []
+        catalog = self.champion.catalog
         before: Prompt | None = None
         for prompt, of_page in zip(prompts, entities, strict=True):
             if prompt is not before:
-                before, lift_E = prompt, np.log(np.maximum(self._gate.lift_E(prompt), LIFT_MIN))
-                asked = facts_of_prompt(prompt, self._catalog, rows=1, entities_per_row=1)
+                before, lift_E = prompt, np.log(np.maximum(self.gate.lift_E(prompt), LIFT_MIN))
+                asked = facts_of_prompt(prompt, catalog, rows=1, entities_per_row=1)
                 begun = frozenset(asked.resume)
             names = [self._entity_ids[entity] for entity in of_page]
             columns = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.credit import Floats
+from pagecast.trainer.alignment.entity_facts import EntityFacts
 from pagecast.trainer.alignment.logged_rewards import Halves, halves_of
 from pagecast.trainer.alignment.page_reward import PageRewardModel, train_page_reward
 from pagecast.trainer.alignment.policy import Policy
@@ -17,7 +18,7 @@ from pagecast.trainer.alignment.reward_report import (
     judge_page_model,
     judge_preference,
 )
-from pagecast.trainer.alignment.rewards import Rewards
+from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
 from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
@@ -28,14 +29,18 @@ PAGES_OF_A_HALF_MIN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModels:
-    """Both reward models, trained on one half of the members, and judged on the other; `table` is
-    what they count by."""
+    """Both reward models, trained on one half of the members, and judged on the other; `facts` are
+    what they are told, `table` is what they count by."""
 
     page: PageRewardModel
     preference: PreferenceModel
-    gate: RelevanceGate
+    facts: EntityFacts
     report: RewardReport
     table: RewardConfig
+
+    @property
+    def gate(self) -> RelevanceGate:
+        return self.facts.gate
 
     def rewards(self) -> Rewards:
         """What `run.align` learns from."""
@@ -63,38 +68,54 @@ def train_reward_models(
     pages: Sequence[ShownPage],
     config: AlignConfig,
     table: RewardConfig,
-    *,
-    exchanged: bool = False,
 ) -> RewardModels:
-    """Trains on the learning half of the members and judges on the other; `exchanged`: the other
-    way round, which makes a judge that knows nothing of what is learned from.
+    """Trains on the learning half of the members and judges on the other.
 
     Raises NothingToTrainError for too few pages, RewardError for a loss that is no number.
     """
-    halves = halves_of(pages, champion.catalog, config, table)
-    halves = halves.exchanged if exchanged else halves
-    _check_enough(halves)
-    page = train_page_reward(champion, halves.learned, config.reward)
-    preference = train_preference(champion, halves.learned, config.reward, table)
-    gate = RelevanceGate(champion)
+    halves = _enough(pages, champion, config, table)
+    facts = EntityFacts(champion)
+    page = train_page_reward(facts, halves.learned, config.reward)
+    preference = train_preference(facts, halves.learned, config.reward, table)
     report = RewardReport(
         salt=config.reward.salt,
         page=judge_page_model(page, halves.learned, halves.judging),
         preference=judge_preference(preference, halves.learned, halves.judging, table),
         gate=gate_of(
-            (gate.lift_E(page.prompt) for page in halves.judging),
+            (facts.gate.lift_E(page.prompt) for page in halves.judging),
             halves.judging,
             config.gate_lift_min,
         ),
     )
-    return RewardModels(page=page, preference=preference, gate=gate, report=report, table=table)
+    return RewardModels(page=page, preference=preference, facts=facts, report=report, table=table)
 
 
-def _check_enough(halves: Halves) -> None:
-    for name, pages in (("learned from", halves.learned), ("judging", halves.judging)):
-        if len(pages) < PAGES_OF_A_HALF_MIN:
+def train_judge(
+    facts: EntityFacts, pages: Sequence[ShownPage], config: AlignConfig, table: RewardConfig
+) -> Judge:
+    """A page reward model of the half that judges: it knows nothing of what is learned from.
+
+    Raises as `train_reward_models` does.
+    """
+    halves = _enough(pages, facts.champion, config, table)
+    model = train_page_reward(facts, halves.judging, config.reward)
+
+    def judge(drawn: Sequence[Rollout]) -> Sequence[float]:
+        rewards: list[float] = model.predict(drawn).tolist()
+        return rewards
+
+    return judge
+
+
+def _enough(
+    pages: Sequence[ShownPage], champion: Policy, config: AlignConfig, table: RewardConfig
+) -> Halves:
+    halves = halves_of(pages, champion.catalog, config, table)
+    for name, half in (("learned from", halves.learned), ("judging", halves.judging)):
+        if len(half) < PAGES_OF_A_HALF_MIN:
             raise NothingToTrainError(
-                f"align: {len(pages)} logged pages whose window is over, of the members that are"
+                f"align: {len(half)} logged pages whose window is over, of the members that are"
                 f" {name}, at least {PAGES_OF_A_HALF_MIN} are needed: serve pages and ingest what"
                 " becomes of them"
             )
+    return halves

@@ -46,10 +46,6 @@ class Halves:
     learned: tuple[RewardedPage, ...]
     judging: tuple[RewardedPage, ...]
 
-    @property
-    def exchanged(self) -> "Halves":
-        return Halves(learned=self.judging, judging=self.learned)
-
 
 def halves_of(
     pages: Sequence[ShownPage],

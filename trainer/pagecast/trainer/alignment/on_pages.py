@@ -13,7 +13,7 @@ from pagecast.featurestore.reward import RewardConfig
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import asks_of
 from pagecast.trainer.alignment.config import AlignConfig
-from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
+from pagecast.trainer.alignment.learned import RewardModels, train_judge, train_reward_models
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
@@ -54,8 +54,7 @@ def align_on_pages(
     Raises NothingToTrainError, RewardError, CheckpointError.
     """
     models = models or train_reward_models(champion, pages, config, table)
-    if judge is None:
-        judge = train_reward_models(champion, pages, config, table, exchanged=True).page_rewards
+    judge = judge or train_judge(models.facts, pages, config, table)
     catalog = CompiledCatalog(champion.catalog)
     learned = [page for page in pages if learned_from(page.user_id, config.reward.salt)]
     asks = asks_of(learned, catalog, champion.vocabulary, config, table)

@@ -23,7 +23,6 @@ from pagecast.trainer.alignment.facts_regression import FactsRegression
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features, page_row
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
-from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout
 from pagecast.trainer.batch import CutPage, PackedBatch
 from pagecast.trainer.forward import packed_decoded
@@ -40,13 +39,14 @@ DEVIATION_MIN = 1e-6
 
 
 class PageRewardModel(nn.Module):
-    """A copy of a policy's model with a head for worth; `predict` is in units of the reward."""
+    """A copy of the facts' champion with a head for worth; `predict` is in units of the reward."""
 
     deviation: Tensor
     """Of what facts leave of the rewards."""
 
-    def __init__(self, champion: Policy, config: RewardModelConfig) -> None:
+    def __init__(self, facts: EntityFacts, config: RewardModelConfig) -> None:
         super().__init__()
+        champion, self._facts = facts.champion, facts
         told = champion.model
         self.model = PageModel(told.config, champion.vocabulary, dropout=config.dropout)
         self.model.load_state_dict(told.state_dict())
@@ -56,7 +56,6 @@ class PageRewardModel(nn.Module):
         self.by_facts = FactsRegression()
         self.register_buffer("deviation", torch.ones(()))
         self._champion, self._features = champion, Features.of(champion)
-        self._facts = EntityFacts(champion)
 
     def forward(self, pages: Sequence["RewardedPage | Rollout"]) -> Tensor:
         """`worth_P`: what facts leave of the reward, standardised."""
@@ -127,19 +126,19 @@ def _by_prompt(
 
 
 def train_page_reward(
-    champion: Policy, pages: Sequence[RewardedPage], config: RewardModelConfig
+    facts: EntityFacts, pages: Sequence[RewardedPage], config: RewardModelConfig
 ) -> PageRewardModel:
     """Regresses the rewards of pages, which count by their weights.
 
     Raises RewardError if a loss is no number.
     """
     torch.manual_seed(config.seed)
-    model = PageRewardModel(champion, config)
+    model = PageRewardModel(facts, config)
     reward_N = torch.tensor([page.reward for page in pages])
     weight_N = torch.tensor([page.weight for page in pages])
-    facts = model.facts(pages)
-    model.by_facts.fit(facts, reward_N, weight_N)
-    left_N = reward_N - model.by_facts(facts).float()
+    known = model.facts(pages)
+    model.by_facts.fit(known, reward_N, weight_N)
+    left_N = reward_N - model.by_facts(known).float()
     deviation = (left_N.square() * weight_N).sum().div(weight_N.sum()).sqrt()
     model.deviation.copy_(deviation.clamp(min=DEVIATION_MIN))
     target_N = left_N / model.deviation

@@ -25,7 +25,6 @@ from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts, FactsIF
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
-from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.forward import look_up
 from pagecast.trainer.scored import prompt_window
 
@@ -40,8 +39,10 @@ class PreferenceModel(nn.Module):
     fact_mean_F: Tensor
     fact_deviation_F: Tensor
 
-    def __init__(self, champion: Policy, config: RewardModelConfig) -> None:
+    def __init__(self, facts: EntityFacts, config: RewardModelConfig) -> None:
         super().__init__()
+        self.facts, self._champion = facts, facts.champion
+        champion = facts.champion
         width, hidden = champion.model.config.d_model, config.hidden
         self.query, self.key = nn.Linear(width, hidden), nn.Linear(width, hidden)
         self.value, self.request = nn.Linear(width, hidden), nn.Linear(width, hidden)
@@ -52,7 +53,6 @@ class PreferenceModel(nn.Module):
         self.liked = nn.Linear(hidden + len(FACTS), 1)
         self.register_buffer("fact_mean_F", torch.zeros(len(FACTS)))
         self.register_buffer("fact_deviation_F", torch.ones(len(FACTS)))
-        self._champion, self.facts = champion, EntityFacts(champion)
         with torch.no_grad():
             embedded = Features.of(champion).embedded(champion.model)
         # As large as the layers' other inputs, whatever the pretrained embeddings' scale is.
@@ -128,7 +128,7 @@ def liking(reward: float, table: RewardConfig) -> float:
 
 
 def train_preference(
-    champion: Policy,
+    facts: EntityFacts,
     pages: Sequence[RewardedPage],
     config: RewardModelConfig,
     table: RewardConfig,
@@ -138,17 +138,17 @@ def train_preference(
     Raises RewardError if a loss is no number.
     """
     torch.manual_seed(config.seed)
-    model = PreferenceModel(champion, config)
+    model = PreferenceModel(facts, config)
     prompts, entities = [page.prompt for page in pages], [list(page.rewards) for page in pages]
-    facts = model.facts.of_pages(prompts, entities)
-    model.standardise(facts)
+    known = facts.of_pages(prompts, entities)
+    model.standardise(known)
 
     def loss(chosen: npt.NDArray[np.int64]) -> Tensor:
         some = [pages[number] for number in chosen.tolist()]
         logit_N = model(
             [prompts[number] for number in chosen],
             [entities[number] for number in chosen],
-            [facts[number] for number in chosen],
+            [known[number] for number in chosen],
         )
         target_N = [liking(r, table) for page in some for r in page.rewards.values()]
         return functional.binary_cross_entropy_with_logits(logit_N, torch.tensor(target_N))
