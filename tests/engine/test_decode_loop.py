@@ -166,6 +166,7 @@ def test_whatever_ends_the_thread_no_page_waits_for_it(model: Model) -> None:
     loop.submit(job_of(model, late))
     assert isinstance(waiting.outcome, EngineError)
     assert isinstance(late.outcome, EngineError)
+    loop.close()  # the thread has ended here, and what ended it is told of no other test
 
 
 def test_a_loop_without_slots_is_refused() -> None:
