@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from cli.bench.align.factories_loop import days_with_tail, row
 
-from pagecast.cli.bench.align.loop.config import FROZEN, MULTI_STAGE
+from pagecast.cli.bench.align.loop.config import FROZEN, GREEDY, MULTI_STAGE
 from pagecast.cli.bench.align.loop.plot import loop_svg
 from pagecast.cli.bench.align.loop.rows import Row
 from pagecast.cli.bench.align.loop.summary import summaries
@@ -32,6 +32,7 @@ def test_days_are_pooled_and_periods_do_not_overlap() -> None:
     )
     assert (one.first.sessions, one.first.reward.mean) == (12, 1.0)
     assert (one.last.sessions, one.last.reward.mean) == (12, 2.0)
+    assert (one.whole.begin, one.whole.until, one.whole.sessions) == (0, 6, 36)
     assert (one.first.beside, one.last.beside) == ({}, {})
 
 
@@ -43,8 +44,9 @@ def test_an_arm_is_compared_with_others_in_the_same_days_seed_by_seed() -> None:
         for day in month(arm, factor, seed=seed)
     ]
     stages, greedy, frozen = summaries(rows)
-    assert list(stages.first.beside) == [FROZEN]
-    assert list(frozen.last.beside) == [MULTI_STAGE]
+    assert list(stages.first.beside) == [FROZEN, GREEDY]
+    assert list(greedy.whole.beside) == [MULTI_STAGE, FROZEN]
+    assert list(frozen.last.beside) == [MULTI_STAGE, GREEDY]
     for period in (greedy.first, greedy.last):
         assert period.sessions == 24
         lift = period.beside[MULTI_STAGE].lift

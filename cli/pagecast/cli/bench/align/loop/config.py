@@ -30,13 +30,14 @@ class Arm:
 
 _DRAWN = Exploration(share=DRAWN_SHARE)
 
-MULTI_STAGE, FROZEN = "multi-stage", "frozen"
+MULTI_STAGE, FROZEN, GREEDY = "multi-stage", "frozen", "greedy"
 """What the other arms are compared with. The baseline learns from events, not from pages; the model
-that learns nothing shows what the members' own satiation and drift do to any pages."""
+that learns nothing shows what the members' own satiation and drift do to any pages; beside the one
+that learns from its best pages alone, others show what exploring or correcting is worth."""
 
 ARMS: dict[str, Arm] = {
     MULTI_STAGE: Arm(model="multi-stage"),
-    "greedy": Arm(),
+    GREEDY: Arm(),
     "exploring": Arm(explore=_DRAWN),
     "greedy, corrected": Arm(correct=True),
     "exploring, corrected": Arm(explore=_DRAWN, correct=True),

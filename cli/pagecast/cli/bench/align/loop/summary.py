@@ -1,4 +1,4 @@
-"""A month of an arm in two lines, its first days and its last, beside others in the same days.
+"""A month of an arm: its first days, its last and all of them, beside others in the same days.
 
 Letters: M members.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pagecast.cli.bench.align.lifts import Lift, lift
-from pagecast.cli.bench.align.loop.config import FROZEN, MULTI_STAGE
+from pagecast.cli.bench.align.loop.config import FROZEN, GREEDY, MULTI_STAGE
 from pagecast.cli.bench.align.loop.rows import Row
 from pagecast.cli.bench.align.loop.seen import Seen, seen_in, seen_lifts
 from pagecast.simulator.interval import Estimate, mean_by_member
@@ -18,8 +18,9 @@ from pagecast.simulator.interval import Estimate, mean_by_member
 PARTS = 3
 """Of a run of days: the first and the last third are compared. A day alone is too few sessions."""
 
-BESIDE = (MULTI_STAGE, FROZEN)
-"""Arms that every other one is compared with, by the same members in the same days."""
+BESIDE = (MULTI_STAGE, FROZEN, GREEDY)
+"""Arms that every other one is compared with, by the same members in the same days: the pipeline to
+beat, what is there without learning, and learning without exploration."""
 
 Pair = tuple[Sequence[Row], Sequence[Row]]
 """Days of an arm and of another, of one seed."""
@@ -53,6 +54,7 @@ class Summary:
     arm: str
     first: Period
     last: Period
+    whole: Period
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,7 +66,12 @@ def summaries(rows: Sequence[Row]) -> list[Summary]:
     part = max(1, days // PARTS)
     first, last = range(part), range(days - part, days)
     return [
-        Summary(arm=name, first=_period(rows, name, first), last=_period(rows, name, last))
+        Summary(
+            arm=name,
+            first=_period(rows, name, first),
+            last=_period(rows, name, last),
+            whole=_period(rows, name, range(days)),
+        )
         for name in dict.fromkeys(row.arm for row in rows)
     ]
 
