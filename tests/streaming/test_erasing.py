@@ -80,6 +80,17 @@ def test_an_order_read_again_erases_what_a_backup_brought_back(stores: Stores) -
     assert (receipt.rows_erased, receipt.completed_at_ms) == (7, COMPLETED_MS - 1), "the first"
 
 
+def test_a_log_that_went_on_behind_a_complete_order_is_not_looked_through_again(
+    stores: Stores,
+) -> None:
+    """Or a replay would look through all of it for every order there ever was."""
+    stores.fill()
+    stores.eraser.erase(order())
+    stores.offline.append([*plays("bob", ORDER_OFFSET + 1), *plays("ada", 0)])
+    stores.eraser.erase(order())
+    assert stores.users_offline() == {"ada", "bob"}
+
+
 @pytest.mark.parametrize("place", ["tombstone", "erased online", "erased offline"])
 def test_a_worker_killed_anywhere_carries_it_out_when_it_is_back(
     place: str, stores: Stores, paths: StatePaths
