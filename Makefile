@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 EXTRAS := server,trainer,cpu,local,postgres,redis,dev
 
-SOURCES := featurestore streaming trainer server simulator cli tests benchmarks protos/generate.py docs/generate_limits.py docs/generate_settings.py docs/picture.py docs/examples
+SOURCES := featurestore streaming trainer server simulator cli tests benchmarks protos/generate.py docs/generated_page.py docs/generate_limits.py docs/generate_settings.py docs/picture.py docs/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-faults test-kafka check format proto docs clean

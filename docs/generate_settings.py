@@ -3,7 +3,6 @@
 A setting is described once, by the string below it where it is declared.
 """
 
-import argparse
 import ast
 import inspect
 import sys
@@ -14,6 +13,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
+from generated_page import write_or_check
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -131,18 +131,5 @@ def page() -> str:
     return "\n".join([HEADER, *tables(Settings), EXITS + "\n".join(codes)]) + "\n"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    text = page()
-    if parser.parse_args().check:
-        if not PAGE.exists() or PAGE.read_text() != text:
-            sys.stderr.write("docs/settings.md is out of date: run `make docs`\n")
-            return 1
-        return 0
-    PAGE.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page()))
