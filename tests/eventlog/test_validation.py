@@ -131,10 +131,19 @@ def test_a_record_that_is_read_again_later_is_judged_as_when_it_was_sent() -> No
     page = a_page()
     page.requested_at.FromMilliseconds(now_ms - DAY_MS)
     paged = record(page.SerializeToString(), topic=PAGES)
-    for found in (
-        interaction_of(record(ahead)._replace(timestamp_ms=sent_ms)),
-        page_served_of(paged._replace(timestamp_ms=sent_ms)),
+    change = upsert(movie("heat", "Crime"))
+    profile = events_pb2.ProfileChange(user_id="ann")
+    asked = training_request()
+    for dated in (change, profile, asked):
+        dated.occurred_at.FromMilliseconds(now_ms - DAY_MS)
+    for parse, one in (
+        (interaction_of, record(ahead)),
+        (page_served_of, paged),
+        (catalog_change_of, record(change.SerializeToString(), b"heat", CATALOG)),
+        (profile_change_of, record(profile.SerializeToString(), topic=PROFILES)),
+        (training_requested_of, record(asked.SerializeToString(), b"r1", TRAININGS)),
     ):
+        found = parse(one._replace(timestamp_ms=sent_ms))
         assert isinstance(found, Rejection)
         assert found.reason == Reason.IN_THE_FUTURE
     for known_ms in (now_ms, now_ms - DAY_MS, now_ms + DAY_MS, 0, -1):

@@ -7,7 +7,9 @@ from pagecast.featurestore.trainings import Trainings
 
 
 def free_checkpoints(trainings: Trainings, folder: Path) -> tuple[int, ...]:
-    """Removes the folders of trainings that have ended, named by their ids; returns those.
+    """Removes the folders of trainings that have ended, named by their ids; returns the ids.
+
+    One of which something could not be removed is among them, and is tried again the next time.
 
     What failed or was cancelled leaves its folder to whoever makes room next.
     """

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from itertools import islice
 
 from pagecast.v1 import events_pb2
 
@@ -33,7 +34,7 @@ class WaitingReports:
         """The oldest ones, which stay; waits so long for one."""
         with self._changed:
             self._changed.wait_for(lambda: self._pages, timeout_s)
-            return [page for page, _ in list(self._pages)[:pages_max]]
+            return [page for page, _ in islice(self._pages, pages_max)]
 
     def drop(self, count: int) -> None:
         """Drops the oldest ones."""

@@ -69,8 +69,7 @@ class BatchWriter:
             self._changes.write_catalog(_valid(by_topic[CATALOG], catalog_change_of, refused))
             self._changes.write_profiles(_valid(by_topic[PROFILES], profile_change_of, refused))
             events = self._write_interactions(by_topic[INTERACTIONS], refused)
-            # After the orders of this batch: pages of whom they name must not be logged.
-            pages = self._pages(by_topic[PAGES], refused)
+            pages = _pages(by_topic[PAGES], refused)
             # Last: while a store is away the batch is tried again and again.
             send_dead_letters(self._producer, refused)
         except BaseException:
@@ -83,14 +82,6 @@ class BatchWriter:
             EVENT_TO_FEATURE_SECONDS.observe(time.time() - sent_ms / 1000)
         for topic, of_topic in by_topic.items():
             EVENTS_INGESTED.labels(topic=topic).inc(len(of_topic))
-
-    def _pages(self, records: Sequence[Record], refused: Refused) -> list[LoggedPage]:
-        """Served pages for the offline log, less those of users who were erased since."""
-        pages = [
-            LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
-            for record, page in _valid(records, page_served_of, refused)
-        ]
-        return self._eraser.surviving_pages(pages)
 
     def _write_interactions(self, records: Sequence[Record], refused: Refused) -> list[LoggedEvent]:
         """Steps 2 to 6a; returns the events for the offline log.
@@ -134,6 +125,14 @@ class BatchWriter:
         floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}
         self._uncommitted.drop(order.user_id, floor, erasure.requested_at_ms)
         return survivors(kept, {order.user_id: floor})
+
+
+def _pages(records: Sequence[Record], refused: Refused) -> list[LoggedPage]:
+    """Served pages for the offline log; when they are written, less those of who was erased."""
+    return [
+        LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
+        for record, page in _valid(records, page_served_of, refused)
+    ]
 
 
 def _valid(

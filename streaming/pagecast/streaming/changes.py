@@ -44,15 +44,15 @@ class ChangeWriter:
                 ),
             )
             for record, change in changes
-            if _made_after(change, since_ms.get(change.user_id))
+            if _became_after(change, since_ms.get(change.user_id))
         }
         if newest:
             # A refused one is older than what is stored: a replay.
             self._online.write_profiles(newest)
 
 
-def _made_after(change: events_pb2.ProfileChange | ProfileErased, since_ms: int | None) -> bool:
-    """Whether a change is from after its user was forgotten: the rule of `Eraser.erase`, too."""
+def _became_after(change: events_pb2.ProfileChange | ProfileErased, since_ms: int | None) -> bool:
+    """Whether a change is from after its user was forgotten, as `Eraser._delete_profile` has it."""
     if since_ms is None or isinstance(change, ProfileErased):
         return True
     return change.occurred_at.ToMilliseconds() > since_ms

@@ -28,7 +28,7 @@ def send_dead_letters(producer: EventProducer, refused: Iterable[tuple[Record, R
     log.warning(
         "records refused",
         records=len(letters),
-        topic=record.topic,
+        first_topic=record.topic,
         first_partition=record.partition,
         first_offset=record.offset,
         first_reason=str(rejection.reason),

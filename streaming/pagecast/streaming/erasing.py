@@ -108,16 +108,18 @@ class Eraser:
         rows = 0 if self._is_past(erasure) else self._erase_offline(order.user_id, erasure)
         reach("erased offline")
         self._erasures.complete(order.receipt_id, rows, self._clock_ms())
-        log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
+        if erasure.completed_at_ms is None or rows:
+            log.info("user forgotten", receipt_id=order.receipt_id, rows_erased=rows)
         return self._erasures.receipt(order.receipt_id) or erasure
 
     def _is_past(self, erasure: Erasure) -> bool:
         """Whether the offline log has gone on behind a complete order: then it is the one that the
         order was carried out in, and no older one from a backup. Looking through all of it for
         every order of the past would make a replay as slow as both are long."""
+        if erasure.completed_at_ms is None:
+            return False
         place = (erasure.topic_id, erasure.partition)
-        behind = self._offline.positions().get(place, 0) > erasure.next_offset
-        return behind and erasure.completed_at_ms is not None
+        return self._offline.next_offset(place) > erasure.next_offset
 
     def _erase_offline(self, user_id: str, erasure: Erasure) -> int:
         return self._offline.erase(
@@ -138,7 +140,8 @@ class Eraser:
 
     def surviving_events(self, rows: Sequence[LoggedEvent]) -> list[LoggedEvent]:
         """The events that may be logged: not from before an erasure of their user."""
-        return survivors(rows, self._erasures.floors({row.token.user_id for row in rows}))
+        floors = self._erasures.floors({row.token.user_id for row in rows})
+        return survivors(rows, floors) if floors else list(rows)
 
     def surviving_pages(self, pages: Sequence[LoggedPage]) -> list[LoggedPage]:
         """The served pages that may be logged: not made before an erasure of their user."""

@@ -108,6 +108,10 @@ class OfflineLog:
         """The next offset of events per (topic id, partition): everything before it is here."""
         return self.events.known_positions()
 
+    def next_offset(self, place: tuple[str, int]) -> int:
+        """The same of one (topic id, partition), 0 of one it has no events of; lists no files."""
+        return self.events.positions.read().get(place, 0)
+
     def page_positions(self) -> dict[tuple[str, int], int]:
         """The next offset of served pages per (topic id, partition)."""
         return self.pages.known_positions()
