@@ -113,7 +113,7 @@ def test_a_page_begins_from_a_prefix_as_if_it_had_been_fed(model: Model) -> None
     expected = whole.feed(0, tokens_SD)[-1]
     other = decoder_of(model, slots=2)
     other.feed(1, tokens(model, 50, seed=9))
-    other.slots.begin(1, whole.slots.prefix(0, 33), 30)
+    other.slots.begin(1, whole.slots.prefix(0, 30))
     np.testing.assert_allclose(other.feed(1, tokens_SD[30:])[-1], expected, atol=TOLERANCE)
 
 

@@ -7,7 +7,7 @@ from server.factories_server import FILMS, House, eventually
 from pagecast.engine import prefix_cache
 from pagecast.featurestore.history import History
 from pagecast.server import resources
-from pagecast.server.users import User
+from pagecast.server.users import StoreUnavailable, User
 
 MINUTE_MS = 60_000
 SHORT = {"rows": 3, "entities_per_row": 6}
@@ -76,6 +76,29 @@ async def test_nothing_is_kept_of_a_history_that_was_read_before_its_user_was_fo
         assert served.metric("pagecast_prefix_bytes") == 0
         await served.page("ada", **SHORT)
         assert served.metric("pagecast_prefix_bytes") > 0
+
+
+async def test_a_store_that_is_away_for_a_page_costs_nobody_what_is_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is a stranger's, made under the name of one whose history is known."""
+    house.train_champion()
+    remember_many(house, 20)
+    async with house.serve() as served:
+        users = served.server.resources.users
+
+        def away(_user_id: str, _time_max_s: float) -> User:
+            raise StoreUnavailable("it is away")
+
+        await served.page("ada", **SHORT)
+        kept_bytes = served.metric("pagecast_prefix_bytes")
+        with monkeypatch.context() as patch:
+            patch.setattr(users, "read", away)
+            page = await served.page("ada", **SHORT)
+        assert page.started.degraded_reason == "FEATURE_STORE_UNAVAILABLE"
+        assert served.metric("pagecast_prefix_bytes") == kept_bytes > 0
+        await served.page("ada", **SHORT)
+        assert served.metric("pagecast_prefix_positions_found") == 21
 
 
 async def test_what_nobody_uses_is_dropped_though_no_page_follows(

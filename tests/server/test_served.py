@@ -117,6 +117,7 @@ def test_what_kafka_never_takes_is_given_up_and_holds_nothing_up(
 ) -> None:
     monkeypatch.setattr(served, "PAUSE_S", 0.01)
     monkeypatch.setattr(served, "SENDS_MAX", 3)
+    monkeypatch.setattr(served, "BATCH_MAX", 2)
     flushes: list[float] = []
 
     def refused_at_first(self: EventProducer, timeout_s: float = 1.0) -> None:
@@ -130,13 +131,15 @@ def test_what_kafka_never_takes_is_given_up_and_holds_nothing_up(
     metrics = Metrics()
     with EmbeddedBroker(log=tmp_path / "broker.log") as broker:
         reporter = PageReporter(broker.bootstrap_servers, metrics)
-        reporter.report(page(1))
-        wait_until(lambda: outcomes(metrics, "failed") == 1)
-        large = page(2)
-        large.model_version = "x" * 2_000_000
-        for next_page in (large, page(3)):
+        for next_page in (page(1), page(2)):
             reporter.report(next_page)
         wait_until(lambda: outcomes(metrics, "sent") == 1)
+        assert outcomes(metrics, "failed") == 1, "the oldest alone"
+        large = page(3)
+        large.model_version = "x" * 2_000_000
+        for next_page in (large, page(4)):
+            reporter.report(next_page)
+        wait_until(lambda: outcomes(metrics, "sent") == 2)
         reporter.close()
     assert (outcomes(metrics, "failed"), outcomes(metrics, "lost")) == (2, 0)
 

@@ -50,9 +50,10 @@ class KvSlots:
         """A copy [Y, H, P, K] of the first positions of a slot."""
         return np.stack([cache[slot, :, :positions] for cache in self.caches.values()])
 
-    def begin(self, slot: int, prefix_YHPK: FloatArray | None = None, positions: int = 0) -> None:
-        """Empties a slot and fills it with the first `positions` of a prefix."""
+    def begin(self, slot: int, prefix_YHPK: FloatArray | None = None) -> None:
+        """Empties a slot and fills it with a prefix."""
+        positions = 0 if prefix_YHPK is None else prefix_YHPK.shape[2]
         self.filled_N[slot] = positions
         if prefix_YHPK is not None:
             for cache, part_HPK in zip(self.caches.values(), prefix_YHPK, strict=True):
-                cache[slot, :, :positions] = part_HPK[:, :positions]
+                cache[slot, :, :positions] = part_HPK

@@ -98,7 +98,7 @@ class PageBatch:
         """Gives a page the first free slot; there must be one."""
         slot = next(i for i in range(self._decoder.slots.slots) if i not in self._pages)
         caches = None if job.prefix is None else job.prefix.caches_YHPK
-        self._decoder.slots.begin(slot, caches, job.prefix_positions)
+        self._decoder.slots.begin(slot, caches)
         self._pages[slot] = _Page(job, slot)
 
     def turn(self) -> None:
@@ -209,7 +209,7 @@ class PageBatch:
     def _keep_prefix(self, page: _Page) -> None:
         """What of the prompt does not depend on the request is kept, unless it already is."""
         job = page.job
-        if job.prefix_positions < job.cacheable:
+        if job.forgotten is not None and job.prefix_positions < job.cacheable:
             caches_YHPK = self._decoder.slots.prefix(page.slot, job.cacheable)
             prefix = Prefix(made_from=job.made_from, caches_YHPK=caches_YHPK)
             self._prefixes.keep(job.key, prefix, job.forgotten)

@@ -52,13 +52,16 @@ class PageJob:
     tokens_TD: FloatArray
     request_D: FloatArray
     prefix: Prefix | None
-    prefix_positions: int
     key: PrefixKey
     made_from: MadeFrom
     cacheable: int
-    forgotten: int
-    """As `PrefixCache.keep` wants it."""
+    forgotten: int | None
+    """As `PrefixCache.keep` wants it; None keeps nothing."""
     sink: PageSink
+
+    @property
+    def prefix_positions(self) -> int:
+        return 0 if self.prefix is None else self.prefix.positions
 
 
 def prepare(
@@ -70,9 +73,10 @@ def prepare(
     prefixes: PrefixCache,
     sink: PageSink,
     *,
-    forgotten: int,
+    forgotten: int | None,
 ) -> PageJob:
-    """`forgotten` is that of `prefixes` before the user's history was read.
+    """`forgotten` is that of `prefixes` before the user's history was read; None if it could not
+    be: then what is kept of the user stays as it is, and nothing of this page is.
 
     Raises EngineError if the model was not made for the prompt, ValueError if rules and model
     are not of one snapshot.
@@ -81,8 +85,8 @@ def prepare(
     encoded = encode(model, prompt)
     key = (user_id, model.version)
     of_prompt = made_from(model, encoded)
-    prefix, found = prefixes.find(key, of_prompt)
-    prompt_TD = tokens_of(model, encoded, found)
+    prefix = None if forgotten is None else prefixes.find(key, of_prompt)
+    prompt_TD = tokens_of(model, encoded, 0 if prefix is None else prefix.positions)
     standing_SD = standing_tokens(model, rules.standing, prompt_TD[-1])
     return PageJob(
         model=model,
@@ -91,7 +95,6 @@ def prepare(
         tokens_TD=np.concatenate([prompt_TD, standing_SD]),
         request_D=prompt_TD[-1],
         prefix=prefix,
-        prefix_positions=found,
         key=key,
         made_from=of_prompt,
         cacheable=cacheable_positions(model, encoded),

@@ -142,8 +142,8 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._prefixes)
 
-    def find(self, key: PrefixKey, made_from: MadeFrom) -> tuple[Prefix | None, int]:
-        """What is kept under the key and this prompt begins with, and its positions.
+    def find(self, key: PrefixKey, made_from: MadeFrom) -> Prefix | None:
+        """What is kept under the key and this prompt begins with.
 
         Only that stays: what was made from something else is in no history any more, or was erased.
         """
@@ -156,7 +156,7 @@ class PrefixCache:
             self.positions_found += found
             if shared is not None and self._prefixes.get(key) is prefix:
                 self._keep(key, shared)
-        return (shared, found) if found else (None, 0)
+        return shared if found else None
 
     def keeps(self, key: PrefixKey) -> bool:
         """Whether anything is kept under the key; that is no use of it."""

@@ -64,9 +64,9 @@ class UserEncoder:
         the model cannot answer, or answers with what is no number."""
         decoder = self._decoder(model.bundle)
         encoded = encode(model, prompt)
-        prefix, found = self._prefixes.find((user_id, model.version), made_from(model, encoded))
-        prompt_TD = tokens_of(model, encoded, found)
-        decoder.slots.begin(0, None if prefix is None else prefix.caches_YHPK, found)
+        prefix = self._prefixes.find((user_id, model.version), made_from(model, encoded))
+        prompt_TD = tokens_of(model, encoded, 0 if prefix is None else prefix.positions)
+        decoder.slots.begin(0, None if prefix is None else prefix.caches_YHPK)
         for start in range(0, len(prompt_TD), CHUNK_MAX):
             if stopped():
                 raise StoppedError

@@ -11,10 +11,6 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class ReadsHang(TimeoutError):  # noqa: N818 - named by what is wrong
-    """Every thread waits for a read that was given up."""
-
-
 class BoundedReads:
     """Safe for threads. Call `close` in the end."""
 
@@ -27,12 +23,12 @@ class BoundedReads:
     def of(self, read: Callable[[], T], time_max_s: float) -> T:
         """What `read` returns, or raises; blocks for `time_max_s` at most.
 
-        Raises TimeoutError, and ReadsHang without having waited.
+        Raises TimeoutError, without having waited while every thread hangs in a read.
         """
         with self._counting:
             self._hanging = {hanging for hanging in self._hanging if not hanging.done()}
             if len(self._hanging) >= self._most:
-                raise ReadsHang("it does not answer")
+                raise TimeoutError("it does not answer: every read of it hangs")
         future = self._threads.submit(read)
         try:
             return future.result(time_max_s)

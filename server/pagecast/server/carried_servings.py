@@ -54,8 +54,12 @@ class CarriedServings:
         for model in (serving.model, *serving.arm_models.values()):
             if model is not None and model.version == page.model_version:
                 return replace(serving, model=model)
+        kept = self._former.kept(page.model_version)
+        if kept is not None and kept.snapshot is serving.snapshot:
+            self._former.keep(kept)
+            return replace(serving, model=kept)
         work = partial(self._by_former, serving, page.model_version)
-        if self._former.kept(page.model_version) is not None:
+        if kept is not None:
             return await asyncio.to_thread(work)
         return await self._loaded(work)
 

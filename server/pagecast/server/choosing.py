@@ -18,7 +18,7 @@ from pagecast.engine.popular import popular_page
 from pagecast.engine.served_model import ServedModel
 from pagecast.server.basis import PageBasis
 from pagecast.server.handover import EVENTS_MAX, Handover
-from pagecast.server.in_time import in_time
+from pagecast.server.in_time import in_thread
 from pagecast.server.options import decode_options
 from pagecast.server.part import PagePart, PartEnded
 from pagecast.server.request import PageRequest
@@ -52,19 +52,20 @@ class Choosing:
         self._serving = serving
         self._resources = resources
         self._place = place
-        # Made before the history is read: see `PrefixCache.keep`.
-        self._forgotten = resources.prefixes.forgotten
         self._loop = asyncio.get_running_loop()
         self._handover: Handover[PageEvent] = Handover(EVENTS_MAX)
         self._stopped = False
         self._decoding = False
 
-    async def by_model(self, model: ServedModel, basis: PageBasis) -> Portions:
-        """Raises EngineError, and Refusal once the page's time is over; the portions raise
-        EngineError too, and HandoverFull for a reader that is slow."""
+    async def by_model(
+        self, model: ServedModel, basis: PageBasis, forgotten: int | None
+    ) -> Portions:
+        """`forgotten` is as `prepare` wants it. Raises EngineError, and Refusal once the page's
+        time is over; the portions raise EngineError too, and HandoverFull for a reader that is
+        slow."""
         if isinstance(model, MultiStageModel):
             return _at_once(await self._in_thread(self._multi_stage, model, basis))
-        return self._decoded(await self._in_thread(self._job_of, model, basis))
+        return self._decoded(await self._in_thread(self._job_of, model, basis, forgotten))
 
     async def by_popularity(self, basis: PageBasis) -> Portions:
         """Raises Refusal once the page's time is over."""
@@ -79,8 +80,7 @@ class Choosing:
             self._place.leave()
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        async with in_time(self._page.clock):
-            return await self._loop.run_in_executor(self._resources.preparing, work, *arguments)
+        return await in_thread(self._page.clock, self._resources.preparing, work, *arguments)
 
     def _multi_stage(self, model: MultiStageModel, basis: PageBasis) -> list[PageEvent]:
         """The baseline takes milliseconds for a whole page and no slot of the decode loop."""
@@ -90,7 +90,7 @@ class Choosing:
     def _popular(self, basis: PageBasis) -> list[PageEvent]:
         return list(self._of_part(popular_page(basis.rules, self._serving.scores_N)))
 
-    def _job_of(self, model: Model, basis: PageBasis) -> PageJob:
+    def _job_of(self, model: Model, basis: PageBasis, forgotten: int | None) -> PageJob:
         page = self._page
         sink = PageSink(
             put=self._put,
@@ -108,7 +108,7 @@ class Choosing:
             options,
             self._resources.prefixes,
             sink,
-            forgotten=self._forgotten,
+            forgotten=forgotten,
         )
 
     async def _decoded(self, job: PageJob) -> Portions:

@@ -5,11 +5,9 @@ prompt); who chooses rows and entities, and where, is `choosing`'s; here, in the
 events of the page become messages.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from functools import partial
 
 import structlog
 
@@ -17,8 +15,9 @@ from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.server.basis import PageBasis
 from pagecast.server.choosing import Choosing, Portions
+from pagecast.server.errors import FEATURE_STORE_UNAVAILABLE
 from pagecast.server.handover import HandoverFull
-from pagecast.server.in_time import in_time
+from pagecast.server.in_time import in_thread
 from pagecast.server.metrics import Metrics
 from pagecast.server.page_refusals import (
     MODEL_FAILED,
@@ -59,6 +58,7 @@ class Making:
         self._metrics = metrics
         self._place = place
         self._choosing = Choosing(page, serving, resources, place, part)
+        self._forgotten = 0
         self._writer: PageWriter | None = None
 
     async def responses(self) -> AsyncGenerator[Response, None]:
@@ -101,10 +101,11 @@ class Making:
 
     async def _basis(self) -> PageBasis:
         """3, 4. In a thread."""
-        resources, loop = self._resources, asyncio.get_running_loop()
-        work = partial(page_basis, self._page, self._serving, resources.users, self._part)
-        async with in_time(self._page.clock):
-            return await loop.run_in_executor(resources.preparing, work)
+        resources, page = self._resources, self._page
+        # Before the history is read: see `PrefixCache.keep`.
+        self._forgotten = resources.prefixes.forgotten
+        work = (page_basis, page, self._serving, resources.users, self._part)
+        return await in_thread(page.clock, resources.preparing, *work)
 
     async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
         """6. By the model; by popularity if there is none, or if it fails before the page began."""
@@ -114,7 +115,9 @@ class Making:
                 yield message
             return
         try:
-            portions = await self._choosing.by_model(model, basis)
+            known = FEATURE_STORE_UNAVAILABLE not in basis.degraded
+            forgotten = self._forgotten if known else None
+            portions = await self._choosing.by_model(model, basis, forgotten)
             async for message in self._written(basis, portions):
                 yield message
             self._bring_over(basis)

@@ -70,7 +70,9 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
 
         def champion() -> tuple[Serving, Model]:
             serving, model = self._model()
-            return self._with_embeddings() if needs_embeddings(model, heads) else (serving, model)
+            if needs_embeddings(model, heads):
+                _check_embeddings(model)
+            return serving, model
 
         return await self._of_user(
             request, context, champion, lambda asked: predicted(asked, heads, top_n)
@@ -159,13 +161,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     def _with_embeddings(self) -> tuple[Serving, Model]:
         """The same, if its entities have embeddings. Raises Refusal."""
         serving, model = self._model()
-        if model.entities.named is not None:
-            raise Refusal(
-                code=grpc.StatusCode.FAILED_PRECONDITION,
-                reason="MODEL_SPELLS_ENTITIES",
-                message="the champion spells entities in semantic IDs, which have no embeddings: "
-                "promote a model of entities, or ask for users and trained heads only",
-            )
+        _check_embeddings(model)
         return serving, model
 
     def _retrieved(
@@ -219,3 +215,14 @@ def _index(model: Model, entity_id: str, path: str) -> int:
             violations=(FieldViolation(path=path, description=told),),
         )
     return index
+
+
+def _check_embeddings(model: Model) -> None:
+    """Raises Refusal if the model's entities have no embeddings."""
+    if model.entities.named is not None:
+        raise Refusal(
+            code=grpc.StatusCode.FAILED_PRECONDITION,
+            reason="MODEL_SPELLS_ENTITIES",
+            message="the champion spells entities in semantic IDs, which have no embeddings: "
+            "promote a model of entities, or ask for users and trained heads only",
+        )

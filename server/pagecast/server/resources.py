@@ -111,12 +111,14 @@ class Resources:
             # Of its own: it pauses between files, and an arm is to be followed within two seconds.
             unhurried = low_priority_thread("read-ahead")
             stack.callback(unhurried.shutdown)
+            prefixes = PrefixCache(config.prefix_cache_mb << 20)
             for name, period_s, action in (
                 ("champion-follower", POLL_S, partial(_follow, champion, reader, ahead, unhurried)),
                 ("arm-follower", ARM_POLL_S, partial(arms.check, reader)),
                 ("popularity-refresh", POPULARITY_PERIOD_S, servings.refresh_popularity),
                 ("succession", SUCCESSION_S_MAX / 10, servings.end_succession),
                 ("former-models", FORMER_SECONDS_MAX / 10, former.drop_unused),
+                ("idle-prefixes", PREFIX_IDLE_SECONDS_MAX / 60, prefixes.drop_idle),
             ):
                 stack.callback(Periodic(name, period_s, action).stop)
             stack.callback(ahead.close)
@@ -134,9 +136,6 @@ class Resources:
             stack.callback(erasures.close)
             preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
             stack.callback(preparing.shutdown)
-            prefixes = PrefixCache(config.prefix_cache_mb << 20)
-            sweep_s = PREFIX_IDLE_SECONDS_MAX / 60
-            stack.callback(Periodic("idle-prefixes", sweep_s, prefixes.drop_idle).stop)
             bringing_over = BringingOver(prefixes, preparing)
             stack.callback(bringing_over.close)
             decoding = DecodeLoop(config.slots_max, prefixes)

@@ -35,8 +35,8 @@ FLUSH_TIMEOUT_S = 5.0
 """A broker that takes longer is treated as gone; a drain waits this long for the last reports."""
 
 SENDS_MAX = 20
-"""How often a batch is sent before it is given up: more than a change of leaders takes, and what
-Kafka takes never must not hold up all that come after it."""
+"""How often the oldest report is sent before it is given up: longer than a change of leaders takes,
+and what Kafka takes never must not hold up all that come after it."""
 
 PAUSE_S = 1.0
 """Between two attempts to reach a broker that is gone."""
@@ -92,7 +92,8 @@ class PageReporter:
         """Until the end. A batch of which one fails waits for the next connection, and is sent
         again whole: who reads it twice knows the page."""
         while not self._stopping.is_set() or len(self._reports):
-            batch = self._reports.first(BATCH_MAX, IDLE_S)
+            # Smaller with each try, so that one page that Kafka never takes is given up alone.
+            batch = self._reports.first(max(1, BATCH_MAX >> self._sends), IDLE_S)
             try:
                 sent = self._send(producer, batch)
             except Exception:

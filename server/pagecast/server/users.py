@@ -10,7 +10,7 @@ import structlog
 
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.online import OnlineFeatures
-from pagecast.server.bounded_reads import BoundedReads, ReadsHang
+from pagecast.server.bounded_reads import BoundedReads
 from pagecast.v1 import events_pb2
 
 _log = structlog.get_logger(__name__)
@@ -80,8 +80,6 @@ class Users:
     def _read_in_time(self, user_id: str, time_max_s: float) -> User:
         try:
             return self._reads.of(partial(self._read, user_id), time_max_s)
-        except ReadsHang as error:
-            raise StoreUnavailable("the online store does not answer") from error
         except Exception as error:  # a store raises what its driver raises
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -145,7 +145,7 @@ def draw_group(
     prefix_YHPK = decoder.slots.prefix(0, len(prompt_TD))
     pages = []
     for slot, seed in enumerate(seeds):
-        decoder.slots.begin(slot, prefix_YHPK, len(prompt_TD))
+        decoder.slots.begin(slot, prefix_YHPK)
         options = DecodeOptions(
             exact_entities=ENTITIES_PER_ROW_MAX, seed=seed, temperature=temperature
         )
