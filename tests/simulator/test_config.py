@@ -59,6 +59,8 @@ def test_the_order_in_which_shares_are_written_changes_no_draw() -> None:
     [
         ({"dayparts": {"noon": 1.0}}, "intent.dayparts: 'noon' is none of night, morning"),
         ({"devices": {"night": {"watch": 1.0}}}, "intent.devices.night: 'watch' is none of tv"),
+        ({"devices": {"noon": {"tv": 1.0}}}, "intent.devices: 'noon' is none of night, morning"),
+        ({"minutes": {"watch": 5.0}}, "intent.minutes: 'watch' is none of tv"),
     ],
 )
 def test_shares_of_what_is_not_there_are_refused(given: dict[str, object], told: str) -> None:

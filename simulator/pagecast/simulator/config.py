@@ -10,6 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 DAYPARTS = ("night", "morning", "afternoon", "evening")
 """Quarters of a day, in their order."""
@@ -81,18 +84,17 @@ class IntentConfig:
         dayparts = _ordered("dayparts", self.dayparts, DAYPARTS)
         devices = {
             part: _ordered(f"devices.{part}", shares, DEVICES)
-            for part, shares in self.devices.items()
+            for part, shares in _ordered("devices", self.devices, DAYPARTS).items()
         }
         object.__setattr__(self, "dayparts", dayparts)
         object.__setattr__(self, "devices", devices)
+        object.__setattr__(self, "minutes", _ordered("minutes", self.minutes, DEVICES))
 
 
-def _ordered(
-    field_name: str, shares: Mapping[str, float], names: Sequence[str]
-) -> dict[str, float]:
-    if unknown := [name for name in shares if name not in names]:
+def _ordered(field_name: str, of: Mapping[str, Value], names: Sequence[str]) -> dict[str, Value]:
+    if unknown := [name for name in of if name not in names]:
         raise ValueError(f"intent.{field_name}: {unknown[0]!r} is none of {', '.join(names)}")
-    return {name: shares[name] for name in names if name in shares}
+    return {name: of[name] for name in names if name in of}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,8 @@ def test_as_much_weight_in_more_pages_changes_no_figure(
     once, often = figures(judging), figures(flooded(judging, 50))
     assert often.error == pytest.approx(once.error)
     assert often.correlation == pytest.approx(once.correlation)
+    # Copies may stand on either side of a cut.
+    assert often.calibration.error == pytest.approx(once.calibration.error, abs=0.02)
 
 
 def test_the_gate_s_shares_are_of_weight() -> None:

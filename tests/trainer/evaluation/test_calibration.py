@@ -28,6 +28,20 @@ def test_bins_weigh_what_is_in_them() -> None:
     assert found.error == pytest.approx(0.25)
 
 
+def test_a_flood_of_what_weighs_as_little_together_fills_no_bins() -> None:
+    """Every bin is off by a fifth, one up and the next down: bins that were one would be right."""
+    predicted = np.linspace(0.3, 0.7, 60)
+    real = predicted + np.where(np.arange(60) // 6 % 2, 0.2, -0.2)
+    once = calibration(predicted, real)
+    times = np.where(np.arange(60) == 30, 500, 1)
+    often = calibration(
+        np.repeat(predicted, times), np.repeat(real, times), np.repeat(1.0 / times, times)
+    )
+    assert once is not None and often is not None
+    assert once.error == pytest.approx(0.2)
+    assert often.error == pytest.approx(0.2)
+
+
 def test_nothing_said_is_nothing_told() -> None:
     assert calibration([], []) is None
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 BINS = 10
-"""Of about as many predictions each: most probabilities are small, and bins of equal width would
+"""Of about as much weight each: most probabilities are small, and bins of equal width would
 be empty but for the first."""
 
 
@@ -48,16 +48,19 @@ def calibration(
 ) -> Calibration | None:
     """Reliability bins, growing by prediction; None without predictions.
 
-    Bins are of as many predictions; their means, and the error, weigh each by `weight_X`.
+    Bins are of about as much weight, alike unless `weight_X` says otherwise; their means, and the
+    error, weigh each prediction, too: many copies of one that weigh as much as it change nothing.
     """
     predicted, real = np.asarray(predicted_X, np.float64), np.asarray(real_X, np.float64)
     if not len(predicted):
         return None
     weight = np.ones(len(predicted)) if weight_X is None else weight_X
     order = np.argsort(predicted, kind="stable")
+    share = weight[order] / weight.sum()
+    bin_X = ((np.cumsum(share) - share / 2) * BINS).astype(np.int64)
     bins: list[Bin] = []
     away = 0.0
-    for some in filter(len, np.array_split(order, BINS)):
+    for some in filter(len, (order[bin_X == number] for number in range(BINS))):
         part = Bin(
             predictions=len(some),
             predicted=float(np.average(predicted[some], weights=weight[some])),

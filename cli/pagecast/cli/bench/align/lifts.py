@@ -72,19 +72,24 @@ def lift(
         difference=_estimate(difference, rest_M - other_rest_M),
         lift=(NOTHING if share_rest_M is None else _estimate(difference / other, share_rest_M)),
         by_seed=by_seed,
-        over_seeds=_over(by_seed),
+        over_seeds=over_seeds(by_seed),
     )
 
 
-def _over(by_seed: Sequence[float | None]) -> Estimate:
-    known = [share for share in by_seed if share is not None]
+def share(ours: float, theirs: float) -> float | None:
+    """The difference as a share of `theirs`; None if that is not above 0."""
+    return ours / theirs - 1 if theirs > 0 else None
+
+
+def over_seeds(by_seed: Sequence[float | None]) -> Estimate:
+    """Mean of the seeds' lifts, with an interval over seeds; nothing if a seed has none."""
+    known = [one for one in by_seed if one is not None]
     return mean_of_few(known) if len(known) == len(by_seed) else NOTHING
 
 
 def _share(metric: str, ours: Figures, theirs: Figures, per: str) -> float | None:
     """The lift of one seed."""
-    other = _ratio(metric, [theirs], per)[0]
-    return _ratio(metric, [ours], per)[0] / other - 1 if other > 0 else None
+    return share(_ratio(metric, [ours], per)[0], _ratio(metric, [theirs], per)[0])
 
 
 def _ratio(metric: str, cells: Sequence[Figures], per: str) -> tuple[float, Floats]:

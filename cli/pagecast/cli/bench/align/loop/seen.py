@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from pagecast.cli.bench.align.lifts import over_seeds, share
 from pagecast.cli.bench.align.loop.rows import Row
-from pagecast.simulator.interval import NOTHING, Estimate, mean_of_few
+from pagecast.simulator.interval import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +41,6 @@ def seen_lifts(pairs: Sequence[tuple[Sequence[Row], Sequence[Row]]]) -> dict[str
     """
     seeds = [(asdict(seen_in(ours)), asdict(seen_in(theirs))) for ours, theirs in pairs]
     return {
-        name: _over([(ours[name], theirs[name]) for ours, theirs in seeds])
+        name: over_seeds([share(ours[name], theirs[name]) for ours, theirs in seeds])
         for name in asdict(Seen())
     }
-
-
-def _over(pairs: Sequence[tuple[float, float]]) -> Estimate:
-    if any(theirs <= 0 for _, theirs in pairs):
-        return NOTHING
-    return mean_of_few([ours / theirs - 1 for ours, theirs in pairs])
