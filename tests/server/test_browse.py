@@ -110,12 +110,11 @@ async def test_the_next_row_reflects_what_was_done(house: House) -> None:
 async def test_nothing_repeats_whatever_is_done(house: House) -> None:
     house.train_champion()
     async with house.serve() as served, browsing(served, rows_ahead=2, **FIVE_ROWS) as browser:
-        for position in range(5):
+        for position in range(3):  # two rows ahead of the third is the last: the call may be over
             row = await browser.row(position)
             first = row.entities[0].entity_id
-            if position < 4:
-                await browser.act(play("ada", first, START_MS + position))
-            await scroll(browser, position)
+            await browser.act(play("ada", first, START_MS + position))
+            await browser.see(position)
         await browser.rest()
     entities = [entity.entity_id for row in browser.rows for entity in row.entities]
     assert len(set(entities)) == len(entities) > 0

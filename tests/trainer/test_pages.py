@@ -37,7 +37,8 @@ def user_with(
         entity_N=np.array(entities, np.int64),
         weight_N=np.full(count, weight, np.float32),
         at_ms_N=begin_ms + np.arange(count, dtype=np.int64) * HOUR_MS,
-        resumable_N=np.full(count, resumable),
+        begins_N=np.full(count, resumable),
+        completes_N=np.zeros(count, np.bool_),
     )
 
 

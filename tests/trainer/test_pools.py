@@ -20,7 +20,8 @@ def watched(entity: int, at_ms: int, times: int) -> UserColumns:
         entity_N=np.full(times, entity),
         weight_N=np.ones(times, np.float32),
         at_ms_N=np.full(times, at_ms),
-        resumable_N=np.zeros(times, np.bool_),
+        begins_N=np.zeros(times, np.bool_),
+        completes_N=np.zeros(times, np.bool_),
     )
 
 

@@ -122,7 +122,7 @@ def test_one_member_s_flood_does_not_crowd_out_the_others(
     page = rewarded_world[1][0]
     others = [of(page, f"u{n}", AT_MS + n) for n in range(5)]
     flood = [of(page, "flood", AT_MS + 100 + n) for n in range(30)]
-    config = AlignConfig(reward=RewardModelConfig(weight_max=2.0))
+    config = AlignConfig(reward=RewardModelConfig(weight_max=2))
     found = asked(rewarded_world, [*others, *flood], config)
     assert Counter(ask.user_id for ask in found) == {"flood": 2, "u1": 1, "u2": 1, "u3": 1, "u4": 1}
     assert found[-1].prompt.request.at_ms == AT_MS + 129, "its newest"

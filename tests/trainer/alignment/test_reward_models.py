@@ -137,7 +137,7 @@ def test_pages_whose_window_is_open_wait(rewarded_world: RewardedWorld) -> None:
     """They neither teach that nothing comes of what they show, nor take weight from others."""
     policy, shown = rewarded_world
     config = dataclasses.replace(
-        REWARDED, reward=dataclasses.replace(REWARDED.reward, weight_max=1.0)
+        REWARDED, reward=dataclasses.replace(REWARDED.reward, weight_max=1)
     )
     ended = dataclasses.replace(shown[0], closed=True)
     still_open = dataclasses.replace(ended, closed=False)
@@ -152,8 +152,8 @@ def test_another_salt_gives_other_halves() -> None:
     assert one != {m for m in members if learned_from(m, "b")}
 
 
-@given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=200), st.floats(0.5, 30.0))
-def test_no_member_weighs_more_than_the_cap(user_ids: list[str], cap: float) -> None:
+@given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=200), st.integers(1, 30))
+def test_no_member_weighs_more_than_the_cap(user_ids: list[str], cap: int) -> None:
     weight_N = member_weights(user_ids, cap)
     for user_id in set(user_ids):
         own = weight_N[[other == user_id for other in user_ids]].sum()
@@ -166,7 +166,7 @@ def test_a_flood_by_one_member_does_not_turn_what_is_learned(tmp_path: Path) -> 
     data = rewarding_world(tmp_path, members=50, flood=100).dataset()
     policy = untrained(data)
 
-    def auc(weight_max: float) -> float:
+    def auc(weight_max: int) -> float:
         config = dataclasses.replace(REWARDED.reward, salt=salt, weight_max=weight_max)
         align = dataclasses.replace(REWARDED, reward=config)
         halves = halves_of(data.shown.pages, policy.catalog, align, TABLE)
@@ -175,7 +175,7 @@ def test_a_flood_by_one_member_does_not_turn_what_is_learned(tmp_path: Path) -> 
         assert found is not None
         return found
 
-    assert auc(1.0) > auc(1e9)
+    assert auc(1) > auc(10**9)
 
 
 def test_a_flood_teaches_no_more_than_its_weight(rewarded_world: RewardedWorld) -> None:
@@ -192,7 +192,7 @@ def test_a_flood_teaches_no_more_than_its_weight(rewarded_world: RewardedWorld) 
             rewards={5: 0.0 if user_id == "flood" else best},
             weight=float(weight),
         )
-        for user_id, weight in zip(users, member_weights(users, 20.0), strict=True)
+        for user_id, weight in zip(users, member_weights(users, 20), strict=True)
     ]
     config = dataclasses.replace(REWARDED.reward, pages_per_batch=8, learning_rate=3e-3)
     (worth,) = train_page_reward(EntityFacts(policy), pages, config).predict(pages[:1])

@@ -18,7 +18,6 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.alignment.rounds import AlignRun
 from pagecast.trainer.alignment.run import Aligned, align
 from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from pagecast.trainer.data import Dataset
@@ -224,15 +223,6 @@ def test_a_checkpoint_of_another_reward_table_is_refused(
     other = dataclasses.replace(counted, table=RewardConfig(table=worth))
     with pytest.raises(CheckpointError, match=r"reward\.table\.listed was 0\.5 and is 0\.6"):
         align(champion, asks, config, other, checkpoint=tmp_path)
-
-
-def test_a_member_who_asks_for_a_thousand_pages_is_drawn_as_often_as_the_cap_says(
-    champion: Policy, dataset: Dataset
-) -> None:
-    one = ask_of(dataset.catalog, user="flood")
-    others = [ask_of(dataset.catalog, user=f"u{n}") for n in range(20)]
-    run = AlignRun(champion, [one] * 1000 + others, BRIEF, REWARDS)
-    assert run.chance_A[:1000].sum() == pytest.approx(20 / (20 + 20))
 
 
 def test_what_is_not_there_is_missed_at_once(champion: Policy, asks: list[Ask]) -> None:

@@ -88,8 +88,7 @@ class PageBuilder:
         watched_W = np.isin(entity_W, user.entity_N[:cut])
         offer_RW[:, watched_W] = False
         for row in self._pools.continue_rows:
-            begun = user.entity_N[:cut][user.resumable_N[:cut]]
-            offer_RW[row] = np.isin(entity_W, begun)
+            offer_RW[row] = np.isin(entity_W, user.begun(cut))
         return offer_RW
 
     def _draw(self, offer_RW: npt.NDArray[np.bool_], rng: np.random.Generator) -> int:

@@ -68,7 +68,8 @@ class UserColumns:
     entity_N: npt.NDArray[np.int64]
     weight_N: npt.NDArray[np.float32]
     at_ms_N: npt.NDArray[np.int64]
-    resumable_N: npt.NDArray[np.bool_]
+    begins_N: npt.NDArray[np.bool_]
+    completes_N: npt.NDArray[np.bool_]
 
     def next_entities(self, cut: int, steps: int, count: int | None = None) -> dict[int, float]:
         """Weights of the entities chosen in the next `steps` after a cut, nearest first.
@@ -86,8 +87,23 @@ class UserColumns:
                     break
         return entities
 
+    def begun(self, cut: int) -> npt.NDArray[np.int64]:
+        """Entities that were begun before a cut and not completed since."""
+        told_K = np.flatnonzero(self.begins_N[:cut] | self.completes_N[:cut])[::-1]
+        entity_U, newest_U = np.unique(self.entity_N[told_K], return_index=True)
+        begun: npt.NDArray[np.int64] = entity_U[self.begins_N[told_K[newest_U]]]
+        return begun
 
-_RESUMABLE = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
+
+_PLAYS = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
+
+
+def begins(action: int, watched_ms: int) -> bool:
+    """Whether a step leaves its entity half watched: by a play, or by any time that was watched.
+
+    A merged step keeps its strongest action, so that a play may be told by its time alone.
+    """
+    return action != Action.COMPLETE and (action in _PLAYS or watched_ms > 0)
 
 
 def columns(user: UserSteps, catalog: CatalogSnapshot, config: EngagementConfig) -> UserColumns:
@@ -98,7 +114,8 @@ def columns(user: UserSteps, catalog: CatalogSnapshot, config: EngagementConfig)
         entity_N=np.array([index.get(s.entity_id, -1) for s in user.steps], np.int64),
         weight_N=np.array([_engagement(s, by_action, config) for s in user.steps], np.float32),
         at_ms_N=np.array([s.occurred_at_ms for s in user.steps], np.int64),
-        resumable_N=np.array([s.action in _RESUMABLE for s in user.steps], np.bool_),
+        begins_N=np.array([begins(s.action, s.watched_ms) for s in user.steps], np.bool_),
+        completes_N=np.array([s.action == Action.COMPLETE for s in user.steps], np.bool_),
     )
 
 

@@ -28,9 +28,7 @@ from pagecast.rules.predicates import Indices
 from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
 from pagecast.trainer.shown import ShownPage
 from pagecast.trainer.snapshot import NothingToTrainError
-
-PLAYS = frozenset({Action.PLAY_FEATURE, Action.PLAY_LIVE})
-"""What begins an entity; so does any time of it that was watched, whatever was done beside."""
+from pagecast.trainer.users import begins
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +66,7 @@ def asks_of(
     return asks
 
 
-def _newest(pages: Sequence[ShownPage], of_member_max: float) -> list[ShownPage]:
+def _newest(pages: Sequence[ShownPage], of_member_max: int) -> list[ShownPage]:
     """By the time of the request: logged pages come user by user."""
     taken: Counter[str] = Counter()
     newest: list[ShownPage] = []
@@ -144,7 +142,7 @@ def _begun(steps: StepColumns) -> tuple[str, ...]:
     ):
         if action == Action.COMPLETE:
             begun.pop(entity, None)
-        elif action in PLAYS or watched_ms:
+        elif begins(action, watched_ms):
             begun[entity] = begun.pop(entity, None)
     return tuple(steps.strings.names[entity] for entity in reversed(begun))
 

@@ -23,7 +23,7 @@ class RewardModelConfig:
 
     salt: str = "reward-halves"
     """Of the hash that halves the members: another salt, other halves."""
-    weight_max: float = 20.0
+    weight_max: int = 20
     """Pages that one user id counts for, however many there are: a flood of pages and clicks by one
     must not decide what everybody is shown. It does not stop who makes up ids."""
     epochs: float = 8.0

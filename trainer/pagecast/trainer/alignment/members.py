@@ -16,7 +16,7 @@ def learned_from(user_id: str, salt: str) -> bool:
     return hashlib.sha256(f"{salt}/{user_id}".encode()).digest()[0] % 2 == 0
 
 
-def member_weights(user_ids: Sequence[str], weight_max: float) -> npt.NDArray[np.float64]:
+def member_weights(user_ids: Sequence[str], weight_max: int) -> npt.NDArray[np.float64]:
     """`weight_N` of each page: 1, or less for members with more than `weight_max` pages.
 
     All pages of one member weigh `weight_max` together at most.

@@ -19,7 +19,6 @@ from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.identity import identity_of
 from pagecast.trainer.alignment.likelihood import Features, log_probabilities
-from pagecast.trainer.alignment.members import member_weights
 from pagecast.trainer.alignment.objective import Group, Told, group_loss
 from pagecast.trainer.alignment.policy import Policy, engine_model
 from pagecast.trainer.alignment.progress import AlignProgress
@@ -66,8 +65,6 @@ class AlignRun:
         with torch.no_grad():
             self._reference_embedded = self._features.embedded(self._reference.model)
         self._optimizers = Optimizers(self.policy.model, _optimizer_config(config))
-        weight_A = member_weights([ask.user_id for ask in asks], config.reward.weight_max)
-        self.chance_A = weight_A / weight_A.sum()
         self.schedule = Schedule(steps_max=config.steps, budget_s=budget_s, warm_up=WARM_UP)
         self._identity = identity_of(config, champion, asks, rewards.table)
 
@@ -93,11 +90,11 @@ class AlignRun:
         return self.last
 
     def _draw(self) -> Iterator[list[Rollout]]:
-        """The round's groups: prompts by members' weights, each page by a seed of its own."""
+        """The round's groups, each of another prompt; each page by a seed of its own."""
         config, step = self._config, self.schedule.step
         rng = np.random.default_rng([config.seed, step])
-        count = min(config.prompts_per_step, int((self.chance_A > 0).sum()))
-        chosen = rng.choice(len(self._asks), count, replace=False, p=self.chance_A)
+        count = min(config.prompts_per_step, len(self._asks))
+        chosen = rng.choice(len(self._asks), count, replace=False)
         model = engine_model(self.policy)
         for number in chosen.tolist():
             seeds = [page_seed(config.seed, step, number, g) for g in range(config.group_size)]
