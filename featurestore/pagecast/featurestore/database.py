@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -36,8 +37,8 @@ _POSTGRESQL_LIMITS = {
     "keepalives_interval": SILENCE_SECONDS_MAX // 6,
     "keepalives_count": 3,
 }
-"""As libpq names them. None bounds a statement: migrations, scans and waiting for one's turn
-(`exclusive`) may take minutes, and who cannot wait gives up by itself."""
+"""As libpq names them. None notices a server that is there and hangs (`answering` does), and none
+bounds a statement: who cannot wait for one gives up by itself."""
 
 
 class Lock(IntEnum):
@@ -74,6 +75,8 @@ def connect(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    elif engine.driver == "psycopg":
+        sa.event.listen(engine, "do_connect", _connect_psycopg)
     return engine
 
 
@@ -88,10 +91,13 @@ def _limits_of_connections(url: sa.URL) -> dict[str, int]:
 def exclusive(engine: sa.Engine, lock: Lock) -> Iterator[sa.Connection]:
     """A transaction that reads what it then writes: one at a time, in all processes."""
     options = {_EXCLUSIVE: True}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
-        yield connection
+    with engine.connect().execution_options(**options) as connection:
+        if lock is Lock.MIGRATION and engine.driver == "psycopg":
+            _wait_without_end(connection)
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
+            yield connection
 
 
 def migrate(engine: sa.Engine) -> None:
@@ -154,6 +160,23 @@ def _refusing_newer() -> Iterator[None]:
             f"the database is not at a revision this version knows (newest: {revisions()[-1]}): "
             f"upgrade Pagecast or choose another database_url ({error})"
         ) from error
+
+
+def _wait_without_end(connection: sa.Connection) -> None:
+    """A migration may take minutes, and who waits for another's too."""
+    driver: Any = connection.connection.driver_connection
+    driver.is_patient = True
+    # Not the pool's any more: whoever had it next would wait so, too.
+    connection.detach()
+
+
+def _connect_psycopg(
+    _dialect: sa.Dialect, _entry: ConnectionPoolEntry, args: list[Any], named: dict[str, Any]
+) -> Any:
+    # Here, because the driver is there only where PostgreSQL is used.
+    from pagecast.featurestore.answering import AnsweringConnection
+
+    return AnsweringConnection.connect(*args, **named)
 
 
 def _configure_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
