@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from eventlog.factories_eventlog import event_log, read_all
 from factories import free_port
+from factories_relay import Relay
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 from server.factories_server import House, Served, details_of
@@ -145,3 +146,13 @@ async def test_a_user_id_that_breaks_a_rule_is_refused(house: House) -> None:
         with pytest.raises(AioRpcError) as failed:
             await forgotten(served, "a\nb")
     assert failed.value.code() is StatusCode.INVALID_ARGUMENT
+
+
+async def test_so_does_one_that_hangs(house: House, bootstrap: str, relay: Relay) -> None:
+    url = relay.url("postgres")
+    async with house.serve(bootstrap_servers=bootstrap, database_url=url) as served:
+        with relay.hanging():
+            calls = [forgotten(served, f"user-{i}", timeout_s=3.0) for i in range(8)]
+            receipts = await asyncio.gather(*calls)
+    assert len({receipt.receipt_id for receipt in receipts}) == 8
+    assert not any(receipt.HasField("completed_at") for receipt in receipts)

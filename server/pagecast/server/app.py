@@ -148,13 +148,16 @@ class PagecastServer:
             ),
             server,
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(resources.registry), server)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(resources.registry, resources.registry_calls), server
+        )
         training_pb2_grpc.add_TrainingServiceServicer_to_server(
-            TrainingService(resources.trainings), server
+            TrainingService(resources.trainings, resources.registry_calls), server
         )
         experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
             ExperimentService(
-                ReportSource.of(resources.engine, config.state, config.fold, config.rewards)
+                ReportSource.of(resources.engine, config.state, config.fold, config.rewards),
+                resources.registry_calls,
             ),
             server,
         )

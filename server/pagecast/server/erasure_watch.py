@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from pagecast.featurestore.erasures import Erasures
-from pagecast.server.bounded_reads import BoundedReads
+from pagecast.server.bounded_calls import BoundedCalls
 
 _log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ class ErasureWatch:
     def __init__(self, erasures: Erasures) -> None:
         self._erasures = erasures
         # One: what reads on in the table is for one thread, and a look takes a millisecond.
-        self._reads = BoundedReads("erasure-watch", 1)
+        self._reads = BoundedCalls("erasure-watch", 1)
 
     def newest_ms(self, user_id: str) -> int | None:
         """0 for never; None if the database does not answer, or not in time."""

@@ -64,7 +64,7 @@ def registry_unavailable() -> Refusal:
     return Refusal(
         code=grpc.StatusCode.UNAVAILABLE,
         reason="REGISTRY_UNAVAILABLE",
-        message="the registry cannot be reached at the moment: try again",
+        message="the registry is not to be reached, or does not answer in time: try again",
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import grpc
@@ -18,6 +18,7 @@ from pagecast.featurestore.experiments.store import (
 from pagecast.server.arm_estimates import ReportSource, report_with_estimates
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument, registry_unavailable
 from pagecast.server.experiment_messages import experiment_message, report_message
+from pagecast.server.registry_calls import RegistryCalls
 from pagecast.v1 import experiment_pb2, experiment_pb2_grpc
 
 RETRY_DELAY_MS = 5_000
@@ -31,8 +32,9 @@ class _NobodyWaits(Exception):  # noqa: N818 - it is news, not an error
 
 
 class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
-    def __init__(self, source: ReportSource) -> None:
+    def __init__(self, source: ReportSource, calls: RegistryCalls) -> None:
         self._source = source
+        self._calls = calls
         self._experiments = Experiments(source.engine)
         # Each reads the whole offline log, in the process that serves pages: one at a time. Held by
         # the thread, so that a client that gives up does not make room for a second one.
@@ -45,8 +47,10 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
         told = request.HasField("outcome_window")
         outcome_ms = request.outcome_window.ToMilliseconds() if told else OUTCOME_MS
         started = await _answer(
-            lambda: self._experiments.start(
-                request.name, arms, control=request.control, outcome_ms=outcome_ms
+            self._calls.answer(
+                lambda: self._experiments.start(
+                    request.name, arms, control=request.control, outcome_ms=outcome_ms
+                )
             )
         )
         return experiment_pb2.StartExperimentResponse(experiment=experiment_message(started))
@@ -54,13 +58,15 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
     async def StopExperiment(
         self, request: experiment_pb2.StopExperimentRequest, _context: Any
     ) -> experiment_pb2.StopExperimentResponse:
-        stopped = await _answer(lambda: self._experiments.stop(request.name))
+        stopped = await _answer(self._calls.answer(lambda: self._experiments.stop(request.name)))
         return experiment_pb2.StopExperimentResponse(experiment=experiment_message(stopped))
 
     async def ListExperiments(
         self, request: experiment_pb2.ListExperimentsRequest, _context: Any
     ) -> experiment_pb2.ListExperimentsResponse:
-        found = await _answer(lambda: self._experiments.list(request.page_size or LISTED_MAX))
+        found = await _answer(
+            self._calls.answer(lambda: self._experiments.list(request.page_size or LISTED_MAX))
+        )
         return experiment_pb2.ListExperimentsResponse(experiments=map(experiment_message, found))
 
     async def GetExperimentReport(
@@ -68,7 +74,7 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
     ) -> experiment_pb2.GetExperimentReportResponse:
         left = threading.Event()
         try:
-            report = await _answer(lambda: self._report(request, left))
+            report = await _answer(asyncio.to_thread(self._report, request, left))
         finally:
             left.set()
         return experiment_pb2.GetExperimentReportResponse(report=report)
@@ -101,10 +107,10 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
             self._reporting.release()
 
 
-async def _answer(ask: Callable[[], T]) -> T:
-    """Asks in a thread. Raises Refusal for what it raises."""
+async def _answer(asked: Awaitable[T]) -> T:
+    """What is answered. Raises Refusal for what is raised instead."""
     try:
-        return await asyncio.to_thread(ask)
+        return await asked
     except ExperimentUnknown as error:
         raise Refusal(
             code=grpc.StatusCode.NOT_FOUND, reason="EXPERIMENT_UNKNOWN", message=str(error)

@@ -19,6 +19,7 @@ from pagecast.eventlog.event_id import new_event_id
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS, PROFILES
 from pagecast.featurestore.erasures import Erasure, Erasures
+from pagecast.server.bounded_calls import BoundedCalls
 from pagecast.server.errors import Refusal
 from pagecast.server.served import SOURCE
 from pagecast.v1 import events_pb2, feature_pb2
@@ -43,6 +44,9 @@ FORGETTING_MAX = 32
 _PUBLISHERS = 2
 """Threads that wait for Kafka, apart from those that read histories."""
 
+_LOOKERS = 4
+"""Threads that look for receipts, apart from all others: the database may hang."""
+
 
 class Forgetting:
     """Answers ForgetUser; lives in the event loop. Call `close` in the end."""
@@ -52,6 +56,7 @@ class Forgetting:
         self._erasures = erasures
         self._in_flight = 0
         self._publishers = ThreadPoolExecutor(_PUBLISHERS, thread_name_prefix="forget")
+        self._looks = BoundedCalls("receipt", _LOOKERS)
 
     async def answer(
         self, user_id: str, seconds_left: float | None
@@ -76,6 +81,8 @@ class Forgetting:
             self._in_flight -= 1
 
     def close(self) -> None:
+        """Does not wait for a database that hangs."""
+        self._looks.close()
         self._publishers.shutdown()
 
     async def _publish(self, order: events_pb2.InteractionEvent, end: float) -> None:
@@ -87,18 +94,19 @@ class Forgetting:
             _log.warning("order_not_published", receipt_id=order.event_id, error=str(error))
             raise _event_log_unavailable() from error
 
-    def _look(self, receipt_id: str) -> Erasure | None:
-        """None, too, while the database is away: the order stands."""
+    async def _look(self, receipt_id: str, seconds_max: float) -> Erasure | None:
+        """None, too, while the database is away or hangs: the order stands."""
         try:
-            return self._erasures.receipt(receipt_id)
-        except SQLAlchemyError as error:
+            look = partial(self._erasures.receipt, receipt_id)
+            return await self._looks.awaited(look, seconds_max)
+        except (SQLAlchemyError, TimeoutError) as error:
             _log.warning("receipt_not_read", receipt_id=receipt_id, error=str(error))
             return None
 
     async def _receipt(self, receipt_id: str, end: float) -> Erasure | None:
         """The erasure as soon as it is complete, or as it is at the end."""
         while True:
-            erasure = await asyncio.to_thread(self._look, receipt_id)
+            erasure = await self._look(receipt_id, max(end - time.monotonic(), MARGIN_S / 2))
             left = end - time.monotonic()
             if (erasure is not None and erasure.completed_at_ms is not None) or left <= 0:
                 return erasure

@@ -1,7 +1,6 @@
 """ModelService: the model registry over gRPC. Servers follow the champion by themselves."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 import grpc
@@ -17,6 +16,7 @@ from pagecast.featurestore.model_records import (
 from pagecast.featurestore.registry import LISTED_MAX, Registry
 from pagecast.featurestore.verdicts import Verdict
 from pagecast.server.errors import Refusal, registry_unavailable
+from pagecast.server.registry_calls import RegistryCalls
 from pagecast.v1 import model_pb2, model_pb2_grpc
 
 MOVED_BY = "rpc"
@@ -26,28 +26,31 @@ T = TypeVar("T")
 
 
 class ModelService(model_pb2_grpc.ModelServiceServicer):
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, calls: RegistryCalls) -> None:
         self._registry = registry
+        self._calls = calls
 
     async def ListModels(
         self, request: model_pb2.ListModelsRequest, _context: Any
     ) -> model_pb2.ListModelsResponse:
         limit = request.page_size or LISTED_MAX
-        records = await _answer(lambda: self._registry.list(limit))
+        records = await _answer(self._calls.answer(lambda: self._registry.list(limit)))
         return model_pb2.ListModelsResponse(models=[_model(record) for record in records])
 
     async def GetModel(
         self, request: model_pb2.GetModelRequest, _context: Any
     ) -> model_pb2.GetModelResponse:
-        record = await _answer(lambda: self._registry.get(request.version))
+        record = await _answer(self._calls.answer(lambda: self._registry.get(request.version)))
         return model_pb2.GetModelResponse(model=_model(record))
 
     async def PromoteModel(
         self, request: model_pb2.PromoteModelRequest, _context: Any
     ) -> model_pb2.PromoteModelResponse:
         record = await _answer(
-            lambda: self._registry.promote(
-                request.version, MOVED_BY, forced=request.force, note=request.note
+            self._calls.answer(
+                lambda: self._registry.promote(
+                    request.version, MOVED_BY, forced=request.force, note=request.note
+                )
             )
         )
         return model_pb2.PromoteModelResponse(model=_model(record))
@@ -56,17 +59,19 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self, request: model_pb2.RollbackModelRequest, _context: Any
     ) -> model_pb2.RollbackModelResponse:
         record = await _answer(
-            lambda: self._registry.rollback(
-                MOVED_BY, note=request.note, from_version=request.from_version
+            self._calls.answer(
+                lambda: self._registry.rollback(
+                    MOVED_BY, note=request.note, from_version=request.from_version
+                )
             )
         )
         return model_pb2.RollbackModelResponse(model=_model(record))
 
 
-async def _answer(ask: Callable[[], T]) -> T:
-    """Asks the registry in a thread. Raises Refusal for what it raises."""
+async def _answer(asked: Awaitable[T]) -> T:
+    """What the registry answers. Raises Refusal for what it raises."""
     try:
-        return await asyncio.to_thread(ask)
+        return await asked
     except ModelUnknown as error:
         raise Refusal(
             code=grpc.StatusCode.NOT_FOUND, reason="MODEL_UNKNOWN", message=str(error)

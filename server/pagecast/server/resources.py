@@ -37,6 +37,7 @@ from pagecast.server.neighbour_indexes import NeighbourIndexes
 from pagecast.server.periodic import Periodic
 from pagecast.server.predicting import Predicting
 from pagecast.server.publishing import EventPublisher
+from pagecast.server.registry_calls import RegistryCalls
 from pagecast.server.served import PageReporter
 from pagecast.server.serving import Servings
 from pagecast.server.slots import Slots
@@ -62,6 +63,7 @@ class Resources:
     users: Users
     registry: Registry
     trainings: Trainings
+    registry_calls: RegistryCalls
     engine: sa.Engine
     servings: Servings
     carried: CarriedServings
@@ -130,6 +132,8 @@ class Resources:
             publisher = _publisher(config, metrics)
             if publisher is not None:
                 stack.callback(publisher.close)
+            registry_calls = RegistryCalls()
+            stack.callback(registry_calls.close)
             forgetting = Forgetting(config.bootstrap_servers, Erasures(engine))
             stack.callback(forgetting.close)
             erasures = ErasureWatch(Erasures(engine))
@@ -152,6 +156,7 @@ class Resources:
                 users=users,
                 registry=registry,
                 trainings=Trainings(engine),
+                registry_calls=registry_calls,
                 engine=engine,
                 servings=servings,
                 carried=carried,

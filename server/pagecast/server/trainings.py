@@ -1,7 +1,7 @@
 """TrainingService: asking for trainings over gRPC. `pagecast trainer` runs them, elsewhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
 import grpc
@@ -17,6 +17,7 @@ from pagecast.featurestore.trainings import (
     TrainingUnknown,
 )
 from pagecast.server.errors import FieldViolation, Refusal, invalid_argument, registry_unavailable
+from pagecast.server.registry_calls import RegistryCalls
 from pagecast.server.training_messages import STATES, training_message
 from pagecast.v1 import training_pb2, training_pb2_grpc
 
@@ -35,16 +36,19 @@ T = TypeVar("T")
 
 
 class TrainingService(training_pb2_grpc.TrainingServiceServicer):
-    def __init__(self, trainings: Trainings) -> None:
+    def __init__(self, trainings: Trainings, calls: RegistryCalls) -> None:
         self._trainings = trainings
+        self._calls = calls
         self._watchers = 0
 
     async def StartTraining(
         self, request: training_pb2.StartTrainingRequest, _context: Any
     ) -> training_pb2.StartTrainingResponse:
         training = await _answer(
-            lambda: self._trainings.ask(
-                request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
+            self._calls.answer(
+                lambda: self._trainings.ask(
+                    request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
+                )
             )
         )
         return training_pb2.StartTrainingResponse(training=training_message(training))
@@ -60,7 +64,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     ) -> training_pb2.ListTrainingsResponse:
         limit = request.page_size or LISTED_MAX
         wanted = [state for state, number in STATES.items() if number in request.states]
-        found = await _answer(lambda: self._trainings.list(limit, wanted))
+        found = await _answer(self._calls.answer(lambda: self._trainings.list(limit, wanted)))
         return training_pb2.ListTrainingsResponse(trainings=map(training_message, found))
 
     async def WatchTraining(
@@ -82,7 +86,9 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     async def CancelTraining(
         self, request: training_pb2.CancelTrainingRequest, _context: Any
     ) -> training_pb2.CancelTrainingResponse:
-        training = await _answer(lambda: self._trainings.cancel(request.request_id))
+        training = await _answer(
+            self._calls.answer(lambda: self._trainings.cancel(request.request_id))
+        )
         return training_pb2.CancelTrainingResponse(training=training_message(training))
 
     async def _changes(self, request_id: str) -> AsyncIterator[Training]:
@@ -97,13 +103,13 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
                 await asyncio.sleep(WATCH_PERIOD_S)
 
     async def _get(self, request_id: str) -> Training:
-        return await _answer(lambda: self._trainings.get(request_id))
+        return await _answer(self._calls.answer(lambda: self._trainings.get(request_id)))
 
 
-async def _answer(ask: Callable[[], T]) -> T:
-    """Asks the database in a thread. Raises Refusal for what it raises."""
+async def _answer(asked: Awaitable[T]) -> T:
+    """What the database answers. Raises Refusal for what it raises."""
     try:
-        return await asyncio.to_thread(ask)
+        return await asked
     except OrderError as error:
         violation = FieldViolation(path=error.field, description=error.remedy)
         raise invalid_argument(violation) from error

@@ -1,6 +1,6 @@
 """Step 3 of the life of a page: one read brings what is known of a user.
 
-A read that takes too long is given up (`bounded_reads`), and the page goes on without.
+A read that takes too long is given up (`bounded_calls`), and the page goes on without.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import structlog
 
 from pagecast.featurestore.history import History, Profile
 from pagecast.featurestore.online import OnlineFeatures
-from pagecast.server.bounded_reads import BoundedReads
+from pagecast.server.bounded_calls import BoundedCalls
 from pagecast.v1 import events_pb2
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class Users:
 
     def __init__(self, store: OnlineFeatures) -> None:
         self._store = store
-        self._reads = BoundedReads("user-read", READ_THREADS)
+        self._reads = BoundedCalls("user-read", READ_THREADS)
         self._failing = False
 
     def read(self, user_id: str, time_max_s: float = READ_TIME_MAX_S) -> User:
