@@ -99,3 +99,15 @@ def test_the_newest_pages_are_taken_and_the_others_counted(tmp_path: Path) -> No
     config = dataclasses.replace(SMALL, logged=LoggedConfig(pages_max=1))
     shown = two_pages(tmp_path).write().shown(config)
     assert ([page.rows[0].entity_ids for page in shown.pages], shown.older) == ([("e5",)], 1)
+
+
+def test_who_asks_for_many_pages_leaves_room_for_the_others(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, logged=LoggedConfig(pages_max=4, of_user_max=2))
+    world = PagesWorld(tmp_path)
+    for user in ("ada", "bob", *["program"] * 5):
+        world.see(user, world.serve(user, {"top": ["e2"]}), "e2")
+    shown = world.write().shown(config)
+    assert sorted(page.user_id for page in shown.pages) == ["ada", "bob", "program", "program"]
+    newest = max(page.prompt.request.at_ms for page in shown.pages)
+    assert newest == world.pages[-1].page.requested_at.ToMilliseconds()
+    assert shown.older == 3

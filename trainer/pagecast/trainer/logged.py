@@ -1,6 +1,5 @@
 """Reads logged pages as training examples: the server's prompt, its page, what became of it."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import structlog
 from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.newest_pages import NewestPages
 from pagecast.featurestore.offline import LoggedPage, NextOffsets, OfflineLog
 from pagecast.featurestore.prompt import Prompt
 from pagecast.trainer.page_config import LoggedConfig
@@ -63,13 +63,11 @@ def read_shown(source: Source, reading: Reading) -> Shown:
 
 
 def _newest(log: OfflineLog, reading: Reading) -> tuple[list[LoggedPageOutcome], int]:
-    """The newest seen pages, and how many older ones there are."""
-    newest: deque[LoggedPageOutcome] = deque(maxlen=reading.config.pages_max)
-    seen = 0
+    """The newest seen pages, and how many others there are."""
+    newest = NewestPages(reading.config.pages_max, reading.config.of_user_max)
     for outcome in _seen(log, reading):
-        newest.append(outcome)
-        seen += 1
-    return list(newest), seen - len(newest)
+        newest.add(outcome)
+    return newest.pages, newest.left_out
 
 
 def _shown(

@@ -21,6 +21,13 @@ class LoggedConfig:
     pages_max: int = 10_000
     """The newest ones that were seen; the others are counted. Each is kept with its prompt, which
     is large if its history is: all of a large log would not fit into memory."""
+    of_user_max: int = 200
+    """The newest ones of a user among them, so that one who asks for very many leaves room for the
+    others': a fiftieth, as off-policy estimates have it."""
+
+    def __post_init__(self) -> None:
+        if self.pages_max < 1 or self.of_user_max < 1:
+            raise ValueError("logged.pages_max and logged.of_user_max must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class Shown:
     """Pages of which something was seen, and how many others were left out.
 
     `unlike`: their prompts could not be built again as the server built them. `older`: there are
-    more than `LoggedConfig.pages_max`.
+    more than `LoggedConfig.pages_max`, or of their user than `of_user_max`.
     """
 
     pages: tuple[ShownPage, ...] = ()

@@ -1,6 +1,6 @@
 """What the drawn pages of an experiment's arms say of its other arms: a part of the report."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from pagecast.featurestore.experiments.off_policy import (
     was_drawn,
 )
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
+from pagecast.featurestore.newest_pages import NewestPages
 from pagecast.v1 import events_pb2
 
 
@@ -66,36 +67,12 @@ def newest_drawn(
     not earned all it will, and is left out.
     """
     waiting = deque[LoggedPageOutcome]()
-    over: dict[str, _Newest] = {}
+    of_user_max = max(1, pages_max // EFFECTIVE_USERS_MIN)
+    over: dict[str, NewestPages] = {}
     for page in logged:
         while waiting and waiting[0].requested_at_ms + WINDOW_MS <= page.requested_at_ms:
             one = waiting.popleft()
-            over.setdefault(one.arm, _Newest(pages_max)).add(one)
+            over.setdefault(one.arm, NewestPages(pages_max, of_user_max)).add(one)
         if page.arm in labels and was_drawn(events_pb2.PageServed.FromString(page.value)):
             waiting.append(page)
-    return {label: list(newest.pages) for label, newest in over.items()}
-
-
-class _Newest:
-    """The newest pages of an arm, oldest first; never more than these are held."""
-
-    def __init__(self, pages_max: int) -> None:
-        self.pages = deque[LoggedPageOutcome]()
-        self._pages_max, self._of_user_max = pages_max, max(1, pages_max // EFFECTIVE_USERS_MIN)
-        self._of_user = Counter[str]()
-
-    def add(self, page: LoggedPageOutcome) -> None:
-        if self._of_user[page.user_id] == self._of_user_max:
-            users = (one.user_id for one in self.pages)
-            self._leave_out(next(n for n, user in enumerate(users) if user == page.user_id))
-        elif len(self.pages) == self._pages_max:
-            self._leave_out(0)
-        self.pages.append(page)
-        self._of_user[page.user_id] += 1
-
-    def _leave_out(self, number: int) -> None:
-        user_id = self.pages[number].user_id
-        del self.pages[number]
-        self._of_user[user_id] -= 1
-        if not self._of_user[user_id]:
-            del self._of_user[user_id]
+    return {label: newest.pages for label, newest in over.items()}
