@@ -28,6 +28,7 @@ from pagecast.featurestore.history import (
     HASH_BYTES,
     RECENT_EVENTS_MAX,
     STEPS_MAX,
+    STOPS_MAX,
     TOTALS_MAX,
     Action,
     History,
@@ -207,6 +208,55 @@ def test_a_late_stop_does_not_move_a_newer_resume_position() -> None:
         ]
     )
     assert history.resume_ms == {"a": 2_000}
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_nor_does_one_that_is_late_within_the_play_that_was_stopped(*, merged: bool) -> None:
+    """A step has the time of its play: what became of it later is not told by that."""
+    pause_ms = MINUTE_MS if merged else 40 * MINUTE_MS
+    resumed_ms = START_MS + 10 * MINUTE_MS + pause_ms
+    ended_ms = resumed_ms + 20 * MINUTE_MS
+    history = fold(
+        [
+            play("ada", "a", START_MS),
+            play("ada", "a", resumed_ms),
+            stop("a", 20 * MINUTE_MS, ended_ms, resume_ms=30 * MINUTE_MS),
+            stop("a", 10 * MINUTE_MS, START_MS + 10 * MINUTE_MS, resume_ms=10 * MINUTE_MS),
+        ]
+    )
+    assert history.resume_ms == {"a": 30 * MINUTE_MS}
+    assert len(history.steps) == (1 if merged else 2)
+
+
+def test_a_late_stop_does_not_put_back_what_was_watched_to_its_end() -> None:
+    hour = 60 * MINUTE_MS
+    history = fold(
+        [
+            play("ada", "a", START_MS),
+            stop("a", hour, START_MS + hour, completed=True),
+            stop("a", MINUTE_MS, START_MS + MINUTE_MS, resume_ms=MINUTE_MS),
+        ]
+    )
+    assert (history.resume_ms, list(history.completed)) == ({}, ["a"])
+    again_ms = START_MS + 2 * hour
+    fold([stop("a", MINUTE_MS, again_ms, resume_ms=5)], history, first_offset=3)
+    assert history.resume_ms == {"a": 5}, "it is watched again"
+
+
+def test_a_stop_that_says_no_position_makes_none_late() -> None:
+    history = fold(
+        [
+            stop("a", 2_000, START_MS + 9_000),
+            stop("a", 1_000, START_MS, resume_ms=1_000),
+        ]
+    )
+    assert history.resume_ms == {"a": 1_000}
+
+
+def test_of_many_stops_the_newest_are_known() -> None:
+    history = fold([stop(f"e{n}", 1, START_MS + n, resume_ms=5) for n in range(STOPS_MAX + 1)])
+    assert next(iter(history.stopped_ms.items())) == ("e1", START_MS + 1)
+    assert len(history.stopped_ms) == STOPS_MAX
 
 
 def test_an_exact_set_forgets_its_oldest_beyond_the_bound() -> None:

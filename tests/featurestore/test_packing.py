@@ -59,6 +59,7 @@ def histories(draw: st.DrawFn) -> History:
         completed=dict.fromkeys(draw(st.lists(_names, max_size=4))),
         listed=dict.fromkeys(draw(st.lists(_names, max_size=4))),
         resume_ms=draw(st.dictionaries(_names, st.integers(0, 2**53), max_size=4)),
+        stopped_ms=draw(st.dictionaries(_names, st.integers(0, 2**53), max_size=4)),
         entity_totals=draw(totals),
         row_totals=draw(totals),
     )

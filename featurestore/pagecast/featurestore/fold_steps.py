@@ -95,6 +95,7 @@ def compact(history: History) -> None:
         history.completed,
         history.listed,
         history.resume_ms,
+        history.stopped_ms,
         history.entity_totals,
         history.row_totals,
     ):

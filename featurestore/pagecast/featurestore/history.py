@@ -35,6 +35,10 @@ HASH_BYTES = 8
 ENTITY_SET_MAX = 1024
 """Entities in each exact set beside the window (hidden, completed, listed, resume positions)."""
 
+STOPS_MAX = 128
+"""Entities of which it is known when they were last stopped: who watches so many others between a
+stop and its late arrival finds an older position. Ten bytes each in the store."""
+
 TOTALS_MAX = 512
 """Entities, and rows, whose steps that left the window are summed apart; the rest is one sum."""
 
@@ -88,6 +92,7 @@ class History:
         "row_totals",
         "steps",
         "steps_dropped",
+        "stopped_ms",
         "strings",
         "topic_id",
         "user_id",
@@ -107,6 +112,9 @@ class History:
         self.completed: dict[str, None] = {}
         self.listed: dict[str, None] = {}
         self.resume_ms: dict[str, int] = {}
+        self.stopped_ms: dict[str, int] = {}
+        """When the newest stop that cleared or said where to resume from happened, milliseconds
+        since 1970; at most `STOPS_MAX` entities."""
         self.entity_totals: dict[str, Total] = {}
         self.row_totals: dict[str, Total] = {}
         self.steps_dropped = 0
@@ -128,7 +136,7 @@ class History:
 
     def _values(self) -> tuple[object, ...]:
         ordered = (self.hidden, self.completed, self.listed)
-        by_name = (self.resume_ms, self.entity_totals, self.row_totals)
+        by_name = (self.resume_ms, self.stopped_ms, self.entity_totals, self.row_totals)
         return (
             self.user_id,
             self.version,

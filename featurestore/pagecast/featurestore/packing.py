@@ -67,6 +67,8 @@ def pack(history: History, fold: int = ANY_FOLD) -> bytes:
         listed=_u16(map(indices.__getitem__, history.listed)),
         resume_entity=_u16(map(indices.__getitem__, history.resume_ms)),
         resume_position_ms=array("Q", history.resume_ms.values()).tobytes(),
+        stopped_entity=_u16(map(indices.__getitem__, history.stopped_ms)),
+        stopped_at_ms=array("q", history.stopped_ms.values()).tobytes(),
         steps_dropped=history.steps_dropped,
         entity_totals=_packed_totals(history.entity_totals, indices),
         row_totals=_packed_totals(history.row_totals, indices),
@@ -114,6 +116,8 @@ def _unpacked(history: History, message: history_pb2.PackedHistory) -> History:
     positions_ms = array("Q", message.resume_position_ms)
     resumable = _names(message.resume_entity, names)
     history.resume_ms = dict(zip(resumable, positions_ms, strict=True))
+    stopped = _names(message.stopped_entity, names)
+    history.stopped_ms = dict(zip(stopped, array("q", message.stopped_at_ms), strict=True))
     history.steps_dropped = message.steps_dropped
     history.entity_totals = _totals(message.entity_totals, names)
     history.row_totals = _totals(message.row_totals, names)

@@ -48,6 +48,8 @@ class PackedHistory(_message.Message):
     STEPS_DROPPED_FIELD_NUMBER: _builtins.int
     ENTITY_TOTALS_FIELD_NUMBER: _builtins.int
     ROW_TOTALS_FIELD_NUMBER: _builtins.int
+    STOPPED_ENTITY_FIELD_NUMBER: _builtins.int
+    STOPPED_AT_MS_FIELD_NUMBER: _builtins.int
     format: _builtins.int
     """Version of this format; readers refuse another one."""
     fold: _builtins.int
@@ -86,6 +88,10 @@ class PackedHistory(_message.Message):
     """Their positions, milliseconds, u64."""
     steps_dropped: _builtins.int
     """Steps that have left the window."""
+    stopped_entity: _builtins.bytes
+    """Entities that were stopped last, oldest first, u16."""
+    stopped_at_ms: _builtins.bytes
+    """When each was, as far as its resume position goes, milliseconds since 1970, i64."""
     @_builtins.property
     def entity_totals(self) -> Global___PackedTotals:
         """What the steps that have left the window add up to, by entity."""
@@ -118,10 +124,12 @@ class PackedHistory(_message.Message):
         steps_dropped: _builtins.int = ...,
         entity_totals: Global___PackedTotals | None = ...,
         row_totals: Global___PackedTotals | None = ...,
+        stopped_entity: _builtins.bytes = ...,
+        stopped_at_ms: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entity_totals", b"entity_totals", "row_totals", b"row_totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "completed", b"completed", "context", b"context", "contexts", b"contexts", "entity", b"entity", "entity_totals", b"entity_totals", "events", b"events", "fold", b"fold", "format", b"format", "hidden", b"hidden", "listed", b"listed", "occurred_at_ms", b"occurred_at_ms", "rating", b"rating", "recent_event_hashes", b"recent_event_hashes", "resume_entity", b"resume_entity", "resume_position_ms", b"resume_position_ms", "row", b"row", "row_totals", b"row_totals", "steps_dropped", b"steps_dropped", "strings", b"strings", "watched_ms", b"watched_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "completed", b"completed", "context", b"context", "contexts", b"contexts", "entity", b"entity", "entity_totals", b"entity_totals", "events", b"events", "fold", b"fold", "format", b"format", "hidden", b"hidden", "listed", b"listed", "occurred_at_ms", b"occurred_at_ms", "rating", b"rating", "recent_event_hashes", b"recent_event_hashes", "resume_entity", b"resume_entity", "resume_position_ms", b"resume_position_ms", "row", b"row", "row_totals", b"row_totals", "steps_dropped", b"steps_dropped", "stopped_at_ms", b"stopped_at_ms", "stopped_entity", b"stopped_entity", "strings", b"strings", "watched_ms", b"watched_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
