@@ -35,7 +35,7 @@ HASH_BYTES = 8
 ENTITY_SET_MAX = 1024
 """Entities in each exact set beside the window (hidden, completed, listed, resume positions)."""
 
-STOPS_MAX = 128
+STOPS_MAX = 32
 """Entities of which it is known when they were last stopped: who watches so many others between a
 stop and its late arrival finds an older position. Ten bytes each in the store."""
 
