@@ -123,6 +123,19 @@ async def test_what_was_done_counts_on_a_page_before_it_is_ingested(
     assert found.log_target_P == pytest.approx(found.log_drawn_P, abs=1e-3)
 
 
+async def test_a_caller_s_greatest_seed_is_one_like_others(house: House, bootstrap: str) -> None:
+    version = house.train_champion()
+    ingest = await serve_pages(house, bootstrap, 1.5)
+    source = LogOfPages(log=ingest.log, catalog=house.catalog)
+    page, *_ = (page for page in logged_pages(ingest.log) if page.user_id != "ada")
+    record = record_of(page)
+    record.seed = 2**64 - 1
+    last = page._replace(value=record.SerializeToString())
+    itself = Target(bundle=load_bundle(house.paths.bundles / version), temperature=1.5)
+    found = await asyncio.to_thread(drawn_pages, source, [last], itself)
+    assert found.log_target_P == pytest.approx(found.log_drawn_P, abs=1e-3)
+
+
 async def test_pages_of_the_best_tokens_have_no_estimate(house: House, bootstrap: str) -> None:
     version = house.train_champion()
     ingest = await serve_pages(house, bootstrap, 0.0)

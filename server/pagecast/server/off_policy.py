@@ -197,7 +197,7 @@ def _seen(
         pass
     dreams = [
         worth.of(_drawn(len(recorded), model, prompt, rules, replace(options, seed=seed)))
-        for seed in range(page.seed + 1, page.seed + 1 + target.dreams)
+        for seed in (_dream_seed(page.page_id, number) for number in range(target.dreams))
     ]
     predicted = worth.of([row.entity_ids for row in page.rows])
     return _Seen(
@@ -228,6 +228,12 @@ def _drawn(
         elif isinstance(event, EntityChosen):
             rows[-1].append(model.snapshot.entities[event.entity].entity_id)
     return rows
+
+
+def _dream_seed(page_id: str, number: int) -> int:
+    """No other page's: callers choose seeds, and may count them."""
+    key = f"{page_id}/{number}".encode()
+    return int.from_bytes(blake2b(key, digest_size=8, person=b"dreams").digest())
 
 
 def _recorded(page: events_pb2.PageServed) -> float:

@@ -89,6 +89,24 @@ def test_few_users_have_a_figure_and_no_interval() -> None:
     assert not found.difference.decided
 
 
+@FEW
+@given(SEEDS)
+def test_a_lift_is_sure_where_the_difference_from_so_much_more_is(seed: int) -> None:
+    outcome_U, treated_U, _ = world(seed, lift=1.0)
+    lift = compare(outcome_U, treated_U).lift
+    assert lift is not None
+    assert lift.interval is not None
+
+    def beside(more: float) -> tuple[float, float]:
+        raised_U = np.where(treated_U, outcome_U, outcome_U * (1 + more))
+        interval = compare(raised_U, treated_U).difference.interval
+        assert interval is not None
+        return interval.low, interval.high
+
+    assert beside(lift.interval.low)[0] == pytest.approx(0.0, abs=1e-9)
+    assert beside(lift.interval.high)[1] == pytest.approx(0.0, abs=1e-9)
+
+
 def test_a_base_that_may_be_zero_has_no_lift() -> None:
     outcome_U, treated_U, _ = world(0)
     assert compare(outcome_U - outcome_U[~treated_U].mean() - 0.01, treated_U).lift is None

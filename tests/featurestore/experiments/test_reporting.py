@@ -14,14 +14,17 @@ from featurestore.experiments.factories_experiments import (
     registered,
 )
 
+from pagecast.featurestore.catalog import Catalog
 from pagecast.featurestore.experiments.assignment import Experiment
-from pagecast.featurestore.experiments.metrics import CLICKS_OF_DAY_MAX, METRICS
+from pagecast.featurestore.experiments.metrics import CLICKS_OF_DAY_MAX, METRICS, PAGES_OF_DAY_MAX
+from pagecast.featurestore.experiments.page_quality import PageQuality
 from pagecast.featurestore.experiments.report import Compared, ExperimentReport
 from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.sequence import SequenceConfig
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
-from pagecast.featurestore.experiments.users import PAGES_OF_USER_MAX
-from pagecast.featurestore.logged_pages import WINDOW_MS
+from pagecast.featurestore.experiments.users import experiment_users
+from pagecast.featurestore.logged_pages import WINDOW_MS, logged_pages
+from pagecast.featurestore.reward import RewardConfig
 
 LOST = "ARM_MODEL_NOT_LOADED"
 SOON = SequenceConfig(users_min=30, narrow_at=300)
@@ -128,12 +131,33 @@ def test_a_flood_of_pages_by_one_user_is_capped(
     sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
 ) -> None:
     log = Log()
-    for second in range(PAGES_OF_USER_MAX + 50):
+    for second in range(PAGES_OF_DAY_MAX + 50):
         log.page("flood", START_MS + second, "one/rival", clicked=["e0"])
     log.page("ada", START_MS, "one/champion", clicked=["e0"])
     log.page("ada", START_MS + 2 * DAY_MS, "champion")
     clicks = the(report(sqlite_engine, log, tmp_path).metrics, "clicks").figures
-    assert (clicks.treated_mean, clicks.control_mean) == (PAGES_OF_USER_MAX, 1.0)
+    assert (clicks.treated_mean, clicks.control_mean) == (PAGES_OF_DAY_MAX, 1.0)
+
+
+def test_who_is_there_every_day_for_weeks_counts_for_every_day(
+    sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
+) -> None:
+    """What ada did in the last of the four weeks before says most of what she does now."""
+    log, daily, days = Log(), 5, 27
+    assert daily * days > PAGES_OF_DAY_MAX
+    for day in range(days):
+        for number in range(daily):
+            at_ms = START_MS - (days - day) * DAY_MS + number
+            log.page("ada", at_ms, "champion", entities=["e0"], clicked=["e0"])
+    log.page("ada", START_MS, "one/champion")
+    found = experiment_users(
+        logged_pages(log.write(tmp_path)),
+        experiment,
+        PageQuality(Catalog(sqlite_engine).snapshot()),
+        RewardConfig(),
+    )
+    assert found is not None
+    assert found.before_UM[0, METRICS.index("clicks")] == daily * days
 
 
 def test_one_user_counts_for_so_much_at_most_and_who_was_cut_is_told(
@@ -157,7 +181,7 @@ def test_an_arm_whose_readers_act_more_is_not_cut_earlier(
     sqlite_engine: sa.Engine, experiment: Experiment, tmp_path: Path
 ) -> None:
     log = Log()
-    for number in range(PAGES_OF_USER_MAX):
+    for number in range(PAGES_OF_DAY_MAX):
         at_ms = START_MS + number * 1000
         log.page("ada", at_ms, "one/champion", entities=["e0", "e2"], clicked=["e2"])
         of_page = {"arm": "one/rival", "page_id": f"browsed-{number}"}
@@ -166,8 +190,8 @@ def test_an_arm_whose_readers_act_more_is_not_cut_earlier(
     log.page("nobody", START_MS + 2 * DAY_MS, "champion")
     found = report(sqlite_engine, log, tmp_path)
     clicks = the(found.metrics, "clicks").figures
-    assert (clicks.control_mean, clicks.treated_mean) == (PAGES_OF_USER_MAX, PAGES_OF_USER_MAX)
-    assert [arm.pages for arm in found.arms] == [PAGES_OF_USER_MAX, PAGES_OF_USER_MAX]
+    assert (clicks.control_mean, clicks.treated_mean) == (PAGES_OF_DAY_MAX, PAGES_OF_DAY_MAX)
+    assert [arm.pages for arm in found.arms] == [PAGES_OF_DAY_MAX, PAGES_OF_DAY_MAX]
 
 
 def test_a_page_is_as_diverse_as_it_is_whole_however_many_records_it_has(

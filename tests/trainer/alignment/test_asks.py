@@ -105,6 +105,18 @@ def test_what_a_caller_let_stand_holds_for_drawn_pages(rewarded_world: RewardedW
     assert len(drawn.entities) == 3, "no longer than the page's rows were"
 
 
+def test_a_page_for_which_too_little_is_left_is_not_drawn_again(
+    rewarded_world: RewardedWorld,
+) -> None:
+    """Of what its caller let stand two are left: too few for a row as long as it was."""
+    page, other = rewarded_world[1][:2]
+    rules = rules_pb2.RequestRules(
+        entities=rules_pb2.CandidateEntities(entity_ids=["e8", "e9", "retired"])
+    )
+    few = dataclasses.replace(page, asked=rules)
+    assert [ask.user_id for ask in asked(rewarded_world, [few, other])] == [other.user_id]
+
+
 def test_of_a_page_whose_window_is_open_nothing_is_chosen_yet(
     rewarded_world: RewardedWorld,
 ) -> None:

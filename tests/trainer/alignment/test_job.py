@@ -12,7 +12,7 @@ from trainer.factories_trainer import SMALL
 
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.job import REPORT_FILE, align_snapshot
-from pagecast.trainer.base import Base, BaseError
+from pagecast.trainer.base import Base, BaseError, told_positions
 from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.job import TrainJob, TrainProgress
 from pagecast.trainer.registering import data_facts
@@ -30,7 +30,10 @@ ALIGN = dataclasses.replace(
 def test_an_aligned_model_is_the_base_s_and_tells_how_it_came_about(tmp_path: Path) -> None:
     world = rewarding_world(tmp_path / "state")
     policy = untrained(world.dataset())
-    base = Base(model=policy.model, vocabulary=policy.vocabulary, positions={}, incremental_runs=3)
+    known = {("log", 0): 7}
+    base = Base(
+        model=policy.model, vocabulary=policy.vocabulary, positions=known, incremental_runs=3
+    )
     job = TrainJob(
         source=Source(paths=world.paths),
         config=dataclasses.replace(SMALL, align=ALIGN),
@@ -50,6 +53,8 @@ def test_an_aligned_model_is_the_base_s_and_tells_how_it_came_about(tmp_path: Pa
     assert (told["kind"], told["incremental_runs"], told["entity_loss"]) == ("aligned", 3, None)
     assert told["align"]["reward_models"]["page"]["judged"] > 0
     assert told["align"]["last_round"]["step"] == 2
+    assert told["positions"] == told_positions(known), "its histories are still to be learned"
+    assert told["align"]["positions"] == told_positions(trained.positions) != told["positions"]
 
 
 def test_without_a_base_there_is_nothing_to_align(tmp_path: Path) -> None:

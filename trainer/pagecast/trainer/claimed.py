@@ -17,7 +17,6 @@ from tenacity import (
 
 from pagecast.featurestore.bundle_room import free_bundles
 from pagecast.featurestore.checkpoint_room import free_checkpoints
-from pagecast.featurestore.model_records import CHAMPION, ChampionMoved
 from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.training_claims import TrainingClaims
@@ -30,6 +29,7 @@ from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.job import TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.processes import Processes
+from pagecast.trainer.promoting import promote
 from pagecast.trainer.snapshot import Source, positions_before, positions_before_last
 from pagecast.trainer.train import train
 from pagecast.trainer.training_folder import TrainingFolder
@@ -90,7 +90,8 @@ class ClaimedTraining:
 
     def _settle(self, outcome: TrainOutcome) -> None:
         self.claims.check(self.claim)
-        self._promote(outcome)
+        if self.claim.order.promoting is Promoting.GATE:
+            promote(self.registry, outcome, PROMOTED_BY, f"training {self.claim.request_id}")
         self.claims.succeed(self.claim, outcome.version)
 
     def _make_room(self) -> None:
@@ -161,26 +162,6 @@ class ClaimedTraining:
         if order.until_ms is not None:
             return positions_before(paths, order.until_ms)
         return positions_before_last(paths, order.hold_out, known) if order.hold_out else None
-
-    def _promote(self, outcome: TrainOutcome) -> None:
-        """The first model serves whatever it is worth; a later one if the gate lets it."""
-        if self.claim.order.promoting is not Promoting.GATE:
-            return
-        first = self.registry.version_of(CHAMPION) is None
-        verdict = outcome.verdict
-        if not first and (verdict is None or not verdict.passed):
-            return
-        note = f"training {self.claim.request_id}"
-        try:
-            self.registry.promote(
-                outcome.version,
-                PROMOTED_BY,
-                forced=first,
-                note=f"the first model; {note}" if first else note,
-                instead_of="" if first or verdict is None else verdict.champion or "",
-            )
-        except ChampionMoved as error:
-            _log.warning("not_promoted", version=outcome.version, reason=str(error))
 
 
 class Noting:

@@ -1,7 +1,5 @@
 """What becomes of a trained model: whether it is promoted, and what is told of it."""
 
-import structlog
-
 from pagecast.cli.commands.models import PROMOTED_BY
 from pagecast.cli.database import open_database
 from pagecast.cli.models_view import show_verdict
@@ -9,35 +7,23 @@ from pagecast.cli.output import Output
 from pagecast.cli.settings import Settings
 from pagecast.cli.training.align_view import show_alignment
 from pagecast.cli.training.choices import Promotion
-from pagecast.featurestore.model_records import CHAMPION, ChampionMoved, ModelRecord
+from pagecast.featurestore.model_records import CHAMPION, ModelRecord
 from pagecast.featurestore.registry import Registry
 from pagecast.trainer.job import TrainOutcome
-
-_log = structlog.get_logger(__name__)
+from pagecast.trainer.promoting import promote
 
 
 def promoted(settings: Settings, outcome: TrainOutcome, promotion: Promotion) -> ModelRecord:
     """Promotes the model if it is to be; returns its record."""
+    note = f"train --promote {promotion.value}"
     with open_database(settings) as engine:
         registry = Registry(engine)
-        try:
-            _promote(registry, outcome, promotion)
-        except ChampionMoved as error:
-            _log.warning("not_promoted", version=outcome.version, reason=str(error))
+        first = registry.version_of(CHAMPION) is None
+        if promotion is Promotion.ALWAYS:
+            registry.promote(outcome.version, PROMOTED_BY, forced=True, note=note)
+        elif promotion is Promotion.GATE or (promotion is Promotion.FIRST and first):
+            promote(registry, outcome, PROMOTED_BY, note)
         return registry.get(outcome.version)
-
-
-def _promote(registry: Registry, outcome: TrainOutcome, promotion: Promotion) -> None:
-    """Raises ChampionMoved."""
-    version, verdict = outcome.version, outcome.verdict
-    if promotion is Promotion.ALWAYS:
-        registry.promote(version, PROMOTED_BY, forced=True, note="train --promote always")
-    elif promotion is not Promotion.NEVER and registry.version_of(CHAMPION) is None:
-        note = "the first model"
-        registry.promote(version, PROMOTED_BY, forced=True, note=note, instead_of="")
-    elif promotion is Promotion.GATE and verdict is not None and verdict.passed:
-        champion = verdict.champion or ""
-        registry.promote(version, PROMOTED_BY, note="the gate", instead_of=champion)
 
 
 def tell(output: Output, record: ModelRecord, outcome: TrainOutcome) -> None:

@@ -6,7 +6,9 @@ What users did before the experiment takes out variance that has nothing to do w
 Letters: U users of both arms in any order, C covariates.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,13 @@ from pagecast.featurestore.experiments.sequence import (
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+
+class _Mean(NamedTuple):
+    """Of an arm; `moved_U` is how much each user moves it."""
+
+    value: float
+    moved_U: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,27 +71,24 @@ def compare(
 
     The means are those at the covariates' common mean. Both sequences come from the users'
     influence on them: what is averaged is then a mean of independent values, whatever the shares of
-    the arms, and the delta method is nothing more (the paper's section 3). Raises ValueError if an
-    arm has no user.
+    the arms (the paper's section 3). Raises ValueError if an arm has no user.
     """
     treated_users = int(treated_U.sum())
     control_users = len(outcome_U) - treated_users
     if not treated_users or not control_users:
         raise ValueError("an arm has no user: there is nothing to compare")
     explained_U = _explained(outcome_U, treated_U, covariate_UC)
-    treated_mean, treated_influence_U = _mean(outcome_U, explained_U, treated_U)
-    control_mean, control_influence_U = _mean(outcome_U, explained_U, ~treated_U)
-    difference_U = treated_influence_U - control_influence_U
+    treated = _mean(outcome_U, explained_U, treated_U)
+    control = _mean(outcome_U, explained_U, ~treated_U)
+    difference_U = treated.moved_U - control.moved_U
     enough = min(treated_users, control_users) >= config.users_min
     return Comparison(
         control_users=control_users,
         treated_users=treated_users,
-        control_mean=control_mean,
-        treated_mean=treated_mean,
-        difference=_estimate(treated_mean - control_mean, difference_U, enough, config),
-        lift=_lift(
-            (treated_mean, treated_influence_U), (control_mean, control_influence_U), enough, config
-        ),
+        control_mean=control.value,
+        treated_mean=treated.value,
+        difference=_estimate(treated.value - control.value, difference_U, enough, config),
+        lift=_lift(treated, control, enough, config),
         variance_kept=_kept(outcome_U, treated_U, difference_U),
     )
 
@@ -110,12 +116,12 @@ def _centred(values: Floats, treated_U: Bools) -> Floats:
     return centred
 
 
-def _mean(outcome_U: Floats, explained_U: Floats, arm_U: Bools) -> tuple[float, Floats]:
-    """An arm's mean at the common covariates, and how much each user moves it."""
+def _mean(outcome_U: Floats, explained_U: Floats, arm_U: Bools) -> _Mean:
+    """At the common covariates."""
     adjusted_U = outcome_U - explained_U
     mean = float(adjusted_U[arm_U].mean())
     share = arm_U.mean()
-    return mean, np.where(arm_U, (adjusted_U - mean) / share, 0.0) + explained_U
+    return _Mean(mean, np.where(arm_U, (adjusted_U - mean) / share, 0.0) + explained_U)
 
 
 def _estimate(value: float, influence_U: Floats, enough: bool, config: SequenceConfig) -> Estimate:
@@ -125,24 +131,34 @@ def _estimate(value: float, influence_U: Floats, enough: bool, config: SequenceC
     return Estimate(value=value, interval=Interval(low=value - half, high=value + half))
 
 
-def _lift(
-    treated: tuple[float, Floats],
-    control: tuple[float, Floats],
-    enough: bool,
-    config: SequenceConfig,
-) -> Estimate | None:
-    (treated_mean, treated_influence_U), (control_mean, control_influence_U) = treated, control
-    base = _estimate(control_mean, control_influence_U, enough, config).interval
-    if control_mean <= 0 or (base is not None and base.low <= 0):
+def _lift(treated: _Mean, control: _Mean, enough: bool, config: SequenceConfig) -> Estimate | None:
+    """The interval has the ratios at which `treated - ratio * control` may be 0 (Fieller).
+
+    So it is as sure as that difference, and holds zero where the difference's does. By the delta
+    method it would not be, where a metric is rare or has a long tail.
+    """
+    if control.value <= 0:
         return None
-    ratio = treated_mean / control_mean
-    influence_U = (treated_influence_U - ratio * control_influence_U) / control_mean
-    return _estimate(ratio - 1, influence_U, enough, config)
+    value = treated.value / control.value - 1
+    if not enough:
+        return Estimate(value=value, interval=None)
+    chance = radius(len(control.moved_U), 1.0, config) ** 2
+
+    def product(one: _Mean, other: _Mean) -> float:
+        """Of two means, less what chance may make of it."""
+        return one.value * other.value - chance * float(np.mean(one.moved_U * other.moved_U))
+
+    # They lie between the roots of a quadratic, if the control's mean is surely above 0.
+    square, half = product(control, control), product(treated, control)
+    if square <= 0:
+        return None
+    root = math.sqrt(max(half**2 - square * product(treated, treated), 0.0))
+    ends = (half - root) / square - 1, (half + root) / square - 1
+    return Estimate(value=value, interval=Interval(low=ends[0], high=ends[1]))
 
 
 def _kept(outcome_U: Floats, treated_U: Bools, difference_U: Floats) -> float:
     unexplained = np.zeros(len(outcome_U))
-    _, treated_influence_U = _mean(outcome_U, unexplained, treated_U)
-    _, control_influence_U = _mean(outcome_U, unexplained, ~treated_U)
-    raw = float(np.mean((treated_influence_U - control_influence_U) ** 2))
+    treated, control = (_mean(outcome_U, unexplained, arm_U) for arm_U in (treated_U, ~treated_U))
+    raw = float(np.mean((treated.moved_U - control.moved_U) ** 2))
     return float(np.mean(difference_U**2)) / raw if raw > 0 else 1.0

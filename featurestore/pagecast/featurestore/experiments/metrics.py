@@ -30,6 +30,11 @@ COMPLETED_OF_DAY_MAX = 20
 sleep."""
 
 
+PAGES_OF_DAY_MAX = 100
+"""Pages of a user that count for each day of a period: one who asks for pages all day long, or a
+program that does, must not outweigh the rest."""
+
+
 def metrics_of(entities: Iterable[EntityOutcome], rewards: RewardConfig) -> tuple[float, ...]:
     """METRICS of a record's entities."""
     outcomes = tuple(entities)
@@ -41,11 +46,18 @@ def metrics_of(entities: Iterable[EntityOutcome], rewards: RewardConfig) -> tupl
 
 
 def bounds_of(period_ms: int, rewards: RewardConfig) -> Floats:
-    """The most that a user counts for in a period, by METRICS. Shape (M,).
-
-    A shorter period than a day has a day's: all that is done that day may be done in it.
-    """
+    """The most that a user counts for in a period, by METRICS. Shape (M,)."""
     best = max(abs(worth) for worth in rewards.table.values())
     of_day_M = np.array([BEST_OF_DAY_MAX * best, CLICKS_OF_DAY_MAX, COMPLETED_OF_DAY_MAX])
-    bound_M: Floats = of_day_M * max(1.0, period_ms / DAY_MS)
+    bound_M: Floats = of_day_M * _days(period_ms)
     return bound_M
+
+
+def pages_max(period_ms: int) -> int:
+    """Pages of a user that count in a period, the first ones."""
+    return round(PAGES_OF_DAY_MAX * _days(period_ms))
+
+
+def _days(period_ms: int) -> float:
+    """A shorter period than a day is one: all that is done that day may be done in it."""
+    return max(1.0, period_ms / DAY_MS)

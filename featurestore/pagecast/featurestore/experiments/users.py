@@ -29,14 +29,10 @@ from pagecast.featurestore.experiments.arm_pages import (
 )
 from pagecast.featurestore.experiments.assignment import DAY_MS, Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats
-from pagecast.featurestore.experiments.metrics import METRICS, bounds_of, metrics_of
+from pagecast.featurestore.experiments.metrics import METRICS, bounds_of, metrics_of, pages_max
 from pagecast.featurestore.experiments.page_quality import QUALITIES, PageQuality
 from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
 from pagecast.featurestore.reward import RewardConfig
-
-PAGES_OF_USER_MAX = 100
-"""Pages of a user that count in each period: one who asks for pages all day long, or a program that
-does, must not outweigh the rest. What came of them has bounds of its own (`metrics`)."""
 
 BEFORE_MS = 28 * DAY_MS
 """How long before the experiment the covariate begins: four whole weeks."""
@@ -154,12 +150,12 @@ def _take_up(
 def _count(page: _Page, user: _User, began_ms: int, outcome_ms: int) -> None:
     earliest_ms, latest_ms = began_ms - BEFORE_MS, began_ms - WINDOW_MS
     before = [one for one in page.parts if earliest_ms <= one.at_ms < latest_ms]
-    if before and user.pages_before < PAGES_OF_USER_MAX:
+    if before and user.pages_before < pages_max(BEFORE_MS):
         user.pages_before += 1
         _add(user.before, before)
     over_ms = user.entered_ms + outcome_ms
     after = [one for one in page.parts if user.entered_ms <= one.at_ms <= over_ms]
-    if after and user.pages_after < PAGES_OF_USER_MAX:
+    if after and user.pages_after < pages_max(outcome_ms):
         user.pages_after += 1
         _add(user.outcome, after)
         if page.quality is not None:

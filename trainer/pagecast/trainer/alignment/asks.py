@@ -24,6 +24,7 @@ from pagecast.rules.because import because_arguments
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.page_state import PageState
 from pagecast.rules.predicates import Indices
 from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
 from pagecast.trainer.shown import ShownPage
@@ -52,7 +53,7 @@ def asks_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> tuple[Ask, ...]:
-    """An ask of each of the newest ASKS_MAX logged pages, if anything may stand on it now; oldest
+    """An ask of each of the newest ASKS_MAX logged pages, if a row may stand on it now; oldest
     first, and of a member no more than `reward.weight_max` says that they count for.
 
     Raises NothingToTrainError if there is none.
@@ -90,7 +91,8 @@ def _asks(
     popular = _popular(catalog.snapshot, vocabulary)
     for page in pages:
         rules = compile_rules(catalog, _facts(page, catalog.snapshot, config), popular)
-        if (rules.candidates_RW != 0).any():
+        # A few candidates may fill no row: retired since, of a caller who named them.
+        if not PageState(rules).page_complete:
             yield Ask(
                 user_id=page.user_id,
                 prompt=page.prompt,

@@ -102,7 +102,7 @@ class AlignConfig:
     steps: int = 100
     """Rounds of drawing pages and learning from them."""
     prompts_per_step: int = 8
-    """Prompts of one round, drawn by members' capped weights."""
+    """Prompts of one round, drawn evenly: of one member there are `reward.weight_max` at most."""
     group_size: int = 8
     """Pages drawn of each prompt; the mean of a group is the baseline."""
     updates: int = 1

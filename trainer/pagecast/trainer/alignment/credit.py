@@ -19,12 +19,8 @@ class RewardError(RuntimeError):
     checkpoint stays."""
 
 
-def advantages(reward_G: npt.ArrayLike, *, by_deviation: bool = False) -> Floats:
-    """Reward minus the group's mean; divided by its standard deviation only if told to.
-
-    Dr. GRPO does not divide (docs/papers.md 1.5), GRPO-SR does (2.5). They sum to zero. Raises
-    RewardError for what is not finite.
-    """
+def finite(reward_G: npt.ArrayLike) -> Floats:
+    """A group's rewards. Raises RewardError if one is no number."""
     rewards = np.asarray(reward_G, np.float64)
     if not np.isfinite(rewards).all():
         raise RewardError(
@@ -32,6 +28,16 @@ def advantages(reward_G: npt.ArrayLike, *, by_deviation: bool = False) -> Floats
             " finite: train the reward models again, with lower rates (align.reward.learning_rate,"
             " align.reward.preference_learning_rate)"
         )
+    return rewards
+
+
+def advantages(reward_G: npt.ArrayLike, *, by_deviation: bool = False) -> Floats:
+    """Reward minus the group's mean; divided by its standard deviation only if told to.
+
+    Dr. GRPO does not divide (docs/papers.md 1.5), GRPO-SR does (2.5). They sum to zero. Raises
+    RewardError for what is not finite.
+    """
+    rewards = finite(reward_G)
     centred: Floats = rewards - rewards.mean()
     if not by_deviation:
         return centred

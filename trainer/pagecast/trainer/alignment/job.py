@@ -8,12 +8,13 @@ from dataclasses import asdict, replace
 
 from pydantic import JsonValue, TypeAdapter
 
+from pagecast.featurestore.offline import NextOffsets
 from pagecast.featurestore.offline.files import write_whole
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.on_pages import AlignedOnPages, align_on_pages
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
-from pagecast.trainer.base import Base, BaseError, Start
+from pagecast.trainer.base import Base, BaseError, Start, told_positions
 from pagecast.trainer.fit import FitResult
 from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
 from pagecast.trainer.logged import Reading, read_shown
@@ -75,7 +76,7 @@ def align_snapshot(job: TrainJob, progress: Progress = lambda _: None) -> Traine
         steps=snapshot.steps,
         fit=_fit_result(done, len(shown.pages)),
         start=Start(base=base),
-        facts=_facts(done, config, base),
+        facts=_facts(done, config, base, snapshot.positions),
     )
 
 
@@ -105,13 +106,23 @@ def _report_page(done: AlignedOnPages) -> str:
     )
 
 
-def _facts(done: AlignedOnPages, config: AlignConfig, base: Base) -> dict[str, JsonValue]:
-    """For the manifest: what kind of model it is, what reward it had, and what came of it."""
-    told: dict[str, JsonValue] = {"reward_models": done.models.report.to_json()}
+def _facts(
+    done: AlignedOnPages, config: AlignConfig, base: Base, positions: NextOffsets
+) -> dict[str, JsonValue]:
+    """For the manifest: what kind of model it is, what reward it had, and what came of it.
+
+    `positions` is where the data of its pages end. No history was learned: what the base has not
+    learned is still new to whoever goes on from here.
+    """
+    told: dict[str, JsonValue] = {
+        "positions": told_positions(positions),
+        "reward_models": done.models.report.to_json(),
+    }
     for name, at in (("first_round", done.aligned.first), ("last_round", done.aligned.last)):
         told[name] = {k: v for k, v in asdict(at).items() if k != "eta_s"} if at else None
     facts = {
         "kind": "aligned",
+        "positions": told_positions(base.positions),
         "incremental_runs": base.incremental_runs,
         "align": {"credit": config.credit, **told},
     }

@@ -119,12 +119,8 @@ def page_row(row: RolloutRow) -> PageRow:
 def chosen_loss(policy: Policy, embedded: Embedded, ask: Ask) -> Tensor:
     """Mean negative log-likelihood, in nats, of what the member really chose, each entity alone
     behind the token of its row (a BECAUSE row without its argument); all of the catalog competes
-    (docs/papers.md 2.5).
-
-    Zero for an ask of which nothing was chosen.
+    (docs/papers.md 2.5). There is one entity at least.
     """
-    if not ask.chosen:
-        return embedded.entity_output_ED.sum() * 0.0
     pages = [
         [RolloutRow(row=row, argument=NO_ARGUMENT, entities=(entity,))]
         for entity, row in ask.chosen.items()

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from pagecast.featurestore.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig, FormatConfig
-from pagecast.trainer.alignment.credit import Floats, RewardError, advantages, anchored, gated
+from pagecast.trainer.alignment.credit import (
+    Floats,
+    RewardError,
+    advantages,
+    anchored,
+    finite,
+    gated,
+)
 from pagecast.trainer.alignment.rollouts import Rollout
 
 Judge = Callable[[Sequence[Rollout]], Sequence[float]]
@@ -78,16 +85,14 @@ def _by_page(pages: Sequence[Rollout], rewards: Rewards, config: AlignConfig) ->
 def _by_entity(pages: Sequence[Rollout], rewards: Rewards, config: AlignConfig) -> Judged:
     """Every entity has its own advantage among all of the group's, a row the mean of its own."""
     assert rewards.preference is not None
-    reward_I = np.concatenate([np.asarray(p, np.float64) for p in rewards.preference(pages)])
+    # Before the gate, which would hide what is no number.
+    reward_I = finite(np.concatenate(rewards.preference(pages)))
     entity_I = [entity for page in pages for entity in page.entities]
     _check_length(len(reward_I), len(entity_I))
     if config.gate:
         assert rewards.relevance is not None
         relevance_I = np.concatenate([np.asarray(r) for r in rewards.relevance(pages)])
         _check_length(len(relevance_I), len(entity_I))
-        # A closed gate would hide it.
-        if not np.isfinite(reward_I).all():
-            advantages(reward_I)
         reward_I = gated(reward_I, relevance_I, config.gate_lift_min)
     own = float(reward_I.sum() / len(pages))
     if config.anchor:

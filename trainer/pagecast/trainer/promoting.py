@@ -1,0 +1,29 @@
+"""Step 8 of the life of a model, where nobody is asked: who is promoted after a training."""
+
+import structlog
+
+from pagecast.featurestore.model_records import CHAMPION, ChampionMoved
+from pagecast.featurestore.registry import Registry
+from pagecast.trainer.job import TrainOutcome
+
+_log = structlog.get_logger(__name__)
+
+
+def promote(registry: Registry, outcome: TrainOutcome, by: str, note: str) -> None:
+    """The first model serves whatever it is worth; a later one if the gate lets it.
+
+    It replaces nobody but whom it was compared with: if another serves by now, that is told.
+    """
+    verdict, first = outcome.verdict, registry.version_of(CHAMPION) is None
+    if not first and (verdict is None or not verdict.passed):
+        return
+    try:
+        registry.promote(
+            outcome.version,
+            by,
+            forced=first,
+            note=f"the first model; {note}" if first else note,
+            instead_of="" if first or verdict is None else verdict.champion or "",
+        )
+    except ChampionMoved as error:
+        _log.warning("not_promoted", version=outcome.version, reason=str(error))
