@@ -53,9 +53,15 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert "pagecast.db cannot be used as our database: file is not a database" in said
 
 
-def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("models", "list"), ("up",)])
+def test_a_state_directory_that_is_a_file(command: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "the state directory file: " in told("models", "list", "--state-dir", "file")
+    assert "the state directory file: " in told(*command, "--state-dir", "file")
+
+
+def test_brokers_without_a_port() -> None:
+    said = told("ingest", "--bootstrap-servers", "one:9092,two")
+    assert "setting 'bootstrap_servers': 'two' is no bootstrap server: write HOST:PORT" in said
 
 
 def test_a_setting_of_the_environment_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from pagecast.cli.exits import InputError, NotRunningError
 from pagecast.cli.settings import Settings
+from pagecast.cli.state_folder import writable
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.state import StatePaths
 
@@ -48,15 +49,11 @@ def check_database(settings: Settings) -> None:
 
 def _connected(settings: Settings) -> sa.Engine:
     try:
-        return connect(database_url(settings))
+        with writable(settings.state_dir):
+            return connect(database_url(settings))
     except sa.exc.ArgumentError as error:
         raise InputError(
             "database_url: no URL of a database", "for example postgresql+psycopg://HOST/NAME"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"the state directory {settings.state_dir}: {error.strerror}",
-            "name a folder that can be written to with --state-dir",
         ) from error
 
 
