@@ -59,6 +59,21 @@ def test_a_state_directory_that_is_a_file(command: tuple[str, ...], tmp_path: Pa
     assert "the state directory file: " in told(*command, "--state-dir", "file")
 
 
+def test_a_state_directory_that_is_new_is_told_of_once(tmp_path: Path) -> None:
+    asked = ["trainings", "list", "--state-dir", str(tmp_path / "new"), "--json"]
+    first, second = (CliRunner().invoke(app, asked) for _ in range(2))
+    assert "has no database yet and gets an empty one" in first.stderr
+    assert "has no database yet" not in second.stderr
+    assert (json.loads(first.stdout), first.exit_code) == ([], ExitCode.OK)
+
+
+@pytest.mark.parametrize("command", [("compact",), ("pages", "--out", "pages.parquet")])
+def test_a_folder_without_an_offline_log(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = told("offline", *command, "--state-dir", "elsewhere")
+    assert "there is no offline log in elsewhere" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_brokers_without_a_port() -> None:
     said = told("ingest", "--bootstrap-servers", "one:9092,two")
     assert "setting 'bootstrap_servers': 'two' is no bootstrap server: write HOST:PORT" in said

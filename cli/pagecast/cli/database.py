@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from pagecast.cli.exits import InputError, NotRunningError
+from pagecast.cli.output import report_warning
 from pagecast.cli.settings import Settings
 from pagecast.cli.state_folder import writable
 from pagecast.featurestore.database import connect, migrate
@@ -18,10 +19,28 @@ def database_url(settings: Settings) -> str:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[sa.Engine]:
-    """A migrated database, closed at the end.
+    """A migrated database, closed at the end. One that is made is told of.
 
     Raises NotRunningError if it does not answer, InputError for one that cannot be used.
     """
+    paths = StatePaths(root=settings.state_dir)
+    if not settings.database_url and not paths.database.exists():
+        report_warning(
+            f"{settings.state_dir} has no database yet and gets an empty one; "
+            "another folder is named with --state-dir"
+        )
+    with _opened(settings) as engine:
+        yield engine
+
+
+def check_database(settings: Settings) -> None:
+    """For what then opens it by itself. Raises as `open_database` does."""
+    with _opened(settings):
+        pass
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[sa.Engine]:
     engine = _connected(settings)
     try:
         try:
@@ -39,12 +58,6 @@ def open_database(settings: Settings) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
-
-
-def check_database(settings: Settings) -> None:
-    """For what then opens it by itself. Raises as `open_database` does."""
-    with open_database(settings):
-        pass
 
 
 def _connected(settings: Settings) -> sa.Engine:
