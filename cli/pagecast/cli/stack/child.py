@@ -51,7 +51,9 @@ class ChildSpec:
 class ChildEndedError(CommandError):
     """A process of the stack ended by itself."""
 
-    def __init__(self, message: str, remedy: str, *, details: str, code: int) -> None:
+    def __init__(
+        self, message: str, remedy: str, *, details: str = "", code: int = ExitCode.FAILED
+    ) -> None:
         super().__init__(message, remedy, details=details)
         if code in _PASSED_ON:
             self.exit_code = ExitCode(code)
