@@ -99,6 +99,8 @@ def test_a_user_that_is_no_text() -> None:
     ("arguments", "option"),
     [
         (("page", "ada", "--seed", "99999999999999999999"), "--seed"),
+        (("page", "ada", "--replay", "p1"), "--replay: the page has a user already"),
+        (("page", "ada", "--top-p", "0.5"), "--top-p: nothing is drawn"),
         (("offline", "pages", "--out", "x.jsonl", "--window-minutes", "inf"), "--window-minutes"),
         (("offline", "pages", "--out", "nowhere/x.jsonl"), "--out"),
         (("trainings", "start", "--kind", "full", "--incremental"), "--kind full"),
