@@ -66,7 +66,7 @@ def test_other_pagecast_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch
 
 def test_an_unknown_name_in_the_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text('state_dri = "typo"\n')
-    with pytest.raises(InputError, match="state_dri") as refused:
+    with pytest.raises(InputError, match="'state_dri': there is none of that name") as refused:
         load_settings()
     assert refused.value.exit_code == ExitCode.BAD_INPUT
 

@@ -53,9 +53,30 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert "pagecast.db cannot be used as our database: file is not a database" in said
 
 
-def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("models", "list"), ("up",)])
+def test_a_state_directory_that_is_a_file(command: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "the state directory file: " in told("models", "list", "--state-dir", "file")
+    assert "the state directory file: " in told(*command, "--state-dir", "file")
+
+
+def test_a_state_directory_that_is_new_is_told_of_once(tmp_path: Path) -> None:
+    asked = ["trainings", "list", "--state-dir", str(tmp_path / "new"), "--json"]
+    first, second = (CliRunner().invoke(app, asked) for _ in range(2))
+    assert "has no database yet and gets an empty one" in first.stderr
+    assert "has no database yet" not in second.stderr
+    assert (json.loads(first.stdout), first.exit_code) == ([], ExitCode.OK)
+
+
+@pytest.mark.parametrize("command", [("compact",), ("pages", "--out", "pages.parquet")])
+def test_a_folder_without_an_offline_log(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = told("offline", *command, "--state-dir", "elsewhere")
+    assert "there is no offline log in elsewhere" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_brokers_without_a_port() -> None:
+    said = told("ingest", "--bootstrap-servers", "one:9092,two")
+    assert "setting 'bootstrap_servers': 'two' is no bootstrap server: write HOST:PORT" in said
 
 
 def test_a_setting_of_the_environment_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +99,8 @@ def test_a_user_that_is_no_text() -> None:
     ("arguments", "option"),
     [
         (("page", "ada", "--seed", "99999999999999999999"), "--seed"),
+        (("page", "ada", "--replay", "p1"), "--replay: the page has a user already"),
+        (("page", "ada", "--top-p", "0.5"), "--top-p: nothing is drawn"),
         (("offline", "pages", "--out", "x.jsonl", "--window-minutes", "inf"), "--window-minutes"),
         (("offline", "pages", "--out", "nowhere/x.jsonl"), "--out"),
         (("trainings", "start", "--kind", "full", "--incremental"), "--kind full"),

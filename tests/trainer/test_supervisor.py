@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from factories_databases import migrated
+from structlog.testing import capture_logs
 
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.training_claims import TrainingClaims
@@ -110,6 +111,12 @@ def runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_trainer_says_that_it_waits(engine: sa.Engine, url: str, tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        run_until(engine, config(url, tmp_path, SUCCEED), lambda: True)
+    assert [line["event"] for line in logs] == ["waiting_for_trainings"]
 
 
 def test_trainings_run_one_after_the_other(engine: sa.Engine, url: str, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from pagecast.cli.exits import InputError, NotRunningError
+from pagecast.cli.output import report_warning
 from pagecast.cli.settings import Settings
+from pagecast.cli.state_folder import writable
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.state import StatePaths
 
@@ -17,10 +19,28 @@ def database_url(settings: Settings) -> str:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[sa.Engine]:
-    """A migrated database, closed at the end.
+    """A migrated database, closed at the end. One that is made is told of.
 
     Raises NotRunningError if it does not answer, InputError for one that cannot be used.
     """
+    paths = StatePaths(root=settings.state_dir)
+    if not settings.database_url and not paths.database.exists():
+        report_warning(
+            f"{settings.state_dir} has no database yet and gets an empty one; "
+            "another folder is named with --state-dir"
+        )
+    with _opened(settings) as engine:
+        yield engine
+
+
+def check_database(settings: Settings) -> None:
+    """For what then opens it by itself. Raises as `open_database` does."""
+    with _opened(settings):
+        pass
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[sa.Engine]:
     engine = _connected(settings)
     try:
         try:
@@ -40,23 +60,13 @@ def open_database(settings: Settings) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
-def check_database(settings: Settings) -> None:
-    """For what then opens it by itself. Raises as `open_database` does."""
-    with open_database(settings):
-        pass
-
-
 def _connected(settings: Settings) -> sa.Engine:
     try:
-        return connect(database_url(settings))
+        with writable(settings.state_dir):
+            return connect(database_url(settings))
     except sa.exc.ArgumentError as error:
         raise InputError(
             "database_url: no URL of a database", "for example postgresql+psycopg://HOST/NAME"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"the state directory {settings.state_dir}: {error.strerror}",
-            "name a folder that can be written to with --state-dir",
         ) from error
 
 

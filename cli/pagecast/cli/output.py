@@ -49,6 +49,12 @@ class Output:
         self.console.print(table)
 
 
+def report_warning(text: str) -> None:
+    """One line on stderr."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold yellow]warning:[/] {escape(text)}")
+
+
 def report_error(text: str, details: str = "") -> None:
     """One line on stderr, and the details as they are."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -44,13 +44,17 @@ class PageCommand:
         """Streams, browses or replays the page. Raises CliError with what to do."""
         settings = load_settings(state_dir=self.state_dir, server_address=self.server)
         output = Output(as_json=self.as_json)
-        if bool(self.user) == bool(self.replay):
+        if self.user and self.replay:
+            raise InputError("--replay: the page has a user already", "leave out the user")
+        if not self.user and not self.replay:
             raise InputError(
                 "name a user, or a page with --replay", "for example `pagecast page 12`"
             )
         if self.replay:
             self._replay(settings, output)
             return
+        if self.top_p < 1 and not self.temperature:
+            raise InputError("--top-p: nothing is drawn", "add --temperature, above 0")
         request, deeds = self._request(), self._deeds()
         if self.browse:
             self._browse(settings, output, Reader(request, deeds, self.rows_ahead))

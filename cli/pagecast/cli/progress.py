@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 @contextmanager
@@ -15,7 +16,8 @@ def progress_bar(console: Console) -> Iterator[Progress]:
         BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}"),
+        # It may wrap, so that a long one takes no room from what and how far.
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=False)),
     )
     with Progress(*columns, console=console) as progress:
         yield progress

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from pagecast.cli.exits import InputError
 from pagecast.cli.kafka_settings import KafkaSettings
 from pagecast.cli.learning_settings import AlignSettings, IncrementalSettings
+from pagecast.eventlog.bootstrap import addresses
 from pagecast.featurestore.store_url import StoreUrl
 
 if TYPE_CHECKING:
@@ -225,6 +226,13 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise InputError(f"setting 'reward': {error}", _REMEDY) from error
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _is_where_kafka_is(cls, servers: str | None) -> str | None:
+        if servers is not None:
+            addresses(servers)
+        return servers
+
     @field_validator("online_store_url")
     @classmethod
     def _is_a_store_url(cls, url: str | None) -> str | None:
@@ -277,4 +285,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in problem["loc"])
-    return f"setting {name!r}: {problem['msg']}"
+    if problem["type"] == "extra_forbidden":
+        return f"setting {name!r}: there is none of that name (docs/settings.md has all)"
+    return f"setting {name!r}: {problem['msg'].removeprefix('Value error, ')}"

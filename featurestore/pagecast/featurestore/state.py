@@ -21,9 +21,14 @@ class StatePaths:
         return self.root / "feast_registry.db"
 
     @property
+    def database(self) -> Path:
+        """Catalog, popularity and model registry (SQLite), unless a database is configured."""
+        return self.root / "pagecast.db"
+
+    @property
     def database_url(self) -> str:
-        """SQLAlchemy URL of catalog, popularity and model registry, unless one is configured."""
-        return f"sqlite:///{self.root.absolute() / 'pagecast.db'}"
+        """`database` as SQLAlchemy names it."""
+        return f"sqlite:///{self.database.absolute()}"
 
     @property
     def offline(self) -> Path:

@@ -76,5 +76,16 @@ class SecuredKafka:
         }
 
 
+def addresses(servers: str) -> list[tuple[str, int]]:
+    """Host and port of each. Raises ValueError that names what is neither."""
+    found = []
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"{server!r} is no bootstrap server: write HOST:PORT")
+        found.append((host, int(port)))
+    return found
+
+
 Bootstrap = str | SecuredKafka
 """Brokers to begin with: host:port, several separated by commas, alone where that is enough."""

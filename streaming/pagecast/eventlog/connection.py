@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError, RetriableError
 
-from pagecast.eventlog.bootstrap import Bootstrap, SecuredKafka
+from pagecast.eventlog.bootstrap import Bootstrap, SecuredKafka, addresses
 from pagecast.eventlog.errors import BrokerUnavailable, EventLogError, Fenced
 
 CONNECT_TIMEOUT_S = 10.0
@@ -46,14 +46,15 @@ def create_no_topics(cluster: Any) -> None:
 
 def wait_until_reachable(bootstrap: Bootstrap, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
     """Waits until one of the bootstrap servers takes connections. Raises BrokerUnavailable."""
+    try:
+        brokers = addresses(str(bootstrap))
+    except ValueError as error:
+        raise EventLogError(str(error)) from error
     deadline = time.monotonic() + timeout_s
     while True:
-        for server in str(bootstrap).split(","):
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdigit():
-                raise EventLogError(f"{server!r} is no bootstrap server: write HOST:PORT")
+        for address in brokers:
             try:
-                socket.create_connection((host, int(port)), timeout=timeout_s).close()
+                socket.create_connection(address, timeout=timeout_s).close()
             except OSError:
                 continue
             return

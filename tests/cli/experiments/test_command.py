@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import structlog
 from factories_databases import migrated
 from featurestore.experiments.factories_experiments import clicking, registered
 from typer.testing import CliRunner
@@ -104,3 +105,12 @@ def test_wrong_input_is_named(experiment: Experiment) -> None:
         run("models", "alias", "champion", "v2")
     with pytest.raises(CommandError, match="no experiment 'x'"):
         run("experiments", "report", "x")
+
+
+def test_what_is_logged_of_a_model_is_not_on_stdout(
+    experiment: Experiment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
+    assert json.loads(run("experiments", "list", "--json"))[0]["name"] == experiment.name
+    structlog.get_logger("pagecast.engine.bundle").info("bundle_loaded")
+    assert capsys.readouterr().out == ""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pagecast.cli.exits import CommandError
+from pagecast.cli.exits import CommandError, ExitCode
 from pagecast.cli.stack.child import LOG_TAIL_LINES, Child, ChildEndedError, ChildSpec, log_tail
 
 
@@ -21,9 +21,20 @@ def test_a_child_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> No
     child = Child(spec(tmp_path, "serve", "--port", "70000"))
     with pytest.raises(ChildEndedError, match="part ended with exit code 2") as ended:
         child.wait_ready()
+    assert ended.value.exit_code == ExitCode.BAD_INPUT
     assert "part.log" in ended.value.remedy
     assert "port" in ended.value.details
     child.stop()
+
+
+def test_of_its_log_only_what_it_wrote_itself_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "part.log").write_text("error: what ended another one\n")
+    child = Child(spec(tmp_path, "serve", "--port", "70000"))
+    with pytest.raises(ChildEndedError) as ended:
+        child.wait_ready()
+    child.stop()
+    assert "70000" in ended.value.details
+    assert "another one" not in ended.value.details
 
 
 def test_a_child_that_is_not_ready_in_time_is_told(tmp_path: Path) -> None:

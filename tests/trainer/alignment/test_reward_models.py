@@ -244,5 +244,5 @@ def test_a_reward_model_begins_as_the_champion_and_leaves_it_as_it_was(
 
 
 def test_a_handful_of_pages_is_too_few(rewarded_world: RewardedWorld) -> None:
-    with pytest.raises(NothingToTrainError, match="at least 20"):
+    with pytest.raises(NothingToTrainError, match=r"something was seen .* at least 20"):
         train_reward_models(rewarded_world[0], rewarded_world[1][:10], REWARDED, TABLE)

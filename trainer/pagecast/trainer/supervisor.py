@@ -85,6 +85,7 @@ class Supervisor:
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set; then trainings that run are given back, for others."""
+        _log.info("waiting_for_trainings", holder=self.holder, at_once_max=self._config.at_once_max)
         try:
             while not stop.is_set():
                 self._turn()

@@ -53,7 +53,7 @@ def list_letters(
     configure_logging(settings, level="error")
     servers, topics, wanted = find_broker(settings), _topics(topic), _reason(reason)
     output, summaries = Output(as_json=as_json), Summaries(limit)
-    with _errors(), output.console.status("reading dead letters") as status:
+    with _errors(remedy=""), output.console.status("reading dead letters") as status:
         for number, letter in enumerate(read_letters(servers, topics), start=1):
             if wanted is None or letter.reason == wanted:
                 summaries.add(letter)
@@ -121,7 +121,7 @@ def replay(
     which = Filter(reason=_reason(reason), first_offset=first, last_offset=last)
     output = Output(as_json=as_json)
     with ExitStack() as stack:
-        stack.enter_context(_errors())
+        stack.enter_context(_errors(remedy="run it again: what was acknowledged is not sent twice"))
         engine = stack.enter_context(open_database(settings))
         producer = None if dry_run else stack.enter_context(EventProducer(servers))
         status = stack.enter_context(output.console.status("replaying dead letters"))
@@ -136,7 +136,7 @@ def replay(
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(*, remedy: str) -> Iterator[None]:
     """What the event log raises, in the words of the command line."""
     from pagecast.cli.exits import CommandError, NotRunningError
     from pagecast.eventlog.errors import BrokerUnavailable, EventLogError
@@ -146,9 +146,7 @@ def _errors() -> Iterator[None]:
     except BrokerUnavailable as error:
         raise NotRunningError(str(error)) from error
     except EventLogError as error:
-        raise CommandError(
-            str(error), "run it again: what was acknowledged is not sent twice"
-        ) from error
+        raise CommandError(str(error), remedy) from error
 
 
 def _topics(name: str | None) -> Collection[str]:

@@ -1,11 +1,14 @@
 """`pagecast offline`: care of the offline log, and what training can take from it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pagecast.cli.options import AsJson, StateDir
+
+if TYPE_CHECKING:
+    from pagecast.featurestore.offline import OfflineLog
 
 app = typer.Typer(no_args_is_help=True, help="The offline log: compaction, and logged pages.")
 
@@ -26,19 +29,15 @@ def compact(
 
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
-    from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.offline import OfflineLog
-    from pagecast.featurestore.state import StatePaths
 
     if day is not None:
         try:
             day = date.fromisoformat(day).isoformat()
         except ValueError as error:
             raise InputError(f"--day: {day!r} is no day", "write it as 2026-01-05") from error
-    output = Output(as_json=as_json)
-    paths = StatePaths(root=load_settings(state_dir=state_dir).state_dir)
+    output, log = Output(as_json=as_json), _log_of(state_dir)
     with output.console.status("compacting"):
-        done = OfflineLog(paths.offline).compact(day)
+        done = log.compact(day)
     output.say(
         f"{done.parts_before} parts became {done.parts_after}, "
         f"{done.bytes_before / 1e6:.1f} MB became {done.bytes_after / 1e6:.1f}"
@@ -60,18 +59,28 @@ def pages(
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
     from pagecast.cli.output_files import check_folders
-    from pagecast.cli.settings import load_settings
     from pagecast.featurestore.logged_page_files import FORMATS, write_logged_pages
-    from pagecast.featurestore.offline import OfflineLog
-    from pagecast.featurestore.state import StatePaths
 
     if out.suffix not in FORMATS:
         raise InputError(f"--out: {out.name} is neither", f"end it with {' or '.join(FORMATS)}")
     check_folders(out=out)
-    output = Output(as_json=as_json)
-    paths = StatePaths(root=load_settings(state_dir=state_dir).state_dir)
-    log = OfflineLog(paths.offline)
+    output, log = Output(as_json=as_json), _log_of(state_dir)
     with output.console.status("joining pages"):
         written = write_logged_pages(log, out, window_ms=round(window_minutes * 60_000))
     output.say(f"{written.pages} pages, {written.entities} entities: {out}")
     output.document({"path": str(out), **written._asdict()})
+
+
+def _log_of(state_dir: Path | None) -> "OfflineLog":
+    """Raises InputError where there is none: a folder that is misspelled is not an empty log."""
+    from pagecast.cli.exits import InputError
+    from pagecast.cli.settings import load_settings
+    from pagecast.featurestore.offline import OfflineLog
+    from pagecast.featurestore.state import StatePaths
+
+    paths = StatePaths(root=load_settings(state_dir=state_dir).state_dir)
+    if not paths.offline.is_dir():
+        raise InputError(
+            f"there is no offline log in {paths.root}", "name its folder with --state-dir"
+        )
+    return OfflineLog(paths.offline)

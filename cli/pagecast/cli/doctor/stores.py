@@ -17,7 +17,7 @@ ANOTHER_FOLDER = "choose another folder with --state-dir, or move this one away"
 
 def look_at_stores(settings: Settings) -> Iterator[Finding]:
     paths = StatePaths(root=settings.state_dir)
-    if settings.database_url is None and not (paths.root / "pagecast.db").exists():
+    if settings.database_url is None and not paths.database.exists():
         yield note("database", f"none in {paths.root} yet", "`pagecast up` makes it")
     else:
         yield from _database(settings)

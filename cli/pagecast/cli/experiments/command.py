@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.experiments.table import show_experiments
+from pagecast.cli.logs import configure_logging
 from pagecast.cli.output import Output
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
@@ -79,6 +80,8 @@ def list_newest(
 @contextmanager
 def opened(state_dir: Path | None, database_url: str | None) -> Iterator[Opened]:
     settings = load_settings(state_dir=state_dir, database_url=database_url)
+    # Loading an arm's bundle is logged, and stdout is for the document.
+    configure_logging(settings, level="warning")
     try:
         with open_database(settings) as engine:
             paths = StatePaths(root=settings.state_dir)

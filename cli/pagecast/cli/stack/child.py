@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pagecast.cli.exits import CommandError
+from pagecast.cli.exits import CommandError, ExitCode
 from pagecast.cli.stack.ready import announced
 from pagecast.eventlog.broker import dies_with_parent
 
@@ -27,6 +27,9 @@ KILL_SECONDS_MAX = 5.0
 """After SIGKILL only the kernel is waited for."""
 
 _POLL_SECONDS = 0.02
+
+_PASSED_ON = (ExitCode.BAD_INPUT, ExitCode.NOT_RUNNING, ExitCode.LOCKED)
+"""What a process says with these is as true of the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,13 @@ class ChildSpec:
 class ChildEndedError(CommandError):
     """A process of the stack ended by itself."""
 
+    def __init__(
+        self, message: str, remedy: str, *, details: str = "", code: int = ExitCode.FAILED
+    ) -> None:
+        super().__init__(message, remedy, details=details)
+        if code in _PASSED_ON:
+            self.exit_code = ExitCode(code)
+
 
 class Child:
     """A started process. Start it from the main thread: it dies with the thread that made it."""
@@ -58,6 +68,7 @@ class Child:
         spec.ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pagecast.cli", *spec.arguments]
         with spec.log.open("ab") as log:
+            self._log_begins_at = log.tell()
             self._process = subprocess.Popen(
                 dies_with_parent([*command, "--ready-file", str(spec.ready_file)]),
                 stdin=subprocess.DEVNULL,
@@ -84,7 +95,7 @@ class Child:
                 raise CommandError(
                     f"{self.spec.name} was not ready in {self.spec.ready_seconds_max:.0f} s",
                     f"read {self.spec.log}",
-                    details=log_tail(self.spec.log),
+                    details=self._log_tail(),
                 )
             time.sleep(_POLL_SECONDS)
         self.facts = facts
@@ -95,7 +106,8 @@ class Child:
             raise ChildEndedError(
                 f"{self.spec.name} ended with {_ending(code)}",
                 f"read {self.spec.log}",
-                details=log_tail(self.spec.log),
+                details=self._log_tail(),
+                code=code,
             )
 
     def stop(self) -> None:
@@ -111,16 +123,20 @@ class Child:
                 self._kill()
         self.spec.ready_file.unlink(missing_ok=True)
 
+    def _log_tail(self) -> str:
+        # What ended an earlier process of this state directory is in the same file.
+        return log_tail(self.spec.log, self._log_begins_at)
+
     def _kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(KILL_SECONDS_MAX)
 
 
-def log_tail(log: Path) -> str:
-    """The last lines of a log."""
+def log_tail(log: Path, begins_at: int = 0) -> str:
+    """The last lines of a log, none of them from before byte `begins_at`."""
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES_MAX))
+        file.seek(max(begins_at, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES_MAX))
         lines = file.read().decode("utf-8", "replace").splitlines()
     return "\n".join(lines[-LOG_TAIL_LINES:])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pagecast.cli.exits import LockedError
+from pagecast.cli.state_folder import writable
 
 LOCK_FILE = "lock"
 
@@ -23,9 +24,10 @@ class StateLock:
         self._path = run_folder / LOCK_FILE
 
     def __enter__(self) -> "StateLock":
-        """Raises LockedError that names who holds it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        """Raises LockedError that names who holds it, InputError for no folder to write to."""
+        with writable(self._path.parent.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         until = time.monotonic() + LOCK_SECONDS_MAX
         while not _try(self._file):
             if time.monotonic() > until:

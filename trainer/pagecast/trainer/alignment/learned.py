@@ -114,8 +114,9 @@ def _enough(
     for name, half in (("learned from", halves.learned), ("judging", halves.judging)):
         if len(half) < PAGES_OF_A_HALF_MIN:
             raise NothingToTrainError(
-                f"align: {len(half)} logged pages whose window is over, of the members that are"
-                f" {name}, at least {PAGES_OF_A_HALF_MIN} are needed: serve pages and ingest what"
-                " becomes of them"
+                f"align: {len(half)} logged pages of which something was seen and whose window is"
+                f" over, not held out and of the members that are {name}, at least"
+                f" {PAGES_OF_A_HALF_MIN} are needed: serve pages, report what was seen of them, or"
+                " hold less out"
             )
     return halves
