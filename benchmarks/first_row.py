@@ -27,18 +27,20 @@ import structlog
 import uvloop
 
 from pagecast.cli.bench.serve.world import START_MS, build_world
-from pagecast.engine import page_job
-from pagecast.engine.decode_loop import DecodeLoop
+from pagecast.engine.batching import page_job
+from pagecast.engine.batching.decode_loop import DecodeLoop
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.prefix_cache import MadeFrom, PrefixCache
 from pagecast.engine.graph import Graph
-from pagecast.engine.page_batch import PageBatch
-from pagecast.engine.prefix_cache import MadeFrom, PrefixCache
 from pagecast.featurestore.state import StatePaths
-from pagecast.server import choosing, homepage, interceptor, main, making, preparing
+from pagecast.server import homepage, main
+from pagecast.server.carrying_on.continuation import Continuations
 from pagecast.server.config import ServerConfig
-from pagecast.server.continuation import Continuations
-from pagecast.server.listening import Listening
-from pagecast.server.users import Users
-from pagecast.server.writer import PageWriter
+from pagecast.server.page import choosing, making, preparing
+from pagecast.server.page.users import Users
+from pagecast.server.page.writer import PageWriter
+from pagecast.server.rpc import interceptor
+from pagecast.server.rpc.listening import Listening
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 PARTS: tuple[tuple[Any, str], ...] = (

@@ -20,8 +20,8 @@ from typing import Any
 from pagecast.cli.bench.events import EventsConfig, make_events
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import INTERACTIONS, USER_PARTITIONS
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.catalog.popularity import Popularity
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming import batch
 from pagecast.streaming.batch import BatchWriter

@@ -22,16 +22,22 @@ import torch
 from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import ENTITIES, SMALL, entity_id, page_builder, replayed
 
-from pagecast.trainer.batch import CutPage
+from pagecast.trainer.batches.batch import CutPage
+from pagecast.trainer.batches.packer import pack
 from pagecast.trainer.config import ObjectiveConfig
-from pagecast.trainer.data import Dataset, build_dataset, catalog_features, next_row, row_ids
-from pagecast.trainer.fit import FitResult, fit
-from pagecast.trainer.forward import embed, packed_hidden
-from pagecast.trainer.packer import pack
+from pagecast.trainer.data.dataset import (
+    Dataset,
+    build_dataset,
+    catalog_features,
+    next_row,
+    row_ids,
+)
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.data.users import windows
+from pagecast.trainer.fitting.fit import FitResult, fit
+from pagecast.trainer.fitting.forward import embed, packed_hidden
 from pagecast.trainer.page_config import LoggedConfig, PostTrainConfig, PresentationConfig
-from pagecast.trainer.pages import NO_ARGUMENT, PageRow
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.users import windows
+from pagecast.trainer.pages.constructed import NO_ARGUMENT, PageRow
 
 Numbers = npt.NDArray[np.float64]
 Found = tuple[float, float]

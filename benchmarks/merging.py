@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.json_format import Parse
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER, FoldConfig, apply_token, begin
-from pagecast.featurestore.history import History
-from pagecast.featurestore.packing import pack
-from pagecast.featurestore.tokens import Token, token_of
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, NEVER, FoldConfig, apply_token, begin
+from pagecast.featurestore.history.history import History
+from pagecast.featurestore.history.packing import pack
+from pagecast.featurestore.history.tokens import Token, token_of
 from pagecast.v1 import events_pb2
 
 DAY_MS = 24 * 60 * 60 * 1000

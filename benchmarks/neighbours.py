@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pagecast.engine.graph import FloatArray
-from pagecast.engine.neighbours import NeighbourIndex, nearest, unit
+from pagecast.engine.vectors.neighbours import NeighbourIndex, nearest, unit
 from pagecast.rules import bitsets
 from pagecast.rules.bitsets import Words
 from pagecast.rules.predicates import Indices

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pagecast.featurestore.logged_pages import logged_page_tables
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.point_in_time import AtOffset, histories_as_of
-from pagecast.featurestore.tokens import token_of
+from pagecast.featurestore.pages.logged_pages import logged_page_tables
+from pagecast.featurestore.prompt.point_in_time import AtOffset, histories_as_of
 from pagecast.v1 import events_pb2
 
 BEGIN_MS = 1_767_614_400_000

@@ -21,15 +21,15 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from pagecast.engine.batching.slot_decoder import SlotDecoder
 from pagecast.engine.graph import Array, EngineConfig, Graph
-from pagecast.engine.slot_decoder import SlotDecoder
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.bundle import shape_of
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
-from pagecast.trainer.decoder import HIDDEN
-from pagecast.trainer.graphs import OPSET, export, graph_specs
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import EXAMPLE, RandomInputs
+from pagecast.trainer.export.bundle import shape_of
+from pagecast.trainer.export.graphs import OPSET, export, graph_specs
+from pagecast.trainer.export.parity import EXAMPLE, RandomInputs
+from pagecast.trainer.network.decoder import HIDDEN
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.profiles import PROFILES
 
 PAST = 260

@@ -19,11 +19,11 @@ from statistics import median
 
 import torch
 
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig, TrainConfig
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.refilling import Former
+from pagecast.trainer.export.bundle import BundleFacts, load_model, write_bundle
+from pagecast.trainer.export.refilling import Former
+from pagecast.trainer.network.model import PageModel
 
 WAYS = ("exported", "refilled")
 ENTITIES, NEW = 2_000, 4

@@ -29,10 +29,10 @@ from pagecast.cli.stack.ready import announce
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.app import PagecastServer
 from pagecast.server.config import ServerConfig
-from pagecast.server.errors import to_status
 from pagecast.server.main import SWITCH_INTERVAL_S
-from pagecast.server.page_refusals import at_capacity
-from pagecast.server.slots import Slots
+from pagecast.server.page.refusals import at_capacity
+from pagecast.server.page.slots import Slots
+from pagecast.server.rpc.errors import to_status
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 WARM_UP = 50

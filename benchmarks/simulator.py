@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pagecast.cli.simulation.data import read_training_data
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.chance import Chance
 from pagecast.simulator.data import TrainingData

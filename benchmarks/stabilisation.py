@@ -25,20 +25,20 @@ from rich.console import Console
 
 from pagecast.cli.bench.model_data import MADE_UP
 from pagecast.cli.evaluation.data import open_data
-from pagecast.engine.stabilisation import Stabilisation
-from pagecast.featurestore.fold import DEFAULT_FOLD
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.engine.vectors.stabilisation import Stabilisation
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.auc import weighted_auc
-from pagecast.trainer.evaluation.chronological import Cut
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
-from pagecast.trainer.evaluation.retraining import retrained
-from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.evaluation.figures.auc import weighted_auc
+from pagecast.trainer.evaluation.protocols.chronological import Cut
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.systems.retraining import retrained
+from pagecast.trainer.evaluation.systems.training import known_of
+from pagecast.trainer.export.release import Before, Own, Release, own_embeddings, some_of, stabilise
 from pagecast.trainer.job import Trained
-from pagecast.trainer.release import Before, Own, Release, own_embeddings, some_of, stabilise
 from pagecast.trainer.train import fit_on
 
 Floats = npt.NDArray[np.float32]

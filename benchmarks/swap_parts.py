@@ -21,19 +21,19 @@ from statistics import median
 from typing import Any
 
 from pagecast.cli.bench.serve.world import World, build_world, train_another
-from pagecast.engine import bundle as bundles
-from pagecast.engine.bundle_checks import check_canary, check_graphs, check_indices
-from pagecast.engine.bundle_files import open_bundle
+from pagecast.engine.bundles import bundle as bundles
+from pagecast.engine.bundles.checks import check_canary, check_graphs, check_indices
+from pagecast.engine.bundles.files import open_bundle
+from pagecast.engine.bundles.manifest import CANARY_FILE, VOCABULARY_FILE
 from pagecast.engine.graph import EngineConfig, Graph
-from pagecast.engine.manifest import CANARY_FILE, VOCABULARY_FILE
 from pagecast.engine.model import Model
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.model_records import CHAMPION
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.vocabulary import entity_features
+from pagecast.featurestore.models.records import CHAMPION
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.prompt.vocabulary import entity_features
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.server.main import SWITCH_INTERVAL_S
-from pagecast.server.warming import warm
+from pagecast.server.models.warming import warm
 
 PULSE_S = 0.0002
 """Between two looks at the clock of the thread that waits for the GIL."""

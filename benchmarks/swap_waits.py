@@ -35,12 +35,13 @@ from pagecast.cli.bench.serve.page_shape import SHORT
 from pagecast.cli.bench.serve.world import VISITORS, build_world, train_another
 from pagecast.cli.percentile import percentile
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.server import loading_ahead, periodic, succession
+from pagecast.server import periodic
 from pagecast.server.app import PagecastServer
 from pagecast.server.config import ServerConfig
 from pagecast.server.main import SWITCH_INTERVAL_S
+from pagecast.server.models import loading_ahead, succession
 
 now_s = time.process_time
 ROUNDS = 100_000_000

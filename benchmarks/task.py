@@ -31,19 +31,20 @@ from rich.console import Console
 from torch import Tensor
 
 from pagecast.cli.evaluation.data import open_data
-from pagecast.engine.stabilisation import Stabilisation
-from pagecast.featurestore.encoding import encode_prompt
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.engine.vectors.stabilisation import Stabilisation
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.steps import Step
+from pagecast.featurestore.prompt.encoding import encode_prompt
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.steps import Step
 from pagecast.trainer.benchmarks.views import some_users
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import catalog_features
-from pagecast.trainer.evaluation.chronological import Cut
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
-from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.data.dataset import catalog_features
+from pagecast.trainer.data.users import prompt_at
+from pagecast.trainer.evaluation.protocols.chronological import Cut
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.systems.training import known_of
 from pagecast.trainer.job import Trained
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.figures import figures_of
 from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen, fit_whole
@@ -51,7 +52,6 @@ from pagecast.trainer.tasks.head import TaskHead, fit_head
 from pagecast.trainer.tasks.prompts import TaskPrompt, TaskPrompts
 from pagecast.trainer.tasks.rows import LabelKind
 from pagecast.trainer.train import fit_on
-from pagecast.trainer.users import prompt_at
 
 PRETRAINED_ON, TESTED, GOOD_STARS = 0.6, 0.2, 4.0
 """Shares of the interactions: the oldest are pretrained on, the rest are rows, the newest of these

@@ -20,16 +20,16 @@ from pagecast.cli.bench.serve.asked import asked_page
 from pagecast.cli.bench.serve.config import HYBRID_K
 from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import USER, World, build_world
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.page_job import PageSink, prepare
+from pagecast.engine.batching.prefix_cache import PrefixCache
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import PageEvent, RowEnded
-from pagecast.engine.page_job import PageSink, prepare
-from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pagecast.featurestore.definitions import Definitions
+from pagecast.featurestore.online.definitions import Definitions
 from pagecast.featurestore.state import StatePaths
 
 _STATE = Path(os.environ.get("PAGECAST_STATE_DIR", ""))

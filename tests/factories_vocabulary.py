@@ -1,6 +1,6 @@
 """A small vocabulary with something of every sort."""
 
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(
     entities=("a", "b"),

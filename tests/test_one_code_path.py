@@ -18,11 +18,11 @@ from factories import START_MS, event_id, movie, timestamp, upsert
 from server.factories_server import House, catalog_changes, eventually
 from streaming.factories_streaming import Positions, ingesting, send
 
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history.fold import FoldConfig
 from pagecast.featurestore.offline import LoggedPage, OfflineLog
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.streaming.progress import wait_until_ingested
-from pagecast.trainer.served import served_prompts
+from pagecast.trainer.pages.served import served_prompts
 from pagecast.v1 import catalog_pb2, events_pb2
 
 SEED = int(os.environ.get("PAGECAST_TEST_SEED", "1"))

@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pagecast.engine.stabilisation import load_stabilisation
+from pagecast.engine.vectors.stabilisation import load_stabilisation
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.bundle import load_model
-from pagecast.trainer.data import catalog_features
-from pagecast.trainer.encoders import UserEncoder
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.data.dataset import catalog_features
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.export.bundle import load_model
+from pagecast.trainer.network.encoders import UserEncoder
 from pagecast.trainer.tasks.prompts import padded, prompts_of
 from pagecast.trainer.tasks.rows import read_task
 

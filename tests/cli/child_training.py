@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pagecast.cli.claimed import run_claimed
 from pagecast.cli.settings import load_settings
-from pagecast.trainer.claimed import Noting
 from pagecast.trainer.job import TrainProgress
+from pagecast.trainer.service.claimed import Noting
 
 MEMORY_LEFT = 48 * 1024 * 1024
 """Half of what the weights of `base` take."""

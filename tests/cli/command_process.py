@@ -17,15 +17,9 @@ from pagecast.cli.main import main
 
 
 def _warm() -> None:
-    from pagecast.featurestore.feast_import import import_feast
+    from pagecast.featurestore.online.feast_import import import_feast
 
     import_feast()
-
-    import pagecast.cli.client
-    import pagecast.eventlog.producer
-    import pagecast.featurestore.offline
-    import pagecast.featurestore.online
-    import pagecast.featurestore.registry  # noqa: F401
 
 
 if in_server():

@@ -16,12 +16,12 @@ from pagecast.cli.exits import ExitCode
 from pagecast.cli.settings import load_settings
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.training_orders import TrainingKind, TrainingOrder
-from pagecast.featurestore.training_records import Training, TrainingState
-from pagecast.featurestore.trainings import Trainings
-from pagecast.trainer.supervisor import TRY_AGAIN
-from pagecast.trainer.training_folder import FolderInUseError
+from pagecast.featurestore.trainings.claims import TrainingClaims
+from pagecast.featurestore.trainings.orders import TrainingKind, TrainingOrder
+from pagecast.featurestore.trainings.records import Training, TrainingState
+from pagecast.featurestore.trainings.trainings import Trainings
+from pagecast.trainer.fitting.training_folder import FolderInUseError
+from pagecast.trainer.service.supervisor import TRY_AGAIN
 
 ALL = TrainingOrder(hold_out=0.0)
 

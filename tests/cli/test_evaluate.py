@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pagecast.cli.exits import CliError, ExitCode
 from pagecast.cli.main import app
-from pagecast.trainer.evaluation.families import SYSTEMS
+from pagecast.trainer.evaluation.systems.families import SYSTEMS
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from factories import START_MS, timestamp
 
 from pagecast.cli.commands.forget import forget
 from pagecast.cli.exits import ExitCode
-from pagecast.server.forget import RECEIPT_SECONDS_MAX
+from pagecast.server.events.forget import RECEIPT_SECONDS_MAX
 from pagecast.v1 import feature_pb2, feature_pb2_grpc
 
 SLOW_USER = "slow"

@@ -9,8 +9,8 @@ from cli.factories_cli import document, pagecast
 from factories import START_MS, event_id, timestamp
 
 from pagecast.cli.exits import ExitCode
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.tokens import token_of
 from pagecast.v1 import events_pb2
 
 PAGE = events_pb2.PageServed(

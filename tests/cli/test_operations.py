@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 from pagecast.cli.exits import ExitCode
 from pagecast.cli.main import app
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.trainings import Trainings
-from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.featurestore.trainings.claims import TrainingClaims
+from pagecast.featurestore.trainings.trainings import Trainings
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 

@@ -10,10 +10,10 @@ from pagecast.cli.exits import ExitCode, InputError
 from pagecast.cli.settings import ServeSettings, TriggersSettings, load_settings
 from pagecast.cli.training.config import config_of
 from pagecast.eventlog.bootstrap import Mechanism, Protocol, SecuredKafka
-from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.history.steps import Action
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.steps import Action
 from pagecast.server.config import ServerConfig
 from pagecast.streaming.trigger_config import TriggersConfig
 

@@ -13,16 +13,16 @@ import sqlalchemy as sa
 from factories_postgres import PostgresServer, postgres_server
 from trainer.factories_trainer import catalog_changes, in_time_order, logged, walk, write_state
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.training_orders import TrainingOrder
-from pagecast.featurestore.training_records import Claim, Training, TrainingState
-from pagecast.featurestore.trainings import Trainings
-from pagecast.trainer.supervisor import Supervisor, SupervisorConfig
+from pagecast.featurestore.trainings.claims import TrainingClaims
+from pagecast.featurestore.trainings.orders import TrainingOrder
+from pagecast.featurestore.trainings.records import Claim, Training, TrainingState
+from pagecast.featurestore.trainings.trainings import Trainings
+from pagecast.trainer.service.supervisor import Supervisor, SupervisorConfig
 from pagecast.v1 import catalog_pb2
 
 pytestmark = pytest.mark.faults

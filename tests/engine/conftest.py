@@ -6,8 +6,8 @@ import pytest
 from engine.factories_engine import vocabulary_of, write_bundle
 from rules.factories_rules import compare, entity, predicate_row, snapshot, source_row
 
-from pagecast.engine.bundle import Bundle, load_bundle
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.v1 import catalog_pb2
 
 

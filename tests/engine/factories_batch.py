@@ -6,13 +6,13 @@ from typing import Any
 from engine.factories_engine import prompt_of
 from rules.factories_rules import facts
 
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.page_job import PageJob, PageSink, prepare
+from pagecast.engine.batching.prefix_cache import PrefixCache
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import PageEnded, PageEvent
-from pagecast.engine.page_job import PageJob, PageSink, prepare
-from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
 

@@ -19,9 +19,8 @@ from factories import START_MS
 from rules.factories_rules import entity
 from safetensors.numpy import save_file
 
-from pagecast.engine.graph import EngineConfig, Graph
-from pagecast.engine.kv_slots import cache_names
-from pagecast.engine.manifest import (
+from pagecast.engine.batching.kv_slots import cache_names
+from pagecast.engine.bundles.manifest import (
     BUNDLE_FILES,
     CANARY_FILE,
     CHECKPOINT_FILE,
@@ -39,13 +38,14 @@ from pagecast.engine.manifest import (
     PredictionHead,
     bundle_version,
 )
+from pagecast.engine.graph import EngineConfig, Graph
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
-from pagecast.featurestore.compression import STEPS_OF_A_GROUP
-from pagecast.featurestore.context import ContextConfig
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import (
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.compression import STEPS_OF_A_GROUP
+from pagecast.featurestore.prompt.context import ContextConfig
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
+from pagecast.featurestore.prompt.vocabulary import (
     FIELDS,
     ORIGINS_OF_ENTITY_MAX,
     PEOPLE_OF_ENTITY_MAX,
@@ -54,9 +54,9 @@ from pagecast.featurestore.vocabulary import (
     entity_features,
 )
 from pagecast.rules.page_state import NO_ARGUMENT
-from pagecast.trainer.evaluation.page_checker import PlacedRow
-from pagecast.trainer.int8 import int8_form
-from pagecast.trainer.int8_many import int8_many_form
+from pagecast.trainer.evaluation.pages.page_checker import PlacedRow
+from pagecast.trainer.export.int8 import int8_form
+from pagecast.trainer.export.int8_many import int8_many_form
 
 OPSET = 20
 

@@ -7,14 +7,14 @@ import pytest
 from engine.factories_batch import rules_of
 from engine.factories_engine import placed_rows, prompt_of
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.bundles.bundle import Bundle
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.following import Following, NotAllowedError
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Greedy, Place
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.rules.standing_row import StandingRow
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.batching.kv_slots import cache_names
+from pagecast.engine.bundles.bundle import Bundle
 from pagecast.engine.errors import BundleError, EngineError
 from pagecast.engine.graph import EngineConfig, Graph
-from pagecast.engine.kv_slots import cache_names
 
 
 def test_outputs_come_by_name(bundle: Bundle) -> None:

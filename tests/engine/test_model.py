@@ -6,9 +6,9 @@ import numpy as np
 from engine.factories_engine import TinyModel, vocabulary_of, write_bundle
 from rules.factories_rules import predicate_row, snapshot
 
-from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
 from pagecast.engine.model import Model
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
 
 

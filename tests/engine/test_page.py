@@ -19,23 +19,23 @@ from rules.factories_rules import (
     snapshot,
 )
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.bundles.bundle import Bundle
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.page import begin_page, decode_page
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
-from pagecast.engine.prompt_tokens import encode, tokens_of
 from pagecast.engine.walk import Feed
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RulesConfig
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import PageState, RowEnd
 from pagecast.rules.standing_row import StandingRow
-from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
+from pagecast.trainer.evaluation.pages.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import homepage_pb2
 
 PROMPT = prompt_of("e1", "e2", "e3")

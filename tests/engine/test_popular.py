@@ -23,7 +23,7 @@ from pagecast.engine.page_events import EntityChosen, PageEnded, RowBegun, RowEn
 from pagecast.engine.popular import popular_page
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
+from pagecast.trainer.evaluation.pages.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import catalog_pb2
 
 SCORES = np.array([0.0, 5.0, 1.0, 5.0, 9.0, 2.0])

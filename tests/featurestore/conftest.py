@@ -10,7 +10,7 @@ from factories_databases import migrated
 from factories_postgres import PostgresServer, postgres_server
 from factories_stores import ValkeyServer, valkey_server
 
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
 _databases = itertools.count()

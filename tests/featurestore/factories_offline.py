@@ -10,8 +10,8 @@ from pathlib import Path
 from factories import START_MS, event_id, play, timestamp
 from factories_forking import forking
 
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.tokens import token_of
 from pagecast.v1 import events_pb2
 
 DAY_MS = 86_400_000

@@ -10,8 +10,8 @@ from factories_forking import in_server
 from factories_stores import stored_history
 
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.feast_import import import_feast
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.online.feast_import import import_feast
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
 if in_server():

@@ -12,7 +12,7 @@ from factories_postgres import PostgresServer
 from factories_relay import Relay, relayed
 
 from pagecast.featurestore import answering
-from pagecast.featurestore.catalog import Catalog, CatalogFollower
+from pagecast.featurestore.catalog.catalog import Catalog, CatalogFollower
 from pagecast.featurestore.database import Lock, connect, exclusive, migrate
 from pagecast.featurestore.positions import LogOffset
 

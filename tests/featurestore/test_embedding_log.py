@@ -6,8 +6,8 @@ import pytest
 from featurestore.test_embeddings import embedding
 from featurestore.test_offline_erasure import files_with
 
-from pagecast.featurestore.embeddings import catalog_version
-from pagecast.featurestore.history import HistoryVersion
+from pagecast.featurestore.history.history import HistoryVersion
+from pagecast.featurestore.models.embeddings import catalog_version
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.offline.embedding_log import EmbeddingLog
 

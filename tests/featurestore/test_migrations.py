@@ -4,8 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from pagecast.featurestore.database import connect, migrate, migrate_down, revision_of, revisions
-from pagecast.featurestore.model_records import CHALLENGER, CHAMPION
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import CHALLENGER, CHAMPION
+from pagecast.featurestore.models.registry import Registry
 
 BEFORE_LINEAGE = "0004"
 

@@ -25,11 +25,11 @@ from featurestore.factories_offline import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagecast.featurestore.fold import apply_token, begin
-from pagecast.featurestore.history import History
+from pagecast.featurestore.history.fold import apply_token, begin
+from pagecast.featurestore.history.history import History
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, OfflineLog, UnknownSchemaError
 from pagecast.featurestore.offline.schema import VERSION_NAME
-from pagecast.featurestore.tokens import token_of
 from pagecast.v1 import events_pb2
 
 FILES = Path(__file__).parent / "offline_files"

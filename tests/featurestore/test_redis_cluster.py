@@ -8,11 +8,11 @@ import pytest
 from factories_stores import ValkeyServer, stored_history, stored_version, valkey_cluster
 from redis.crc import key_slot
 
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packed_store import entity_key
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.online.packed_store import entity_key
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.featurestore.online.store_errors import OnlineStoreAway
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.store_errors import OnlineStoreAway
 
 pytestmark = pytest.mark.faults
 

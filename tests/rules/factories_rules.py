@@ -6,7 +6,12 @@ from random import Random
 from factories import START_MS
 from hypothesis import strategies as st
 
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot, Window
+from pagecast.featurestore.catalog.snapshot import (
+    CatalogEntity,
+    CatalogRow,
+    CatalogSnapshot,
+    Window,
+)
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import AskedRow, KindCap, RequestFacts, RulesConfig
 from pagecast.rules.page_state import PageState

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rules.factories_rules import entity
 
-from pagecast.featurestore.snapshot import Window
+from pagecast.featurestore.catalog.snapshot import Window
 from pagecast.rules import bitsets
 from pagecast.rules.availability import Availability
 

@@ -3,9 +3,9 @@
 from factories import START_MS
 from rules.factories_rules import entity
 
-from pagecast.featurestore.history import Action, Step
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.step_columns import StepColumns
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import Action, Step
+from pagecast.featurestore.history.step_columns import StepColumns
 from pagecast.rules.because import BECAUSE_ARGUMENTS_MAX, because_arguments
 
 

@@ -4,7 +4,7 @@ import pytest
 from factories import START_MS
 from rules.factories_rules import compiled, entity, facts, snapshot
 
-from pagecast.featurestore.snapshot import Window
+from pagecast.featurestore.catalog.snapshot import Window
 from pagecast.rules import bitsets
 from pagecast.rules.bitsets import Words
 from pagecast.rules.eligibility import (

@@ -20,13 +20,13 @@ from rules.factories_rules import (
     source_row,
 )
 
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow
+from pagecast.featurestore.catalog.snapshot import CatalogEntity, CatalogRow
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import KindCap, RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState, RowEnd, RuleBrokenError
 from pagecast.rules.standing_row import StandingRow
-from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker, PlacedRow
+from pagecast.trainer.evaluation.pages.page_checker import CheckedCatalog, PageChecker, PlacedRow
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
 COMEDIES = [entity(f"c{i}", "Comedy") for i in range(5)]

@@ -17,7 +17,7 @@ from rules.factories_rules import (
 )
 
 from pagecast.rules.predicates import AttributeColumns, evaluate
-from pagecast.trainer.evaluation.predicate_reading import predicate_holds
+from pagecast.trainer.evaluation.pages.predicate_reading import predicate_holds
 from pagecast.v1 import catalog_pb2
 
 AT_LEAST = catalog_pb2.COMPARISON_GREATER_OR_EQUAL

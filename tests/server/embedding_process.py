@@ -5,16 +5,16 @@ import signal
 import sys
 from pathlib import Path
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.model import Model
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.erasures import Erasures
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.embedding_job import EmbeddingJob, EmbeddingStores, Progress
+from pagecast.server.predictions.embedding_job import EmbeddingJob, EmbeddingStores, Progress
 
 
 def main(root: Path, parts: int) -> None:

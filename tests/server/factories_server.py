@@ -16,13 +16,13 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.fold import apply_event
-from pagecast.featurestore.history import History, HistoryVersion
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Counted, Popularity
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.popularity import Counted, Popularity
+from pagecast.featurestore.history.fold import apply_event
+from pagecast.featurestore.history.history import History, HistoryVersion
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.app import PagecastServer
 from pagecast.server.config import ServerConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
-from pagecast.server.listening import Listening
 from pagecast.server.main import run
+from pagecast.server.rpc.listening import Listening
 
 
 def ready(listening: Listening) -> None:

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server.factories_server import LONG_PAGE, SLOW, House, Page, end_of
 
 from pagecast.server.app import PagecastServer
-from pagecast.server.listening import PortTakenError
+from pagecast.server.rpc.listening import PortTakenError
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 SERVING, NOT_SERVING = (

@@ -24,8 +24,8 @@ from server.factories_server import (
 
 from pagecast.engine.errors import EngineError
 from pagecast.engine.graph import Graph
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.server import choosing, request
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.server.page import choosing, request
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 

@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server.factories_processes import server_process
 from server.factories_server import LONG_PAGE, SLOW, House, end_of
 
-from pagecast.server.listening import Listening
 from pagecast.server.main import serve
+from pagecast.server.rpc.listening import Listening
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.batching.prefix_cache import PrefixCache
 from pagecast.server.metrics import Metrics
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")

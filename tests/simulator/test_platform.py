@@ -15,9 +15,9 @@ from simulator.factories_simulator import MIDNIGHT_MS, training_data
 from streaming.factories_streaming import ingesting
 
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS
-from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.config import AppetiteConfig, LaunchConfig, LifeConfig, SimulatorConfig
 from pagecast.simulator.errors import ClockRefused, PlatformUnavailable
 from pagecast.simulator.ledger import Ledger

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from simulator.factories_simulator import MIDNIGHT_MS, FixedPlatform, world
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.chance import Chance
 from pagecast.simulator.config import AppetiteConfig, IntentConfig, SimulatorConfig, WatchingConfig
 from pagecast.simulator.ledger import Ledger

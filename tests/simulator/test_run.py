@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from simulator.factories_simulator import MIDNIGHT_MS, FixedPlatform, training_data
 
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 from pagecast.simulator.config import (
     AppetiteConfig,
     LaunchConfig,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simulator.factories_simulator import FixedPlatform, world
 
 from pagecast.eventlog.validation import broken_event_rule
-from pagecast.featurestore.logged_pages import WINDOW_MS
+from pagecast.featurestore.pages.logged_pages import WINDOW_MS
 from pagecast.simulator.chance import Chance
 from pagecast.simulator.config import AppetiteConfig, SimulatorConfig, WatchingConfig
 from pagecast.simulator.member import Member, new_member

@@ -9,12 +9,12 @@ from factories import START_MS, event_id, forget, play, timestamp
 from factories_databases import migrated
 
 from pagecast.featurestore.erasures import Erasures
-from pagecast.featurestore.fold import apply_token, begin
-from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.history.fold import apply_token, begin
+from pagecast.featurestore.history.history import History, HistoryVersion, Profile
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.tokens import token_of
 from pagecast.streaming.erasing import Eraser, Order
 from pagecast.v1 import events_pb2
 

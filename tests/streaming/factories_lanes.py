@@ -17,7 +17,7 @@ from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.producer import EventProducer
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_requests import PUBLISHING_MS_MAX
+from pagecast.featurestore.trainings.requests import PUBLISHING_MS_MAX
 from pagecast.streaming.progress import wait_until_ingested
 from pagecast.streaming.trigger_config import TriggersConfig
 from pagecast.streaming.triggers import Triggers

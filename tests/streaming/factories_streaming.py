@@ -14,14 +14,14 @@ from google.protobuf.message import Message
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES
 from pagecast.eventlog.validation import catalog_key
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.popularity import Popularity
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.history import History, HistoryVersion, Profile
+from pagecast.featurestore.history.history import History, HistoryVersion, Profile
+from pagecast.featurestore.history.packing import peek_version
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import peek_version
-from pagecast.featurestore.popularity import Popularity
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 from pagecast.featurestore.tables import ErasureRow
 from pagecast.streaming.config import IngestConfig

@@ -11,10 +11,10 @@ from streaming.factories_streaming import config
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, dead_letter
-from pagecast.featurestore.history import History
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.history.history import History
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.featurestore.online.store_errors import OnlineStoreAway
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.store_errors import OnlineStoreAway
 from pagecast.streaming.batch import BatchWriter
 from pagecast.streaming.retry import retrying
 from pagecast.streaming.stores import Stores

@@ -9,8 +9,8 @@ from streaming.factories_erasing import Stores, order, stores_of
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.topics import PROFILES
 from pagecast.eventlog.validation import ProfileErased
-from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.history import Profile
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.history.history import Profile
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.v1 import events_pb2

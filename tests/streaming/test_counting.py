@@ -2,9 +2,9 @@
 
 from factories import START_MS, event_id, play, rate, timestamp
 
+from pagecast.featurestore.catalog.popularity import Counted
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.popularity import Counted
-from pagecast.featurestore.tokens import token_of
 from pagecast.streaming.counting import counted
 from pagecast.v1 import events_pb2
 

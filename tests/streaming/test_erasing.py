@@ -21,7 +21,7 @@ from streaming.factories_erasing import (
     stores_of,
 )
 
-from pagecast.featurestore.history import Profile
+from pagecast.featurestore.history.history import Profile
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.erasing import is_forgotten, survivors
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from streaming.factories_erasing import TOPIC_ID, order, stores_of
 
-from pagecast.featurestore.embeddings import Embedding, EmbeddingKind
-from pagecast.featurestore.history import HistoryVersion
+from pagecast.featurestore.history.history import HistoryVersion
+from pagecast.featurestore.models.embeddings import Embedding, EmbeddingKind
 from pagecast.featurestore.state import StatePaths
 
 

@@ -17,9 +17,9 @@ from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS, PROFILES
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.erasures import Erasure, Erasures
-from pagecast.featurestore.history import Profile
+from pagecast.featurestore.history.history import Profile
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested
 from pagecast.v1 import events_pb2

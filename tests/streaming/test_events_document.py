@@ -20,7 +20,7 @@ from pagecast.eventlog.record import Record
 from pagecast.eventlog.rejection import Reason
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, dead_letter
 from pagecast.eventlog.validation import BYTES_MAX
-from pagecast.featurestore.history import Action
+from pagecast.featurestore.history.history import Action
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.progress import wait_until_ingested
 from pagecast.streaming.replay import Outcome

@@ -1,6 +1,6 @@
 """What a worker holds is bounded, and dropped when it may be untrue."""
 
-from pagecast.featurestore.history import History
+from pagecast.featurestore.history.history import History
 from pagecast.streaming.config import BATCH_RECORDS_MAX
 from pagecast.streaming.histories import HISTORIES_HELD_MAX, HeldHistories
 

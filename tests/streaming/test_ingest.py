@@ -23,7 +23,7 @@ from streaming.factories_streaming import (
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PROFILES, dead_letter
 from pagecast.eventlog.validation import INTERACTION_BYTES_MAX
-from pagecast.featurestore.history import Action, Profile
+from pagecast.featurestore.history.history import Action, Profile
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from streaming.factories_erasing import ORDER_OFFSET, Stores, order, plays, stores_of
 
-from pagecast.featurestore.fold import DEFAULT_FOLD
-from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.catalog.popularity import Popularity
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.interactions import InteractionWriter
 

@@ -10,7 +10,7 @@ from streaming.factories_streaming import Positions, history_of
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS
-from pagecast.featurestore.history import (
+from pagecast.featurestore.history.history import (
     HASH_BYTES,
     RECENT_EVENTS_MAX,
     STEPS_EVICTED_TOGETHER,

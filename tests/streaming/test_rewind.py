@@ -14,8 +14,8 @@ from streaming.factories_lanes import Lane, assert_same, lanes_of, set_offsets, 
 from streaming.factories_streaming import Positions, history_of, ingest, send
 from streaming.factories_worlds import World, feeding, seed_of_tests
 
-from pagecast.featurestore.logged_pages import logged_pages
 from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.pages.logged_pages import logged_pages
 from pagecast.featurestore.state import StatePaths
 from pagecast.v1 import events_pb2
 

@@ -7,7 +7,7 @@ from collections import Counter
 from factories import START_MS, play, rate
 from streaming.factories_erasing import logged
 
-from pagecast.featurestore.trigger_states import TriggerState
+from pagecast.featurestore.trainings.trigger_states import TriggerState
 from pagecast.streaming.trigger_conditions import (
     HOUR_MS,
     Condition,

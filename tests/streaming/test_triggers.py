@@ -17,13 +17,13 @@ from streaming.factories_streaming import ingest, send
 
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_requests import PUBLISHING_MS_MAX, TrainingRequest
+from pagecast.featurestore.trainings.requests import PUBLISHING_MS_MAX, TrainingRequest
 from pagecast.streaming.trigger_config import Trigger, TriggersConfig
 from pagecast.streaming.triggers import Triggers
 from pagecast.v1 import training_pb2

@@ -16,7 +16,7 @@ from typing import Any
 from eventlog.factories_eventlog import SESSION_TIMEOUT_MS
 from factories_forking import forking, in_server
 
-from pagecast.featurestore.feast_import import import_feast
+from pagecast.featurestore.online.feast_import import import_feast
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.failpoint import reach
@@ -30,8 +30,8 @@ def _warm() -> None:
     """Imports what a worker imports when it opens its stores: half a second of CPU."""
     import_feast()
 
-    import pagecast.featurestore.redis_store
-    import pagecast.featurestore.sqlite_store  # noqa: F401
+    import pagecast.featurestore.online.redis_store
+    import pagecast.featurestore.online.sqlite_store  # noqa: F401
 
 
 if in_server():

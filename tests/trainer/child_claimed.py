@@ -9,7 +9,7 @@ from trainer.factories_claimed import BRIEF, claimed_training
 
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
+from pagecast.featurestore.trainings.claims import TrainingClaims
 
 
 def main(state: str, training_id: str, attempt: str, epochs: str) -> None:

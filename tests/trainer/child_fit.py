@@ -15,8 +15,8 @@ from trainer.factories_trainer import SMALL, page_builder, read_catalog, replaye
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, build_dataset
-from pagecast.trainer.fit import FitProgress, fit
+from pagecast.trainer.data.dataset import Dataset, build_dataset
+from pagecast.trainer.fitting.fit import FitProgress, fit
 
 
 def main(state: str, out: str, epochs: str, dropout: str, checkpoints: str = "") -> None:

@@ -14,14 +14,14 @@ from safetensors.torch import save
 from trainer.child_fit import read, say
 from trainer.factories_trainer import SMALL, page_builder
 
-from pagecast.trainer.checkpoint import Checkpoint
 from pagecast.trainer.config import ObjectiveConfig, TrainConfig
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.fit import fit
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.fitting.checkpoint import Checkpoint
+from pagecast.trainer.fitting.fit import fit
+from pagecast.trainer.fitting.processes import Processes, process_group
+from pagecast.trainer.fitting.run import Run
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.page_config import PostTrainConfig
-from pagecast.trainer.processes import Processes, process_group
-from pagecast.trainer.run import Run
 
 BRIEF = dataclasses.replace(SMALL, epochs=3.0, step_dropout=0.0, checkpoint_every_s=3600.0)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.training_records import Claim
-from pagecast.trainer.supervisor import Supervisor, SupervisorConfig
+from pagecast.featurestore.trainings.claims import TrainingClaims
+from pagecast.featurestore.trainings.records import Claim
+from pagecast.trainer.service.supervisor import Supervisor, SupervisorConfig
 
 
 def main(state: str, epochs: str) -> None:

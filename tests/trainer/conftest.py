@@ -19,12 +19,12 @@ from trainer.factories_trainer import (
     write_state,
 )
 
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.data import Dataset, build_dataset
+from pagecast.trainer.data.dataset import Dataset, build_dataset
+from pagecast.trainer.data.snapshot import Source, positions_before_last
 from pagecast.trainer.job import Trained, TrainJob, TrainOutcome
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.snapshot import Source, positions_before_last
+from pagecast.trainer.pages.constructed import PageBuilder
 from pagecast.trainer.train import fit_snapshot, train
 
 USERS = 80

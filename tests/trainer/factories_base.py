@@ -6,11 +6,11 @@ from collections.abc import Collection
 import torch
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.base import Base
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.data import Dataset, catalog_features
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.data.dataset import Dataset, catalog_features
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.starts.base import Base
 
 
 def base_of(data: Dataset, vocabulary: Vocabulary, config: ModelConfig = SMALL.model) -> Base:

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from pydantic import JsonValue, TypeAdapter
 
-from pagecast.trainer.checkpoint import Checkpoint, Facts
-from pagecast.trainer.epochs import Place
+from pagecast.trainer.batches.epochs import Place
+from pagecast.trainer.fitting.checkpoint import Checkpoint, Facts
 
 
 def checkpoint_of(step: int) -> Checkpoint:

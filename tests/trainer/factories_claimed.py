@@ -5,14 +5,14 @@ import dataclasses
 import sqlalchemy as sa
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import TrainingClaims
-from pagecast.featurestore.training_records import Claim
-from pagecast.featurestore.trainings import Trainings
-from pagecast.trainer.claimed import ClaimedTraining
+from pagecast.featurestore.trainings.claims import TrainingClaims
+from pagecast.featurestore.trainings.records import Claim
+from pagecast.featurestore.trainings.trainings import Trainings
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.service.claimed import ClaimedTraining
 
 BRIEF = dataclasses.replace(SMALL, epochs=3.0, checkpoint_every_s=0.0)
 """Learns enough to be above popularity, and keeps every step."""

@@ -5,7 +5,7 @@ Letters: B batch, T prompt positions, S tokens of a page, D width, O width of hi
 
 from torch import Tensor
 
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.network.model import PageModel
 
 
 def decoded_prompt(model: PageModel, tokens_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:

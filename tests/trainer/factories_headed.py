@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import torch
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.graphs import export, graph_specs
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.parity import EXAMPLE, RandomInputs
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
+from pagecast.trainer.export.graphs import export, graph_specs
+from pagecast.trainer.export.parity import EXAMPLE, RandomInputs
+from pagecast.trainer.network.model import PageModel
 
 HEADS = replace(SMALL.model, conditioned_head=True, output_dim=24)
 """Of widths that are no multiples of a block."""

@@ -6,17 +6,17 @@ from pathlib import Path
 from factories import START_MS, event_id, timestamp
 from trainer.factories_trainer import SMALL, read_catalog, replayed, write_state
 
-from pagecast.featurestore.fold import apply_token, begin
-from pagecast.featurestore.history import History, Profile
-from pagecast.featurestore.logged_pages import EntityOutcome
+from pagecast.featurestore.history.fold import apply_token, begin
+from pagecast.featurestore.history.history import History, Profile
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
-from pagecast.featurestore.tokens import token_of
+from pagecast.featurestore.pages.logged_pages import EntityOutcome
+from pagecast.featurestore.prompt.prompt import RequestHalf, build_prompt
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, build_dataset
-from pagecast.trainer.logged import Reading, read_shown
-from pagecast.trainer.shown import Shown
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.data.dataset import Dataset, build_dataset
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.pages.logged import Reading, read_shown
+from pagecast.trainer.pages.shown import Shown
 from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 TOPIC = "log"

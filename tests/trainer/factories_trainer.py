@@ -10,20 +10,20 @@ from pathlib import Path
 from factories import START_MS, genre_row, movie, play, rate, source_row, top_row, upsert
 from factories_databases import migrated
 
-from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.context import ContextConfig
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.database import connect
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, OfflineLog
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.prompt.context import ContextConfig
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.tokens import token_of
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig, PageConfig, TrainConfig
-from pagecast.trainer.data import Dataset, fallback_row, next_row
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.pools import Pools
-from pagecast.trainer.replay import UserSteps, replay
+from pagecast.trainer.data.dataset import Dataset, fallback_row, next_row
+from pagecast.trainer.data.replay import UserSteps, replay
+from pagecast.trainer.pages.constructed import PageBuilder
+from pagecast.trainer.pages.pools import Pools
 from pagecast.v1 import catalog_pb2, events_pb2
 
 GENRES = ("Action", "Comedy", "Drama")

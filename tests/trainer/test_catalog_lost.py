@@ -8,16 +8,16 @@ import sqlalchemy as sa
 from trainer.factories_claimed import run_next
 from trainer.factories_trainer import catalog_changes, in_time_order, logged, walk, write_state
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.model_records import CHAMPION, ModelRecord
+from pagecast.featurestore.models.records import CHAMPION, ModelRecord
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_orders import TrainingKind, TrainingOrder
-from pagecast.featurestore.trainings import Trainings
+from pagecast.featurestore.trainings.orders import TrainingKind, TrainingOrder
+from pagecast.featurestore.trainings.trainings import Trainings
 from pagecast.trainer import gate
-from pagecast.trainer.bundle import load_model
+from pagecast.trainer.export.bundle import load_model
 
 pytestmark = pytest.mark.faults
 

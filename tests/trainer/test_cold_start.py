@@ -25,19 +25,19 @@ from trainer.factories_trainer import (
     write_state,
 )
 
-from pagecast.engine.bundle import load_bundle
-from pagecast.engine.embeddings import EntityTable
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.graph import EngineConfig, Graph
+from pagecast.engine.vectors.embeddings import EntityTable
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import catalog_features
-from pagecast.trainer.evaluation.asked_model import AskedModel
-from pagecast.trainer.evaluation.chronological import next_slice_plan
-from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.graphs import export, graph_specs
+from pagecast.trainer.data.dataset import catalog_features
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.evaluation.protocols.chronological import next_slice_plan
+from pagecast.trainer.evaluation.protocols.interactions import interactions_of
+from pagecast.trainer.evaluation.systems.asked_model import AskedModel
+from pagecast.trainer.export.graphs import export, graph_specs
+from pagecast.trainer.export.parity import EXAMPLE, RandomInputs
 from pagecast.trainer.job import Trained, TrainJob, TrainOutcome
-from pagecast.trainer.parity import EXAMPLE, RandomInputs
-from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import fit_snapshot
 from pagecast.v1 import catalog_pb2, events_pb2
 

@@ -20,20 +20,20 @@ from trainer.factories_trainer import (
 )
 
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun
-from pagecast.featurestore.model_records import ModelRecord
+from pagecast.featurestore.models.records import ModelRecord
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.verdicts import Criterion, Verdict
 from pagecast.trainer import gate
-from pagecast.trainer.evaluation.intervals import Difference, Interval
-from pagecast.trainer.evaluation.next_slice import Quality, quality_on, slice_plan
-from pagecast.trainer.evaluation.requests import Plan
-from pagecast.trainer.evaluation.trained_system import TrainedSystem
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.evaluation.figures.intervals import Difference, Interval
+from pagecast.trainer.evaluation.protocols.next_slice import Quality, quality_on, slice_plan
+from pagecast.trainer.evaluation.protocols.requests import Plan
+from pagecast.trainer.evaluation.systems.trained_system import TrainedSystem
 from pagecast.trainer.gate import Rival, judge
 from pagecast.trainer.job import Trained, TrainOutcome
-from pagecast.trainer.model import PageModel
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.network.model import PageModel
 from pagecast.v1 import homepage_pb2
 
 Outcome = tuple[TrainOutcome, list[str], StatePaths]

@@ -16,17 +16,17 @@ from trainer.factories_trainer import (
     write_state,
 )
 
-from pagecast.engine.manifest import MANIFEST_FILE, Manifest
+from pagecast.engine.bundles.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer import bundle
-from pagecast.trainer.base import Base, BaseError, load_base
-from pagecast.trainer.checkpoint import CheckpointError
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data.snapshot import NothingToTrainError, Source
+from pagecast.trainer.export import bundle
+from pagecast.trainer.fitting.checkpoint import CheckpointError
 from pagecast.trainer.job import Trained, TrainJob, TrainOutcome, TrainProgress
-from pagecast.trainer.snapshot import NothingToTrainError, Source
 from pagecast.trainer.start_config import IncrementalConfig
+from pagecast.trainer.starts.base import Base, BaseError, load_base
 from pagecast.trainer.train import fit_snapshot, train
 
 USERS = 12

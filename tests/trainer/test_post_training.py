@@ -14,18 +14,18 @@ from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import SMALL, page_builder
 from trainer.test_resume import InterruptedFitError
 
-from pagecast.trainer.batch import CutPage
+from pagecast.trainer.batches.batch import CutPage
+from pagecast.trainer.batches.examples import Examples
+from pagecast.trainer.batches.packer import pack
 from pagecast.trainer.config import ObjectiveConfig, TrainConfig
-from pagecast.trainer.data import Dataset, catalog_features, row_ids
-from pagecast.trainer.examples import Examples
-from pagecast.trainer.fit import FitProgress, FitResult, fit
-from pagecast.trainer.forward import embed, packed_hidden
+from pagecast.trainer.data.dataset import Dataset, catalog_features, row_ids
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.fitting.fit import FitProgress, FitResult, fit
+from pagecast.trainer.fitting.forward import embed, packed_hidden
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.job import TrainJob
-from pagecast.trainer.packer import pack
 from pagecast.trainer.page_config import PostTrainConfig
-from pagecast.trainer.pages import PageRow
-from pagecast.trainer.snapshot import Source
-from pagecast.trainer.threads import threads
+from pagecast.trainer.pages.constructed import PageRow
 from pagecast.trainer.train import fit_snapshot
 
 POST = dataclasses.replace(

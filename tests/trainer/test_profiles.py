@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.trainer import profiles
 from pagecast.trainer.config import HEAD_DIM, ModelConfig
-from pagecast.trainer.decoder import Decoder
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.network.decoder import Decoder
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.profiles import PROFILES
 
 TABLES = (

@@ -7,9 +7,9 @@ import pytest
 from factories_databases import migrated
 from structlog.testing import capture_logs
 
-from pagecast.featurestore.model_records import CHAMPION
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.featurestore.models.records import CHAMPION
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
 from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.promoting import promote
 

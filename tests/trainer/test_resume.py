@@ -14,14 +14,14 @@ from trainer.children import child, lines
 from trainer.factories_trainer import SMALL
 
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.fit import FitProgress, FitResult, fit
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.processes import Processes
-from pagecast.trainer.run import Run
-from pagecast.trainer.threads import threads
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.fitting.checkpoint import Checkpoint, CheckpointError, Checkpoints
+from pagecast.trainer.fitting.fit import FitProgress, FitResult, fit
+from pagecast.trainer.fitting.processes import Processes
+from pagecast.trainer.fitting.run import Run
+from pagecast.trainer.fitting.threads import threads
+from pagecast.trainer.pages.constructed import PageBuilder
 
 BRIEF = dataclasses.replace(SMALL, epochs=3.0, dropout=0.1, checkpoint_every_s=0.0)
 

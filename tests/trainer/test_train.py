@@ -7,19 +7,19 @@ from factories import START_MS, event_id, timestamp
 from structlog.testing import capture_logs
 from trainer.factories_trainer import DAY_MS, SMALL, logged, walk, write_state
 
-from pagecast.engine.manifest import MANIFEST_FILE, Manifest
+from pagecast.engine.bundles.manifest import MANIFEST_FILE, Manifest
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.model_records import CHALLENGER
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import CHALLENGER
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer import train as train_module
-from pagecast.trainer.base import positions_of
-from pagecast.trainer.bundle import load_model
 from pagecast.trainer.code_version import code_version
-from pagecast.trainer.evaluation.next_slice import Quality, next_slice_quality
+from pagecast.trainer.data.snapshot import NothingToTrainError, Source
+from pagecast.trainer.evaluation.protocols.next_slice import Quality, next_slice_quality
+from pagecast.trainer.export.bundle import load_model
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
-from pagecast.trainer.snapshot import NothingToTrainError, Source
-from pagecast.trainer.threads import threads
+from pagecast.trainer.starts.base import positions_of
 from pagecast.trainer.train import evaluate_next_slice, fit_snapshot, train
 from pagecast.v1 import events_pb2
 

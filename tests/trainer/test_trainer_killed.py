@@ -17,9 +17,9 @@ from trainer.factories_trainer import in_time_order, logged, walk, write_state
 
 from pagecast.featurestore.database import connect
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_orders import TrainingOrder
-from pagecast.featurestore.training_records import Training, TrainingState
-from pagecast.featurestore.trainings import Trainings
+from pagecast.featurestore.trainings.orders import TrainingOrder
+from pagecast.featurestore.trainings.records import Training, TrainingState
+from pagecast.featurestore.trainings.trainings import Trainings
 from pagecast.v1 import training_pb2, training_pb2_grpc
 
 EPOCHS = 30

@@ -12,21 +12,21 @@ from pagecast.cli.exits import ExitCode, NotRunningError
 from pagecast.cli.settings import Settings
 from pagecast.cli.training.config import config_of
 from pagecast.cli.training.source import training_source
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.semantic_ids import CodebookError
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.prompt.semantic_ids import CodebookError
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_claims import ClaimLost, TrainingClaims
-from pagecast.featurestore.training_orders import TrainingOrder
-from pagecast.featurestore.training_records import Claim
-from pagecast.featurestore.trainings import Trainings
-from pagecast.trainer.base import BaseError
-from pagecast.trainer.claimed import ClaimedTraining
+from pagecast.featurestore.trainings.claims import ClaimLost, TrainingClaims
+from pagecast.featurestore.trainings.orders import TrainingOrder
+from pagecast.featurestore.trainings.records import Claim
+from pagecast.featurestore.trainings.trainings import Trainings
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.metadata import ContentError
-from pagecast.trainer.parity import ParityError
-from pagecast.trainer.snapshot import NothingToTrainError
-from pagecast.trainer.supervisor import TRY_AGAIN
-from pagecast.trainer.training_folder import FolderInUseError
+from pagecast.trainer.data.metadata import ContentError
+from pagecast.trainer.data.snapshot import NothingToTrainError
+from pagecast.trainer.export.parity import ParityError
+from pagecast.trainer.fitting.training_folder import FolderInUseError
+from pagecast.trainer.service.claimed import ClaimedTraining
+from pagecast.trainer.service.supervisor import TRY_AGAIN
+from pagecast.trainer.starts.base import BaseError
 
 _FINAL = (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError)
 """What another try would meet again."""

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import CommandError, LockedError
 from pagecast.cli.settings import Settings
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.erasures import Erasures
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.models.records import CHAMPION
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.offline.embedding_log import EmbeddingsInUse, Run
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.embedding_job import EmbeddingJob, EmbeddingStores, Progress
+from pagecast.server.predictions.embedding_job import EmbeddingJob, EmbeddingStores, Progress
 
 
 def champion_of(settings: Settings) -> Model:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pagecast.cli.output import Output
-from pagecast.featurestore.model_records import AliasMove, ModelRecord
-from pagecast.featurestore.verdicts import Verdict
+from pagecast.featurestore.models.records import AliasMove, ModelRecord
+from pagecast.featurestore.models.verdicts import Verdict
 
 
 def show_models(output: Output, records: Sequence[ModelRecord]) -> None:

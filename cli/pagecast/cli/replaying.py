@@ -7,11 +7,11 @@ from pagecast.cli.exits import CommandError
 from pagecast.cli.output import Output
 from pagecast.cli.settings import Settings
 from pagecast.engine.following import Followed
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.recorded_page import NotReplayable
-from pagecast.server.replay import Replay, Replays
+from pagecast.server.experiments.recorded_page import NotReplayable
+from pagecast.server.experiments.replay import Replay, Replays
 
 
 def replay_page(page_id: str, settings: Settings, output: Output) -> None:

@@ -21,11 +21,11 @@ from pagecast.cli.exits import InputError
 from pagecast.cli.kafka_settings import KafkaSettings
 from pagecast.cli.learning_settings import AlignSettings, IncrementalSettings
 from pagecast.eventlog.bootstrap import addresses
-from pagecast.featurestore.store_url import StoreUrl
+from pagecast.featurestore.online.store_url import StoreUrl
 
 if TYPE_CHECKING:
-    from pagecast.featurestore.fold import FoldConfig
-    from pagecast.featurestore.reward import RewardConfig
+    from pagecast.featurestore.history.fold import FoldConfig
+    from pagecast.featurestore.pages.reward import RewardConfig
     from pagecast.streaming.trigger_config import TriggersConfig
 
 SETTINGS_FILE = "pagecast.toml"
@@ -125,8 +125,8 @@ class FoldSettings(BaseModel):
 
     def config(self) -> "FoldConfig":
         """What ingest and trainer are given. Raises InputError that names what to mend."""
-        from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER, FoldConfig
-        from pagecast.featurestore.steps import Action
+        from pagecast.featurestore.history.fold import DEFAULT_FOLD, NEVER, FoldConfig
+        from pagecast.featurestore.history.steps import Action
 
         actions = {action.name.lower(): action for action in Action}
         gaps = dict(DEFAULT_FOLD.merge_gap_ms)
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
 
     def rewards(self) -> "RewardConfig":
         """The table that is in force. Raises InputError that names what is wrong with it."""
-        from pagecast.featurestore.reward import RewardConfig
+        from pagecast.featurestore.pages.reward import RewardConfig
 
         try:
             return RewardConfig.of_table(self.reward) if self.reward else RewardConfig()

@@ -6,8 +6,8 @@ from typing import Any
 
 from pagecast.cli.models_view import moment
 from pagecast.cli.output import Output
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.training_records import Training, TrainingProgress
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.trainings.records import Training, TrainingProgress
 
 
 def show_trainings(output: Output, trainings: Sequence[Training]) -> None:

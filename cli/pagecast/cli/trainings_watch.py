@@ -7,8 +7,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.trainings_view import line_of
-from pagecast.featurestore.training_records import Training
-from pagecast.featurestore.trainings import Trainings
+from pagecast.featurestore.trainings.records import Training
+from pagecast.featurestore.trainings.trainings import Trainings
 
 PERIOD_S = 0.5
 """A trainer notes its progress every second."""

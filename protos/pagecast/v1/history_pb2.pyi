@@ -61,7 +61,7 @@ class PackedHistory(_message.Message):
     occurred_at_ms: _builtins.bytes
     """Start of each step, milliseconds since 1970, i64."""
     action: _builtins.bytes
-    """Strongest action, u8 of `pagecast.featurestore.history.Action`."""
+    """Strongest action, u8 of `pagecast.featurestore.history.history.Action`."""
     entity: _builtins.bytes
     """Entity, u16."""
     row: _builtins.bytes

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.errors import BundleError, EngineError
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.providers import Provider, why_missing
 
 Array = npt.NDArray[np.generic]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pagecast.engine.bundle import Bundle
-from pagecast.engine.embeddings import EntityTable
+from pagecast.engine.bundles.bundle import Bundle
 from pagecast.engine.graph import FloatArray
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.engine.vectors.embeddings import EntityTable
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
 
 

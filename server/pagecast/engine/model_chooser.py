@@ -13,7 +13,7 @@ from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.picking import Picker, Place
-from pagecast.engine.spelling import RowSpeller
+from pagecast.engine.semantic.spelling import RowSpeller
 from pagecast.engine.walk import Feed
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_state import NO_ARGUMENT

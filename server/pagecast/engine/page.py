@@ -7,16 +7,16 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.batching.standing_tokens import standing_tokens
 from pagecast.engine.decode_options import DEFAULT_OPTIONS, DecodeOptions
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.engine.model_chooser import ModelChooser
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Picker
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.standing_tokens import standing_tokens
 from pagecast.engine.walk import Feed, PageWalk, walk_page
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
 

@@ -5,7 +5,7 @@ Letters in names: R rows of the snapshot, W words of 64 entities.
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules import bitsets
 from pagecast.rules.bitsets import Words
 from pagecast.rules.eligibility import known_indices

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogEntity
+from pagecast.featurestore.catalog.snapshot import CatalogEntity
 from pagecast.rules import bitsets
 from pagecast.rules.bitsets import Words
 from pagecast.rules.kept_sets import KeptSets

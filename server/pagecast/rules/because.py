@@ -3,9 +3,9 @@
 from collections.abc import Container
 from itertools import islice
 
-from pagecast.featurestore.history import Action
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.step_columns import StepColumns
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import Action
+from pagecast.featurestore.history.step_columns import StepColumns
 
 BECAUSE_ARGUMENTS_MAX = 40
 """Entities of a history a BECAUSE row may stand for: more than a page has rows is never used."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot
 from pagecast.rules import bitsets
 from pagecast.rules.availability import SETS_KEPT_MAX, Availability
 from pagecast.rules.bitsets import Words

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules import bitsets
 from pagecast.rules.bitsets import Words
 from pagecast.rules.compiled_catalog import CompiledCatalog

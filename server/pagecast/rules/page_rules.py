@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogRow
+from pagecast.featurestore.catalog.snapshot import CatalogRow
 from pagecast.rules import bitsets, sources
 from pagecast.rules.asked_rows import AskedRows
 from pagecast.rules.bitsets import Words

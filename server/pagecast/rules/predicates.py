@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.snapshot import CatalogEntity
+from pagecast.featurestore.catalog.snapshot import CatalogEntity
 from pagecast.v1 import catalog_pb2
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

@@ -13,19 +13,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from pagecast.server.arm_estimates import ReportSource
 from pagecast.server.config import ServerConfig
-from pagecast.server.experiments import ExperimentService
-from pagecast.server.features import FeatureService
+from pagecast.server.events.service import FeatureService
+from pagecast.server.experiments.arm_estimates import ReportSource
+from pagecast.server.experiments.service import ExperimentService
 from pagecast.server.homepage import HomepageService
-from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
-from pagecast.server.listening import Listening, PortTakenError
 from pagecast.server.metrics import Metrics
-from pagecast.server.predictions import PredictionService
-from pagecast.server.registry import ModelService
+from pagecast.server.models.service import ModelService
+from pagecast.server.predictions.service import PredictionService
 from pagecast.server.resources import Resources
-from pagecast.server.trainings import TrainingService
-from pagecast.server.unnamed_methods import UnnamedMethods
+from pagecast.server.rpc.interceptor import CallsInFlight, RequestInterceptor
+from pagecast.server.rpc.listening import Listening, PortTakenError
+from pagecast.server.rpc.unnamed_methods import UnnamedMethods
+from pagecast.server.trainings.service import TrainingService
 from pagecast.v1 import (
     experiment_pb2,
     experiment_pb2_grpc,

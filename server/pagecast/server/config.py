@@ -3,16 +3,16 @@
 import ipaddress
 from dataclasses import dataclass, field
 
-from pagecast.engine.manifest import DecodeWeights
-from pagecast.engine.prefix_cache import PREFIX_BYTES_MAX
+from pagecast.engine.batching.prefix_cache import PREFIX_BYTES_MAX
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.providers import Provider
 from pagecast.eventlog.bootstrap import Bootstrap
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
-from pagecast.server.continuation import check_keys
-from pagecast.server.slots import SLOTS_DEFAULT, WAITING_DEFAULT
+from pagecast.server.carrying_on.continuation import check_keys
+from pagecast.server.page.slots import SLOTS_DEFAULT, WAITING_DEFAULT
 
 SHORTLIST_MAX = 1_000_000
 """Beyond as many candidates a shortlist saves nothing."""

@@ -1,16 +1,15 @@
 """The life of a page (docs/architecture.md): from a request to a stream. Begin reading here.
 
     step                                                        file
- 1  the request is parsed, validated, given clock and defaults  interceptor, validation, request
- 2  one reference holds models, catalog and popularity          serving; models, arms
- 3  one read brings history and profile: the prompt             users, preparing
- 4  what may stand where, for this request: the page's basis    facts, preparing, basis
- 5  a place is taken and waited for, or the page refused        slots, waiting_line, clients
- 6  rows and entities are chosen, by the model or popularity    choosing; engine: page_job,
-                                                                decode_loop, page_batch, walk
- 7  each leaves as soon as it is chosen                         handover, making, writer
- 8  the same page, carried on later, or as it is browsed        continuation, carried_on; browse
- 9  what was delivered is reported                              basis, served
+ 1  the request is parsed, validated, given clock and defaults  rpc/interceptor, page/request
+ 2  one reference holds models, catalog and popularity          models/serving, models/arms
+ 3  one read brings history and profile: the prompt             page/users, page/preparing
+ 4  what may stand where, for this request: the page's basis    page/facts, page/basis
+ 5  a place is taken and waited for, or the page refused        page/slots, page/waiting_line
+ 6  rows and entities are chosen, by the model or popularity    page/choosing; engine: walk
+ 7  each leaves as soon as it is chosen                         page/making, handover, writer
+ 8  the same page, carried on later, or as it is browsed        carrying_on; browse
+ 9  what was delivered is reported                              page/basis, page/served
 
 All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
 in a thread of their own, and the decoding, which all pages share in one. What happens when
@@ -31,27 +30,27 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from pagecast.server.browse import BROWSE_SECONDS_MAX, Browse
-from pagecast.server.browsed import Requests, first_of, within_page
-from pagecast.server.browsing import ROWS_AHEAD_DEFAULT, Browsing
-from pagecast.server.clients import client_of
+from pagecast.server.browse.browse import BROWSE_SECONDS_MAX, Browse
+from pagecast.server.browse.browsed import Requests, first_of, within_page
+from pagecast.server.browse.browsing import ROWS_AHEAD_DEFAULT, Browsing
 from pagecast.server.config import ServerConfig
-from pagecast.server.errors import Refusal
-from pagecast.server.in_time import in_time
-from pagecast.server.making import Making
 from pagecast.server.metrics import Metrics
-from pagecast.server.page_refusals import (
+from pagecast.server.models.serving import Serving
+from pagecast.server.page.making import Making
+from pagecast.server.page.refusals import (
     at_capacity,
     browse_not_begun,
     catalog_empty,
     too_many_browses,
 )
-from pagecast.server.request import PageClock, PageRequest, read_request
+from pagecast.server.page.request import PageClock, PageRequest, read_request
+from pagecast.server.page.slots import Place, SlotsExhausted
+from pagecast.server.page.writer import Response
 from pagecast.server.resources import Resources
-from pagecast.server.serving import Serving
-from pagecast.server.slots import Place, SlotsExhausted
-from pagecast.server.validation import check, checks_itself
-from pagecast.server.writer import Response
+from pagecast.server.rpc.clients import client_of
+from pagecast.server.rpc.errors import Refusal
+from pagecast.server.rpc.in_time import in_time
+from pagecast.server.rpc.validation import check, checks_itself
 from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSES_MAX = 1_000

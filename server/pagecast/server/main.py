@@ -7,7 +7,7 @@ import uvloop
 
 from pagecast.server.app import PagecastServer
 from pagecast.server.config import ServerConfig
-from pagecast.server.listening import Listening
+from pagecast.server.rpc.listening import Listening
 from pagecast.server.signals import end_wanted
 
 

@@ -11,7 +11,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
-from pagecast.engine.prefix_cache import PrefixCache
+from pagecast.engine.batching.prefix_cache import PrefixCache
 
 PAGE_BUCKETS_S = (
     *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5),

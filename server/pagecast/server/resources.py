@@ -8,42 +8,42 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
-from pagecast.engine.decode_loop import DecodeLoop
+from pagecast.engine.batching.decode_loop import DecodeLoop
+from pagecast.engine.batching.prefix_cache import PREFIX_IDLE_SECONDS_MAX, PrefixCache
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.graph import EngineConfig
-from pagecast.engine.manifest import DecodeWeights
-from pagecast.engine.prefix_cache import PREFIX_IDLE_SECONDS_MAX, PrefixCache
 from pagecast.engine.providers import Provider, usable_provider
-from pagecast.featurestore.catalog import Catalog, CatalogFollower
+from pagecast.featurestore.catalog.catalog import Catalog, CatalogFollower
+from pagecast.featurestore.catalog.popularity import Popularity
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.experiments.store import Experiments
-from pagecast.featurestore.fold import FoldConfig
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Popularity
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.trainings import Trainings
-from pagecast.server.arms import ARM_POLL_S, ArmFollower
-from pagecast.server.bringing_over import BringingOver
-from pagecast.server.carried_servings import CarriedServings
+from pagecast.featurestore.history.fold import FoldConfig
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.featurestore.trainings.trainings import Trainings
+from pagecast.server.browse.erasure_watch import ErasureWatch
+from pagecast.server.carrying_on.carried_servings import CarriedServings
+from pagecast.server.carrying_on.continuation import Continuations, check_keys
 from pagecast.server.config import ServerConfig
-from pagecast.server.continuation import Continuations, check_keys
-from pagecast.server.erasure_watch import ErasureWatch
-from pagecast.server.forget import Forgetting
-from pagecast.server.former_models import FORMER_SECONDS_MAX, FormerModels
-from pagecast.server.loading_ahead import LoadedAhead
+from pagecast.server.events.forget import Forgetting
+from pagecast.server.events.publishing import EventPublisher
 from pagecast.server.metrics import Metrics
-from pagecast.server.models import POLL_S, ChampionFollower
-from pagecast.server.neighbour_indexes import NeighbourIndexes
+from pagecast.server.models.arms import ARM_POLL_S, ArmFollower
+from pagecast.server.models.bringing_over import BringingOver
+from pagecast.server.models.champion import POLL_S, ChampionFollower
+from pagecast.server.models.former_models import FORMER_SECONDS_MAX, FormerModels
+from pagecast.server.models.loading_ahead import LoadedAhead
+from pagecast.server.models.serving import Servings
+from pagecast.server.models.succession import SUCCESSION_S_MAX
+from pagecast.server.page.served import PageReporter
+from pagecast.server.page.slots import Slots
+from pagecast.server.page.stepping_back import low_priority_thread
+from pagecast.server.page.users import Users
 from pagecast.server.periodic import Periodic
-from pagecast.server.predicting import Predicting
-from pagecast.server.publishing import EventPublisher
-from pagecast.server.registry_calls import RegistryCalls
-from pagecast.server.served import PageReporter
-from pagecast.server.serving import Servings
-from pagecast.server.slots import Slots
-from pagecast.server.stepping_back import low_priority_thread
-from pagecast.server.succession import SUCCESSION_S_MAX
-from pagecast.server.users import Users
+from pagecast.server.predictions.neighbour_indexes import NeighbourIndexes
+from pagecast.server.predictions.predicting import Predicting
+from pagecast.server.rpc.registry_calls import RegistryCalls
 
 _log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ the platform's records are complete.
 from collections.abc import Iterator
 from pathlib import Path
 
-from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.tokens import token_of
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome, logged_pages
 from pagecast.simulator.events import timestamp
 from pagecast.simulator.page import ShownPage
 from pagecast.simulator.session import SessionRecord

@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.interval import Estimate, mean_by_member
 from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.reaction import Reaction

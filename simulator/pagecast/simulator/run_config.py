@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.config import SimulatorConfig
 from pagecast.simulator.world import DAY_MS
 

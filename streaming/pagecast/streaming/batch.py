@@ -17,9 +17,9 @@ from pagecast.eventlog.validation import (
     page_served_of,
     profile_change_of,
 )
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history.fold import FoldConfig
+from pagecast.featurestore.history.tokens import FORGET, token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage
-from pagecast.featurestore.tokens import FORGET, token_of
 from pagecast.streaming.changes import ChangeWriter
 from pagecast.streaming.deadletter import send_dead_letters
 from pagecast.streaming.erasing import Order, survivors

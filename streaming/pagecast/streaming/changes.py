@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.validation import ProfileErased
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.erasures import Erasures
-from pagecast.featurestore.history import HistoryVersion, Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import profile_of
+from pagecast.featurestore.history.history import HistoryVersion, Profile
+from pagecast.featurestore.history.packing import profile_of
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.positions import LogOffset
 from pagecast.v1 import catalog_pb2, events_pb2
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.consumer import SESSION_TIMEOUT_MS
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.trigger_config import TriggersConfig
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from pagecast.featurestore.catalog.popularity import Counted
+from pagecast.featurestore.history.steps import WATCHED_ACTIONS
+from pagecast.featurestore.history.tokens import STOP
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.popularity import Counted
-from pagecast.featurestore.steps import WATCHED_ACTIONS
-from pagecast.featurestore.tokens import STOP
 
 _COUNTED_ACTIONS = frozenset(map(int, WATCHED_ACTIONS))
 

@@ -12,11 +12,11 @@ from typing import Self
 import structlog
 
 from pagecast.featurestore.erasures import Erasure, Erasures, Floors
-from pagecast.featurestore.history import History, HistoryVersion
+from pagecast.featurestore.history.history import History, HistoryVersion
+from pagecast.featurestore.history.packing import peek_version, unpack_profile
+from pagecast.featurestore.history.tokens import FORGET
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import peek_version, unpack_profile
-from pagecast.featurestore.tokens import FORGET
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.streaming.failpoint import reach
 from pagecast.v1 import events_pb2
 

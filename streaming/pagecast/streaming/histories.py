@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from pagecast.featurestore.history import History
+from pagecast.featurestore.history.history import History
 
 HISTORIES_HELD_MAX = 16_384
 """A full history takes about 30 KB of memory here: 500 MB at worst. It must be more than a batch

@@ -7,12 +7,12 @@ from itertools import chain
 
 import structlog
 
+from pagecast.featurestore.catalog.popularity import Popularity
 from pagecast.featurestore.erasures import Erasures
-from pagecast.featurestore.fold import FoldConfig, apply_token, begin
-from pagecast.featurestore.history import History
+from pagecast.featurestore.history.fold import FoldConfig, apply_token, begin
+from pagecast.featurestore.history.history import History
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.streaming.counting import counted
 from pagecast.streaming.erasing import is_forgotten, survivors
 from pagecast.streaming.failpoint import reach

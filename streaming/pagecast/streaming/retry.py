@@ -15,7 +15,7 @@ from tenacity import (
 )
 
 from pagecast.eventlog.errors import BrokerUnavailable, BufferFull, PublishFailed, TopicMissing
-from pagecast.featurestore.store_errors import STORE_TRANSIENT
+from pagecast.featurestore.online.store_errors import STORE_TRANSIENT
 
 TRANSIENT = (
     BrokerUnavailable,

@@ -6,12 +6,12 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.popularity import Popularity
 from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.erasures import Erasures
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.popularity import Popularity
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.streaming.config import IngestConfig
 from pagecast.streaming.erasing import Eraser
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from pagecast.featurestore.history import Action
+from pagecast.featurestore.history.history import Action
+from pagecast.featurestore.history.tokens import Token
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.tokens import Token
-from pagecast.featurestore.trigger_states import TriggerState
+from pagecast.featurestore.trainings.trigger_states import TriggerState
 from pagecast.streaming.drift import aligned, buckets_of, divergence
 from pagecast.streaming.trigger_config import Trigger, TriggersConfig
 

@@ -16,13 +16,13 @@ from pagecast.eventlog.topics import TRAININGS
 from pagecast.featurestore.database import Lock, exclusive
 from pagecast.featurestore.offline import LoggedEvent
 from pagecast.featurestore.positions import read_next_offsets, write_next_offsets
-from pagecast.featurestore.training_requests import (
+from pagecast.featurestore.trainings.requests import (
     TrainingRequest,
     TrainingRequests,
     add_request,
     newest_request_ms,
 )
-from pagecast.featurestore.trigger_states import (
+from pagecast.featurestore.trainings.trigger_states import (
     TriggerState,
     entities_known,
     newest_model_ms,

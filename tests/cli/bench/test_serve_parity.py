@@ -8,7 +8,7 @@ from rules.factories_rules import entity, predicate_row, snapshot
 
 from pagecast.cli.bench.rows import Row
 from pagecast.cli.bench.serve.parity import rows_of_parity
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.model import Model
 
 CATALOG = snapshot([entity(f"e{i}", "Comedy") for i in range(60)], [predicate_row("all")])

@@ -13,7 +13,7 @@ from factories import START_MS, play, timestamp
 
 from pagecast.cli.data.interchange import interchange_files, read_interchange
 from pagecast.cli.exits import InputError
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history.fold import FoldConfig
 from pagecast.v1 import events_pb2
 
 

@@ -11,7 +11,7 @@ from pagecast.cli.demo.load import Load
 from pagecast.cli.demo.reader import Read
 from pagecast.cli.demo.report import Ingested, QualityReport, Ranked, Report
 from pagecast.cli.demo.retraining import Learned
-from pagecast.featurestore.verdicts import Criterion
+from pagecast.featurestore.models.verdicts import Criterion
 
 NOTHING = Difference(rows_new=(), rows_gone=(), rows_moved=(), entities_new=(), entities_gone=())
 

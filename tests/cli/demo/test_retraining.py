@@ -17,8 +17,8 @@ from pagecast.cli.client import Client
 from pagecast.cli.demo import reader
 from pagecast.cli.demo.retraining import HOLD_OUT, show_retraining
 from pagecast.cli.demo.stage import CheckFailedError, Stage
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc, training_pb2, training_pb2_grpc
 
 OLD, NEW = "v-old", "v-new"

@@ -2,8 +2,8 @@ import pytest
 
 from pagecast.cli.evaluation.asked import Asked
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.families import SYSTEMS
-from pagecast.trainer.evaluation.splits import STALENESS_S
+from pagecast.trainer.evaluation.protocols.splits import STALENESS_S
+from pagecast.trainer.evaluation.systems.families import SYSTEMS
 
 
 def asked(

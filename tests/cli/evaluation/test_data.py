@@ -9,9 +9,9 @@ from rich.console import Console
 from pagecast.cli.evaluation import data
 from pagecast.cli.evaluation.data import open_data
 from pagecast.cli.exits import InputError
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.evaluation.interactions import interactions_of
+from pagecast.trainer.evaluation.protocols.interactions import interactions_of
 
 
 def test_a_folder_keeps_its_ids(tmp_path: Path) -> None:

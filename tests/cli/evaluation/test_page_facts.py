@@ -7,8 +7,8 @@ from factories import START_MS, play, rate
 
 from pagecast.cli.data.interchange import read_interchange
 from pagecast.cli.evaluation.page_facts import ServedFacts
-from pagecast.trainer.evaluation.interactions import interactions_of
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.protocols.interactions import interactions_of
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, plan_of
 
 
 def test_only_what_came_before_the_request_is_known(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.main import app
 from pagecast.featurestore.experiments.assignment import Experiment
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 
 
@@ -112,5 +112,5 @@ def test_what_is_logged_of_a_model_is_not_on_stdout(
 ) -> None:
     structlog.reset_defaults()
     assert json.loads(run("experiments", "list", "--json"))[0]["name"] == experiment.name
-    structlog.get_logger("pagecast.engine.bundle").info("bundle_loaded")
+    structlog.get_logger("pagecast.engine.bundles.bundle").info("bundle_loaded")
     assert capsys.readouterr().out == ""

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.main import app
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
 
 

@@ -9,7 +9,7 @@ import pytest
 from pagecast.cli.commands.simulate import simulate
 from pagecast.cli.exits import InputError, NotRunningError
 from pagecast.cli.simulation.command import read_reward, start_of
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 
 TABLE = {outcome.value: value for outcome, value in RewardConfig().table.items()}
 

@@ -11,14 +11,14 @@ from pagecast.cli.settings import Settings, load_settings
 from pagecast.cli.training.beginning import beginning
 from pagecast.cli.training.config import config_of
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer import beginning as module
-from pagecast.trainer.base import Base, BaseError
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.start_config import IncrementalConfig, StartConfig
+from pagecast.trainer.starts import beginning as module
+from pagecast.trainer.starts.base import Base, BaseError
 
 EMPTY = Vocabulary(entities=(), entity_interactions=(), rows=())
 

@@ -15,11 +15,11 @@ from pagecast.cli.training.config import config_of, train_config
 from pagecast.cli.training.job import Data, opened_job
 from pagecast.featurestore.offline import OfflineLog
 from pagecast.trainer.alignment.config import RECIPES, FormatConfig
-from pagecast.trainer.beginning import Beginning
-from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.fitting.checkpoint import Checkpoints
 from pagecast.trainer.job import Progress, TrainJob
 from pagecast.trainer.profiles import PROFILES
+from pagecast.trainer.starts.beginning import Beginning
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from factories_databases import migrated
 from pagecast.cli.settings import Settings, load_settings
 from pagecast.cli.training.choices import Promotion
 from pagecast.cli.training.outcome import promoted
-from pagecast.featurestore.model_records import CHALLENGER, CHAMPION
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.verdicts import Criterion, Verdict
+from pagecast.featurestore.models.records import CHALLENGER, CHAMPION
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
 from pagecast.trainer.job import TrainOutcome
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pagecast.engine.manifest import MANIFEST_FILE, bundle_version
+from pagecast.engine.bundles.manifest import MANIFEST_FILE, bundle_version
+from pagecast.engine.bundles.sealed import FileDigest
 from pagecast.engine.multi_stage.bundle import MultiStageBundle
 from pagecast.engine.multi_stage.features import ENTITY_FEATURES, ROW_FEATURES
 from pagecast.engine.multi_stage.manifest import MultiStageManifest
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.engine.sealed import FileDigest
 
 
 def tables_of(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.served_model import load_served
 from pagecast.engine.errors import BundleError
 from pagecast.engine.multi_stage.bundle import MultiStageBundle
 from pagecast.engine.multi_stage.manifest import TABLES_FILE
-from pagecast.engine.served_model import load_served
 
 TABLES = tables_of(["a", "b"], together={("a", "b"): 0.5}, counts={"b": 2.0})
 

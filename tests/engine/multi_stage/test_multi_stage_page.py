@@ -26,12 +26,12 @@ from pagecast.engine.multi_stage.model import MultiStageModel
 from pagecast.engine.multi_stage.page import multi_stage_page
 from pagecast.engine.multi_stage.tables import MultiStageTables
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.standing_row import StandingRow
-from pagecast.trainer.evaluation.page_checker import CheckedCatalog, PageChecker
+from pagecast.trainer.evaluation.pages.page_checker import CheckedCatalog, PageChecker
 from pagecast.v1 import catalog_pb2
 
 IDS = [f"e{i}" for i in range(8)]

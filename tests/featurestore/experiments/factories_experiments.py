@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from factories import START_MS, movie, timestamp, upsert
 from featurestore.factories_offline import on_page, row_of
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.experiments.assignment import Arm, Experiment
 from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.experiments.tables import ExperimentRow
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import LoggedPage, OfflineLog
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
 from pagecast.v1 import events_pb2
 
 HOUR_MS = 3_600_000

@@ -7,7 +7,7 @@ from factories import START_MS
 from featurestore.experiments.factories_experiments import HOUR_MS, Log
 
 from pagecast.featurestore.experiments.arm_estimates import newest_drawn
-from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome, logged_pages
+from pagecast.featurestore.pages.logged_pages import WINDOW_MS, LoggedPageOutcome, logged_pages
 
 
 def drawn_of(log: Log, folder: Path, pages_max: int = 10) -> dict[str, list[LoggedPageOutcome]]:

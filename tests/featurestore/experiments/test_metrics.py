@@ -4,7 +4,7 @@ import pytest
 
 from pagecast.featurestore.experiments.assignment import DAY_MS
 from pagecast.featurestore.experiments.metrics import bounds_of, pages_max
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 
 
 def test_bounds_are_of_a_day_and_grow_with_the_period() -> None:

@@ -4,7 +4,7 @@ import pytest
 from trainer.evaluation.test_logged_report import page
 
 from pagecast.featurestore.experiments.page_worth import PRIOR_IMPRESSIONS, PageWorth
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 
 REWARDS = RewardConfig()
 

@@ -14,7 +14,7 @@ from featurestore.experiments.factories_experiments import (
     registered,
 )
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.metrics import CLICKS_OF_DAY_MAX, METRICS, PAGES_OF_DAY_MAX
 from pagecast.featurestore.experiments.page_quality import PageQuality
@@ -23,8 +23,8 @@ from pagecast.featurestore.experiments.reporting import report_experiment
 from pagecast.featurestore.experiments.sequence import SequenceConfig
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
 from pagecast.featurestore.experiments.users import experiment_users
-from pagecast.featurestore.logged_pages import WINDOW_MS, logged_pages
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import WINDOW_MS, logged_pages
+from pagecast.featurestore.pages.reward import RewardConfig
 
 LOST = "ARM_MODEL_NOT_LOADED"
 SOON = SequenceConfig(users_min=30, narrow_at=300)

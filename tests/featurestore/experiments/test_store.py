@@ -9,8 +9,8 @@ from pagecast.featurestore.experiments.store import (
     Experiments,
     ExperimentUnknown,
 )
-from pagecast.featurestore.model_records import ModelUnknown
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import ModelUnknown
+from pagecast.featurestore.models.registry import Registry
 
 HALVES = (Arm(alias="rival", share=0.5), Arm(alias="champion", share=0.5))
 

@@ -13,7 +13,7 @@ from trainer.alignment.factories_rewarded import (
 )
 
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
-from pagecast.trainer.threads import threads
+from pagecast.trainer.fitting.threads import threads
 
 
 @pytest.fixture(autouse=True, scope="module")

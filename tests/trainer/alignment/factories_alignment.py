@@ -7,17 +7,17 @@ import torch
 from factories import START_MS
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.network.model import PageModel
 
 WIDE = 8.0
 """Makes the logits of an untrained model differ by more than rounding does."""

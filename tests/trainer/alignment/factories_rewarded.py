@@ -8,10 +8,10 @@ from pathlib import Path
 
 from trainer.factories_logged import PagesWorld
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 
 TABLE = RewardConfig()
 

@@ -17,7 +17,7 @@ from pagecast.trainer.alignment.asks import Ask, asks_of, facts_of_prompt
 from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
 from pagecast.trainer.alignment.policy import engine_model
 from pagecast.trainer.alignment.rollouts import draw_group
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 from pagecast.v1 import events_pb2, rules_pb2
 
 DEFAULT = AlignConfig()

@@ -6,8 +6,8 @@ from factories import START_MS
 from trainer.alignment.factories_alignment import steps
 from trainer.alignment.factories_rewarded import RewardedWorld
 
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
 from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts
 from pagecast.trainer.alignment.relevance_gate import RelevanceGate
 

@@ -12,11 +12,11 @@ from trainer.factories_trainer import SMALL
 
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.job import REPORT_FILE, align_snapshot
-from pagecast.trainer.base import Base, BaseError, told_positions
-from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.export.registering import data_facts
+from pagecast.trainer.fitting.checkpoint import Checkpoint, Checkpoints
 from pagecast.trainer.job import TrainJob, TrainProgress
-from pagecast.trainer.registering import data_facts
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.starts.base import Base, BaseError, told_positions
 
 ALIGN = dataclasses.replace(
     REWARDED,

@@ -14,7 +14,7 @@ from pagecast.trainer.alignment.on_pages import align_on_pages
 from pagecast.trainer.alignment.page_reward import train_page_reward
 from pagecast.trainer.alignment.policy import engine_model
 from pagecast.trainer.alignment.rollouts import draw_group
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.data.snapshot import NothingToTrainError
 
 BRIEF = dataclasses.replace(
     RECIPES["grpo-sr"],

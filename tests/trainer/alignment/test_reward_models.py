@@ -32,7 +32,7 @@ from pagecast.trainer.alignment.page_reward import train_page_reward
 from pagecast.trainer.alignment.preference import train_preference
 from pagecast.trainer.alignment.reward_report import judge_preference
 from pagecast.trainer.alignment.rollouts import RolloutRow
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.data.snapshot import NothingToTrainError
 
 
 def test_the_preference_model_learns_what_members_like_by_their_history(

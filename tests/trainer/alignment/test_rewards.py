@@ -11,7 +11,7 @@ from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.policy import engine_model
 from pagecast.trainer.alignment.rewards import Rewards, format_reward, judged
 from pagecast.trainer.alignment.rollouts import Rollout, RolloutRow, draw_group
-from pagecast.trainer.data import Dataset
+from pagecast.trainer.data.dataset import Dataset
 
 ENTITIES = AlignConfig(credit="entities", gate=False)
 

@@ -8,17 +8,17 @@ import torch
 from trainer.alignment.factories_alignment import ask_of, untrained
 from trainer.factories_trainer import SMALL
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.model import Model
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.alignment.config import GROUP_MAX
 from pagecast.trainer.alignment.likelihood import Features, log_probabilities
 from pagecast.trainer.alignment.policy import Policy, engine_model
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
-from pagecast.trainer.bundle import load_model
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.data import Dataset
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.export.bundle import load_model
 from pagecast.trainer.job import TrainOutcome
 
 SEEDS = [page_seed(0, number) for number in range(6)]

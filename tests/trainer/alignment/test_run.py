@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import save
 from trainer.alignment.factories_alignment import ask_of, untrained
 
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import GROUP_MAX, PAGES_MAX, RECIPES, AlignConfig
 from pagecast.trainer.alignment.credit import RewardError
@@ -19,8 +19,8 @@ from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
 from pagecast.trainer.alignment.run import Aligned, align
-from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Checkpoints
-from pagecast.trainer.data import Dataset
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.fitting.checkpoint import Checkpoint, CheckpointError, Checkpoints
 
 BRIEF = AlignConfig(
     steps=8,

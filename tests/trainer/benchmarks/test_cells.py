@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, NEVER
-from pagecast.featurestore.history import Action
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, NEVER
+from pagecast.featurestore.history.history import Action
 from pagecast.trainer.benchmarks.ablations import ABLATIONS, DEFAULT
 from pagecast.trainer.benchmarks.cells import Cell, DataView
 from pagecast.trainer.benchmarks.tables import TABLES, Budget, cells

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.trainer.benchmarks.cells import Cell
 from pagecast.trainer.benchmarks.learning import (
     FULL,
@@ -18,7 +18,7 @@ from pagecast.trainer.benchmarks.learning import (
 )
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.measure import measure
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
 
 SHAPE: Mapping[str, JsonValue] = {
     **{f"model.{name}": value for name, value in vars(SMALL.model).items()},

@@ -16,9 +16,9 @@ from pagecast.trainer.benchmarks.logged_values import (
     logged_values,
     user_areas,
 )
-from pagecast.trainer.evaluation.auc import auc_interval, weighted_auc
+from pagecast.trainer.evaluation.figures.auc import auc_interval, weighted_auc
 from pagecast.trainer.page_config import PostTrainConfig
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 
 MEMBERS = 8
 

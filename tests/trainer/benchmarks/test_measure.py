@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 from trainer.factories_trainer import SMALL
 
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.trainer.benchmarks.cells import Cell, DataView
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.measure import measure
@@ -16,8 +16,8 @@ from pagecast.trainer.benchmarks.sasrec import Loss
 from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
 from pagecast.trainer.benchmarks.spelled import IDS
 from pagecast.trainer.benchmarks.validated import part_of_users
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
 
 USERS, ENTITIES = 12, 80
 

@@ -3,12 +3,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.trainer.benchmarks.cells import DataView
 from pagecast.trainer.benchmarks.made_up import LEAST, MOST, made_up
 from pagecast.trainer.benchmarks.views import newest, some_users, viewed
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, plan_of
 
 USERS = 30
 

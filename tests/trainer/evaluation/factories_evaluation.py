@@ -6,10 +6,10 @@ import numpy as np
 from factories import play
 from trainer.factories_trainer import logged, replayed
 
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
-from pagecast.trainer.evaluation.requests import FitPart, Request
-from pagecast.trainer.evaluation.system import Scores, Told
+from pagecast.featurestore.catalog.snapshot import CatalogEntity, CatalogSnapshot
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.protocols.requests import FitPart, Request
+from pagecast.trainer.evaluation.systems.system import Scores, Told
 
 Row = tuple[str, str, float]
 """User, entity, second."""

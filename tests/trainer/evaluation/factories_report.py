@@ -1,7 +1,7 @@
 """A report small enough to read."""
 
-from pagecast.trainer.evaluation.intervals import Difference, Interval
-from pagecast.trainer.evaluation.report import Both, Figures, Report, Slice, SystemReport
+from pagecast.trainer.evaluation.figures.intervals import Difference, Interval
+from pagecast.trainer.evaluation.reports.report import Both, Figures, Report, Slice, SystemReport
 
 
 def both(ndcg: float) -> Both:

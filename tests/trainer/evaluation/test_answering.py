@@ -1,7 +1,12 @@
 from trainer.evaluation.factories_evaluation import Fixed, data_of, timeline, untold
 
 from pagecast.trainer.evaluation.answering import answer, visible_counts
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL, TEMPORAL, plan_of
+from pagecast.trainer.evaluation.protocols.splits import (
+    LEAVE_ONE_OUT,
+    PREQUENTIAL,
+    TEMPORAL,
+    plan_of,
+)
 
 
 def log_of(*last: tuple[str, str, float], protocol: str = PREQUENTIAL, delay_s: float = 0.0):

@@ -7,10 +7,10 @@ import pytest
 from trainer.evaluation.factories_evaluation import Fixed, data_of, timeline
 
 from pagecast.trainer.evaluation.one_run import EvaluationProgress
-from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.evaluation.protocols.requests import Plan
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
 from pagecast.trainer.evaluation.run import evaluate
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL, plan_of
-from pagecast.trainer.evaluation.system import Candidate, Family
+from pagecast.trainer.evaluation.systems.system import Candidate, Family
 
 CATALOG = ("a", "b", "c", "d", "e")
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from trainer.factories_trainer import entity_id, in_time_order, logged, walk, write_state
 
+from pagecast.engine.bundles.served_model import load_served
 from pagecast.engine.multi_stage.candidates import Candidates
 from pagecast.engine.multi_stage.features import ENTITY_FEATURES
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
-from pagecast.engine.served_model import load_served
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.data.snapshot import NothingToTrainError, Source
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
 from pagecast.trainer.multi_stage import rankers, train
 from pagecast.trainer.multi_stage.co_occurrence import Counted
 from pagecast.trainer.multi_stage.conditional_logit import Choices, fitted
@@ -22,7 +23,6 @@ from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.examples import Example
 from pagecast.trainer.multi_stage.rankers import Ranked
 from pagecast.trainer.multi_stage.train import Baseline, fit_baseline, train_baseline
-from pagecast.trainer.snapshot import NothingToTrainError, Source
 
 QUICK = MultiStageConfig(
     regularisations=(10.0, 100.0), halves=(1.0, 5.0), examples_max=60, candidates_max=20

@@ -5,10 +5,10 @@ from engine.multi_stage.factories_multi_stage import tables_of
 from factories import START_MS, play
 from trainer.factories_trainer import HOUR_MS, logged, replayed
 
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.trainer.evaluation.answering import answer
-from pagecast.trainer.evaluation.next_slice import slice_plan
-from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.evaluation.protocols.next_slice import slice_plan
+from pagecast.trainer.evaluation.protocols.requests import Plan
 from pagecast.trainer.multi_stage.system import MultiStageSystem
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagecast.featurestore import semantic_ids
-from pagecast.featurestore.semantic_ids import (
+from pagecast.featurestore.prompt import semantic_ids
+from pagecast.featurestore.prompt.semantic_ids import (
     DIGITS_MAX,
     LEVELS,
     NO_TOKEN,

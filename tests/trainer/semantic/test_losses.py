@@ -9,17 +9,17 @@ import torch
 from trainer.factories_trainer import SMALL
 from trainer.semantic.test_spelling import OPENING, packed, spelling_model
 
-from pagecast.featurestore.semantic_ids import LEVELS, NO_TOKEN
+from pagecast.featurestore.prompt.semantic_ids import LEVELS, NO_TOKEN
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.config import ModelConfig, ObjectiveConfig, PostTrainConfig, TrainConfig
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.evaluation.asked_model import AskedModel
-from pagecast.trainer.evaluation.next_slice import slice_plan
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.data.snapshot import Source, positions_before_last
+from pagecast.trainer.evaluation.protocols.next_slice import slice_plan
+from pagecast.trainer.evaluation.systems.asked_model import AskedModel
 from pagecast.trainer.job import Trained, TrainJob
 from pagecast.trainer.semantic.losses import page_levels, semantic_losses
 from pagecast.trainer.semantic.spelling import spell
 from pagecast.trainer.semantic.trie import Trie
-from pagecast.trainer.snapshot import Source, positions_before_last
 from pagecast.trainer.train import evaluate_next_slice, fit_snapshot
 
 SEMANTIC = dataclasses.replace(

@@ -5,9 +5,9 @@ import pytest
 import torch
 from trainer.semantic.test_spelling import spelling_model
 
-from pagecast.featurestore.semantic_ids import NO_TOKEN
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.model import PageModel
+from pagecast.featurestore.prompt.semantic_ids import NO_TOKEN
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.semantic.search import Found, TrieSearch
 from pagecast.trainer.semantic.trie import Trie
 

@@ -16,24 +16,24 @@ from server.test_predictions import Asked
 from trainer.factories_trainer import SMALL, catalog_changes
 from trainer.semantic.test_spelling import spelling_model
 
-from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
 from pagecast.engine.decode_options import DecodeOptions
-from pagecast.engine.embeddings import EntityTable
-from pagecast.engine.following_ids import following
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.semantic_ids import LEVELS
+from pagecast.engine.semantic.following_ids import following
+from pagecast.engine.vectors.embeddings import EntityTable
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
+from pagecast.featurestore.prompt.semantic_ids import LEVELS
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.standing_row import StandingRow
-from pagecast.trainer.bundle import BundleFacts, ExportError, load_model, write_bundle
-from pagecast.trainer.data import Dataset, catalog_features
-from pagecast.trainer.forward import Embedded
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.data.dataset import Dataset, catalog_features
+from pagecast.trainer.export.bundle import BundleFacts, ExportError, load_model, write_bundle
+from pagecast.trainer.fitting.forward import Embedded
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.semantic.learned import named
 from pagecast.trainer.semantic.search import TrieSearch
 from pagecast.trainer.semantic.trie import Trie

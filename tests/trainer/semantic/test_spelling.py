@@ -5,18 +5,18 @@ import pytest
 import torch
 from trainer.test_forward import PAGES
 
-from pagecast.featurestore.encoding import encode_prompt
-from pagecast.featurestore.semantic_ids import NO_TOKEN
-from pagecast.trainer.batch import CutPage, PackedBatch
+from pagecast.featurestore.prompt.encoding import encode_prompt
+from pagecast.featurestore.prompt.semantic_ids import NO_TOKEN
+from pagecast.trainer.batches.batch import CutPage, PackedBatch
+from pagecast.trainer.batches.packer import pack
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.data import Dataset, catalog_features, row_ids
-from pagecast.trainer.forward import Embedded, embed, packed_hidden
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.packer import pack
-from pagecast.trainer.pages import PageRow
+from pagecast.trainer.data.dataset import Dataset, catalog_features, row_ids
+from pagecast.trainer.data.users import prompt_at, windows
+from pagecast.trainer.fitting.forward import Embedded, embed, packed_hidden
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.pages.constructed import PageRow
 from pagecast.trainer.semantic.learned import learn, named, spell_with
 from pagecast.trainer.semantic.spelling import Spelled, spell
-from pagecast.trainer.users import prompt_at, windows
 
 TINY = ModelConfig(
     d_model=32, layers=2, query_heads=2, mlp_hidden=48, response="semantic_ids", codes=3

@@ -9,18 +9,18 @@ from trainer.factories_trainer import SMALL
 from trainer.semantic.test_spelling import spelling_model
 
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.base import Base, BaseError, Start
-from pagecast.trainer.data import Dataset
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.export.registering import data_facts
 from pagecast.trainer.job import TrainJob
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.registering import data_facts
+from pagecast.trainer.pages.constructed import PageBuilder
 from pagecast.trainer.semantic.teaching import (
     FOLDER,
     clear_checkpoints,
     entity_config,
     with_codebook,
 )
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.starts.base import Base, BaseError, Start
 from pagecast.trainer.train import fit_snapshot
 
 BRIEF = dataclasses.replace(

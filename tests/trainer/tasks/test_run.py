@@ -15,14 +15,14 @@ from typer.testing import CliRunner, Result
 
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.main import app
-from pagecast.engine.manifest import MANIFEST_FILE, FileDigest
-from pagecast.engine.stabilisation import Stabilisation
+from pagecast.engine.bundles.manifest import MANIFEST_FILE, FileDigest
+from pagecast.engine.vectors.stabilisation import Stabilisation
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.base import BaseError
-from pagecast.trainer.bundle import load_model
-from pagecast.trainer.data import catalog_features
+from pagecast.trainer.data.dataset import catalog_features
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.export.bundle import load_model
 from pagecast.trainer.job import TrainOutcome
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.starts.base import BaseError
 from pagecast.trainer.tasks.bundle import TaskManifest
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen, fit_whole

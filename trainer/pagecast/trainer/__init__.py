@@ -1,7 +1,14 @@
 """History becomes a model, a model becomes an ONNX bundle.
 
-To follow a training, read in this order: `train` (the steps), `snapshot` and `replay` (the log
-becomes users' steps), `data` and `users` (steps become numbers), `pools` and `pages` (what should
-have been shown), `batch` and `forward` (many pages in one pass), `model`, `decoder` and `tower`
-(the model), `fit` (the loop), `evaluate` and `baselines`, `graphs`, `parity` and `bundle`.
+To follow a training, read in this order: `train` (the steps), then a folder after the other:
+
+- `data`: `snapshot` and `replay` (the log becomes users' steps), `dataset` and `users` (steps
+  become numbers); `starts`, if it begins from a model,
+- `pages`: `pools` and `constructed` (what should have been shown), `logged` (what was),
+- `batches`: `batch` and `packer` (many pages in one pass); `post_training` (what pages were worth),
+- `network`: `model`, `decoder` and `tower`; `semantic`, if entities are spelled,
+- `fitting`: `fit` (the loop) and `forward`; `alignment`, if it is reinforcement learning,
+- `export`: `graphs`, `parity` and `bundle`; `gate` judges what comes of it.
+
+`service` runs trainings that were asked for, `evaluation` and `benchmarks` say what they are worth.
 """

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from pagecast.featurestore.context import ContextConfig
-from pagecast.featurestore.history import Action
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.history.history import Action
+from pagecast.featurestore.pages.reward import RewardConfig
+from pagecast.featurestore.prompt.context import ContextConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.page_config import (
     LoggedConfig,
@@ -154,7 +154,7 @@ class ObjectiveConfig:
     """Of their languages. Both are off until measured to be worth something."""
     seen_compete: bool = False
     """Whether entities that a request's history or its page holds compete for the next place. The
-    rules offer them to nobody but in a row that continues (`pagecast.trainer.competition`)."""
+    rules offer them to nobody but in a row that continues (`batches.competition`)."""
     negatives: int = 0
     """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
     a step costs in proportion to the catalog (docs/papers.md 3.3)."""

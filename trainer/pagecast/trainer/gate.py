@@ -12,30 +12,30 @@ from typing import Self
 
 import numpy as np
 
-from pagecast.engine.bundle import Bundle, load_bundle
-from pagecast.engine.bundle_files import kind_of
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
+from pagecast.engine.bundles.files import kind_of
+from pagecast.engine.bundles.served_model import verify_served
 from pagecast.engine.errors import EngineError
 from pagecast.engine.model import Model
 from pagecast.engine.multi_stage.bundle import load_multi_stage
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
-from pagecast.engine.served_model import verify_served
-from pagecast.featurestore.model_records import ModelRecord
-from pagecast.featurestore.steps import WATCHED_ACTIONS
-from pagecast.featurestore.verdicts import Criterion, Verdict
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.history.steps import WATCHED_ACTIONS
+from pagecast.featurestore.models.records import ModelRecord
+from pagecast.featurestore.models.verdicts import Criterion, Verdict
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.rules.facts import RequestFacts
-from pagecast.trainer.bundle import load_model
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.intervals import Difference
-from pagecast.trainer.evaluation.next_slice import Quality
-from pagecast.trainer.evaluation.page_figures import page_figures
-from pagecast.trainer.evaluation.page_making import pages_of
-from pagecast.trainer.evaluation.page_sample import PageAsk, sample_pages
-from pagecast.trainer.evaluation.requests import Plan, Request
-from pagecast.trainer.evaluation.system import System
-from pagecast.trainer.evaluation.trained_system import TrainedSystem
+from pagecast.trainer.evaluation.figures.intervals import Difference
+from pagecast.trainer.evaluation.pages.page_figures import page_figures
+from pagecast.trainer.evaluation.pages.page_making import pages_of
+from pagecast.trainer.evaluation.pages.page_sample import PageAsk, sample_pages
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.next_slice import Quality
+from pagecast.trainer.evaluation.protocols.requests import Plan, Request
+from pagecast.trainer.evaluation.systems.system import System
+from pagecast.trainer.evaluation.systems.trained_system import TrainedSystem
+from pagecast.trainer.export.bundle import load_model
+from pagecast.trainer.export.parity import DIFFERENCE_MAX
 from pagecast.trainer.multi_stage.system import MultiStageSystem
-from pagecast.trainer.parity import DIFFERENCE_MAX
 
 PAGES = 100
 """Pages that are checked rule by rule: seconds of decoding, and what breaks one page in thirty is

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.models.verdicts import Verdict
 from pagecast.featurestore.offline import NextOffsets
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.verdicts import Verdict
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.trainer.alignment.progress import AlignProgress
-from pagecast.trainer.base import Base, Start
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.next_slice import Quality
-from pagecast.trainer.fit import FitProgress, FitResult
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.evaluation.protocols.next_slice import Quality
+from pagecast.trainer.fitting.fit import FitProgress, FitResult
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.starts.base import Base, Start
 
 Progress = Callable[["TrainProgress"], None]
 

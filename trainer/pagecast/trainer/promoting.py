@@ -2,8 +2,8 @@
 
 import structlog
 
-from pagecast.featurestore.model_records import CHAMPION, ChampionMoved
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import CHAMPION, ChampionMoved
+from pagecast.featurestore.models.registry import Registry
 from pagecast.trainer.job import TrainOutcome
 
 _log = structlog.get_logger(__name__)

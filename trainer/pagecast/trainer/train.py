@@ -10,32 +10,32 @@ from pathlib import Path
 import structlog
 from pydantic import JsonValue
 
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.models.records import CHAMPION
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.trainer.base import Base, Start, incremental_config, refuse_unlike
-from pagecast.trainer.begun import begun
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, build_dataset, fallback_row, next_row
-from pagecast.trainer.evaluation.next_slice import (
+from pagecast.trainer.data.dataset import Dataset, build_dataset, fallback_row, next_row
+from pagecast.trainer.data.slice_reading import read_slice
+from pagecast.trainer.data.slices import shown_since
+from pagecast.trainer.data.snapshot import NothingToTrainError, Snapshot, Source
+from pagecast.trainer.evaluation.protocols.next_slice import (
     Quality,
     next_slice_quality,
     quality_on,
     slice_plan,
 )
-from pagecast.trainer.fit import FitProgress, fit
+from pagecast.trainer.export.registering import export_and_register, registry_of
+from pagecast.trainer.export.release import some_of
+from pagecast.trainer.fitting.fit import FitProgress, fit
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.gate import Rival, judge
 from pagecast.trainer.job import Fitting, Progress, Trained, TrainJob, TrainOutcome, TrainProgress
-from pagecast.trainer.logged import Reading, read_shown
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.pools import Pools
-from pagecast.trainer.registering import export_and_register, registry_of
-from pagecast.trainer.release import some_of
+from pagecast.trainer.pages.constructed import PageBuilder
+from pagecast.trainer.pages.logged import Reading, read_shown
+from pagecast.trainer.pages.pools import Pools
+from pagecast.trainer.pages.shown import Shown
 from pagecast.trainer.semantic.teaching import with_codebook
-from pagecast.trainer.shown import Shown
-from pagecast.trainer.slice_reading import read_slice
-from pagecast.trainer.slices import shown_since
-from pagecast.trainer.snapshot import NothingToTrainError, Snapshot, Source
-from pagecast.trainer.threads import threads
+from pagecast.trainer.starts.base import Base, Start, incremental_config, refuse_unlike
+from pagecast.trainer.starts.begun import begun
 
 _log = structlog.get_logger(__name__)
 

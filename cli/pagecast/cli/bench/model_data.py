@@ -13,7 +13,7 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.benchmarks.cells import DataView
 from pagecast.trainer.benchmarks.made_up import USERS, made_up
 from pagecast.trainer.benchmarks.views import some_users
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
 
 FETCHED, MADE_UP = "ml-100k", "made-up"
 

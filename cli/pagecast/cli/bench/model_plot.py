@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pagecast.trainer.benchmarks.cells import Cell, Figures
-from pagecast.trainer.evaluation.plots import curves
+from pagecast.trainer.evaluation.reports.plots import curves
 
 
 def scaling_svg(measured: Sequence[tuple[Cell, Figures]]) -> str:

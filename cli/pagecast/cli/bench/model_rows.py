@@ -11,9 +11,9 @@ from pagecast.trainer.benchmarks.page_ways import EXACT, ROUNDED, WAYS
 from pagecast.trainer.benchmarks.predicted import RETRAINED
 from pagecast.trainer.benchmarks.sasrec import Loss
 from pagecast.trainer.benchmarks.speed import EVERYTHING, OURS
-from pagecast.trainer.evaluation.pagecast_system import PAGECAST
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL
-from pagecast.trainer.parity import DIFFERENCE_MAX
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, PREQUENTIAL
+from pagecast.trainer.evaluation.systems.pagecast_system import PAGECAST
+from pagecast.trainer.export.parity import DIFFERENCE_MAX
 
 REACH_OF_SASREC = 2.0
 """Tokens a CPU-second of ours by those of a padded SASRec."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pagecast.cli.bench.store_bytes import bytes_per_user
-from pagecast.featurestore.fold import apply_token
-from pagecast.featurestore.history import STEPS_MAX, Action, History, HistoryVersion
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import pack
+from pagecast.featurestore.history.fold import apply_token
+from pagecast.featurestore.history.history import STEPS_MAX, Action, History, HistoryVersion
+from pagecast.featurestore.history.packing import pack
+from pagecast.featurestore.history.tokens import Context, Token
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.tokens import Context, Token
 
 ROUND_READS = 100
 """Reads in a row before the other side's turn: a busy machine then slows both alike."""
@@ -174,7 +174,7 @@ def _write(online: OnlineFeatures, users: Sequence[str], histories: Sequence[His
 def _feast_reader(paths: StatePaths, url: str | None) -> Callable[[str], object]:
     from feast import FeatureStore
 
-    from pagecast.featurestore.definitions import repo_config
+    from pagecast.featurestore.online.definitions import repo_config
 
     store = FeatureStore(config=repo_config(paths, url))
     return lambda user_id: store.get_online_features(

@@ -43,8 +43,8 @@ def ingest(
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
     from pagecast.eventlog.errors import BrokerUnavailable
+    from pagecast.featurestore.online.store_errors import OnlineStoreRefused
     from pagecast.featurestore.state import StatePaths
-    from pagecast.featurestore.store_errors import OnlineStoreRefused
     from pagecast.streaming.config import IngestConfig, OnLogChange
     from pagecast.streaming.ingest import IngestReady, LogReplaced, PortTakenError, run_worker
 

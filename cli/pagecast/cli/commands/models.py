@@ -7,8 +7,8 @@ import typer
 from pagecast.cli.options import AsJson, DatabaseUrl, StateDir
 
 if TYPE_CHECKING:
-    from pagecast.featurestore.model_records import ModelRecord
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import ModelRecord
+    from pagecast.featurestore.models.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="The model registry: what serves, and what could.")
 
@@ -32,7 +32,7 @@ def list_models(
     from pagecast.cli.models_view import model_to_dict, show_models
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -56,8 +56,8 @@ def show(
     from pagecast.cli.models_view import show_model
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.model_records import CHAMPION
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import CHAMPION
+    from pagecast.featurestore.models.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -84,8 +84,8 @@ def promote(
     from pagecast.cli.models_view import show_model
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.model_records import GateNotPassed, ModelFreed
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import GateNotPassed, ModelFreed
+    from pagecast.featurestore.models.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -116,8 +116,8 @@ def rollback(
     from pagecast.cli.models_view import show_model
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.model_records import ModelFreed, ModelUnknown, NoPredecessor
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import ModelFreed, ModelUnknown, NoPredecessor
+    from pagecast.featurestore.models.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -142,8 +142,8 @@ def alias(
     from pagecast.cli.models_view import show_model
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.model_records import ModelFreed
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import ModelFreed
+    from pagecast.featurestore.models.registry import Registry
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -170,9 +170,9 @@ def verify(
     from pagecast.cli.exits import CommandError
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
+    from pagecast.engine.bundles.served_model import verify_served
     from pagecast.engine.errors import BundleError
-    from pagecast.engine.served_model import verify_served
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.registry import Registry
     from pagecast.featurestore.state import StatePaths
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
@@ -202,11 +202,11 @@ def prune(
     from pagecast.cli.database import open_database
     from pagecast.cli.output import Output
     from pagecast.cli.settings import load_settings
-    from pagecast.featurestore.bundle_room import free_bundles
-    from pagecast.featurestore.checkpoint_room import free_checkpoints
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.bundle_room import free_bundles
+    from pagecast.featurestore.models.registry import Registry
     from pagecast.featurestore.state import StatePaths
-    from pagecast.featurestore.trainings import Trainings
+    from pagecast.featurestore.trainings.checkpoint_room import free_checkpoints
+    from pagecast.featurestore.trainings.trainings import Trainings
 
     settings = load_settings(state_dir=state_dir, database_url=database_url)
     with open_database(settings) as engine:
@@ -256,7 +256,7 @@ def migrate(
 def _find(registry: "Registry", name: str) -> "ModelRecord":
     """By alias or version. Raises CommandError."""
     from pagecast.cli.exits import CommandError
-    from pagecast.featurestore.model_records import ModelUnknown
+    from pagecast.featurestore.models.records import ModelUnknown
 
     record = registry.resolve(name)
     if record is not None:

@@ -59,7 +59,7 @@ def pages(
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
     from pagecast.cli.output_files import check_folders
-    from pagecast.featurestore.logged_page_files import FORMATS, write_logged_pages
+    from pagecast.featurestore.pages.logged_page_files import FORMATS, write_logged_pages
 
     if out.suffix not in FORMATS:
         raise InputError(f"--out: {out.name} is neither", f"end it with {' or '.join(FORMATS)}")

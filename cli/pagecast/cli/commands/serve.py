@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pagecast.cli.settings import Settings
     from pagecast.server.config import ServerConfig
-    from pagecast.server.listening import Listening
+    from pagecast.server.rpc.listening import Listening
 
 
 def serve(
@@ -61,7 +61,7 @@ def serve(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
-    from pagecast.server.listening import Listening
+    from pagecast.server.rpc.listening import Listening
 
     section = {
         "host": host,
@@ -102,7 +102,7 @@ def serve_worker(
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import Settings
-    from pagecast.server.worker_orders import WorkerOrders
+    from pagecast.server.workers.orders import WorkerOrders
 
     try:
         orders = WorkerOrders.take()
@@ -117,9 +117,9 @@ def serve_worker(
 def _run_here(config: "ServerConfig", ready: "Callable[[Listening], None]") -> None:
     from pagecast.cli.exits import CommandError
     from pagecast.engine.providers import ProviderMissingError
-    from pagecast.featurestore.store_errors import OnlineStoreRefused
-    from pagecast.server.listening import PortTakenError
+    from pagecast.featurestore.online.store_errors import OnlineStoreRefused
     from pagecast.server.main import run
+    from pagecast.server.rpc.listening import PortTakenError
 
     try:
         run(config, ready)
@@ -134,9 +134,9 @@ def _run_workers(
     import sys
 
     from pagecast.cli.exits import CommandError, InputError
-    from pagecast.server.listening import PortTakenError
-    from pagecast.server.workers import WorkersFailed, run_workers
-    from pagecast.server.workers_config import WorkersConfig
+    from pagecast.server.rpc.listening import PortTakenError
+    from pagecast.server.workers.config import WorkersConfig
+    from pagecast.server.workers.supervisor import WorkersFailed, run_workers
 
     logging = ["--log-level", settings.log_level, "--log-format", settings.log_format]
     try:

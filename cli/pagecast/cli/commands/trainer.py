@@ -8,7 +8,7 @@ from pagecast.cli.options import BootstrapServers, DatabaseUrl, OnlineStoreUrl, 
 
 if TYPE_CHECKING:
     from pagecast.cli.settings import Settings
-    from pagecast.trainer.supervisor import SupervisorConfig
+    from pagecast.trainer.service.supervisor import SupervisorConfig
 
 
 def trainer(
@@ -42,10 +42,10 @@ def trainer(
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import load_settings
     from pagecast.cli.stack.ready import announce
-    from pagecast.featurestore.training_claims import TrainingClaims
-    from pagecast.featurestore.trainings import Trainings
-    from pagecast.trainer.requested import RequestReader
-    from pagecast.trainer.supervisor import Supervisor
+    from pagecast.featurestore.trainings.claims import TrainingClaims
+    from pagecast.featurestore.trainings.trainings import Trainings
+    from pagecast.trainer.service.requested import RequestReader
+    from pagecast.trainer.service.supervisor import Supervisor
 
     settings = load_settings(
         state_dir=state_dir,
@@ -74,8 +74,8 @@ def _config(settings: "Settings") -> "SupervisorConfig":
 
     from pagecast.cli.exits import InputError
     from pagecast.featurestore.state import StatePaths
-    from pagecast.featurestore.training_records import Claim
-    from pagecast.trainer.supervisor import SupervisorConfig
+    from pagecast.featurestore.trainings.records import Claim
+    from pagecast.trainer.service.supervisor import SupervisorConfig
 
     # Said even if empty, or the environment and pagecast.toml would have their say.
     unset = [] if settings.database_url else ["--database-url", ""]

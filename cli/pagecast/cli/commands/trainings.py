@@ -15,7 +15,7 @@ from pagecast.cli.training.choices import Profile
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from pagecast.featurestore.trainings import Trainings
+    from pagecast.featurestore.trainings.trainings import Trainings
 
 app = typer.Typer(
     no_args_is_help=True, help="Trainings that `pagecast trainer` runs: ask, watch, end."
@@ -27,14 +27,14 @@ RequestId = Annotated[str, typer.Argument(help="The request, as `trainings list`
 
 
 class Kind(StrEnum):
-    """As `pagecast.featurestore.training_orders.TrainingKind`."""
+    """As `pagecast.featurestore.trainings.orders.TrainingKind`."""
 
     FULL = "full"
     INCREMENTAL = "incremental"
 
 
 class Promote(StrEnum):
-    """As `pagecast.featurestore.training_orders.Promoting`."""
+    """As `pagecast.featurestore.trainings.orders.Promoting`."""
 
     GATE = "gate"
     NEVER = "never"
@@ -86,13 +86,13 @@ def start(
     from pagecast.cli.output import Output
     from pagecast.cli.trainings_view import show_training, training_to_dict
     from pagecast.eventlog.event_id import new_event_id
-    from pagecast.featurestore.training_orders import (
+    from pagecast.featurestore.trainings.orders import (
         OrderError,
         Promoting,
         TrainingKind,
         TrainingOrder,
     )
-    from pagecast.featurestore.trainings import QueueFull, RequestDiffers
+    from pagecast.featurestore.trainings.trainings import QueueFull, RequestDiffers
 
     if incremental and kind is Kind.FULL:
         raise InputError("--kind full and --incremental", "leave out one of them")
@@ -158,9 +158,9 @@ def watch(
     from pagecast.cli.output import Output
     from pagecast.cli.trainings_view import refused_by, show_training, training_to_dict
     from pagecast.cli.trainings_watch import follow
-    from pagecast.featurestore.registry import Registry
-    from pagecast.featurestore.training_records import TrainingState
-    from pagecast.featurestore.trainings import Trainings
+    from pagecast.featurestore.models.registry import Registry
+    from pagecast.featurestore.trainings.records import TrainingState
+    from pagecast.featurestore.trainings.trainings import Trainings
 
     output = Output(as_json=as_json)
     with _database(state_dir, database_url) as engine, _known():
@@ -219,7 +219,7 @@ def run(
 
 @contextmanager
 def _trainings(state_dir: Path | None, database_url: str | None) -> "Iterator[Trainings]":
-    from pagecast.featurestore.trainings import Trainings
+    from pagecast.featurestore.trainings.trainings import Trainings
 
     with _database(state_dir, database_url) as engine:
         yield Trainings(engine)
@@ -238,7 +238,7 @@ def _database(state_dir: Path | None, database_url: str | None) -> "Iterator[Eng
 @contextmanager
 def _known() -> Iterator[None]:
     from pagecast.cli.exits import CommandError
-    from pagecast.featurestore.trainings import TrainingUnknown
+    from pagecast.featurestore.trainings.trainings import TrainingUnknown
 
     try:
         yield

@@ -13,17 +13,17 @@ from google.protobuf.message import Message
 
 from pagecast.cli.data.files import CATALOG, PROFILES
 from pagecast.cli.exits import InputError
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig, apply_token, begin
-from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig, apply_token, begin
+from pagecast.featurestore.history.history import History, Profile
+from pagecast.featurestore.history.packing import profile_of
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.packing import profile_of
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.tokens import token_of
 from pagecast.streaming.publish import LineRefused, read_publications
-from pagecast.trainer.replay import UserSteps, replay
+from pagecast.trainer.data.replay import UserSteps, replay
 from pagecast.v1 import catalog_pb2, events_pb2
 
 INTERACTIONS_PATTERN = "interactions*.jsonl"

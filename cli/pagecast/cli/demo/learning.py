@@ -5,10 +5,10 @@ from rich.console import Console
 from pagecast.cli.demo.report import QualityReport, Ranked, show_quality
 from pagecast.cli.training.bar import training_bar
 from pagecast.cli.training.config import train_config
-from pagecast.trainer.evaluation.next_slice import Quality, Score
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.evaluation.protocols.next_slice import Quality, Score
+from pagecast.trainer.export.registering import export_and_register
 from pagecast.trainer.job import Trained, TrainJob
-from pagecast.trainer.registering import export_and_register
-from pagecast.trainer.snapshot import Source
 from pagecast.trainer.train import evaluate_next_slice, fit_snapshot
 
 

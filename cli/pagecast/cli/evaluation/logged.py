@@ -2,11 +2,11 @@
 
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
-from pagecast.featurestore.logged_pages import logged_pages
 from pagecast.featurestore.offline import OfflineLog
+from pagecast.featurestore.pages.logged_pages import logged_pages
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.evaluation.impressions import logged_impressions
-from pagecast.trainer.evaluation.logged_report import LoggedReport, evaluate_logged
+from pagecast.trainer.evaluation.reports.impressions import logged_impressions
+from pagecast.trainer.evaluation.reports.logged_report import LoggedReport, evaluate_logged
 
 
 def tell_logged(output: Output, paths: StatePaths) -> None:

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from pagecast.cli.data.interchange import Interchange
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.prompt import RequestHalf
-from pagecast.featurestore.steps import WATCHED_ACTIONS
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.history.steps import WATCHED_ACTIONS
+from pagecast.featurestore.prompt.prompt import RequestHalf
 from pagecast.rules.facts import RequestFacts
 from pagecast.server.config import ServerConfig
-from pagecast.server.facts import facts_of
-from pagecast.server.request import PageClock, PageRequest
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.requests import Request
+from pagecast.server.page.facts import facts_of
+from pagecast.server.page.request import PageClock, PageRequest
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import Request
 from pagecast.v1 import events_pb2
 
 

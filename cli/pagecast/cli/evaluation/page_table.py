@@ -2,8 +2,8 @@
 
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
-from pagecast.trainer.evaluation.page_report import PageFigures
-from pagecast.trainer.evaluation.report import Report
+from pagecast.trainer.evaluation.reports.page_report import PageFigures
+from pagecast.trainer.evaluation.reports.report import Report
 
 
 def show_beside(output: Output, report: Report) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pagecast.cli.evaluation.page_table import show_beside, show_pages
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
-from pagecast.trainer.evaluation.report import Figures, Report, SystemReport
+from pagecast.trainer.evaluation.reports.report import Figures, Report, SystemReport
 
 NOTHING = "-"
 

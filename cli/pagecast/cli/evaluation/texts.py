@@ -1,6 +1,6 @@
 """Figures as words."""
 
-from pagecast.trainer.evaluation.intervals import Interval
+from pagecast.trainer.evaluation.figures.intervals import Interval
 
 
 def interval_text(interval: Interval, digits: str) -> str:

@@ -16,8 +16,8 @@ from pagecast.cli.settings import load_settings
 from pagecast.featurestore.experiments.assignment import Arm, ExperimentInvalid
 from pagecast.featurestore.experiments.report import experiment_json
 from pagecast.featurestore.experiments.store import Experiments, ExperimentUnknown
-from pagecast.featurestore.fold import FoldConfig
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.history.fold import FoldConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 
 HOUR_MS = 3_600_000

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.experiments.command import opened
 from pagecast.cli.output import Output
+from pagecast.engine.bundles.served_model import ServedBundle, load_served
 from pagecast.engine.errors import BundleError
-from pagecast.engine.served_model import ServedBundle, load_served
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.experiments.arm_estimates import newest_drawn, off_policy_json
 from pagecast.featurestore.experiments.off_policy import (
     GREEDY,
@@ -19,14 +19,14 @@ from pagecast.featurestore.experiments.off_policy import (
     estimate_off_policy,
 )
 from pagecast.featurestore.experiments.store import Experiments
-from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
-from pagecast.featurestore.model_records import ModelUnknown
+from pagecast.featurestore.models.records import ModelUnknown
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
-from pagecast.server.off_policy import LogOfPages, Target, drawn_pages
-from pagecast.server.recorded_page import NotReplayable
+from pagecast.server.experiments.off_policy import LogOfPages, Target, drawn_pages
+from pagecast.server.experiments.recorded_page import NotReplayable
 
 
 @dataclass(frozen=True, kw_only=True)

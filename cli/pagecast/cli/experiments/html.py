@@ -17,7 +17,7 @@ from pagecast.cli.experiments.table import (
 )
 from pagecast.featurestore.experiments.metrics import METRICS
 from pagecast.featurestore.experiments.report import ExperimentReport
-from pagecast.trainer.evaluation.html_table import html_table
+from pagecast.trainer.evaluation.reports.html_table import html_table
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }

@@ -5,7 +5,7 @@ from html import escape
 
 from pagecast.featurestore.experiments.comparison import Estimate
 from pagecast.featurestore.experiments.report import Compared, Step
-from pagecast.trainer.evaluation.plots import COLOURS
+from pagecast.trainer.evaluation.reports.plots import COLOURS
 
 WIDTH, HEIGHT, LABEL, LINE = 560, 240, 220, 30
 

@@ -8,7 +8,7 @@ from pagecast.cli.experiments.table import show_report
 from pagecast.cli.output import Output
 from pagecast.cli.output_files import check_folders, replacing
 from pagecast.cli.progress import progress_bar
-from pagecast.server.arm_estimates import ReportSource, report_with_estimates
+from pagecast.server.experiments.arm_estimates import ReportSource, report_with_estimates
 
 
 def tell_report(

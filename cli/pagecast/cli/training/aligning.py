@@ -8,7 +8,7 @@ from pagecast.cli.settings import Settings
 from pagecast.cli.training.bar import training_bar
 from pagecast.cli.training.beginning import beginning
 from pagecast.cli.training.job import Data, opened_job, training_errors
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.models.records import CHAMPION
 from pagecast.featurestore.state import StatePaths
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.job import align_job

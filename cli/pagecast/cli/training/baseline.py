@@ -6,8 +6,8 @@ from pagecast.cli.settings import Settings
 from pagecast.cli.training.source import training_source
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE
 from pagecast.featurestore.state import StatePaths
+from pagecast.trainer.data.snapshot import NothingToTrainError, positions_before_last
 from pagecast.trainer.multi_stage.train import train_baseline
-from pagecast.trainer.snapshot import NothingToTrainError, positions_before_last
 
 
 def train_and_tell(settings: Settings, paths: StatePaths, output: Output, hold_out: float) -> None:

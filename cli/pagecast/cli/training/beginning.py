@@ -3,10 +3,10 @@
 from pagecast.cli.database import open_database
 from pagecast.cli.exits import CommandError
 from pagecast.cli.settings import Settings
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.base import BaseError
-from pagecast.trainer.beginning import Beginning, begin_from, go_on_from
+from pagecast.trainer.starts.base import BaseError
+from pagecast.trainer.starts.beginning import Beginning, begin_from, go_on_from
 
 
 def beginning(

@@ -8,19 +8,19 @@ from pagecast.cli.exits import CommandError, LockedError
 from pagecast.cli.settings import Settings
 from pagecast.cli.training.config import config_of
 from pagecast.cli.training.source import training_source
-from pagecast.featurestore.semantic_ids import CodebookError
+from pagecast.featurestore.prompt.semantic_ids import CodebookError
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.training_records import Pinned
+from pagecast.featurestore.trainings.records import Pinned
 from pagecast.trainer.alignment.credit import RewardError
-from pagecast.trainer.base import BaseError
-from pagecast.trainer.beginning import Beginning
-from pagecast.trainer.checkpoint import CheckpointError
+from pagecast.trainer.data.metadata import ContentError
+from pagecast.trainer.data.snapshot import NothingToTrainError, Source, positions_before_last
+from pagecast.trainer.export.parity import ParityError
+from pagecast.trainer.fitting.checkpoint import CheckpointError
+from pagecast.trainer.fitting.processes import Processes, process_group
+from pagecast.trainer.fitting.training_folder import FolderInUseError, TrainingFolder
 from pagecast.trainer.job import TrainJob
-from pagecast.trainer.metadata import ContentError
-from pagecast.trainer.parity import ParityError
-from pagecast.trainer.processes import Processes, process_group
-from pagecast.trainer.snapshot import NothingToTrainError, Source, positions_before_last
-from pagecast.trainer.training_folder import FolderInUseError, TrainingFolder
+from pagecast.trainer.starts.base import BaseError
+from pagecast.trainer.starts.beginning import Beginning
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from pagecast.cli.output import Output
 from pagecast.cli.settings import Settings
 from pagecast.cli.training.align_view import show_alignment
 from pagecast.cli.training.choices import Promotion
-from pagecast.featurestore.model_records import CHAMPION, ModelRecord
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import CHAMPION, ModelRecord
+from pagecast.featurestore.models.registry import Registry
 from pagecast.trainer.job import TrainOutcome
 from pagecast.trainer.promoting import promote
 

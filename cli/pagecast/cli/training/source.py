@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.snapshot import Source
+from pagecast.trainer.data.snapshot import Source
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from pagecast.cli.progress import progress_bar
 from pagecast.cli.settings import Settings
 from pagecast.cli.training.bar import STAGES
 from pagecast.cli.training.source import training_source
-from pagecast.featurestore.model_records import CHAMPION
-from pagecast.featurestore.registry import Registry
+from pagecast.featurestore.models.records import CHAMPION
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
-from pagecast.trainer.base import BaseError
-from pagecast.trainer.beginning import version_of
-from pagecast.trainer.parity import ParityError
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.data.snapshot import NothingToTrainError
+from pagecast.trainer.export.parity import ParityError
+from pagecast.trainer.starts.base import BaseError
+from pagecast.trainer.starts.beginning import version_of
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.rows import TaskError
 from pagecast.trainer.tasks.run import TaskJob, TaskOutcome, fit_task

@@ -10,8 +10,8 @@ from pagecast.featurestore.experiments.off_policy import (
     OffPolicyReport,
     was_drawn,
 )
-from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
-from pagecast.featurestore.newest_pages import NewestPages
+from pagecast.featurestore.pages.logged_pages import WINDOW_MS, LoggedPageOutcome
+from pagecast.featurestore.pages.newest_pages import NewestPages
 from pagecast.v1 import events_pb2
 
 

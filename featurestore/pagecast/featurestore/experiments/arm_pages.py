@@ -12,7 +12,7 @@ from itertools import groupby
 from pagecast.featurestore.experiments.assignment import ARM_MODEL_NOT_LOADED
 from pagecast.featurestore.experiments.off_policy import was_drawn
 from pagecast.featurestore.experiments.page_quality import Indices
-from pagecast.featurestore.logged_pages import LoggedPageOutcome
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome
 from pagecast.v1 import events_pb2
 
 Records = Sequence[events_pb2.PageServed]

@@ -11,8 +11,8 @@ import numpy as np
 
 from pagecast.featurestore.experiments.assignment import DAY_MS
 from pagecast.featurestore.experiments.comparison import Floats
-from pagecast.featurestore.logged_pages import EntityOutcome
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import EntityOutcome
+from pagecast.featurestore.pages.reward import RewardConfig
 
 METRICS = ("page_reward", "clicks", "completed_plays")
 """Sums over a user's pages; the first one decides, the others explain."""

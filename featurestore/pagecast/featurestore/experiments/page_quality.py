@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.experiments.assignment import DAY_MS
-from pagecast.featurestore.snapshot import CatalogSnapshot
 from pagecast.v1 import events_pb2
 
 FIRST_ROW_MS = "first_row_ms"

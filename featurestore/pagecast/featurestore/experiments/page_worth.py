@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pagecast.featurestore.logged_pages import LoggedPageOutcome
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.v1 import events_pb2
 
 PRIOR_IMPRESSIONS = 10.0

@@ -86,7 +86,7 @@ class Step:
 class ExperimentReport:
     """`began_ms` and `as_of_ms` are by the clock of the pages, None without any.
 
-    `off_policy` is empty if nobody has looked: `pagecast.server.arm_estimates` does.
+    `off_policy` is empty if nobody has looked: `pagecast.server.experiments.arm_estimates` does.
     """
 
     experiment: Experiment

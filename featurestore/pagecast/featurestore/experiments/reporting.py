@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import sqlalchemy as sa
 
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.experiments.arm_pages import ArmPages
 from pagecast.featurestore.experiments.assignment import Experiment
 from pagecast.featurestore.experiments.comparisons import Comparisons
@@ -16,10 +16,10 @@ from pagecast.featurestore.experiments.sample_ratio import SampleRatio, sample_r
 from pagecast.featurestore.experiments.sequence import ORDINARY, SequenceConfig
 from pagecast.featurestore.experiments.store import Experiments
 from pagecast.featurestore.experiments.users import ExperimentUsers, experiment_users
-from pagecast.featurestore.logged_pages import logged_pages
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import logged_pages
+from pagecast.featurestore.pages.reward import RewardConfig
 
 ORDINARY_REWARDS = RewardConfig()
 """What outcomes are worth unless it is told."""

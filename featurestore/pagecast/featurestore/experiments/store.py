@@ -15,7 +15,7 @@ from pagecast.featurestore.experiments.assignment import (
     ExperimentInvalid,
 )
 from pagecast.featurestore.experiments.tables import ExperimentRow
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.models.records import CHAMPION
 from pagecast.featurestore.tables import AliasRow
 
 RUNNING_MAX = 4

@@ -31,8 +31,8 @@ from pagecast.featurestore.experiments.assignment import DAY_MS, Experiment
 from pagecast.featurestore.experiments.comparison import Bools, Floats
 from pagecast.featurestore.experiments.metrics import METRICS, bounds_of, metrics_of, pages_max
 from pagecast.featurestore.experiments.page_quality import QUALITIES, PageQuality
-from pagecast.featurestore.logged_pages import WINDOW_MS, LoggedPageOutcome
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.logged_pages import WINDOW_MS, LoggedPageOutcome
+from pagecast.featurestore.pages.reward import RewardConfig
 
 BEFORE_MS = 28 * DAY_MS
 """How long before the experiment the covariate begins: four whole weeks."""

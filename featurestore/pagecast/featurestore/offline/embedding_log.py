@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pagecast.featurestore.embeddings import Embedding
+from pagecast.featurestore.models.embeddings import Embedding
 from pagecast.featurestore.offline.files import exclusive, sweep, sync, write_whole
 
 RUN_FILE = "run.json"

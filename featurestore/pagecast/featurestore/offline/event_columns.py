@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pagecast.featurestore.history import Action
+from pagecast.featurestore.history.history import Action
+from pagecast.featurestore.history.tokens import Context, Token, token_of
 from pagecast.featurestore.offline.rows import LoggedEvent
 from pagecast.featurestore.offline.schema import KEY, Schema
-from pagecast.featurestore.tokens import Context, Token, token_of
 from pagecast.v1 import events_pb2
 
 _COLUMNS = pa.schema(

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pagecast.featurestore.history.tokens import Token
 from pagecast.featurestore.offline.compaction import Compacted, compact
 from pagecast.featurestore.offline.dataset import Dataset
 from pagecast.featurestore.offline.embedding_log import EmbeddingLog
@@ -26,7 +27,6 @@ from pagecast.featurestore.offline.ordering import codes
 from pagecast.featurestore.offline.page_columns import PAGES, page_table, pages_of
 from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffsets
 from pagecast.featurestore.offline.schema import KEY
-from pagecast.featurestore.tokens import Token
 
 ROWS_AT_ONCE = 50_000
 """Events that `by_user` makes tokens of at once, beside all those of the last user: some 50 MB."""

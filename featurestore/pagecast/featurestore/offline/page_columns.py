@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pagecast.featurestore.history.tokens import milliseconds
 from pagecast.featurestore.offline.rows import LoggedPage
 from pagecast.featurestore.offline.schema import KEY, Schema
-from pagecast.featurestore.tokens import milliseconds
 from pagecast.v1 import events_pb2
 
 PAGES = Schema(

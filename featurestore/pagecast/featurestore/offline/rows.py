@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pagecast.featurestore.tokens import Token
+from pagecast.featurestore.history.tokens import Token
 from pagecast.v1 import events_pb2
 
 NextOffsets = Mapping[tuple[str, int], int]

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pagecast.engine.bundle_files import open_files
+from pagecast.engine.bundles.files import open_files
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE_FILES, MultiStageManifest
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.featurestore.context import NO_CONTEXT, ContextConfig
-from pagecast.featurestore.history import STEPS_MAX
+from pagecast.featurestore.history.history import STEPS_MAX
+from pagecast.featurestore.prompt.context import NO_CONTEXT, ContextConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,9 +11,9 @@ import numpy as np
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.multi_stage.features import NEVER
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.featurestore.history import Action, Step
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import Action, Step
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices
 

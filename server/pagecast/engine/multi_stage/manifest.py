@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from pagecast.engine.sealed import SealedManifest
+from pagecast.engine.bundles.sealed import SealedManifest
 
 MULTI_STAGE: Final = "multi-stage"
 """The kind, and the alias that the newest one is given."""

@@ -2,7 +2,7 @@
 
 from pagecast.engine.multi_stage.bundle import MultiStageBundle
 from pagecast.engine.multi_stage.candidates import Candidates
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 
 
 class MultiStageModel:

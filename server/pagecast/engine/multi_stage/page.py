@@ -15,7 +15,7 @@ from pagecast.engine.multi_stage.rows import RowViews
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.picking import Picker, Place
 from pagecast.engine.walk import FedNothing, Feed, PageWalk, walk_page
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.predicates import Indices, Mask

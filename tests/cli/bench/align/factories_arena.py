@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pagecast.cli.bench.align.data import ArenaData, of_interactions
 from pagecast.cli.bench.align.workshop import Effort, Workshop
-from pagecast.featurestore.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.trainer.benchmarks.made_up import made_up
 
 EFFORT = Effort(members=6, days=2, passes=0.1, rounds=1)

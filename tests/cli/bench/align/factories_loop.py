@@ -9,11 +9,11 @@ from pagecast.cli.bench.align.data import ArenaData, of_interactions
 from pagecast.cli.bench.align.loop.exposure import Exposure
 from pagecast.cli.bench.align.loop.log import SeenPage
 from pagecast.cli.bench.align.loop.rows import Row
-from pagecast.featurestore.fold import DEFAULT_FOLD
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.logged_pages import EntityOutcome, LoggedPageOutcome
-from pagecast.featurestore.prompt import Prompt, RequestHalf
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogEntity, CatalogSnapshot
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.pages.logged_pages import EntityOutcome, LoggedPageOutcome
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf
 from pagecast.simulator.config import AppetiteConfig, LifeConfig, SimulatorConfig
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.config import ModelConfig, PageConfig, TrainConfig

@@ -12,7 +12,7 @@ from pagecast.cli.bench.align.comparisons import COMPARISONS
 from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_asked, tables_named
 from pagecast.cli.exits import CliError, ExitCode
 from pagecast.cli.main import app
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.data.snapshot import NothingToTrainError
 
 TINY = ("bench", "align", "--quick", "--json", "--data", "made-up", "--members", "4")
 

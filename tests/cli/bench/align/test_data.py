@@ -7,8 +7,8 @@ from rich.console import Console
 
 from pagecast.cli.bench.align.data import arena_data
 from pagecast.cli.data.interchange import read_interchange
+from pagecast.featurestore.catalog.popularity import Popularity
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.popularity import Popularity
 from pagecast.featurestore.state import StatePaths
 from pagecast.streaming.counting import counted
 

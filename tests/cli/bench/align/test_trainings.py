@@ -10,9 +10,9 @@ from pagecast.cli.bench.align.folder import open_folder
 from pagecast.cli.bench.align.trainings import KeptTrainings
 from pagecast.cli.bench.align.workshop import Workshop
 from pagecast.cli.exits import InputError
-from pagecast.trainer.base import Base, Start
 from pagecast.trainer.job import Trained
-from pagecast.trainer.shown import Shown
+from pagecast.trainer.pages.shown import Shown
+from pagecast.trainer.starts.base import Base, Start
 
 
 class Heard:

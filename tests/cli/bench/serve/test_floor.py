@@ -11,7 +11,7 @@ from server.factories_server import House
 from pagecast.cli.bench.serve.floor import MeasuredStep, rows_of_floor
 from pagecast.cli.bench.serve.machine_rates import MachineRates, read_bytes_per_s
 from pagecast.cli.bench.serve.step_floor import StepWork, step_work
-from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.bundles.manifest import DecodeWeights
 
 FP32, INT8 = DecodeWeights.FP32, DecodeWeights.INT8
 MODEL = TinyModel(d_model=128, layers=2, heads=2, head_dim=64, mlp=256)

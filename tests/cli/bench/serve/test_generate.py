@@ -9,7 +9,7 @@ from pagecast.cli.bench.serve.alone import Timed, peer_turn
 from pagecast.cli.bench.serve.asked import asked_page
 from pagecast.cli.bench.serve.generate import generate_turn
 from pagecast.cli.bench.serve.peers import TorchEager, output_table
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.graph import EngineConfig
 from pagecast.engine.model import Model
 from pagecast.trainer.config import ModelConfig

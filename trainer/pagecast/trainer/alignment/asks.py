@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pagecast.featurestore.history import WATCHED_ACTIONS, Action
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.reward import RewardConfig
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.step_columns import StepColumns
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import WATCHED_ACTIONS, Action
+from pagecast.featurestore.history.step_columns import StepColumns
+from pagecast.featurestore.pages.reward import RewardConfig
+from pagecast.featurestore.prompt.prompt import Prompt
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.rules.asked import asked_facts
 from pagecast.rules.because import because_arguments
 from pagecast.rules.compiled_catalog import CompiledCatalog
@@ -27,9 +27,9 @@ from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import PageState
 from pagecast.rules.predicates import Indices
 from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
-from pagecast.trainer.shown import ShownPage
-from pagecast.trainer.snapshot import NothingToTrainError
-from pagecast.trainer.users import begins
+from pagecast.trainer.data.snapshot import NothingToTrainError
+from pagecast.trainer.data.users import begins
+from pagecast.trainer.pages.shown import ShownPage
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

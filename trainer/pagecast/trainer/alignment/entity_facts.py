@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.asks import facts_of_prompt
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.relevance_gate import RelevanceGate

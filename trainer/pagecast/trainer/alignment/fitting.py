@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
-from pagecast.trainer.optimizers import decaying
-from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.fitting.optimizers import decaying
+from pagecast.trainer.fitting.schedule import Schedule
 
 GRADIENT_NORM_MAX = 1.0
 """Gradients are clipped to this norm, as everywhere."""

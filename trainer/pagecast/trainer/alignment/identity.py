@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 from pydantic import JsonValue, TypeAdapter
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.identity import flat
+from pagecast.trainer.fitting.identity import flat
 
 
 def identity_of(

@@ -14,12 +14,12 @@ from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.on_pages import AlignedOnPages, align_on_pages
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
-from pagecast.trainer.base import Base, BaseError, Start, told_positions
-from pagecast.trainer.fit import FitResult
+from pagecast.trainer.export.release import some_of
+from pagecast.trainer.fitting.fit import FitResult
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.job import Progress, Trained, TrainJob, TrainOutcome, TrainProgress
-from pagecast.trainer.logged import Reading, read_shown
-from pagecast.trainer.release import some_of
-from pagecast.trainer.threads import threads
+from pagecast.trainer.pages.logged import Reading, read_shown
+from pagecast.trainer.starts.base import Base, BaseError, Start, told_positions
 from pagecast.trainer.train import train
 
 REPORT_FILE = "reward-models.html"

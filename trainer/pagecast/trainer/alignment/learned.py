@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.credit import Floats
 from pagecast.trainer.alignment.entity_facts import EntityFacts
@@ -20,8 +20,8 @@ from pagecast.trainer.alignment.reward_report import (
 )
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.shown import ShownPage
-from pagecast.trainer.snapshot import NothingToTrainError
+from pagecast.trainer.data.snapshot import NothingToTrainError
+from pagecast.trainer.pages.shown import ShownPage
 
 PAGES_OF_A_HALF_MIN = 20
 """Pages that something was seen of: a model of fewer says nothing, and neither does its report."""

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.asks import Ask
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout, RolloutRow
-from pagecast.trainer.batch import CutPage, PackedBatch
-from pagecast.trainer.data import catalog_features, next_row, row_ids
-from pagecast.trainer.forward import Embedded, embed, packed_hidden
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.packer import pack
-from pagecast.trainer.pages import NO_ARGUMENT, Origin, PageRow
-from pagecast.trainer.scored import prompt_window
-from pagecast.trainer.users import Window
+from pagecast.trainer.batches.batch import CutPage, PackedBatch
+from pagecast.trainer.batches.packer import pack
+from pagecast.trainer.data.dataset import catalog_features, next_row, row_ids
+from pagecast.trainer.data.users import Window
+from pagecast.trainer.fitting.forward import Embedded, embed, packed_hidden
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.pages.constructed import NO_ARGUMENT, Origin, PageRow
+from pagecast.trainer.pages.scored import prompt_window
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ know pages of the size that it will judge.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.reward import RewardConfig
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.pages.reward import RewardConfig
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.members import learned_from, member_weights
 from pagecast.trainer.alignment.rollouts import RolloutRow
-from pagecast.trainer.pages import NO_ARGUMENT
-from pagecast.trainer.shown import ShownPage, ShownRow
+from pagecast.trainer.pages.constructed import NO_ARGUMENT
+from pagecast.trainer.pages.shown import ShownPage, ShownRow
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from pagecast.trainer.alignment.credit import clipped, k3
 from pagecast.trainer.alignment.likelihood import chosen_loss, log_probabilities
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.forward import Embedded
+from pagecast.trainer.fitting.forward import Embedded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

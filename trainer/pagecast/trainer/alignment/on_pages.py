@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.alignment.asks import asks_of
 from pagecast.trainer.alignment.config import AlignConfig
@@ -19,7 +19,7 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge
 from pagecast.trainer.alignment.run import Aligned, align
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 
 DEFAULT_REWARD = RewardConfig()
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.entity_facts import EntityFacts, FactsIF
@@ -24,12 +24,12 @@ from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features, page_row
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
 from pagecast.trainer.alignment.rollouts import Rollout
-from pagecast.trainer.batch import CutPage, PackedBatch
-from pagecast.trainer.forward import packed_decoded
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.packer import pack
-from pagecast.trainer.pages import Origin
-from pagecast.trainer.scored import prompt_window
+from pagecast.trainer.batches.batch import CutPage, PackedBatch
+from pagecast.trainer.batches.packer import pack
+from pagecast.trainer.fitting.forward import packed_decoded
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.pages.constructed import Origin
+from pagecast.trainer.pages.scored import prompt_window
 
 PAGES_TOGETHER = 32
 """Pages of one forward pass when pages are judged: bounds its memory, the mask is quadratic."""

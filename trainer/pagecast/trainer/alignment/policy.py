@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from pagecast.engine.bundle import Bundle
+from pagecast.engine.bundles.bundle import Bundle
+from pagecast.engine.bundles.manifest import Manifest
 from pagecast.engine.graph import Array, Binding, FloatArray, Graph
-from pagecast.engine.manifest import Manifest
 from pagecast.engine.model import Model
-from pagecast.engine.stabilisation import Stabilisation
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.engine.vectors.stabilisation import Stabilisation
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.rules.predicates import Indices
-from pagecast.trainer.bundle import shape_of
-from pagecast.trainer.graphs import OPSET, graph_specs
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.export.bundle import shape_of
+from pagecast.trainer.export.graphs import OPSET, graph_specs
+from pagecast.trainer.network.model import PageModel
 
 VERSION = "0" * 16
 """Of a model that is no bundle."""

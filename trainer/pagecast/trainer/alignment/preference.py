@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.config import RewardModelConfig
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.alignment.entity_facts import FACTS, EntityFacts, FactsIF
 from pagecast.trainer.alignment.fitting import fit_model
 from pagecast.trainer.alignment.likelihood import Features
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
-from pagecast.trainer.forward import look_up
-from pagecast.trainer.scored import prompt_window
+from pagecast.trainer.fitting.forward import look_up
+from pagecast.trainer.pages.scored import prompt_window
 
 DEVIATION_MIN = 1e-6
 """Of a fact that is the same everywhere."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.trainer.alignment.credit import Floats
 from pagecast.trainer.alignment.likelihood import Features, relevance
 from pagecast.trainer.alignment.policy import Policy

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.credit import Floats
 from pagecast.trainer.alignment.logged_rewards import RewardedPage
 from pagecast.trainer.alignment.page_reward import PageRewardModel
 from pagecast.trainer.alignment.preference import PreferenceModel, liking
-from pagecast.trainer.evaluation.auc import weighted_auc
-from pagecast.trainer.evaluation.calibration import Calibration, calibration
-from pagecast.trainer.evaluation.html_table import html_table
-from pagecast.trainer.evaluation.plots import reliability
+from pagecast.trainer.evaluation.figures.auc import weighted_auc
+from pagecast.trainer.evaluation.figures.calibration import Calibration, calibration
+from pagecast.trainer.evaluation.reports.html_table import html_table
+from pagecast.trainer.evaluation.reports.plots import reliability
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.config import AlignConfig, FormatConfig
 from pagecast.trainer.alignment.credit import (
     Floats,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.batching.slot_decoder import SlotDecoder
 from pagecast.engine.choice import Choice
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import FloatArray
@@ -22,8 +24,6 @@ from pagecast.engine.model import Model
 from pagecast.engine.page import begin_page, check_catalog
 from pagecast.engine.page_events import EntityChosen, RowBegun
 from pagecast.engine.picking import Picker, Place
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.engine.slot_decoder import SlotDecoder
 from pagecast.engine.walk import Feed, PageWalk
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX
 from pagecast.rules.predicates import Indices

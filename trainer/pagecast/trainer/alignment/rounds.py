@@ -24,12 +24,12 @@ from pagecast.trainer.alignment.policy import Policy, engine_model
 from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards, judged
 from pagecast.trainer.alignment.rollouts import Rollout, draw_group, page_seed
-from pagecast.trainer.checkpoint import Checkpoint, CheckpointError, Facts
+from pagecast.trainer.batches.epochs import Place
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.epochs import Place
-from pagecast.trainer.identity import differences
-from pagecast.trainer.optimizers import Optimizers
-from pagecast.trainer.schedule import Schedule
+from pagecast.trainer.fitting.checkpoint import Checkpoint, CheckpointError, Facts
+from pagecast.trainer.fitting.identity import differences
+from pagecast.trainer.fitting.optimizers import Optimizers
+from pagecast.trainer.fitting.schedule import Schedule
 
 GRADIENT_NORM_MAX = 1.0
 """Gradients are clipped to this norm, as in pretraining: one lucky group must not undo the rest."""

@@ -13,7 +13,7 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.progress import AlignProgress
 from pagecast.trainer.alignment.rewards import Judge, Rewards
 from pagecast.trainer.alignment.rounds import AlignRun
-from pagecast.trainer.checkpoint import Checkpoint, Checkpoints
+from pagecast.trainer.fitting.checkpoint import Checkpoint, Checkpoints
 
 _log = structlog.get_logger(__name__)
 

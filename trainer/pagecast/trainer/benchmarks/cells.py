@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue, TypeAdapter
 
-from pagecast.featurestore.fold import DEFAULT_FOLD, FoldConfig
+from pagecast.featurestore.history.fold import DEFAULT_FOLD, FoldConfig
 from pagecast.trainer.config import EngagementConfig
 
 Figures = Mapping[str, float | Sequence[float]]

@@ -11,31 +11,31 @@ from pathlib import Path
 
 import numpy as np
 
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.choice import choose
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun, RowEnded
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.page_state import PageState
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.benchmarks.page_ways import ENTITIES_PER_ROW, ROWS, page_ways
-from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.answering import answer
-from pagecast.trainer.evaluation.engine_system import EngineSystem
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.pagecast_system import PagecastSystem
-from pagecast.trainer.evaluation.ranks import ndcg_gains
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
-from pagecast.trainer.evaluation.training import Trainings
+from pagecast.trainer.evaluation.figures.ranks import ndcg_gains
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.systems.engine_system import EngineSystem
+from pagecast.trainer.evaluation.systems.pagecast_system import PagecastSystem
+from pagecast.trainer.evaluation.systems.training import Trainings
+from pagecast.trainer.export.bundle import BundleFacts, write_bundle
 from pagecast.trainer.job import Trained
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pagecast.trainer.benchmarks.cells import Figures
-from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.data.snapshot import Snapshot
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.export.bundle import BundleFacts, write_bundle
 from pagecast.trainer.train import fit_on
 
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.chronological import Cut
-from pagecast.trainer.evaluation.forgetting import masked_ndcg
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.requests import FRESH, FitPart, Split
-from pagecast.trainer.evaluation.retraining import retrained
-from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.evaluation.protocols.chronological import Cut
+from pagecast.trainer.evaluation.protocols.forgetting import masked_ndcg
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import FRESH, FitPart, Split
+from pagecast.trainer.evaluation.systems.retraining import retrained
+from pagecast.trainer.evaluation.systems.training import known_of
 from pagecast.trainer.job import Trained
 from pagecast.trainer.start_config import NewEntities, StartConfig
 from pagecast.trainer.train import fit_on

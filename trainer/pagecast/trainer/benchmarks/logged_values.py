@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.trainer.alignment.likelihood import Features
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.batch import CutPage
+from pagecast.trainer.batches.batch import CutPage
+from pagecast.trainer.batches.packer import pack
 from pagecast.trainer.benchmarks.cells import Figures
-from pagecast.trainer.data import Dataset
-from pagecast.trainer.forward import packed_hidden
-from pagecast.trainer.imitation import as_laid_out
-from pagecast.trainer.packer import pack
+from pagecast.trainer.data.dataset import Dataset
+from pagecast.trainer.fitting.forward import packed_hidden
 from pagecast.trainer.page_config import PostTrainConfig, PresentationConfig
-from pagecast.trainer.pages import Origin
-from pagecast.trainer.presentation import Presentation, estimate
-from pagecast.trainer.scored import ScoredPage, scored_pages
-from pagecast.trainer.shown import Shown, ShownPage
-from pagecast.trainer.valued import ValueTargets
-from pagecast.trainer.values import Values
+from pagecast.trainer.pages.constructed import Origin
+from pagecast.trainer.pages.imitation import as_laid_out
+from pagecast.trainer.pages.presentation import Presentation, estimate
+from pagecast.trainer.pages.scored import ScoredPage, scored_pages
+from pagecast.trainer.pages.shown import Shown, ShownPage
+from pagecast.trainer.post_training.valued import ValueTargets
+from pagecast.trainer.post_training.values import Values
 
 Floats = npt.NDArray[np.float64]
 

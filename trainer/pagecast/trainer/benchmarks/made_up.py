@@ -5,12 +5,17 @@ For measuring speed where no data can be fetched. What is predicted on them says
 
 import numpy as np
 
-from pagecast.featurestore.fold import FoldConfig
+from pagecast.featurestore.catalog.snapshot import (
+    NEXT_ROW,
+    CatalogEntity,
+    CatalogRow,
+    CatalogSnapshot,
+)
+from pagecast.featurestore.history.fold import FoldConfig
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.snapshot import NEXT_ROW, CatalogEntity, CatalogRow, CatalogSnapshot
-from pagecast.featurestore.tokens import token_of
-from pagecast.trainer.evaluation.interactions import Interactions, Ints, interactions_of
-from pagecast.trainer.replay import UserSteps, replay
+from pagecast.trainer.data.replay import UserSteps, replay
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, Ints, interactions_of
 from pagecast.v1 import catalog_pb2, events_pb2
 
 USERS, ENTITIES = 943, 1682

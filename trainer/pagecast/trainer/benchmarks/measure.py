@@ -15,7 +15,7 @@ from pagecast.trainer.benchmarks.step_cost import stepped
 from pagecast.trainer.benchmarks.validated import validated
 from pagecast.trainer.benchmarks.views import viewed
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
 from pagecast.trainer.overrides import overridden
 
 Told = Callable[[float], None]

@@ -12,15 +12,15 @@ from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
 from pagecast.engine.page import decode_page
 from pagecast.engine.page_events import EntityChosen
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.trainer.benchmarks.cells import Figures
-from pagecast.trainer.evaluation.engine_system import EngineSystem
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.requests import Request
-from pagecast.trainer.evaluation.viewport import discount
+from pagecast.trainer.evaluation.pages.viewport import discount
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import Request
+from pagecast.trainer.evaluation.systems.engine_system import EngineSystem
 
 ROWS, ENTITIES_PER_ROW = 8, 10
 """Of the pages: a server's defaults."""

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.families import families
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.report import SystemReport
-from pagecast.trainer.evaluation.requests import Plan
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import Plan
+from pagecast.trainer.evaluation.protocols.splits import plan_of
+from pagecast.trainer.evaluation.reports.report import SystemReport
 from pagecast.trainer.evaluation.run import evaluate
-from pagecast.trainer.evaluation.splits import plan_of
-from pagecast.trainer.evaluation.system import Family
+from pagecast.trainer.evaluation.systems.families import families
+from pagecast.trainer.evaluation.systems.system import Family
 
 Told = Callable[[float], None]
 

@@ -17,9 +17,9 @@ from torch import nn
 from pagecast.trainer.benchmarks.sasrec import Loss, Sasrec, SasrecConfig, batches
 from pagecast.trainer.benchmarks.views import newest
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.data.snapshot import Snapshot
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
 from pagecast.trainer.job import TrainProgress
-from pagecast.trainer.snapshot import Snapshot
 from pagecast.trainer.train import fit_on
 
 WARM_STEPS = 3

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pagecast.engine.bundle import load_bundle
-from pagecast.engine.manifest import (
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.manifest import (
     CANARY_FILE,
     CHECKPOINT_FILE,
     DECODE_INT8_FILE,
@@ -27,19 +27,19 @@ from pagecast.engine.model import Model
 from pagecast.rules.facts import RequestFacts
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.benchmarks.page_ways import ENTITIES_PER_ROW, ROWS
-from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.answering import answer
-from pagecast.trainer.evaluation.cold_start import AMONG_COLD, WARM, cold_start_plan
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.page_asked import AskedPage
-from pagecast.trainer.evaluation.page_figures import page_figures
-from pagecast.trainer.evaluation.page_making import pages_of
-from pagecast.trainer.evaluation.page_sample import PageAsk, sample_pages
-from pagecast.trainer.evaluation.ranks import Gains, ndcg_gains
-from pagecast.trainer.evaluation.requests import Request, Split
-from pagecast.trainer.evaluation.trained_system import TrainedSystem
-from pagecast.trainer.evaluation.training import known_of
+from pagecast.trainer.evaluation.figures.ranks import Gains, ndcg_gains
+from pagecast.trainer.evaluation.pages.page_asked import AskedPage
+from pagecast.trainer.evaluation.pages.page_figures import page_figures
+from pagecast.trainer.evaluation.pages.page_making import pages_of
+from pagecast.trainer.evaluation.pages.page_sample import PageAsk, sample_pages
+from pagecast.trainer.evaluation.protocols.cold_start import AMONG_COLD, WARM, cold_start_plan
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import Request, Split
+from pagecast.trainer.evaluation.systems.trained_system import TrainedSystem
+from pagecast.trainer.evaluation.systems.training import known_of
+from pagecast.trainer.export.bundle import BundleFacts, write_bundle
 from pagecast.trainer.job import Trained
 from pagecast.trainer.train import fit_on
 

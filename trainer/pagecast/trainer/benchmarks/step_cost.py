@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagecast.featurestore.history import Action, Profile, Step
-from pagecast.featurestore.snapshot import NEXT_ROW
-from pagecast.featurestore.vocabulary import Vocabulary
+from pagecast.featurestore.catalog.snapshot import NEXT_ROW
+from pagecast.featurestore.history.history import Action, Profile, Step
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.benchmarks.made_up import BEGIN_MS, GENRES, made_up_catalog
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, fallback_row, next_row
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.pages import PageBuilder
-from pagecast.trainer.pools import Pools
-from pagecast.trainer.processes import Processes
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.run import Run
-from pagecast.trainer.users import columns
+from pagecast.trainer.data.dataset import Dataset, fallback_row, next_row
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.data.users import columns
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.fitting.processes import Processes
+from pagecast.trainer.fitting.run import Run
+from pagecast.trainer.pages.constructed import PageBuilder
+from pagecast.trainer.pages.pools import Pools
 
 MINUTE_MS = 60_000
 

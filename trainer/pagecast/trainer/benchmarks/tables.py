@@ -9,9 +9,9 @@ from pydantic import JsonValue
 from pagecast.trainer.benchmarks.ablations import ABLATIONS, Ablation
 from pagecast.trainer.benchmarks.cells import Cell, DataView
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.evaluation.families import BASELINES
-from pagecast.trainer.evaluation.pagecast_system import PAGECAST
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, PREQUENTIAL
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, PREQUENTIAL
+from pagecast.trainer.evaluation.systems.families import BASELINES
+from pagecast.trainer.evaluation.systems.pagecast_system import PAGECAST
 from pagecast.trainer.profiles import PROFILES
 
 LENGTHS = (200, 512)

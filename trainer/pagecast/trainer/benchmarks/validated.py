@@ -13,12 +13,12 @@ import numpy as np
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.evaluation.answering import answer
-from pagecast.trainer.evaluation.interactions import Interactions
-from pagecast.trainer.evaluation.pagecast_system import PagecastSystem
-from pagecast.trainer.evaluation.ranks import hit_gains, ndcg_gains
-from pagecast.trainer.evaluation.requests import FitPart
-from pagecast.trainer.evaluation.splits import LEAVE_ONE_OUT, plan_of
-from pagecast.trainer.evaluation.training import Trainings
+from pagecast.trainer.evaluation.figures.ranks import hit_gains, ndcg_gains
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.requests import FitPart
+from pagecast.trainer.evaluation.protocols.splits import LEAVE_ONE_OUT, plan_of
+from pagecast.trainer.evaluation.systems.pagecast_system import PagecastSystem
+from pagecast.trainer.evaluation.systems.training import Trainings
 
 
 def validated(

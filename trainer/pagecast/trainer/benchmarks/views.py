@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogSnapshot
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
-from pagecast.trainer.replay import UserSteps
+from pagecast.featurestore.catalog.snapshot import CatalogEntity, CatalogSnapshot
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
 
 
 def viewed(data: Interactions, without: Sequence[str]) -> Interactions:

@@ -1,5 +1,6 @@
 """Evaluation beside honest baselines: protocols, systems, figures and reports.
 
-`interactions` is the data, `splits` who may see what, `system` what is evaluated, `run` the whole.
+In `protocols`, `interactions` is the data and `splits` who may see what; `systems` are what is
+evaluated; `run` is the whole, `figures` and `reports` what comes of it.
 docs/evaluation.md tells the protocols.
 """

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.evaluation.interactions import Ints
-from pagecast.trainer.evaluation.ranks import Ranks, ranks
-from pagecast.trainer.evaluation.requests import Request, Split
-from pagecast.trainer.evaluation.system import Retrains, System, Told
+from pagecast.trainer.evaluation.figures.ranks import Ranks, ranks
+from pagecast.trainer.evaluation.protocols.interactions import Ints
+from pagecast.trainer.evaluation.protocols.requests import Request, Split
+from pagecast.trainer.evaluation.systems.system import Retrains, System, Told
 
 REQUESTS_TOGETHER = 256
 """Requests scored at a time: bounds memory, a score of every entity for each."""

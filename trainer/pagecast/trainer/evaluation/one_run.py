@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from pagecast.trainer.evaluation.answering import answer
-from pagecast.trainer.evaluation.page_asked import AskedPage, MakesPages
-from pagecast.trainer.evaluation.page_figures import page_figures
-from pagecast.trainer.evaluation.page_report import PageFigures
-from pagecast.trainer.evaluation.ranks import Ranks, ndcg_gains
-from pagecast.trainer.evaluation.requests import Plan
-from pagecast.trainer.evaluation.system import Candidate, Family, System
+from pagecast.trainer.evaluation.figures.ranks import Ranks, ndcg_gains
+from pagecast.trainer.evaluation.pages.page_asked import AskedPage, MakesPages
+from pagecast.trainer.evaluation.pages.page_figures import page_figures
+from pagecast.trainer.evaluation.protocols.requests import Plan
+from pagecast.trainer.evaluation.reports.page_report import PageFigures
+from pagecast.trainer.evaluation.systems.system import Candidate, Family, System
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pagecast.trainer.evaluation.figures import figures_of, mean_gains, slice_figures
-from pagecast.trainer.evaluation.intervals import Bootstrap
+from pagecast.trainer.evaluation.figures.intervals import Bootstrap
+from pagecast.trainer.evaluation.figures.of_seeds import figures_of, mean_gains, slice_figures
+from pagecast.trainer.evaluation.figures.ranks import Gains
 from pagecast.trainer.evaluation.one_run import Progress, Run
-from pagecast.trainer.evaluation.page_asked import AskedPage
-from pagecast.trainer.evaluation.page_sample import PageAsk, sample_pages
-from pagecast.trainer.evaluation.ranks import Gains
-from pagecast.trainer.evaluation.report import Report, SystemReport
-from pagecast.trainer.evaluation.requests import FRESH, Plan, Split
-from pagecast.trainer.evaluation.system import Family
+from pagecast.trainer.evaluation.pages.page_asked import AskedPage
+from pagecast.trainer.evaluation.pages.page_sample import PageAsk, sample_pages
+from pagecast.trainer.evaluation.protocols.requests import FRESH, Plan, Split
+from pagecast.trainer.evaluation.reports.report import Report, SystemReport
+from pagecast.trainer.evaluation.systems.system import Family
 
 
 def evaluate(

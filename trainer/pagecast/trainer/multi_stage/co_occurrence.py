@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.evaluation.co_occurrence import Matrix, count_together
-from pagecast.trainer.evaluation.ease import ease_weights
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
+from pagecast.trainer.evaluation.systems.co_occurrence import Matrix, count_together
+from pagecast.trainer.evaluation.systems.ease import ease_weights
 from pagecast.trainer.multi_stage.config import ENTITIES_MAX
 
 DAY_MS = 86_400_000

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
-from pagecast.trainer.evaluation.ease import HALVES, LAMBDAS
+from pagecast.trainer.evaluation.systems.ease import HALVES, LAMBDAS
 
 ENTITIES_MAX = 8_000
 """Entities of EASE, the most taken up: its matrix is 256 MB then, in every server that serves it.

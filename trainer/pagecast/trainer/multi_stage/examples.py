@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pagecast.featurestore.popularity import HALF_LIFE_MS
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.steps import WATCHED_ACTIONS
+from pagecast.featurestore.catalog.popularity import HALF_LIFE_MS
+from pagecast.featurestore.history.steps import WATCHED_ACTIONS
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules import bitsets
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
-from pagecast.trainer.evaluation.interactions import Interactions
+from pagecast.trainer.data.users import prompt_at
+from pagecast.trainer.evaluation.protocols.interactions import Interactions
 from pagecast.trainer.multi_stage.co_occurrence import DAY_MS, popularity_until
 from pagecast.trainer.multi_stage.config import MultiStageConfig
-from pagecast.trainer.users import prompt_at
 
 BECAUSE_STEPS = 8
 """Newest watched entities that a BECAUSE row may be about, as the rules consider them."""

@@ -12,15 +12,15 @@ import numpy as np
 
 from pagecast.engine.multi_stage.candidates import Candidates
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.featurestore.popularity import HALF_LIFE_MS
+from pagecast.featurestore.catalog.popularity import HALF_LIFE_MS
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import compile_rules
-from pagecast.trainer.evaluation.popularity import DAY_MS, DecayedCounts
-from pagecast.trainer.evaluation.requests import FitPart, Request
-from pagecast.trainer.evaluation.system import Scores, System, Told
+from pagecast.trainer.data.users import prompt_at
+from pagecast.trainer.evaluation.protocols.requests import FitPart, Request
+from pagecast.trainer.evaluation.systems.popularity import DAY_MS, DecayedCounts
+from pagecast.trainer.evaluation.systems.system import Scores, System, Told
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.examples import facts_of_prompt
-from pagecast.trainer.users import prompt_at
 
 PAGE = MultiStageConfig()
 """Whose page the rules are compiled for: the one that the rankers learned from."""

@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from pagecast.engine.manifest import MANIFEST_FILE, bundle_version
+from pagecast.engine.bundles.manifest import MANIFEST_FILE, bundle_version
+from pagecast.engine.bundles.sealed import FileDigest
 from pagecast.engine.multi_stage.candidates import Candidates
 from pagecast.engine.multi_stage.manifest import MULTI_STAGE, MultiStageManifest
 from pagecast.engine.multi_stage.tables import MultiStageTables
-from pagecast.engine.sealed import FileDigest
 from pagecast.featurestore.database import connect, migrate
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.offline import NextOffsets
-from pagecast.featurestore.registry import Registry
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.trainer.base import told_positions
-from pagecast.trainer.bundle import publish
 from pagecast.trainer.code_version import code_version
+from pagecast.trainer.data.snapshot import NothingToTrainError, Snapshot, Source
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
+from pagecast.trainer.export.bundle import publish
 from pagecast.trainer.multi_stage.co_occurrence import Counted, counted
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.examples import drawn, examples
@@ -36,7 +36,7 @@ from pagecast.trainer.multi_stage.rankers import (
     with_entity_ranker,
     with_row_ranker,
 )
-from pagecast.trainer.snapshot import NothingToTrainError, Snapshot, Source
+from pagecast.trainer.starts.base import told_positions
 
 _log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.featurestore.semantic_ids import Codebook
+from pagecast.featurestore.prompt.semantic_ids import Codebook
 from pagecast.trainer.semantic.residual import learn_codebook
 
 if TYPE_CHECKING:
-    from pagecast.trainer.model import PageModel
+    from pagecast.trainer.network.model import PageModel
 
 RIDGE = 0.1
 """Ridge of the map from metadata to what is coded, relative to the mean square of a metadata

@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pagecast.featurestore.semantic_ids import TOKENS_OF_ENTITY_MAX
-from pagecast.trainer.auxiliary import Labels, auxiliary_losses
-from pagecast.trainer.batch import PackedBatch
-from pagecast.trainer.competition import out_of_competition
-from pagecast.trainer.forward import Embedded, Losses, packed_decoded, row_loss
-from pagecast.trainer.model import PageModel
+from pagecast.featurestore.prompt.semantic_ids import TOKENS_OF_ENTITY_MAX
+from pagecast.trainer.batches.batch import PackedBatch
+from pagecast.trainer.batches.competition import out_of_competition
+from pagecast.trainer.batches.targets import Targets
+from pagecast.trainer.fitting.auxiliary import Labels, auxiliary_losses
+from pagecast.trainer.fitting.forward import Embedded, Losses, packed_decoded, row_loss
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.semantic.spelling import NOBODY, Spelled, spell
 from pagecast.trainer.semantic.trie import NO_NODE, Trie
-from pagecast.trainer.targets import Targets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

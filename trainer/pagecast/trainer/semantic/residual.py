@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.semantic_ids import (
+from pagecast.featurestore.prompt.semantic_ids import (
     DIGITS_MAX,
     LEVELS,
     Codebook,

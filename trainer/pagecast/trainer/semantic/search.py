@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pagecast.featurestore.semantic_ids import TOKENS_OF_ENTITY_MAX
-from pagecast.trainer.model import PageModel
+from pagecast.featurestore.prompt.semantic_ids import TOKENS_OF_ENTITY_MAX
+from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.semantic.trie import NO_NODE, Trie
 
 EXACT_NODES_MAX = 20_000

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.semantic_ids import NO_TOKEN
-from pagecast.trainer.batch import HISTORY, NOTHING, PADDING, PackedBatch
+from pagecast.featurestore.prompt.semantic_ids import NO_TOKEN
+from pagecast.trainer.batches.batch import HISTORY, NOTHING, PADDING, PackedBatch
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

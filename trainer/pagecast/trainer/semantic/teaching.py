@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pagecast.trainer.base import BaseError, Start
-from pagecast.trainer.checkpoint import Checkpoints
 from pagecast.trainer.config import TrainConfig
-from pagecast.trainer.data import Dataset, catalog_features
-from pagecast.trainer.fit import fit
-from pagecast.trainer.pages import PageBuilder
+from pagecast.trainer.data.dataset import Dataset, catalog_features
+from pagecast.trainer.fitting.checkpoint import Checkpoints
+from pagecast.trainer.fitting.fit import fit
+from pagecast.trainer.pages.constructed import PageBuilder
 from pagecast.trainer.semantic.learned import learn
+from pagecast.trainer.starts.base import BaseError, Start
 
 FOLDER = "entities"
 """Its checkpoints, below those of the training: killed, it goes on to the same codebook."""

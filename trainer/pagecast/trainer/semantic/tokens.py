@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pagecast.featurestore.semantic_ids import (
+from pagecast.featurestore.prompt.semantic_ids import (
     LEVELS,
     TOKENS_OF_ENTITY_MAX,
     Codebook,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.featurestore.semantic_ids import (
+from pagecast.featurestore.prompt.semantic_ids import (
     LEVELS,
     NO_TOKEN,
     TOKENS_OF_ENTITY_MAX,

@@ -18,21 +18,21 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save
 from torch import Tensor
 
-from pagecast.engine.manifest import (
+from pagecast.engine.bundles.manifest import (
     CHECKPOINT_FILE,
     MANIFEST_FILE,
     VOCABULARY_FILE,
     FileDigest,
     bundle_version,
 )
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.bundle import publish
-from pagecast.trainer.graphs import OPSET, GraphSpec, export
-from pagecast.trainer.parity import DIFFERENCE_MAX, ParityError, RandomInputs, run_torch
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
+from pagecast.trainer.export.bundle import publish
+from pagecast.trainer.export.graphs import OPSET, GraphSpec, export
+from pagecast.trainer.export.parity import DIFFERENCE_MAX, ParityError, RandomInputs, run_torch
+from pagecast.trainer.network.tower import FEATURES
 from pagecast.trainer.tasks.fitting import Trunk
 from pagecast.trainer.tasks.head import TaskHead
 from pagecast.trainer.tasks.rows import LabelKind
-from pagecast.trainer.tower import FEATURES
 
 SHAPES: Sequence[Mapping[str, int]] = (
     {"B": 3, "T": 7, "E": 5, "X": 4},

@@ -6,7 +6,7 @@ Letters: X rows, K outputs.
 import numpy as np
 import numpy.typing as npt
 
-from pagecast.trainer.evaluation.auc import weighted_auc
+from pagecast.trainer.evaluation.figures.auc import weighted_auc
 from pagecast.trainer.tasks.rows import LabelKind
 
 Floats = npt.NDArray[np.float32]

@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pagecast.engine.stabilisation import Stabilisation
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.encoders import EntityEncoder, UserEncoder
-from pagecast.trainer.model import PageModel
-from pagecast.trainer.openings import POSITIONS_TOGETHER
+from pagecast.engine.vectors.stabilisation import Stabilisation
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
+from pagecast.trainer.batches.openings import POSITIONS_TOGETHER
+from pagecast.trainer.network.encoders import EntityEncoder, UserEncoder
+from pagecast.trainer.network.model import PageModel
+from pagecast.trainer.network.tower import FEATURES
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.head import TaskHead, fit_head
 from pagecast.trainer.tasks.prompts import TaskPrompts, batches, padded
-from pagecast.trainer.tower import FEATURES
 
 ROWS_TOGETHER = 64
 """Rows of one step of the optimiser, fewer where histories are long."""

@@ -13,15 +13,15 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from pagecast.featurestore.encoding import encode_prompt
-from pagecast.featurestore.history import History, Profile
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.history import History, Profile
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.featurestore.point_in_time import AtMoment, histories_as_of
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.openings import POSITIONS_TOGETHER
-from pagecast.trainer.snapshot import Source
+from pagecast.featurestore.prompt.encoding import encode_prompt
+from pagecast.featurestore.prompt.point_in_time import AtMoment, histories_as_of
+from pagecast.featurestore.prompt.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
+from pagecast.trainer.batches.openings import POSITIONS_TOGETHER
+from pagecast.trainer.data.snapshot import Source
 from pagecast.trainer.tasks.rows import TaskError, TaskRow
 
 NOTHING = -1

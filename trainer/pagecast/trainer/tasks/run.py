@@ -8,11 +8,12 @@ import structlog
 import torch
 from pydantic import JsonValue
 
-from pagecast.engine.stabilisation import load_stabilisation
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.base import Base, load_base
-from pagecast.trainer.data import catalog_features
-from pagecast.trainer.snapshot import Source
+from pagecast.engine.vectors.stabilisation import load_stabilisation
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.trainer.data.dataset import catalog_features
+from pagecast.trainer.data.snapshot import Source
+from pagecast.trainer.fitting.threads import threads
+from pagecast.trainer.starts.base import Base, load_base
 from pagecast.trainer.tasks.bundle import TaskFacts, TaskManifest, write_task
 from pagecast.trainer.tasks.config import TaskConfig
 from pagecast.trainer.tasks.figures import figures_of
@@ -20,7 +21,6 @@ from pagecast.trainer.tasks.fitting import TaskData, Trunk, embedded, fit_frozen
 from pagecast.trainer.tasks.head import TaskHead
 from pagecast.trainer.tasks.prompts import NOTHING, prompts_of
 from pagecast.trainer.tasks.rows import LabelKind, Task, TaskError, read_task
-from pagecast.trainer.threads import threads
 
 Progress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pagecast.cli.bench.align.workshop import REWARD, Overrides, Workshop
+from pagecast.engine.bundles.served_model import ServedBundle
 from pagecast.engine.multi_stage.bundle import load_multi_stage
-from pagecast.engine.served_model import ServedBundle
 from pagecast.trainer.alignment.config import RECIPES
 from pagecast.trainer.alignment.on_pages import align_on_pages
 from pagecast.trainer.alignment.progress import AlignProgress
-from pagecast.trainer.base import Base, Start
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.job import Trained
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
+from pagecast.trainer.pages.shown import Shown
 from pagecast.trainer.profiles import PROFILES
-from pagecast.trainer.shown import Shown
-from pagecast.trainer.threads import threads
+from pagecast.trainer.starts.base import Base, Start
 
 POST_SHARE = 0.25
 """Passes of post-training, by those of the pretraining before it."""

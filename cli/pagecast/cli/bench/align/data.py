@@ -10,16 +10,16 @@ from pagecast.cli.bench.model_data import MADE_UP
 from pagecast.cli.evaluation.data import open_data
 from pagecast.cli.exits import InputError
 from pagecast.cli.simulation.data import POINTS_MAX, VALUE_PLAYED
-from pagecast.featurestore.fold import DEFAULT_FOLD
-from pagecast.featurestore.popularity import Counted, decay
+from pagecast.featurestore.catalog.popularity import Counted, decay
+from pagecast.featurestore.history.fold import DEFAULT_FOLD
 from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.data import DataTooSmall, TrainingData
 from pagecast.simulator.world import DAY_MS
 from pagecast.streaming.counting import counted
 from pagecast.trainer.benchmarks.made_up import made_up
 from pagecast.trainer.benchmarks.views import some_users
-from pagecast.trainer.evaluation.interactions import Interactions, interactions_of
-from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.data.snapshot import Snapshot
+from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
 
 MADE_UP_USERS, MADE_UP_ENTITIES = 60, 200
 """Where nothing was fetched: to see whether the bench works."""

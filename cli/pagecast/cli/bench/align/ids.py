@@ -13,7 +13,7 @@ from pagecast.cli.bench.align.comparisons import figures_by_name
 from pagecast.cli.bench.align.workshop import PASSES_MINUTES_MAX
 from pagecast.trainer.benchmarks.cells import Cell, Figures
 from pagecast.trainer.benchmarks.spelled import IDS
-from pagecast.trainer.evaluation.intervals import Bootstrap, Difference
+from pagecast.trainer.evaluation.figures.intervals import Bootstrap, Difference
 
 PAGES, QUICK_PAGES = 200, 10
 """Whole pages of each, for their cost and their rules."""

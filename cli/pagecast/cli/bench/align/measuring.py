@@ -12,8 +12,8 @@ from pagecast.cli.exits import CommandError
 from pagecast.cli.output import Output
 from pagecast.trainer.alignment.credit import RewardError
 from pagecast.trainer.benchmarks.cells import Cell, Figures
+from pagecast.trainer.data.snapshot import NothingToTrainError
 from pagecast.trainer.evaluation.errors import EvaluationError
-from pagecast.trainer.snapshot import NothingToTrainError
 
 
 def measured(

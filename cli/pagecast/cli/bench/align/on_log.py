@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pagecast.cli.bench.align.workshop import REWARD, Workshop
-from pagecast.featurestore.context import NOTHING_INJECTED, ContextConfig
-from pagecast.featurestore.summary import NOTHING
+from pagecast.featurestore.history.summary import NOTHING
+from pagecast.featurestore.prompt.context import NOTHING_INJECTED, ContextConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.benchmarks.cells import Figures
 from pagecast.trainer.benchmarks.logged_values import logged_values
 from pagecast.trainer.job import Trained
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 
 
 def said_of_log(shop: Workshop, trained: Trained) -> Figures:

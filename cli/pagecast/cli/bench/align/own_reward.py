@@ -14,7 +14,7 @@ from pagecast.trainer.alignment.diversity import mean_distances
 from pagecast.trainer.alignment.logged_rewards import rewarded_pages
 from pagecast.trainer.alignment.opinions import opinions
 from pagecast.trainer.alignment.reward_report import RewardReport
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.shown import ShownPage
 
 BY_PAGE, BY_PREFERENCE, BY_GATED = "said_page", "said_preference", "said_gated"
 

@@ -13,24 +13,24 @@ import numpy as np
 from pagecast.cli.bench.align.data import count
 from pagecast.cli.bench.align.exploration import NEVER, Exploration
 from pagecast.cli.bench.align.served import served_rows, shown_row
+from pagecast.engine.bundles.served_model import ServedBundle, ServedModel, bind, whole_page
 from pagecast.engine.page_events import PageEvent
 from pagecast.engine.popular import popular_page
-from pagecast.engine.served_model import ServedBundle, ServedModel, bind, whole_page
-from pagecast.featurestore.catalog_items import entity_of, item_change
-from pagecast.featurestore.context import NO_CONTEXT
-from pagecast.featurestore.fold import apply_event
-from pagecast.featurestore.history import STEPS_MAX, History, HistoryVersion, Profile
-from pagecast.featurestore.model_records import CHAMPION
+from pagecast.featurestore.catalog.items import entity_of, item_change
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.history.fold import apply_event
+from pagecast.featurestore.history.history import STEPS_MAX, History, HistoryVersion, Profile
+from pagecast.featurestore.history.tokens import token_of
+from pagecast.featurestore.models.records import CHAMPION
 from pagecast.featurestore.offline import LoggedEvent
-from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.featurestore.tokens import token_of
+from pagecast.featurestore.prompt.context import NO_CONTEXT
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import compile_rules
-from pagecast.server.basis import PageBasis
-from pagecast.server.facts import facts_of
-from pagecast.server.options import decode_options
-from pagecast.server.request import PageClock, PageRequest
+from pagecast.server.page.basis import PageBasis
+from pagecast.server.page.facts import facts_of
+from pagecast.server.page.options import decode_options
+from pagecast.server.page.request import PageClock, PageRequest
 from pagecast.simulator.events import SURFACE, Visit
 from pagecast.simulator.page import ShownPage
 from pagecast.streaming.counting import counted

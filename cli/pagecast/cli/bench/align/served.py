@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pagecast.engine.page_events import EntityChosen, PageEvent, RowBegun
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.rules.page_state import NO_ARGUMENT
 from pagecast.simulator.page import ShownRow
 from pagecast.v1 import events_pb2

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from pagecast.cli.bench.align.data import ArenaData
 from pagecast.cli.bench.align.platform import ArenaPlatform
-from pagecast.engine.served_model import ServedBundle
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.engine.bundles.served_model import ServedBundle
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.simulator.ledger import Ledger
 from pagecast.simulator.progress import DAYS
 from pagecast.simulator.report import Report
 from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
-from pagecast.trainer.logged import shown_rows
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.pages.logged import shown_rows
+from pagecast.trainer.pages.shown import ShownPage
 from pagecast.v1 import events_pb2
 
 

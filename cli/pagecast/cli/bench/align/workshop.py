@@ -11,22 +11,22 @@ from pagecast.cli.bench.align.data import ArenaData
 from pagecast.cli.bench.align.telling import Told, nobody
 from pagecast.cli.bench.align.trainings import KeptTrainings
 from pagecast.cli.bench.align.visits import Visits, visited
-from pagecast.engine.bundle import Bundle, load_bundle
-from pagecast.engine.served_model import ServedBundle
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
+from pagecast.engine.bundles.served_model import ServedBundle
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.run_config import RunConfig
 from pagecast.trainer.alignment.config import AlignConfig
 from pagecast.trainer.alignment.learned import RewardModels, train_reward_models
 from pagecast.trainer.alignment.members import learned_from
 from pagecast.trainer.alignment.policy import Policy
-from pagecast.trainer.base import Start
-from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data.snapshot import Snapshot
+from pagecast.trainer.export.bundle import BundleFacts, write_bundle
+from pagecast.trainer.fitting.threads import threads
 from pagecast.trainer.job import Trained, TrainProgress
 from pagecast.trainer.overrides import overridden
-from pagecast.trainer.shown import Shown, ShownPage
-from pagecast.trainer.snapshot import Snapshot
-from pagecast.trainer.threads import threads
+from pagecast.trainer.pages.shown import Shown, ShownPage
+from pagecast.trainer.starts.base import Start
 from pagecast.trainer.train import fit_on
 
 Overrides = Mapping[str, JsonValue]

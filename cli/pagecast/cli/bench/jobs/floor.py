@@ -11,10 +11,10 @@ import numpy as np
 
 from pagecast.cli.bench.serve.machine_rates import MachineRates, machine_rates, read_bytes_per_s
 from pagecast.cli.bench.serve.step_floor import step_work
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.choice import CandidateHead, best
 from pagecast.engine.graph import EngineConfig, FloatArray
-from pagecast.engine.manifest import DecodeWeights
 
 STEPS = 30
 """Of a round: its figure is their median."""

@@ -30,25 +30,25 @@ from pagecast.cli.bench.serve.world import START_MS, USER
 from pagecast.cli.stack.ready import announce
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun
 from pagecast.engine.popular import popular_page
-from pagecast.featurestore.catalog import Catalog
-from pagecast.featurestore.context import NO_CONTEXT
+from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.database import connect
-from pagecast.featurestore.history import STEPS_MAX, Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.history.history import STEPS_MAX, Profile
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.featurestore.prompt.context import NO_CONTEXT
+from pagecast.featurestore.prompt.prompt import RequestHalf, build_prompt
 from pagecast.featurestore.state import StatePaths
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import compile_rules
-from pagecast.server.basis import PageBasis
+from pagecast.server.carrying_on.continuation import Continuations
 from pagecast.server.config import ServerConfig
-from pagecast.server.continuation import Continuations
-from pagecast.server.handover import EVENTS_MAX, Handover
-from pagecast.server.interceptor import CallsInFlight, RequestInterceptor
 from pagecast.server.main import SWITCH_INTERVAL_S
 from pagecast.server.metrics import Metrics
-from pagecast.server.request import PageClock, read_request
-from pagecast.server.writer import PageWriter, Response
+from pagecast.server.page.basis import PageBasis
+from pagecast.server.page.handover import EVENTS_MAX, Handover
+from pagecast.server.page.request import PageClock, read_request
+from pagecast.server.page.writer import PageWriter, Response
+from pagecast.server.rpc.interceptor import CallsInFlight, RequestInterceptor
 from pagecast.v1 import homepage_pb2
 
 Portions = Sequence[Sequence[PageEvent]]

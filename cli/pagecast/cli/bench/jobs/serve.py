@@ -7,10 +7,10 @@ from pathlib import Path
 from pagecast.cli.stack.ready import announce
 from pagecast.featurestore.state import StatePaths
 from pagecast.server.config import ServerConfig
-from pagecast.server.listening import Listening
 from pagecast.server.main import run
-from pagecast.server.workers import run_workers
-from pagecast.server.workers_config import WorkersConfig
+from pagecast.server.rpc.listening import Listening
+from pagecast.server.workers.config import WorkersConfig
+from pagecast.server.workers.supervisor import run_workers
 
 WORKER = (
     *(sys.executable, "-X", "utf8", "-m", "pagecast.cli", "serve-worker"),

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from pagecast.cli.bench.serve.asked import Clock
 from pagecast.cli.bench.serve.peers import Peer, decode_by
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.page_job import PageSink, prepare
+from pagecast.engine.batching.prefix_cache import PrefixCache
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
 from pagecast.engine.page_events import EntityChosen, PageEnded, PageEvent, RowBegun, RowEnded
-from pagecast.engine.page_job import PageSink, prepare
-from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import START_MS, USER, World
 from pagecast.engine.providers import Provider
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.prompt import Prompt, RequestHalf, build_prompt
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.online.store import OnlineFeatures
+from pagecast.featurestore.prompt.prompt import Prompt, RequestHalf, build_prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules

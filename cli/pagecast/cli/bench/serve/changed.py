@@ -27,7 +27,7 @@ from pagecast.eventlog.admin import ensure_topics
 from pagecast.eventlog.broker import EmbeddedBroker
 from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.producer import EventProducer
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.online.store import OnlineFeatures
 
 LOAD = "pagecast.cli.bench.jobs.load"
 

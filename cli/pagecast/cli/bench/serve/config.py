@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.graph import EngineConfig
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.providers import Provider
 
 HYBRID_K = 3

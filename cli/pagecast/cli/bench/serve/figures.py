@@ -12,12 +12,12 @@ from pagecast.cli.bench.serve.generate import generate_turn, is_installed
 from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.peers import PlainOnnx, TorchEager, output_table
 from pagecast.cli.bench.serve.world import World
-from pagecast.engine.bundle import load_bundle
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.prefix_cache import PrefixCache
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.decode_options import DecodeOptions
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
-from pagecast.engine.prefix_cache import PrefixCache
 
 HF = "HF generate(), KV cache, full head"
 TORCH, ONNX = "torch eager, KV cache, full head", "onnxruntime, plain export, full head"

@@ -15,7 +15,7 @@ from pagecast.cli.bench.serve.machine_rates import MachineRates
 from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.step_floor import StepWork
 from pagecast.cli.bench.serve.world import GENRES, World
-from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.bundles.manifest import DecodeWeights
 
 FLOOR = "pagecast.cli.bench.jobs.floor"
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from pagecast.cli.bench.serve.alone import Timed, Turn
 from pagecast.cli.bench.serve.asked import Clock
 from pagecast.cli.bench.serve.peers import GreedyPage, output_table
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
 from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 from pagecast.trainer.config import HEAD_DIM
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.network.model import PageModel
 
 POSITIONS_MAX = 4096
 """Of a prompt and its page."""

@@ -6,7 +6,12 @@ Made in memory: neither a database nor a model is needed to ask what masks cost.
 import numpy as np
 
 from pagecast.cli.bench.serve.world import GENRES, START_MS
-from pagecast.featurestore.snapshot import CatalogEntity, CatalogRow, CatalogSnapshot, Window
+from pagecast.featurestore.catalog.snapshot import (
+    CatalogEntity,
+    CatalogRow,
+    CatalogSnapshot,
+    Window,
+)
 from pagecast.rules.facts import KindCap, RequestFacts
 from pagecast.rules.predicates import Indices
 from pagecast.v1 import catalog_pb2

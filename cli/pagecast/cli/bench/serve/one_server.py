@@ -17,7 +17,7 @@ from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.world import World
 from pagecast.cli.exits import CommandError
 from pagecast.cli.stack.ready import announced
-from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.bundles.manifest import DecodeWeights
 
 START_SECONDS_MAX = 120.0
 """Embedding a catalog of 20,000 takes seconds, minutes on a busy machine."""

@@ -9,16 +9,16 @@ from pagecast.cli.bench.serve.alone import Timed, our_turn
 from pagecast.cli.bench.serve.asked import asked_page
 from pagecast.cli.bench.serve.config import ServeBenchConfig
 from pagecast.cli.bench.serve.world import World
-from pagecast.engine.bundle import load_bundle
-from pagecast.engine.bundle_checks import CANARY_TOLERANCE
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.prefix_cache import PrefixCache
+from pagecast.engine.batching.prompt_tokens import encode, tokens_of
+from pagecast.engine.bundles.bundle import load_bundle
+from pagecast.engine.bundles.checks import CANARY_TOLERANCE
+from pagecast.engine.bundles.manifest import DecodeWeights
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.graph import EngineConfig, FloatArray
-from pagecast.engine.manifest import DecodeWeights
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
-from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.engine.prompt_tokens import encode, tokens_of
-from pagecast.featurestore.prompt import Prompt
+from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
 STEPS = 16

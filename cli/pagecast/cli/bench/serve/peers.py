@@ -22,8 +22,8 @@ from pagecast.engine.graph import FloatArray
 from pagecast.engine.model import Model
 from pagecast.rules.page_rules import PageRules
 from pagecast.rules.page_state import NO_ARGUMENT, PageState
-from pagecast.trainer.graphs import GraphSpec, export
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.export.graphs import GraphSpec, export
+from pagecast.trainer.network.model import PageModel
 
 
 class Peer(Protocol):

@@ -15,8 +15,8 @@ from pagecast.cli.bench.serve.world import World, history_event
 from pagecast.cli.exits import CommandError
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import INTERACTIONS
-from pagecast.featurestore.online import OnlineFeatures
-from pagecast.featurestore.packing import peek_version
+from pagecast.featurestore.history.packing import peek_version
+from pagecast.featurestore.online.store import OnlineFeatures
 
 USERS = tuple(f"prober{number}" for number in range(8))
 """They take turns, so that no history becomes much longer than the shape that is measured."""

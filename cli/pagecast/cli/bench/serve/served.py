@@ -15,7 +15,7 @@ from pagecast.cli.bench.serve.one_server import RunningServer, one_server
 from pagecast.cli.bench.serve.page_shape import PageShape
 from pagecast.cli.bench.serve.world import World, remember
 from pagecast.cli.percentile import percentile
-from pagecast.engine.manifest import DecodeWeights
+from pagecast.engine.bundles.manifest import DecodeWeights
 
 FALL_MIN = 0.85
 """Pages per CPU-second at 64 clients by those at one."""

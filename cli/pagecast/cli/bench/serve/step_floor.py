@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from pagecast.cli.bench.serve.machine_rates import MachineRates
-from pagecast.engine.manifest import DecodeWeights, ModelShape
+from pagecast.engine.bundles.manifest import DecodeWeights, ModelShape
 
 _FLOAT_BYTES = 4
 

@@ -19,13 +19,13 @@ from pagecast.cli.bench.serve.mask_world import (
     plain_request,
 )
 from pagecast.cli.bench.serve.world import START_MS, build_world
-from pagecast.engine.bundle import Bundle, load_bundle
+from pagecast.engine.batching.page_batch import PageBatch
+from pagecast.engine.batching.prefix_cache import PrefixCache
+from pagecast.engine.bundles.bundle import Bundle, load_bundle
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.engine.model import Model
-from pagecast.engine.page_batch import PageBatch
-from pagecast.engine.prefix_cache import PrefixCache
-from pagecast.featurestore.history import Profile
-from pagecast.featurestore.prompt import RequestHalf, build_prompt
+from pagecast.featurestore.history.history import Profile
+from pagecast.featurestore.prompt.prompt import RequestHalf, build_prompt
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.page_rules import compile_rules
 

@@ -21,11 +21,11 @@ from pagecast.cli.bench.serve.world import World, train_another
 from pagecast.cli.exits import CommandError
 from pagecast.cli.percentile import percentile
 from pagecast.featurestore.database import Lock, connect, exclusive
-from pagecast.featurestore.model_records import CHALLENGER, MovedFor
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.registry_rows import move_alias
-from pagecast.server.former_models import FORMER_MODELS_MAX
-from pagecast.server.succession import SUCCESSION_S_MAX
+from pagecast.featurestore.models.records import CHALLENGER, MovedFor
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.models.registry_rows import move_alias
+from pagecast.server.models.former_models import FORMER_MODELS_MAX
+from pagecast.server.models.succession import SUCCESSION_S_MAX
 
 MODELS = FORMER_MODELS_MAX + 2
 """More than a server keeps, in a circle: every swap loads, embeds and warms."""

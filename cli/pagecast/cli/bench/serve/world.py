@@ -11,19 +11,19 @@ from pathlib import Path
 import torch
 
 from pagecast.eventlog.stable_id import event_id
-from pagecast.featurestore.catalog import Catalog
+from pagecast.featurestore.catalog.catalog import Catalog
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.featurestore.database import connect, migrate
-from pagecast.featurestore.fold import apply_event
-from pagecast.featurestore.history import History, HistoryVersion
-from pagecast.featurestore.online import OnlineFeatures
+from pagecast.featurestore.history.fold import apply_event
+from pagecast.featurestore.history.history import History, HistoryVersion
+from pagecast.featurestore.models.registry import Registry
+from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.positions import LogOffset
-from pagecast.featurestore.registry import Registry
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.featurestore.state import StatePaths
-from pagecast.featurestore.vocabulary import Vocabulary
-from pagecast.trainer.bundle import BundleFacts, load_model, write_bundle
 from pagecast.trainer.config import ModelConfig
-from pagecast.trainer.model import PageModel
+from pagecast.trainer.export.bundle import BundleFacts, load_model, write_bundle
+from pagecast.trainer.network.model import PageModel
 from pagecast.v1 import catalog_pb2, events_pb2
 
 MODEL = ModelConfig(d_model=256, layers=6, query_heads=4, kv_heads=1, mlp_hidden=1024)

@@ -14,7 +14,7 @@ from pagecast.cli.bench.align.loop.models import FIRST, Models, published
 from pagecast.cli.bench.align.loop.rows import Row
 from pagecast.cli.exits import InputError
 from pagecast.featurestore.offline import OfflineLog
-from pagecast.trainer.bundle import load_model
+from pagecast.trainer.export.bundle import load_model
 
 STAGES = LoopConfig(arms=(MULTI_STAGE,), members=4, days=3, train=TINY, simulator=EAGER)
 

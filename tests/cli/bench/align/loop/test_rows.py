@@ -5,7 +5,7 @@ import json
 from cli.bench.align.factories_loop import EXPOSURE, completed, seen, seen_page
 
 from pagecast.cli.bench.align.loop.rows import Row, row_of
-from pagecast.featurestore.reward import Outcome, RewardConfig
+from pagecast.featurestore.pages.reward import Outcome, RewardConfig
 
 REWARD = RewardConfig()
 COMPLETED = REWARD.table[Outcome.COMPLETED]

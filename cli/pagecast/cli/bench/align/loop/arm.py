@@ -14,13 +14,13 @@ from pagecast.cli.bench.align.loop.platform import LoopPlatform
 from pagecast.cli.bench.align.loop.rows import row_of
 from pagecast.cli.bench.align.platform import LOG
 from pagecast.cli.bench.align.telling import Told
-from pagecast.engine.served_model import ServedBundle
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.engine.bundles.served_model import ServedBundle
+from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.simulator.run import simulate
 from pagecast.simulator.run_config import RunConfig
-from pagecast.trainer.logged import shown_rows
-from pagecast.trainer.replay import replay
-from pagecast.trainer.shown import ShownPage
+from pagecast.trainer.data.replay import replay
+from pagecast.trainer.pages.logged import shown_rows
+from pagecast.trainer.pages.shown import ShownPage
 
 
 class LoopArm:

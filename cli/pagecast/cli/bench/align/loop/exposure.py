@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagecast.cli.bench.align.loop.log import SeenPage
-from pagecast.featurestore.snapshot import CatalogSnapshot
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.simulator.data import TrainingData
 
 HEAD_SHARE = 0.8

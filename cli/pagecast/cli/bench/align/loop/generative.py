@@ -8,15 +8,15 @@ from pathlib import Path
 from pagecast.cli.bench.align.loop.config import Arm
 from pagecast.cli.bench.align.loop.learning import Day, Learner
 from pagecast.cli.bench.align.loop.models import FIRST, Models
-from pagecast.trainer.base import Base, Start, incremental_config, load_base, told_positions
-from pagecast.trainer.bundle import BundleFacts, write_bundle
 from pagecast.trainer.config import TrainConfig
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.data.slices import draw_replayed
+from pagecast.trainer.data.snapshot import Snapshot
+from pagecast.trainer.export.bundle import BundleFacts, write_bundle
+from pagecast.trainer.export.refilling import Former
 from pagecast.trainer.job import Trained
-from pagecast.trainer.refilling import Former
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.shown import Shown, ShownPage
-from pagecast.trainer.slices import draw_replayed
-from pagecast.trainer.snapshot import Snapshot
+from pagecast.trainer.pages.shown import Shown, ShownPage
+from pagecast.trainer.starts.base import Base, Start, incremental_config, load_base, told_positions
 from pagecast.trainer.train import fit_on
 
 TRAINING_MINUTES_MAX = 240.0

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pagecast.cli.bench.align.loop.models import Models
-from pagecast.engine.served_model import ServedBundle, load_served
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.shown import ShownPage
+from pagecast.engine.bundles.served_model import ServedBundle, load_served
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.pages.shown import ShownPage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pagecast.cli.bench.align.platform import LOG
 from pagecast.cli.exits import InputError
-from pagecast.featurestore.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.history.tokens import token_of
 from pagecast.featurestore.offline import LoggedEvent, LoggedPage, OfflineLog
-from pagecast.featurestore.prompt import Prompt
-from pagecast.featurestore.tokens import token_of
-from pagecast.server.basis import PageBasis
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome, logged_pages
+from pagecast.featurestore.prompt.prompt import Prompt
+from pagecast.server.page.basis import PageBasis
 from pagecast.v1 import events_pb2
 
 PAGES = "arena-pages"

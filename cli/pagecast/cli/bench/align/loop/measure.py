@@ -15,7 +15,7 @@ from pagecast.cli.bench.align.loop.learning import Learner
 from pagecast.cli.bench.align.loop.models import Models, published
 from pagecast.cli.bench.align.loop.rows import Row
 from pagecast.cli.bench.align.telling import Told
-from pagecast.engine.served_model import load_served
+from pagecast.engine.bundles.served_model import load_served
 
 
 def measure_loop(

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pagecast.cli.bench.align.exploration import Exploration
 from pagecast.cli.bench.align.loop.log import LoopLog
 from pagecast.cli.bench.align.platform import ArenaPlatform
-from pagecast.engine.served_model import ServedBundle
-from pagecast.featurestore.snapshot import CatalogSnapshot
-from pagecast.server.basis import PageBasis
+from pagecast.engine.bundles.served_model import ServedBundle
+from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
+from pagecast.server.page.basis import PageBasis
 from pagecast.v1 import events_pb2
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pagecast.cli.bench.align.loop.rows import Row
-from pagecast.trainer.evaluation.plots import HEIGHT, LABEL, WIDTH, curves
+from pagecast.trainer.evaluation.reports.plots import HEIGHT, LABEL, WIDTH, curves
 
 SMOOTH_DAYS = 5
 """A point is of its day and the days before it, so many in all: one day is too few sessions."""

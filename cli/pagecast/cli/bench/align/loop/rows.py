@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from pagecast.cli.bench.align.loop.exposure import Exposure
 from pagecast.cli.bench.align.loop.log import SeenPage
-from pagecast.featurestore.reward import RewardConfig
+from pagecast.featurestore.pages.reward import RewardConfig
 
 
 @dataclass(frozen=True, kw_only=True)

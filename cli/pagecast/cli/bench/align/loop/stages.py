@@ -6,10 +6,10 @@ from pathlib import Path
 from pagecast.cli.bench.align.loop.learning import Day, Learner
 from pagecast.cli.bench.align.loop.models import Models
 from pagecast.engine.multi_stage.bundle import load_multi_stage
+from pagecast.trainer.data.replay import UserSteps
+from pagecast.trainer.data.snapshot import Snapshot
 from pagecast.trainer.multi_stage.config import MultiStageConfig
 from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
-from pagecast.trainer.replay import UserSteps
-from pagecast.trainer.snapshot import Snapshot
 
 
 def train_first(place: Path, snapshot: Snapshot, seed: int) -> None:

@@ -1,0 +1,1 @@
+"""Entities and rows, each change numbered, and how popular they are."""

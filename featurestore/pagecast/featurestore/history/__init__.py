@@ -1,0 +1,1 @@
+"""What a user did: events become tokens, tokens are folded into steps."""

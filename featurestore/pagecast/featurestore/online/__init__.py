@@ -1,0 +1,1 @@
+"""Histories and profiles in Feast's online stores."""

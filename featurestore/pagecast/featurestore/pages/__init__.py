@@ -1,0 +1,1 @@
+"""Served pages with what became of them, and what that is worth."""

@@ -1,0 +1,44 @@
+"""The newest of logged pages, where a user who asks for very many leaves room for the others'."""
+
+from collections import OrderedDict, deque
+
+from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome
+
+
+class NewestPages:
+    """At most `pages_max`, of one user at most `of_user_max`; never more than these are held."""
+
+    def __init__(self, pages_max: int, of_user_max: int) -> None:
+        self._pages_max, self._of_user_max = pages_max, of_user_max
+        self._pages = OrderedDict[int, LoggedPageOutcome]()
+        self._of_user: dict[str, deque[int]] = {}
+        self._added = 0
+
+    @property
+    def pages(self) -> list[LoggedPageOutcome]:
+        """In the order in which they came."""
+        return list(self._pages.values())
+
+    @property
+    def left_out(self) -> int:
+        """How many of those that came are not among them."""
+        return self._added - len(self._pages)
+
+    def add(self, page: LoggedPageOutcome) -> None:
+        """Pages come in the order of time."""
+        theirs = self._of_user.get(page.user_id)
+        if theirs is not None and len(theirs) == self._of_user_max:
+            self._leave_out(theirs[0])
+        elif len(self._pages) == self._pages_max:
+            self._leave_out(next(iter(self._pages)))
+        self._pages[self._added] = page
+        self._of_user.setdefault(page.user_id, deque()).append(self._added)
+        self._added += 1
+
+    def _leave_out(self, number: int) -> None:
+        """The oldest of all, or of a user: of its user it is the oldest either way."""
+        user_id = self._pages.pop(number).user_id
+        theirs = self._of_user[user_id]
+        theirs.popleft()
+        if not theirs:
+            del self._of_user[user_id]

@@ -1,0 +1,1 @@
+"""Trainings that were asked for, claimed and done."""

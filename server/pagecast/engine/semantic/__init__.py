@@ -1,0 +1,1 @@
+"""Entities that are spelled in several tokens."""

@@ -1,0 +1,1 @@
+"""Users and entities as vectors: for predictions, candidates and neighbours."""

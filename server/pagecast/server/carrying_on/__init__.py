@@ -1,0 +1,1 @@
+"""A page that was begun before goes on behind its last row."""

@@ -1,0 +1,1 @@
+"""FeatureService: events in, what is known of a user out, and users forgotten."""

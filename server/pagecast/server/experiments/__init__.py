@@ -1,0 +1,1 @@
+"""ExperimentService, and estimates of one policy from another's logged pages."""

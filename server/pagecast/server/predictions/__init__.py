@@ -1,0 +1,1 @@
+"""PredictionService: the champion as predictor, embedder and generator of candidates."""

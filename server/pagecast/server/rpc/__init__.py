@@ -1,0 +1,1 @@
+"""The door through which every RPC comes in: parsed, validated, counted, refused in one way."""

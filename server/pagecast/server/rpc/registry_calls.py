@@ -1,0 +1,37 @@
+"""What RPCs ask of the database of models, trainings and experiments.
+
+In threads of their own, so that one that hangs holds up no other RPC; who asked is told so in time.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pagecast.server.rpc.bounded_calls import BoundedCalls
+from pagecast.server.rpc.errors import registry_unavailable
+
+REGISTRY_THREADS = 4
+"""RPCs that ask at once, for milliseconds each: all watches ask two hundred times a second."""
+
+ANSWER_TIME_MAX_S = 10.0
+"""After this the client is told, if its deadline is not sooner: whoever holds a lock that a change
+waits for is done by then."""
+
+T = TypeVar("T")
+
+
+class RegistryCalls:
+    """Lives in the event loop. Call `close` in the end."""
+
+    def __init__(self) -> None:
+        self._calls = BoundedCalls("registry", REGISTRY_THREADS)
+
+    async def answer(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, or raises; Refusal (REGISTRY_UNAVAILABLE) if it is not in time."""
+        try:
+            return await self._calls.awaited(ask, ANSWER_TIME_MAX_S)
+        except TimeoutError as error:
+            raise registry_unavailable() from error
+
+    def close(self) -> None:
+        """Does not wait for a database that hangs."""
+        self._calls.close()

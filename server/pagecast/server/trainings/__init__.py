@@ -1,0 +1,1 @@
+"""TrainingService: trainings are asked for and watched here, and run elsewhere."""

@@ -1,0 +1,1 @@
+"""Prompts and pages, drawn and packed into what one forward pass takes."""

@@ -1,0 +1,1 @@
+"""What a training reads: the catalog and users' steps as of log positions, as numbers."""

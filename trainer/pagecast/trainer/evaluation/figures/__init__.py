@@ -1,0 +1,1 @@
+"""Ranks become figures, and how sure they are."""

@@ -1,0 +1,1 @@
+"""Whole pages on held-out futures, and an independent reading of the rules."""

@@ -1,0 +1,1 @@
+"""Which interactions are fitted on, which are predicted, and from what."""

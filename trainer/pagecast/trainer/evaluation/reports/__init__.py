@@ -1,0 +1,1 @@
+"""What an evaluation tells: tables, JSON and an HTML page."""

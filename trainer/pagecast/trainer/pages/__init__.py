@@ -1,0 +1,1 @@
+"""Pages to learn from: built from what people did next, or logged as they were shown."""

@@ -1,0 +1,1 @@
+"""Weighted binary classification: what of a page was worth being shown."""

@@ -1,0 +1,1 @@
+"""What a training begins from: nothing, or a model whose vocabulary grows."""
