@@ -105,6 +105,27 @@ def test_a_broken_rule_names_the_place_within() -> None:
     assert rejection.field == "upsert_entity.genres[1]"
 
 
+def row_of_kind(*kinds: str) -> catalog_pb2.CatalogChange:
+    row = genre_row("Crime")
+    row.predicate.compare.attribute = "kind"
+    row.predicate.compare.values[:] = kinds
+    return upsert(row)
+
+
+def test_a_row_is_of_kinds_that_there_are() -> None:
+    """Another one is a slip of the pen: the row would be empty for good."""
+    names = catalog_pb2.EntityKind.DESCRIPTOR.values_by_name
+    kinds = [name.removeprefix("ENTITY_KIND_").lower() for name in names]
+    known = row_of_kind(*kinds[1:])
+    assert catalog_change_of(record(known.SerializeToString(), b"genre-crime", CATALOG)) == known
+    for kind in ("gmae", kinds[0], "ENTITY_KIND_GAME"):
+        change = row_of_kind("game", kind)
+        rejection = catalog_change_of(record(change.SerializeToString(), b"genre-crime", CATALOG))
+        assert isinstance(rejection, Rejection)
+        assert rejection.field == "upsert_row.predicate.compare"
+        assert "live_event" in rejection.detail
+
+
 @pytest.mark.parametrize("rating", [float("nan"), float("inf"), -0.1, 5.1])
 def test_a_rating_that_is_none_is_refused(rating: float) -> None:
     assert refused(rate("ann", "heat", rating)) == (Reason.RULE_BROKEN, "rate.rating")
