@@ -99,3 +99,6 @@ def test_a_replay_sends_each_record_once(dlt: Run, bootstrap: str, tmp_path: Pat
     done = pagecast("dlt", "replay", "--topic", "interaction", *arguments, cwd=tmp_path)
     assert done.returncode == ExitCode.OK
     assert "ALREADY_SENT  3" in done.stdout
+    none = pagecast("dlt", "replay", "--topic", "profile", *arguments, cwd=tmp_path)
+    assert none.returncode == ExitCode.OK
+    assert "no dead letter is of this selection" in none.stdout

@@ -130,6 +130,8 @@ def replay(
             lambda judged: status.update(f"replaying dead letters: {judged}"),
         )
     output.table("", ("outcome", "letters"), [(o, f"{n}") for o, n in sorted(outcomes.items())])
+    if not outcomes:
+        output.say("no dead letter is of this selection")
     if dry_run:
         output.say(("a dry run: nothing was sent", "dim"))
     output.document({"outcomes": outcomes, "dry_run": dry_run})

@@ -215,7 +215,7 @@ def prune(
         ended = free_checkpoints(Trainings(engine), paths.trainings)
     output = Output(as_json=as_json)
     output.say(f"removed {len(freed)} bundles{': ' if freed else ''}{' '.join(freed)}")
-    output.say(f"removed checkpoints of {len(ended)} trainings that have ended")
+    output.say(f"checkpoints removed of trainings that have ended: {len(ended)}")
     output.document({"freed": list(freed), "trainings": list(ended)})
 
 
