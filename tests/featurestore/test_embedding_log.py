@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from featurestore.test_embeddings import embedding
+from featurestore.models.test_embeddings import embedding
 from featurestore.test_offline_erasure import files_with
 
 from pagecast.featurestore.history.history import HistoryVersion

@@ -76,7 +76,7 @@ async def test_the_command_for_the_shell_works_by_reflection(house: House) -> No
 
 @pytest.mark.parametrize("pattern", [r'reason="([A-Z_]+)"', r'^([A-Z_]+) = "\1"$'])
 def test_every_reason_is_in_the_document(pattern: str) -> None:
-    source = "\n".join(path.read_text() for path in SOURCES.glob("*.py"))
+    source = "\n".join(path.read_text() for path in SOURCES.rglob("*.py"))
     reasons = set(re.findall(pattern, source, re.MULTILINE)) - {"INTERNAL"}
     assert reasons
     assert {reason for reason in reasons if f"`{reason}`" not in DOCUMENT} == set()

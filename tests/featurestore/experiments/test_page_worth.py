@@ -1,7 +1,7 @@
 """The plain reward model of pages."""
 
 import pytest
-from trainer.evaluation.test_logged_report import page
+from trainer.evaluation.reports.test_logged_report import page
 
 from pagecast.featurestore.experiments.page_worth import PRIOR_IMPRESSIONS, PageWorth
 from pagecast.featurestore.pages.reward import RewardConfig

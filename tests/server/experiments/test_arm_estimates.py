@@ -10,10 +10,10 @@ import pytest
 from eventlog.factories_eventlog import event_log
 from factories import START_MS, timestamp
 from featurestore.experiments.factories_experiments import Log
+from server.experiments.test_replay import Ingest
+from server.experiments.test_service import stub
 from server.factories_server import House, eventually
-from server.test_arms import OTHER, start, with_rival
-from server.test_experiments import stub
-from server.test_replay import Ingest
+from server.models.test_arms import OTHER, start, with_rival
 
 from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.featurestore.experiments.arm_estimates import ArmEstimate

@@ -9,9 +9,9 @@ import pytest
 from engine.multi_stage.factories_multi_stage import tables_of, write_multi_stage
 from eventlog.factories_eventlog import event_log
 from factories import START_MS, play
+from server.experiments.test_replay import Ingest
 from server.factories_browse import hide
 from server.factories_server import House, eventually
-from server.test_replay import Ingest
 
 from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.multi_stage.bundle import load_multi_stage

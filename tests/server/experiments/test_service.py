@@ -10,7 +10,7 @@ from featurestore.experiments.factories_experiments import clicking
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 from server.factories_server import House, Served, details_of
-from server.test_arms import with_rival
+from server.models.test_arms import with_rival
 
 from pagecast.featurestore.experiments.store import Experiments
 from pagecast.server.experiments import service as experiments

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from factories import START_MS, play
 from server.factories_server import TOPIC_ID, House
-from server.test_predictions import Asked
+from server.predictions.test_service import Asked
 
 from pagecast.engine.bundles.bundle import load_bundle
 from pagecast.engine.model import Model

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from trainer.factories_trainer import SMALL, page_builder
-from trainer.test_forward import CONFIGS, PAGES, model_of
+from trainer.fitting.test_forward import CONFIGS, PAGES, model_of
 
 from pagecast.trainer.batches.batch import CutPage, PackedBatch
 from pagecast.trainer.batches.examples import Examples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trainer.test_imitation import CORRECTED, UNCORRECTED, page_of
+from trainer.pages.test_imitation import CORRECTED, UNCORRECTED, page_of
 
 from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.trainer.pages.constructed import PageRow

@@ -12,7 +12,7 @@ from factories import START_MS, genre_row, movie, timestamp, upsert
 from grpc.aio import AioRpcError
 from rules.factories_rules import facts
 from server.factories_server import House, details_of, eventually
-from server.test_predictions import Asked
+from server.predictions.test_service import Asked
 from trainer.factories_trainer import SMALL, catalog_changes
 from trainer.semantic.test_spelling import spelling_model
 

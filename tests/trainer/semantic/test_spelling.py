@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from trainer.test_forward import PAGES
+from trainer.fitting.test_forward import PAGES
 
 from pagecast.featurestore.prompt.encoding import encode_prompt
 from pagecast.featurestore.prompt.semantic_ids import NO_TOKEN
