@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cli.factories_cli import pagecast
 
 from pagecast.cli.exits import EXIT_CODES_HELP, ExitCode
+from pagecast.cli.main import WAITING_VARIABLE as VARIABLE
 
 
 def started(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -31,6 +33,29 @@ def test_help_comes_before_one_loses_patience(tmp_path: Path) -> None:
     after = os.times()
     assert shown.returncode == ExitCode.OK
     assert after.children_user - before.children_user < 1.0
+
+
+@pytest.mark.parametrize(
+    ("set_before", "found"), [({}, "passive"), ({VARIABLE: "active"}, "active")]
+)
+def test_threads_that_wait_let_others_compute_unless_told_otherwise(
+    tmp_path: Path, set_before: dict[str, str], found: str
+) -> None:
+    look = (
+        "import atexit, os, sys; from pagecast.cli.main import main;"
+        f"atexit.register(lambda: print(os.environ['{VARIABLE}']));"
+        "sys.argv = ['pagecast', '--help']; main()"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        cwd=tmp_path,
+        env={**clean, **set_before},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == found
 
 
 def test_the_command_line_imports_nothing_heavy(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
 
 DEBUG_VARIABLE = "PAGECAST_DEBUG"
 
+WAITING_VARIABLE = "OMP_WAIT_POLICY"
+"""How torch's threads wait for each other; OpenMP reads it when torch is loaded. They would spin,
+which keeps the core from the one that is waited for: a training beside other work would take up to
+ten times as long (docs/facts.md)."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -81,6 +86,7 @@ def front(
 
 def main() -> NoReturn:
     """Runs the command line and exits as `exits.ExitCode` says."""
+    os.environ.setdefault(WAITING_VARIABLE, "passive")
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         # The terminal was closed: stop in order, as on SIGTERM. Under nohup it goes on.
