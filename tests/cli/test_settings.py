@@ -274,3 +274,11 @@ def test_a_login_for_the_local_broker_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pagecast.toml").write_text('[kafka]\nsecurity_protocol = "SSL"\n')
     with pytest.raises(InputError, match="does not speak SSL"):
         bootstrap_servers_of_a_stack(load_settings())
+
+
+def test_no_kafka_may_be_said_as_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says: a server that follows no events is one."""
+    monkeypatch.setenv("PAGECAST_BOOTSTRAP_SERVERS", "one:9093")
+    assert load_settings(bootstrap_servers="").bootstrap_servers == ""
+    with pytest.raises(InputError, match="write HOST:PORT"):
+        load_settings(bootstrap_servers="kafka")

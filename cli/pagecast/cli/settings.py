@@ -229,7 +229,8 @@ class Settings(BaseSettings):
     @field_validator("bootstrap_servers")
     @classmethod
     def _is_where_kafka_is(cls, servers: str | None) -> str | None:
-        if servers is not None:
+        """An empty one, as an option, is no Kafka whatever the file and the environment say."""
+        if servers:
             addresses(servers)
         return servers
 
