@@ -1,10 +1,9 @@
 """ModelService: the model registry over gRPC. Servers follow the champion by themselves."""
 
-from collections.abc import Awaitable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import grpc
-from sqlalchemy.exc import SQLAlchemyError
 
 from pagecast.featurestore.models.records import (
     GateNotPassed,
@@ -15,7 +14,7 @@ from pagecast.featurestore.models.records import (
 )
 from pagecast.featurestore.models.registry import LISTED_MAX, Registry
 from pagecast.featurestore.models.verdicts import Verdict
-from pagecast.server.rpc.errors import Refusal, registry_unavailable
+from pagecast.server.rpc.errors import Refusal
 from pagecast.server.rpc.registry_calls import RegistryCalls
 from pagecast.v1 import model_pb2, model_pb2_grpc
 
@@ -34,23 +33,21 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         self, request: model_pb2.ListModelsRequest, _context: Any
     ) -> model_pb2.ListModelsResponse:
         limit = request.page_size or LISTED_MAX
-        records = await _answer(self._calls.answer(lambda: self._registry.list(limit)))
+        records = await self._answer(lambda: self._registry.list(limit))
         return model_pb2.ListModelsResponse(models=[_model(record) for record in records])
 
     async def GetModel(
         self, request: model_pb2.GetModelRequest, _context: Any
     ) -> model_pb2.GetModelResponse:
-        record = await _answer(self._calls.answer(lambda: self._registry.get(request.version)))
+        record = await self._answer(lambda: self._registry.get(request.version))
         return model_pb2.GetModelResponse(model=_model(record))
 
     async def PromoteModel(
         self, request: model_pb2.PromoteModelRequest, _context: Any
     ) -> model_pb2.PromoteModelResponse:
-        record = await _answer(
-            self._calls.answer(
-                lambda: self._registry.promote(
-                    request.version, MOVED_BY, forced=request.force, note=request.note
-                )
+        record = await self._answer(
+            lambda: self._registry.promote(
+                request.version, MOVED_BY, forced=request.force, note=request.note
             )
         )
         return model_pb2.PromoteModelResponse(model=_model(record))
@@ -58,38 +55,33 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
     async def RollbackModel(
         self, request: model_pb2.RollbackModelRequest, _context: Any
     ) -> model_pb2.RollbackModelResponse:
-        record = await _answer(
-            self._calls.answer(
-                lambda: self._registry.rollback(
-                    MOVED_BY, note=request.note, from_version=request.from_version
-                )
+        record = await self._answer(
+            lambda: self._registry.rollback(
+                MOVED_BY, note=request.note, from_version=request.from_version
             )
         )
         return model_pb2.RollbackModelResponse(model=_model(record))
 
-
-async def _answer(asked: Awaitable[T]) -> T:
-    """What the registry answers. Raises Refusal for what it raises."""
-    try:
-        return await asked
-    except ModelUnknown as error:
-        raise Refusal(
-            code=grpc.StatusCode.NOT_FOUND, reason="MODEL_UNKNOWN", message=str(error)
-        ) from error
-    except NoPredecessor as error:
-        raise Refusal(
-            code=grpc.StatusCode.FAILED_PRECONDITION,
-            reason="MODEL_NO_PREDECESSOR",
-            message=str(error),
-        ) from error
-    except (GateNotPassed, ModelFreed) as error:
-        raise Refusal(
-            code=grpc.StatusCode.FAILED_PRECONDITION,
-            reason="GATE_NOT_PASSED" if isinstance(error, GateNotPassed) else "MODEL_FREED",
-            message=str(error),
-        ) from error
-    except SQLAlchemyError as error:
-        raise registry_unavailable() from error
+    async def _answer(self, ask: Callable[[], T]) -> T:
+        """What the registry answers. Raises Refusal for what it raises."""
+        try:
+            return await self._calls.answer(ask)
+        except ModelUnknown as error:
+            raise Refusal(
+                code=grpc.StatusCode.NOT_FOUND, reason="MODEL_UNKNOWN", message=str(error)
+            ) from error
+        except NoPredecessor as error:
+            raise Refusal(
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                reason="MODEL_NO_PREDECESSOR",
+                message=str(error),
+            ) from error
+        except (GateNotPassed, ModelFreed) as error:
+            raise Refusal(
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+                reason="GATE_NOT_PASSED" if isinstance(error, GateNotPassed) else "MODEL_FREED",
+                message=str(error),
+            ) from error
 
 
 def _model(record: ModelRecord) -> model_pb2.Model:

@@ -6,6 +6,8 @@ In threads of their own, so that one that hangs holds up no other RPC; who asked
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from pagecast.server.rpc.bounded_calls import BoundedCalls
 from pagecast.server.rpc.errors import registry_unavailable
 
@@ -26,10 +28,11 @@ class RegistryCalls:
         self._calls = BoundedCalls("registry", REGISTRY_THREADS)
 
     async def answer(self, ask: Callable[[], T]) -> T:
-        """What `ask` returns, or raises; Refusal (REGISTRY_UNAVAILABLE) if it is not in time."""
+        """What `ask` returns, or raises; Refusal (REGISTRY_UNAVAILABLE) if the database is away, or
+        does not answer in time."""
         try:
             return await self._calls.awaited(ask, ANSWER_TIME_MAX_S)
-        except TimeoutError as error:
+        except (SQLAlchemyError, TimeoutError) as error:
             raise registry_unavailable() from error
 
     def close(self) -> None:

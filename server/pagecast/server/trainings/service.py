@@ -1,11 +1,10 @@
 """TrainingService: asking for trainings over gRPC. `pagecast trainer` runs them, elsewhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import grpc
-from sqlalchemy.exc import SQLAlchemyError
 
 from pagecast.featurestore.trainings.orders import OrderError, order_of
 from pagecast.featurestore.trainings.records import Training
@@ -20,7 +19,6 @@ from pagecast.server.rpc.errors import (
     FieldViolation,
     Refusal,
     invalid_argument,
-    registry_unavailable,
 )
 from pagecast.server.rpc.registry_calls import RegistryCalls
 from pagecast.server.trainings.messages import STATES, training_message
@@ -49,11 +47,9 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     async def StartTraining(
         self, request: training_pb2.StartTrainingRequest, _context: Any
     ) -> training_pb2.StartTrainingResponse:
-        training = await _answer(
-            self._calls.answer(
-                lambda: self._trainings.ask(
-                    request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
-                )
+        training = await self._answer(
+            lambda: self._trainings.ask(
+                request.request_id, order_of(request), asked_by=ASKED_BY, detail=request.detail
             )
         )
         return training_pb2.StartTrainingResponse(training=training_message(training))
@@ -69,7 +65,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     ) -> training_pb2.ListTrainingsResponse:
         limit = request.page_size or LISTED_MAX
         wanted = [state for state, number in STATES.items() if number in request.states]
-        found = await _answer(self._calls.answer(lambda: self._trainings.list(limit, wanted)))
+        found = await self._answer(lambda: self._trainings.list(limit, wanted))
         return training_pb2.ListTrainingsResponse(trainings=map(training_message, found))
 
     async def WatchTraining(
@@ -91,9 +87,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
     async def CancelTraining(
         self, request: training_pb2.CancelTrainingRequest, _context: Any
     ) -> training_pb2.CancelTrainingResponse:
-        training = await _answer(
-            self._calls.answer(lambda: self._trainings.cancel(request.request_id))
-        )
+        training = await self._answer(lambda: self._trainings.cancel(request.request_id))
         return training_pb2.CancelTrainingResponse(training=training_message(training))
 
     async def _changes(self, request_id: str) -> AsyncIterator[Training]:
@@ -108,30 +102,27 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
                 await asyncio.sleep(WATCH_PERIOD_S)
 
     async def _get(self, request_id: str) -> Training:
-        return await _answer(self._calls.answer(lambda: self._trainings.get(request_id)))
+        return await self._answer(lambda: self._trainings.get(request_id))
 
-
-async def _answer(asked: Awaitable[T]) -> T:
-    """What the database answers. Raises Refusal for what it raises."""
-    try:
-        return await asked
-    except OrderError as error:
-        violation = FieldViolation(path=error.field, description=error.remedy)
-        raise invalid_argument(violation) from error
-    except TrainingUnknown as error:
-        raise Refusal(
-            code=grpc.StatusCode.NOT_FOUND, reason="TRAINING_UNKNOWN", message=str(error)
-        ) from error
-    except RequestDiffers as error:
-        raise Refusal(
-            code=grpc.StatusCode.ALREADY_EXISTS, reason="REQUEST_DIFFERS", message=str(error)
-        ) from error
-    except QueueFull as error:
-        raise Refusal(
-            code=grpc.StatusCode.RESOURCE_EXHAUSTED,
-            reason="TRAININGS_WAITING",
-            message=str(error),
-            retry_delay_ms=QUEUE_RETRY_MS,
-        ) from error
-    except SQLAlchemyError as error:
-        raise registry_unavailable() from error
+    async def _answer(self, ask: Callable[[], T]) -> T:
+        """What the database answers. Raises Refusal for what it raises."""
+        try:
+            return await self._calls.answer(ask)
+        except OrderError as error:
+            violation = FieldViolation(path=error.field, description=error.remedy)
+            raise invalid_argument(violation) from error
+        except TrainingUnknown as error:
+            raise Refusal(
+                code=grpc.StatusCode.NOT_FOUND, reason="TRAINING_UNKNOWN", message=str(error)
+            ) from error
+        except RequestDiffers as error:
+            raise Refusal(
+                code=grpc.StatusCode.ALREADY_EXISTS, reason="REQUEST_DIFFERS", message=str(error)
+            ) from error
+        except QueueFull as error:
+            raise Refusal(
+                code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                reason="TRAININGS_WAITING",
+                message=str(error),
+                retry_delay_ms=QUEUE_RETRY_MS,
+            ) from error
