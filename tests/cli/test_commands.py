@@ -110,6 +110,13 @@ def test_a_wrong_line_exits_2_and_names_file_line_and_field(up: Up, tmp_path: Pa
     assert "event_id" in done.stderr
 
 
+def test_a_file_without_a_line_is_said_to_have_none(up: Up, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    done = pagecast("publish", str(tmp_path / "empty.jsonl"), cwd=up.folder)
+    assert done.returncode == ExitCode.OK
+    assert "nothing to publish" in done.stdout
+
+
 def test_a_stranger_has_no_history_and_gets_a_page(up: Up) -> None:
     done = pagecast("history", "nobody", cwd=up.folder)
     assert done.returncode == ExitCode.FAILED

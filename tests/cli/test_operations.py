@@ -83,6 +83,21 @@ def test_a_training_is_asked_for_listed_and_cancelled(paths: StatePaths) -> None
     assert "has cancelled" in refused("trainings", "watch", "r1")
 
 
+def test_a_long_error_is_cut_in_a_list_visibly_and_whole_elsewhere(paths: StatePaths) -> None:
+    error = "bundle v1: " + "of another format " * 10
+    ask("trainings", "start", "--request-id", "r1")
+    engine = connect(paths.database_url)
+    claims = TrainingClaims(engine)
+    claim = claims.claim("t1", 60_000)
+    assert claim is not None
+    claims.fail(claim, error)
+    engine.dispose()
+    listed = CliRunner().invoke(app, ["trainings", "list"]).output
+    assert "…" in listed
+    assert listed.count("format") < 5
+    assert ask("trainings", "list")[0]["error"] == error
+
+
 def test_prune_removes_checkpoints_of_trainings_that_have_ended(paths: StatePaths) -> None:
     for request_id in ("ends", "waits"):
         ask("trainings", "start", "--request-id", request_id)
@@ -97,7 +112,9 @@ def test_prune_removes_checkpoints_of_trainings_that_have_ended(paths: StatePath
 
 
 def test_bad_input_names_field_and_remedy(paths: StatePaths) -> None:
-    assert "base_version" in refused("trainings", "start", "--base", "v1")
+    assert "leave it empty" in refused("trainings", "start", "--base", "v1")
+    told = refused("trainings", "start", "--incremental", "--base", "v1")
+    assert "base_version: no model or alias is called 'v1'" in told
     assert "budget_steps: is 0" in refused("trainings", "start", "--budget-steps", "0")
     assert "no training 'nope'" in refused("trainings", "cancel", "nope")
     ask("trainings", "start", "--request-id", "r1")

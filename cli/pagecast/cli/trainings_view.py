@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from textwrap import shorten
 from typing import Any
 
 from pagecast.cli.models_view import moment
 from pagecast.cli.output import Output
 from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.trainings.records import Training, TrainingProgress
+
+ERROR_CHARACTERS = 60
+"""Of an error in a listing; `trainings watch` and `--json` tell it whole."""
 
 
 def show_trainings(output: Output, trainings: Sequence[Training]) -> None:
@@ -76,7 +80,7 @@ def training_to_dict(training: Training) -> dict[str, Any]:
 
 def _short(training: Training) -> str:
     if training.error:
-        return training.error[:60]
+        return shorten(training.error, ERROR_CHARACTERS, placeholder=" …")
     if training.progress is None:
         return "-"
     return f"{training.progress.stage} {training.progress.share_done:.0%}"

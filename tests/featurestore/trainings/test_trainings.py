@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.trainings.claims import TrainingClaims
-from pagecast.featurestore.trainings.orders import OrderError, TrainingOrder
+from pagecast.featurestore.trainings.orders import OrderError, TrainingKind, TrainingOrder
 from pagecast.featurestore.trainings.records import TrainingState
 from pagecast.featurestore.trainings.trainings import (
     WAITING_MAX,
@@ -15,6 +16,10 @@ from pagecast.featurestore.trainings.trainings import (
 )
 
 ORDER = TrainingOrder(budget_minutes=1.0)
+
+
+def on(base: str) -> TrainingOrder:
+    return TrainingOrder(kind=TrainingKind.INCREMENTAL, base_version=base)
 
 
 def test_a_training_that_is_asked_for_waits(engine: sa.Engine) -> None:
@@ -35,6 +40,21 @@ def test_asked_for_again_it_is_the_same_training(engine: sa.Engine) -> None:
     assert trainings.ask("r1", ORDER, asked_by="rpc", detail="a retry") == first
     with pytest.raises(RequestDiffers, match="'r1' was used for another order: take a new id"):
         trainings.ask("r1", TrainingOrder(hold_out=0.5), asked_by="rpc")
+
+
+def test_a_base_is_a_version_or_an_alias_that_there_is(engine: sa.Engine) -> None:
+    trainings, registry = Trainings(engine), Registry(engine)
+    registry.register("v7", parent_version=None, metrics={}, data={}, alias="rival")
+    with pytest.raises(OrderError, match="no model or alias is called 'v8'"):
+        trainings.ask("r1", on("v8"), asked_by="rpc")
+    for base in ("v7", "rival"):
+        assert trainings.ask(base, on(base), asked_by="rpc").order.base_version == base
+
+
+@pytest.mark.parametrize("champion", ["", "champion"])
+def test_the_champion_may_still_be_in_training(engine: sa.Engine, champion: str) -> None:
+    asked = Trainings(engine).ask("r1", on(champion), asked_by="rpc")
+    assert asked.state is TrainingState.WAITING
 
 
 def test_asked_for_by_many_at_once_it_is_one(engine: sa.Engine) -> None:

@@ -18,6 +18,8 @@ from pagecast.v1 import training_pb2, training_pb2_grpc
 
 LONG_MS = 600_000
 
+INCREMENTAL = training_pb2.TRAINING_KIND_INCREMENTAL
+
 
 def stub(served: Served) -> "training_pb2_grpc.TrainingServiceAsyncStub":
     return training_pb2_grpc.TrainingServiceStub(served.channel)
@@ -72,6 +74,7 @@ async def test_what_was_asked_for_reaches_the_trainer(empty_house: House) -> Non
         ({"budget_minutes": 0.0}, "budget_minutes"),
         ({"profile": "huge"}, "profile"),
         ({"base_version": "v1"}, "base_version"),
+        ({"base_version": "v1", "kind": INCREMENTAL}, "base_version"),
         ({"until": {"seconds": 0}}, "until"),
         ({"until": {"seconds": 10**12}}, "until"),
     ],

@@ -3,22 +3,19 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from factories import START_MS
 from trainer.alignment.factories_rewarded import TABLE, RewardedWorld
-from trainer.factories_logged import PagesWorld
 
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
 from pagecast.trainer.alignment import asks
-from pagecast.trainer.alignment.asks import Ask, asks_of, facts_of_prompt
+from pagecast.trainer.alignment.asks import Ask, asks_of
 from pagecast.trainer.alignment.config import AlignConfig, RewardModelConfig
 from pagecast.trainer.alignment.policy import engine_model
 from pagecast.trainer.alignment.rollouts import draw_group
 from pagecast.trainer.pages.shown import ShownPage
-from pagecast.v1 import events_pb2, rules_pb2
+from pagecast.v1 import rules_pb2
 
 DEFAULT = AlignConfig()
 
@@ -54,39 +51,6 @@ def test_the_newest_requests_are_drawn_for_whoever_made_them(
     minutes = [(ask.prompt.request.at_ms - AT_MS) // 60_000 for ask in found]
     assert [ask.user_id for ask in found] == ["zoe", "ada", "ada"]
     assert minutes == [2, 3, 4]
-
-
-def facts_of(world: PagesWorld, user: str) -> RequestFacts:
-    """What the prompt of a request of now says."""
-    page = world.serve(user, {"top": ["e9"]})
-    world.see(user, page, "e9")
-    world.write()
-    (shown,) = world.shown().pages
-    return facts_of_prompt(shown.prompt, world.catalog, rows=3, entities_per_row=5)
-
-
-def test_what_is_half_watched_is_begun_whatever_was_done_beside(tmp_path: Path) -> None:
-    """A step that merges several actions keeps the strongest, and the time that was watched."""
-    world = PagesWorld(tmp_path)
-    world.play("ada", "", "e1", 20.0)
-    world.act("ada", rate=events_pb2.Rate(entity_id="e1", rating=5.0))
-    world.wait(60)
-    world.act("ada", purchase=events_pb2.Purchase(entity_id="e2"))
-    world.play("ada", "", "e2", 20.0)
-    world.wait(60)
-    world.act("ada", purchase=events_pb2.Purchase(entity_id="e3"))
-    world.play("ada", "", "e4")
-    world.act("ada", stop=events_pb2.Stop(entity_id="e4", completed=True))
-    assert facts_of(world, "ada").resume == ("e2", "e1"), "bought is not begun, completed is over"
-
-
-def test_a_because_row_is_about_what_was_not_disliked(tmp_path: Path) -> None:
-    """As the server has it."""
-    world = PagesWorld(tmp_path)
-    world.play("ada", "", "e1", 20.0)
-    world.play("ada", "", "e2", 20.0)
-    world.act("ada", rate=events_pb2.Rate(entity_id="e2", rating=0.5))
-    assert facts_of(world, "ada").because == ("e1",)
 
 
 def test_what_a_caller_let_stand_holds_for_drawn_pages(rewarded_world: RewardedWorld) -> None:

@@ -12,6 +12,7 @@ from factories_databases import migrated
 from pagecast.eventlog.producer import EventProducer
 from pagecast.eventlog.topics import TRAININGS, dead_letter
 from pagecast.featurestore.database import connect
+from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.trainings.orders import TrainingKind, TrainingOrder
 from pagecast.featurestore.trainings.trainings import Trainings
 from pagecast.trainer.service.requested import RequestReader
@@ -26,7 +27,9 @@ def bootstrap(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def trainings(tmp_path: Path) -> Iterator[Trainings]:
+    """Beside one model, v7."""
     engine = migrated(f"sqlite:///{tmp_path / 'pagecast.db'}")
+    Registry(engine).register("v7", parent_version=None, metrics={}, data={})
     yield Trainings(engine)
     engine.dispose()
 
@@ -88,10 +91,11 @@ def test_a_request_says_what_is_trained_as_the_rpc_is_told_it(
         producer.send(TRAININGS, "r1", request("r1", **asked))
         producer.send(TRAININGS, "r3", request("r3", budget_minutes=-1.0))
         producer.send(TRAININGS, "r4", request("r4", detail="a\0b"))
+        producer.send(TRAININGS, "r5", request("r5", kind=incremental, base_version="v8"))
         producer.flush()
     reader = RequestReader(bootstrap, trainings, pause_s=0.1)
     eventually(lambda: ids(trainings) == ["r1"])
-    letters = read_all(bootstrap, dead_letter(TRAININGS), 4)
+    letters = read_all(bootstrap, dead_letter(TRAININGS), 5)
     reader.stop()
     assert ids(trainings) == ["r1"]
     assert trainings.get("r1").order == TrainingOrder(
@@ -108,8 +112,10 @@ def test_a_request_says_what_is_trained_as_the_rpc_is_told_it(
         b"2": b"request_id",
         b"3": b"budget_minutes",
         b"4": b"detail",
+        b"5": b"base_version",
     }
     assert b"leave it empty" in told[b"1"]["dlt_detail"]
+    assert b"no model or alias is called 'v8'" in told[b"5"]["dlt_detail"]
 
 
 @pytest.mark.faults

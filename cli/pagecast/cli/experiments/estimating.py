@@ -9,7 +9,7 @@ from pagecast.cli.exits import CommandError, InputError
 from pagecast.cli.experiments.command import opened
 from pagecast.cli.output import Output
 from pagecast.engine.bundles.served_model import ServedBundle, load_served
-from pagecast.engine.errors import BundleError
+from pagecast.engine.errors import BundleError, EngineError
 from pagecast.featurestore.catalog.catalog import Catalog
 from pagecast.featurestore.experiments.arm_estimates import newest_drawn, off_policy_json
 from pagecast.featurestore.experiments.off_policy import (
@@ -58,6 +58,8 @@ def tell_estimate(
             report = _report(source, pages, target, house.rewards)
         except (NoEstimate, NotReplayable) as error:
             raise CommandError(f"arm {asked.drawn_by}: {error}") from error
+        except EngineError as error:
+            raise CommandError(f"model {version} cannot draw: {error}") from error
     _show(output, report)
     output.document(
         {

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from pagecast.featurestore.database import Lock, exclusive
+from pagecast.featurestore.models.records import CHAMPION
+from pagecast.featurestore.models.registry_rows import alias_row, version_exists
 from pagecast.featurestore.tables import DETAIL_CHARACTERS_MAX, ID_CHARACTERS_MAX, TrainingRow
 from pagecast.featurestore.trainings.orders import OrderError, TrainingOrder
 from pagecast.featurestore.trainings.records import ENDED, Training, TrainingState, training_of
@@ -40,7 +42,8 @@ class Trainings:
     ) -> Training:
         """Asks for a training; asked again with the same id and order, returns the one there is.
 
-        Raises OrderError for an id or a detail that cannot be kept, RequestDiffers, QueueFull.
+        Raises OrderError for an id or a detail that cannot be kept and for a base that there is
+        not, RequestDiffers, QueueFull.
         """
         _check(request_id, detail)
         with exclusive(self._engine, Lock.TRAININGS) as connection:
@@ -51,6 +54,7 @@ class Trainings:
                         f"request_id: {request_id!r} was used for another order: take a new id"
                     )
                 return there
+            _check_base(connection, order.base_version)
             waiting = sa.select(sa.func.count()).where(TrainingRow.state == TrainingState.WAITING)
             if connection.execute(waiting).scalar_one() >= WAITING_MAX:
                 raise QueueFull(
@@ -127,6 +131,16 @@ def _check(request_id: str, detail: str) -> None:
     if "\0" in detail:
         # PostgreSQL has no such text.
         raise OrderError("detail", "holds the character NUL: leave it out")
+
+
+def _check_base(connection: sa.Connection, name: str) -> None:
+    """A misspelled base is told to who asks, not hours later to who looks at the queue."""
+    if name in ("", CHAMPION):  # a training that waits before this one may yet make the first one
+        return
+    if alias_row(connection, name) is None and not version_exists(connection, name):
+        raise OrderError(
+            "base_version", f"no model or alias is called {name!r}: see `pagecast models list`"
+        )
 
 
 def _found(connection: sa.Connection, request_id: str) -> Training | None:

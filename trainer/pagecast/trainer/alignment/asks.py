@@ -14,21 +14,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
-from pagecast.featurestore.history.history import WATCHED_ACTIONS, Action
-from pagecast.featurestore.history.step_columns import StepColumns
 from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.featurestore.prompt.vocabulary import Vocabulary
 from pagecast.rules.asked import asked_facts
-from pagecast.rules.because import because_arguments
 from pagecast.rules.compiled_catalog import CompiledCatalog
 from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
 from pagecast.rules.page_state import PageState
 from pagecast.rules.predicates import Indices
 from pagecast.trainer.alignment.config import ASKS_MAX, AlignConfig
+from pagecast.trainer.data.request_facts import facts_of_prompt
 from pagecast.trainer.data.snapshot import NothingToTrainError
-from pagecast.trainer.data.users import begins
 from pagecast.trainer.pages.shown import ShownPage
 
 
@@ -114,39 +111,6 @@ def _facts(page: ShownPage, catalog: CatalogSnapshot, config: AlignConfig) -> Re
         for row in facts.asked_rows
     )
     return replace(facts, asked_rows=tuple(cut))
-
-
-def facts_of_prompt(
-    prompt: Prompt, catalog: CatalogSnapshot, *, rows: int, entities_per_row: int
-) -> RequestFacts:
-    """What the rules depend on, as far as a prompt says it."""
-    steps = prompt.columns
-    hidden = frozenset(steps.entities_of([Action.HIDE]))
-    return RequestFacts(
-        at_ms=prompt.request.at_ms,
-        device=prompt.request.device,
-        country=prompt.request.country,
-        maturity_limit=prompt.profile.maturity_limit,
-        hidden=hidden,
-        watched=frozenset(steps.entities_of(WATCHED_ACTIONS)),
-        resume=_begun(steps),
-        because=because_arguments(steps, hidden, catalog),
-        rows=rows,
-        entities_per_row=entities_per_row,
-    )
-
-
-def _begun(steps: StepColumns) -> tuple[str, ...]:
-    """What was begun and not completed since, newest first."""
-    begun: dict[int, None] = {}
-    for entity, action, watched_ms in zip(
-        steps.entity, steps.action, steps.watched_ms, strict=True
-    ):
-        if action == Action.COMPLETE:
-            begun.pop(entity, None)
-        elif begins(action, watched_ms):
-            begun[entity] = begun.pop(entity, None)
-    return tuple(steps.strings.names[entity] for entity in reversed(begun))
 
 
 def _popular(snapshot: CatalogSnapshot, vocabulary: Vocabulary) -> Indices:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast.featurestore.prompt.prompt import Prompt
-from pagecast.trainer.alignment.asks import facts_of_prompt
 from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.relevance_gate import RelevanceGate
+from pagecast.trainer.data.request_facts import facts_of_prompt
 
 FACTS = ("lift", "taken_up", "begun", "watched")
 """Logarithm of the gate's lift; logarithm of how often training met the entity; whether the prompt

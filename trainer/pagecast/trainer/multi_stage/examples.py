@@ -4,24 +4,21 @@ Letters: N entities of the catalog.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pagecast.featurestore.catalog.popularity import HALF_LIFE_MS
-from pagecast.featurestore.history.steps import WATCHED_ACTIONS
 from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules import bitsets
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.facts import RequestFacts
 from pagecast.rules.page_rules import PageRules, compile_rules
+from pagecast.rules.predicates import Indices
+from pagecast.trainer.data.request_facts import facts_of_prompt
 from pagecast.trainer.data.users import prompt_at
 from pagecast.trainer.evaluation.protocols.interactions import Interactions
 from pagecast.trainer.multi_stage.co_occurrence import DAY_MS, popularity_until
 from pagecast.trainer.multi_stage.config import MultiStageConfig
-
-BECAUSE_STEPS = 8
-"""Newest watched entities that a BECAUSE row may be about, as the rules consider them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +57,21 @@ def examples(
         prompt = prompt_at(user, step, data.catalog)
         own_N = score_N[: len(data.catalog.entities)]
         popular = np.argsort(-own_N, kind="stable")[: np.count_nonzero(own_N)]
-        rules = compile_rules(catalog, facts_of_prompt(prompt, config), popular)
+        rules = rules_of(prompt, catalog, popular, config)
         chosen = int(data.entity_X[x])
         if bitsets.holds(rules.candidates_RW, chosen).any():
             yield Example(prompt=prompt, rules=rules, chosen=chosen)
 
 
-def facts_of_prompt(prompt: Prompt, config: MultiStageConfig) -> RequestFacts:
-    """What the rules of a page of `config`'s size depend on, of a request of the past."""
-    watched = [s.entity_id for s in prompt.steps if s.action in WATCHED_ACTIONS]
-    newest = list(dict.fromkeys(reversed(watched)))[:BECAUSE_STEPS]
-    return RequestFacts(
-        at_ms=prompt.request.at_ms,
-        device=prompt.request.device,
-        country=prompt.request.country,
-        maturity_limit=prompt.profile.maturity_limit,
-        watched=frozenset(watched),
-        because=tuple(newest),
-        rows=config.rows,
-        entities_per_row=config.entities_per_row,
+def rules_of(
+    prompt: Prompt, catalog: CompiledCatalog, popular: Indices, config: MultiStageConfig
+) -> PageRules:
+    """Of a page of `config`'s size.
+
+    Without what is to be gone on with: it has a row of its own, whose place and order no ranker
+    chooses, and who goes on with something would be an example of what rankers do not see.
+    """
+    facts = facts_of_prompt(
+        prompt, catalog.snapshot, rows=config.rows, entities_per_row=config.entities_per_row
     )
+    return compile_rules(catalog, replace(facts, resume=()), popular)

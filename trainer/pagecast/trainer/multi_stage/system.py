@@ -14,13 +14,12 @@ from pagecast.engine.multi_stage.candidates import Candidates
 from pagecast.engine.multi_stage.tables import MultiStageTables
 from pagecast.featurestore.catalog.popularity import HALF_LIFE_MS
 from pagecast.rules.compiled_catalog import CompiledCatalog
-from pagecast.rules.page_rules import compile_rules
 from pagecast.trainer.data.users import prompt_at
 from pagecast.trainer.evaluation.protocols.requests import FitPart, Request
 from pagecast.trainer.evaluation.systems.popularity import DAY_MS, DecayedCounts
 from pagecast.trainer.evaluation.systems.system import Scores, System, Told
 from pagecast.trainer.multi_stage.config import MultiStageConfig
-from pagecast.trainer.multi_stage.examples import facts_of_prompt
+from pagecast.trainer.multi_stage.examples import rules_of
 
 PAGE = MultiStageConfig()
 """Whose page the rules are compiled for: the one that the rankers learned from."""
@@ -52,7 +51,7 @@ class MultiStageSystem(System):
         popular = np.argsort(-count_N, kind="stable")[: np.count_nonzero(count_N)]
         for score_N, request in zip(score_QN, requests, strict=True):
             prompt = prompt_at(self._data.users[request.user], request.visible, self._data.catalog)
-            rules = compile_rules(self._catalog, facts_of_prompt(prompt, PAGE), popular)
+            rules = rules_of(prompt, self._catalog, popular, PAGE)
             entity_H = self._candidates.history(prompt.steps)
             feature_NF = self._candidates.entity_features(prompt, rules, entity_H)
             score_N[:known] = feature_NF @ self._tables.entity_ranker_F
