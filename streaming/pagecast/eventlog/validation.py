@@ -11,6 +11,7 @@ from pagecast.eventlog.plain import plainly_valid
 from pagecast.eventlog.record import Record
 from pagecast.eventlog.rejection import Reason, Rejection, rejected, wrong_key
 from pagecast.eventlog.topics import CATALOG, INTERACTIONS, PAGES, PROFILES, TRAININGS
+from pagecast.eventlog.violations import field_of, told
 from pagecast.v1 import catalog_pb2, events_pb2, training_pb2
 
 INTERACTION_BYTES_MAX = 256 * 1024
@@ -159,11 +160,8 @@ def broken_rule(message: Any, until_s: float | None = None) -> Rejection | None:
         return rejected(Reason.RULE_BROKEN, "", str(error))
     if violations:
         violation = violations[0].proto
-        path = () if violation.field is None else violation.field.elements
-        field = "".join(map(_path_element, path))[1:]
-        return rejected(
-            Reason.RULE_BROKEN, field, f"{violation.message} (rule {violation.rule_id})"
-        )
+        detail = f"{told(violation, message)} (rule {violation.rule_id})"
+        return rejected(Reason.RULE_BROKEN, field_of(violation), detail)
     until_s = time.time() + _FUTURE_S if until_s is None else until_s
     return _in_the_future(message.occurred_at, "occurred_at", until_s)
 
@@ -249,8 +247,3 @@ def _is_id(text: str) -> bool:
     if not 0 < len(text.encode()) <= USER_ID_BYTES_MAX:
         return False
     return text.isprintable() or not any(c < " " or c == "\x7f" for c in text)
-
-
-def _path_element(element: Any) -> str:
-    subscript = element.subscript
-    return f".{element.field_name}" + ("" if subscript is None else f"[{subscript.value}]")

@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator
 
+from pagecast.eventlog.violations import field_of, told
 from pagecast.server.rpc.errors import FieldViolation, Refusal, invalid_argument
 
 Deserializer = Callable[[bytes], Any]
@@ -50,9 +51,12 @@ def checks_itself(method: Method) -> Method:
 
 def check(request: Message | Malformed) -> None:
     """Raises Refusal (INVALID_ARGUMENT) unless `request` keeps every rule of its proto."""
-    violations = _VALIDATOR.collect_violations(check_parsed(request))
+    message = check_parsed(request)
+    violations = [violation.proto for violation in _VALIDATOR.collect_violations(message)]
     if violations:
-        raise invalid_argument(*(_violation(v.proto) for v in violations))
+        raise invalid_argument(
+            *(FieldViolation(path=field_of(v), description=told(v, message)) for v in violations)
+        )
 
 
 def check_parsed(request: Request | Malformed) -> Request:
@@ -64,13 +68,3 @@ def check_parsed(request: Request | Malformed) -> Request:
             message="the request is not a valid protobuf message of the method's request type",
         )
     return request
-
-
-def _violation(proto: Any) -> FieldViolation:
-    """Of a `buf.validate.Violation`, whose elements name a field and perhaps an index or key."""
-    path = ""
-    for element in proto.field.elements if proto.field is not None else ():
-        path += f".{element.field_name}" if path else element.field_name
-        if element.subscript is not None:
-            path += f"[{element.subscript.value}]"
-    return FieldViolation(path=path, description=proto.message or proto.rule_id)
