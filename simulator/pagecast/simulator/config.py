@@ -153,8 +153,8 @@ class WatchingConfig:
     stop_after: float = 0.55
     """Chance that a session ends after a play."""
     stop_after_resumed: float = 0.85
-    """The same after finishing something: the stopping power of continue-watching. It satisfies the
-    intent and ends the browsing."""
+    """The same after going on with something that was begun: the stopping power of
+    continue-watching. It satisfies the intent and ends the browsing."""
     rate: float = 0.2
     """Chance that a play is rated afterwards."""
     rating_mean: float = 3.4
