@@ -9,7 +9,6 @@ from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import SMALL, logged, page_builder, walk
 
 from pagecast.trainer.batches.examples import Examples
-from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data.dataset import Dataset
 from pagecast.trainer.data.snapshot import NothingToTrainError
 from pagecast.trainer.fitting.identity import differences, identity_of
@@ -101,7 +100,7 @@ def test_the_history_is_learned_from_once(data: Dataset) -> None:
 
 
 def test_a_checkpoint_of_other_pages_is_refused(data: Dataset, tmp_path: Path) -> None:
-    config: TrainConfig = SMALL
+    config = dataclasses.replace(SMALL, pages_from="both")
 
     def identity(of: Dataset) -> object:
         return identity_of(config, of, Examples(of, page_builder(of), config), 1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from trainer.factories_logged import PagesWorld
 from trainer.factories_trainer import SMALL
 
+from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.data.dataset import Dataset
 from pagecast.trainer.page_config import LoggedConfig, PresentationConfig
 from pagecast.trainer.pages.logged_examples import LoggedExamples
@@ -99,11 +100,16 @@ def chosen(data: Dataset, presentation: PresentationConfig) -> dict[str, float]:
 
 
 def test_the_estimate_is_the_truth_by_which_the_pages_were_seen(biased: Dataset) -> None:
-    examples = LoggedExamples(biased, SMALL, next_row=0)
+    examples = LoggedExamples(biased, dataclasses.replace(SMALL, pages_from="both"), next_row=0)
     assert examples.presentation.seen_RC[0] == pytest.approx(SEEN_AT, abs=0.04)
     told = examples.facts()["presentation"]
     assert isinstance(told, dict)
     assert (told["pages"], told["corrected"]) == (1500, False)
+
+
+def test_constructed_pages_have_no_places_to_correct_for() -> None:
+    with pytest.raises(ValueError, match=r"presentation\.correct: .* set pages_from to both"):
+        TrainConfig(presentation=CORRECT)
 
 
 def test_corrected_targets_recover_what_people_like(biased: Dataset) -> None:

@@ -175,9 +175,11 @@ class TrainConfig:
     engagement: EngagementConfig = field(default_factory=EngagementConfig)
     page: PageConfig = field(default_factory=PageConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    pages_from: PagesFrom = "both"
-    """Where pages come from. "both": a user's logged pages, and constructed ones of users who have
-    none; "logged": nothing but logged ones; "constructed": nothing but what users did next."""
+    pages_from: PagesFrom = "constructed"
+    """Where pages come from. "constructed": what users did next, and no logged page, because a
+    month of learning from its own pages narrowed what a model showed (benchmarks/align.md);
+    "both": a user's logged pages, and constructed ones of users who have none; "logged": nothing
+    but logged ones."""
     logged: LoggedConfig = field(default_factory=LoggedConfig)
     presentation: PresentationConfig = field(default_factory=PresentationConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -244,8 +246,15 @@ class TrainConfig:
     `epochs`. It has a budget of time of its own, as long as the training's."""
 
     def __post_init__(self) -> None:
-        if not self.model.semantic:
-            return
+        if self.presentation.correct and self.pages_from == "constructed":
+            raise ValueError(
+                "presentation.correct: constructed pages were shown to nobody: set pages_from to "
+                "both or logged, or leave it out"
+            )
+        if self.model.semantic:
+            self._check_semantic()
+
+    def _check_semantic(self) -> None:
         if self.objective.negatives:
             raise ValueError(
                 "objective.negatives: codes are few, and all of them compete: set it to 0 with "

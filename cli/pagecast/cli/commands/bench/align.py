@@ -27,7 +27,7 @@ def align(
     ] = None,
     arms: Annotated[
         str | None,
-        typer.Option(help="Of the loop, with / between them.", show_default="all but one"),
+        typer.Option(help="Of the loop, with / between them.", show_default="all"),
     ] = None,
     seeds: Annotated[
         str | None,

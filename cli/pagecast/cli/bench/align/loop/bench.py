@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pagecast.cli.bench.align.data import ArenaData
-from pagecast.cli.bench.align.loop.config import DEFAULT_ARMS, MULTI_STAGE, LoopConfig
+from pagecast.cli.bench.align.loop.config import MULTI_STAGE, LoopConfig
 from pagecast.cli.bench.align.loop.measure import measure_loop
 from pagecast.cli.bench.align.loop.plot import loop_svg
 from pagecast.cli.bench.align.loop.show import show_loop
@@ -35,7 +35,7 @@ class LoopOptions:
     def config(self) -> LoopConfig:
         """Raises InputError that names the option."""
         quick, default, train = self.quick, LoopConfig(), TrainConfig()
-        arms = QUICK_ARMS if quick else DEFAULT_ARMS
+        arms = QUICK_ARMS if quick else default.arms
         if self.arms:
             arms = tuple(dict.fromkeys(self.arms.split("/")))
         passes = self.passes or (QUICK_PASSES if quick else train.epochs)

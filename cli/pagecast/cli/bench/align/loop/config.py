@@ -44,17 +44,15 @@ ARMS: dict[str, Arm] = {
     FROZEN: Arm(learns=False),
     "from events": Arm(pages_from="constructed"),
 }
-"""By name. The last learns what members chose, and no page."""
-
-DEFAULT_ARMS = tuple(name for name in ARMS if name != "from events")
+"""By name. The last learns what members chose, and no page, as trainings do by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """Raises ValueError that names the field."""
 
-    arms: tuple[str, ...] = DEFAULT_ARMS
-    """Of ARMS; each has the same members with the same luck, in a world of its own."""
+    arms: tuple[str, ...] = tuple(ARMS)
+    """Names in ARMS; each has the same members with the same luck, in a world of its own."""
     seeds: tuple[int, ...] = (0,)
     """Of trainings and members."""
     members: int = 100
