@@ -54,7 +54,7 @@ class LoggedReport:
     systems: tuple[LoggedSystem, ...]
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Of `pagecast evaluate --logged --json`; an AUC of which there is none is null."""
+        """Of `pagecast evaluate --logged --json`; an AUC that does not exist is null."""
         return {
             "protocol": "logged-pages",
             "data": self.data,
