@@ -59,8 +59,8 @@ class TrainJob:
 class Trained:
     """A trained model that is not yet a bundle, and what it was trained on, from which base.
 
-    `facts` are told of its data beside those of every training. `sample` are some of the users, who
-    say what its embeddings' axes are (`release`).
+    `facts` are told of its data besides those of every training. `sample` are some of the users,
+    whose embeddings say what the axes of its embeddings are (`release`).
     """
 
     model: PageModel

@@ -27,7 +27,7 @@ class RewardModelConfig:
     """Pages that one user id counts for, however many there are: a flood of pages and clicks by one
     must not decide what everybody is shown. It does not stop somebody who makes up ids."""
     epochs: float = 8.0
-    """Passes over the pages of a half, of each member over no more than count."""
+    """Passes over the pages of a half, of each member only over as many as count."""
     steps_max: int = 400
     """Most steps of the optimiser: they take minutes, however many pages there are."""
     pages_per_batch: int = 32

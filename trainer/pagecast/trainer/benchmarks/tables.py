@@ -216,7 +216,7 @@ TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
 
 
 def cells(names: Sequence[str], budget: Budget) -> list[Cell]:
-    """The cells of some tables. Raises ValueError for a name that is none."""
+    """The cells of some tables. Raises ValueError for a name that is none of theirs."""
     for name in names:
         if name not in TABLES:
             raise ValueError(f"tables: {name!r} is none of {', '.join(TABLES)}")

@@ -11,7 +11,7 @@ from pagecast.trainer.evaluation.protocols.interactions import Interactions, int
 
 
 def viewed(data: Interactions, without: Sequence[str]) -> Interactions:
-    """The data with some of `LEFT_OUT` left out. Raises ValueError for what is none of it."""
+    """The data with some of `LEFT_OUT` left out. Raises ValueError for any other name."""
     for name in without:
         if name not in LEFT_OUT:
             raise ValueError(f"without: {name!r} is none of {', '.join(LEFT_OUT)}")

@@ -16,7 +16,7 @@ AGE_DAYS, AGE_INTERACTIONS = 0, 1
 
 UNKNOWN_RATE = 0.05
 """Share of entities whose kind, year, language, maturity or genres, each on their own, are
-presented as unknown: so the unknown one is trained, which values never seen before fall back to."""
+presented as unknown: so the unknown one is trained, which new values, save years, fall back to."""
 
 
 MISSING_RATE = 0.1

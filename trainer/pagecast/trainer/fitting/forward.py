@@ -119,7 +119,7 @@ def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Te
 
 
 def _with_requests(tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
-    """Adds to each row's token on a page that of the page's request (docs/model.md)."""
+    """Adds the page's request to each row's token on a page (docs/model.md)."""
     tokens_XD, length = tokens_BLD.flatten(0, 1), tokens_BLD.shape[1]
     row_R = np.flatnonzero(batch.row_BL != NOTHING)
     request_R = row_R // length * length + batch.request_BL.flatten()[row_R]

@@ -39,8 +39,8 @@ PROGRESS_EVERY_S = 1.0
 whoever watches sees it move."""
 
 SETTLE_S_MAX = 600.0
-"""Longest wait for the database once there is a model: it must not be trained again because the
-database was away for minutes."""
+"""Longest wait for the database once there is a model: minutes without it must not cost another
+training."""
 
 PROMOTED_BY = "gate"
 """Who moved the alias, where nobody was asked."""
@@ -95,7 +95,7 @@ class ClaimedTraining:
         self.claims.succeed(self.claim, outcome.version)
 
     def _make_room(self) -> None:
-        """Frees what is no longer needed once the model is noted, and is needed until then."""
+        """Frees what is needed only until the model is noted."""
         paths = self.source.paths
         try:
             free_checkpoints(self.trainings, paths.trainings)

@@ -91,7 +91,7 @@ class Cut:
     ) -> dict[float, Split]:
         """One split by delay, all with the very same fit part: what is fitted once serves all.
 
-        With `retrain_every`, systems may be retrained after every so many targets.
+        With `retrain_every`, systems may be retrained, each time after that many targets.
         """
         part = self.part(order_X, fit_until)
         splits = {
@@ -107,8 +107,8 @@ class Cut:
         }
 
     def _retrainings(self, order_X: Ints, split: Split, due_R: Ints) -> Iterator[Retraining]:
-        """At the first request behind so many targets; known is what that request sees, so with a
-        delay learning is late, too.
+        """At the first request behind each of `due_R` targets; what that request sees is known, so
+        with a delay learning is late, too.
         """
         at_ms_X = self._data.at_ms_X[order_X]
         known = int(split.part.fit_X.sum())

@@ -37,7 +37,7 @@ def plan_of(
 ) -> Plan:
     """Applies a protocol. Raises EvaluationError if it is not known or the data are too few.
 
-    With `retrain_every`, systems are retrained in the test after every so many targets.
+    With `retrain_every`, systems are retrained in the test, each time after that many targets.
     """
     refuse(protocol, staleness_s, retrain_every)
     if protocol == LEAVE_ONE_OUT:
