@@ -238,8 +238,8 @@ class TrainConfig:
     seed: int = 0
     """Of initial weights, pages and dropout."""
     gate_users_min: int = 30
-    """Users that a slice must ask for the gate to pass a model: with fewer, its intervals, which
-    come from resampling users, say little."""
+    """Users that must be asked in a slice for the gate to pass a model: with fewer, its intervals,
+    which come from resampling users, say little."""
     entity_epochs: float | None = None
     """Semantic IDs: epochs of the model of entity tokens that the codebook is made from; None:
     `epochs`. It has a time budget of its own, as long as the training's."""

@@ -50,8 +50,8 @@ def asks_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> tuple[Ask, ...]:
-    """An ask for each of the newest ASKS_MAX logged pages on which a row may stand now, oldest
-    first; for one member, no more than the `reward.weight_max` that they count for.
+    """An ask of each of the newest ASKS_MAX logged pages, if a row may stand on it now; oldest
+    first, and of one member no more than `reward.weight_max`, as many as count.
 
     Raises NothingToTrainError if there is none.
     """

@@ -23,7 +23,7 @@ QUERIES_TOGETHER = 200
 class Moved:
     """Of one table in two releases.
 
-    `cosine` is the mean between an entity's new embedding and its old one. `neighbours` is the
+    `cosine` is the mean one between an entity's new embedding and its old. `neighbours` is the
     share of an entity's ten nearest of before that its new embedding finds among the old ones: what
     an index that was not built again still answers. `own_neighbours` is the share that is among its
     ten nearest now: a map changes that only through the weight of the axes, so it says how much the

@@ -37,7 +37,7 @@ def read_shown(source: Source, reading: Reading) -> Shown:
     """The newest pages of which something was seen, in the order in which their prompts are built.
 
     Continuations of pages are left out: an example begins where a page begins. So are pages whose
-    prompt cannot be built again, of another catalog database, say, and counted as `unlike`.
+    prompt cannot be built again (of another catalog database, say); those are counted as `unlike`.
     """
     log = OfflineLog(source.paths.offline)
     outcomes, older = _newest(log, reading)

@@ -26,7 +26,7 @@ GROUP = "pagecast-trainer"
 ASKED_BY = "topic"
 
 POLL_RECORDS_MAX = 100
-"""Records of a poll: requests come minutes apart."""
+"""Most records of a poll: requests come minutes apart."""
 
 POLL_MS = 500
 """How long a poll waits: within this time the thread notices that it is to end."""
