@@ -1,6 +1,6 @@
 """History becomes a model, a model becomes an ONNX bundle.
 
-To follow a training, read in this order: `train` (the steps), then a folder after the other:
+To follow a training, read in this order: `train` (the steps), then one folder after another:
 
 - `data`: `snapshot` and `replay` (the log becomes users' steps), `dataset` and `users` (steps
   become numbers); `starts`, if it begins from a model,

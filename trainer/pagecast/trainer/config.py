@@ -1,4 +1,4 @@
-"""What can be chosen about a training. Every value has a unit and a reason."""
+"""The settings of a training. Every value has a unit and a reason."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -22,7 +22,7 @@ Response = Literal["entities", "semantic_ids"]
 """What a page's entities are to the model: a token each, or the codes of a semantic ID."""
 
 BudgetClock = Literal["wall", "cpu"]
-"""What a budget of minutes is counted by."""
+"""The clock that a budget of minutes is counted by."""
 
 HEAD_DIM = 64
 """Heads of 64 beat heads of 32 when decoding on a CPU (docs/facts.md)."""
@@ -39,7 +39,7 @@ class ModelConfig:
     query_heads: int = 2
     """Query heads of 64."""
     kv_heads: int = 1
-    """Key/value heads of 64; few pay twice, in cache and in bandwidth."""
+    """Key/value heads of 64; having few saves twice, in cache and in bandwidth."""
     mlp_hidden: int = 256
     """Width of the gated MLP."""
     age_dim: int = 16
@@ -53,18 +53,18 @@ class ModelConfig:
     """Entities and rows are chosen knowing which genres and language are expected next
     (docs/papers.md 3.1)."""
     compress_keep: int = 0
-    """Newest steps of a history that always have positions of their own; of the older ones, whole
-    blocks of 128 have one for every four. 0 compresses nothing. 64 keeps every prompt's history
+    """Newest steps of a history that always have positions of their own; older ones, in whole
+    blocks of 128, share one for every four. 0 compresses nothing. 64 keeps every prompt's history
     below 256 positions."""
     response: Response = "entities"
     """With "semantic_ids" a row's entities are spelled in codes of what they are (docs/papers.md
     2); the codebook comes from a model of entity tokens that is trained first."""
     codes: int = 64
-    """Codes of each of a semantic ID's three levels: 64 tell 262,144 combinations apart, and are
-    few enough that each is seen often."""
+    """Codes at each of a semantic ID's three levels: 64 make 262,144 combinations, and are few
+    enough that each is seen often."""
     merge_prompt: bool = True
     """Semantic IDs: an entity takes one position in the prompt, its codes side by side times a
-    matrix (the token merger). False spells it there, too: for measuring, it is not exported."""
+    matrix (the token merger). False spells it there, too; that is for measuring, never exported."""
 
     def __post_init__(self) -> None:
         if self.query_heads % self.kv_heads != 0:
@@ -139,28 +139,29 @@ class ObjectiveConfig:
     """What a training asks of the model. Weights are relative to each other; 0 leaves one out."""
 
     history: float = 1.0
-    """Of the next entities after every step of a history, read from the request's position."""
+    """Weight of the entities next after every step of a history, read from the request's
+    position."""
     pages: float = 0.5
-    """Of the entities of pages and of openings, read from the page's positions."""
+    """Weight of the entities of pages and of openings, read from the page's positions."""
     rows: float = 0.1
-    """Of the rows of pages."""
+    """Weight of the rows of pages."""
     ahead_decay: float = 0.7
     """Weight of the next but one entity as a target, relative to the next (docs/papers.md 3.3)."""
     ahead_max: int = 6
     """Entities ahead that are targets of one position; 1 is next-entity prediction alone."""
     genres: float = 0.0
-    """Of the genres of the history's targets, predicted by a head of their own."""
+    """Weight of the genres of the history's targets, predicted by a head of their own."""
     languages: float = 0.0
-    """Of their languages. Both are off until measured to be worth something."""
+    """Weight of their languages. Both are off until measured to be worth something."""
     seen_compete: bool = False
     """Whether entities that a request's history or its page holds compete for the next place. The
-    rules offer them to nobody but in a row that continues (`batches.competition`)."""
+    rules offer them only in a row that continues (`batches.competition`)."""
     negatives: int = 0
-    """Entities drawn evenly from the catalog that a batch's own are told from; 0 is all of it, and
-    a step costs in proportion to the catalog (docs/papers.md 3.3)."""
+    """Entities drawn evenly from the catalog to compete with a batch's own; 0 is the whole catalog,
+    and a step then costs in proportion to it (docs/papers.md 3.3)."""
     page_wise: bool = True
-    """Entities of a page are predicted after the page before them; False: after the prompt and
-    their row's token alone, the same entities from the same pages."""
+    """Entities of a page are predicted from the page before them; False: the same entities of the
+    same pages from the prompt and their row's token alone."""
 
     def __post_init__(self) -> None:
         if self.negatives < 0:
@@ -176,10 +177,10 @@ class TrainConfig:
     page: PageConfig = field(default_factory=PageConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     pages_from: PagesFrom = "constructed"
-    """Where pages come from. "constructed": what users did next, and no logged page, because a
+    """Where pages come from. "constructed": only pages built from what users did next, because a
     month of learning from its own pages narrowed what a model showed (benchmarks/align.md);
-    "both": a user's logged pages, and constructed ones of users who have none; "logged": nothing
-    but logged ones."""
+    "both": logged pages, and constructed ones for users who have none; "logged": only logged
+    pages."""
     logged: LoggedConfig = field(default_factory=LoggedConfig)
     presentation: PresentationConfig = field(default_factory=PresentationConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -192,26 +193,26 @@ class TrainConfig:
     budget_minutes: float = 2.5
     """The loop stops here, wherever the schedule is."""
     budget_clock: BudgetClock = "wall"
-    """Whose minutes: "wall" is what somebody waits; "cpu" is what the first process computes, which
-    other work on the machine hardly shortens: benchmarks compare trainings by it."""
+    """Which minutes: "wall" is how long somebody waits; "cpu" is what the first process computes,
+    which other work on the machine hardly affects: benchmarks compare trainings by it."""
     epochs: float = 30.0
     """Passes over the users' windows; the schedule's length if time allows."""
     steps_max: int | None = None
-    """Steps of the optimiser at most; None is as many as `epochs` have."""
+    """Most steps of the optimiser; None is as many as `epochs` have."""
     positions_per_batch: int = 4096
-    """Positions, prompts and pages together, of one step of the optimiser; an entity counts as one,
-    also where it is spelled in several."""
+    """Positions, prompts and pages together, of one step of the optimiser; an entity counts as one
+    even where it is spelled in several."""
     user_windows_max: int | None = None
-    """Windows of a user in an epoch, drawn anew for each: a history of thousands of steps is one
-    window for every 128 of them, overlapping by the most part (docs/papers.md 3.1). None is all."""
+    """Most windows of a user in an epoch, drawn anew for each epoch: a history of thousands of
+    steps has one for every 128, and they mostly overlap (docs/papers.md 3.1). None is all."""
     opening_cuts_max: int = 24
     """Cuts of a window, per batch, at which only the first row's first entity is predicted: what
-    the history's objective has learned has to be said after a row's token, too."""
+    the history's objective learns must be predicted after a row's token, too."""
     page_cuts_max: int = 1
     """Cuts of a window, per batch, after which a whole page is predicted."""
     context_rate: float = 0.25
-    """Share of pages and openings whose prompt has its context, if there is any. Each then brings
-    the context and its request along; and prompts without one stay trained."""
+    """Share of pages and openings whose prompt has its context, if there is any. Not all of them:
+    each repeats the context and its request, and prompts without one must stay trained."""
     learning_rate: float = 1e-3
     """Peak, after warm-up."""
     weight_decay: float = 0.02
@@ -222,28 +223,28 @@ class TrainConfig:
     """Of positions' embeddings and of residual branches."""
     step_dropout: float = 0.3
     """Share of a history's steps that the other positions of a batch cannot see, so that no
-    prediction rests on one of them. What it is worth is not shown yet (benchmarks/model.md)."""
+    prediction relies on one of them. Its worth is not shown yet (benchmarks/model.md)."""
     gradient_norm_max: float = 1.0
     """Gradients are clipped to this norm."""
     launch_rate: float = 0.02
-    """Share of entities presented as launched today: drawn by events, ID and counts hidden."""
+    """Share of entities presented as new launches: drawn by events, with ID and counts hidden."""
     unknown_rate: float = 0.01
-    """Share of entities presented without ID, otherwise as they are: drawn evenly."""
+    """Share of entities presented without ID and counts, otherwise as they are: drawn evenly."""
     threads: int = 2
     """Threads of torch."""
     recompute: bool = False
-    """Blocks are computed again in the backward pass instead of being remembered: one more forward
-    pass, and less memory (docs/training.md)."""
+    """Blocks are computed again in the backward pass instead of being stored: one more forward
+    pass, but less memory (docs/training.md)."""
     checkpoint_every_s: float = 30.0
-    """Seconds between checkpoints: as much work is lost, at most, when a training is killed."""
+    """Seconds between checkpoints: the most work that is lost when a training is killed."""
     seed: int = 0
     """Of initial weights, pages and dropout."""
     gate_users_min: int = 30
-    """Users a slice must ask for the gate to let a model through: with fewer its intervals, which
-    are of resampled users, say little."""
+    """Users that must be asked in a slice for the gate to pass a model: with fewer, its intervals,
+    which come from resampling users, say little."""
     entity_epochs: float | None = None
-    """Semantic IDs: epochs of the model of entity tokens that the codebook is made of; None:
-    `epochs`. It has a budget of time of its own, as long as the training's."""
+    """Semantic IDs: epochs of the model of entity tokens that the codebook is made from; None:
+    `epochs`. It has a time budget of its own, as long as the training's."""
 
     def __post_init__(self) -> None:
         if self.presentation.correct and self.pages_from == "constructed":

@@ -1,7 +1,7 @@
-"""The gate: what a challenger must be for nobody to have to look before it serves.
+"""The gate: what a challenger must meet to serve without anybody looking at it first.
 
-It is asked about the slice of the timeline that follows the training. Each criterion has a verdict
-of its own and tells its figures, so that people can see why, and overrule it.
+It judges on the slice of the timeline that follows the training. Each criterion has a verdict of
+its own and tells its figures, so that people can see why, and overrule it.
 """
 
 import time
@@ -38,12 +38,12 @@ from pagecast.trainer.export.parity import DIFFERENCE_MAX
 from pagecast.trainer.multi_stage.system import MultiStageSystem
 
 PAGES = 100
-"""Pages that are checked rule by rule: seconds of decoding, and what breaks one page in thirty is
-missed once in thirty times."""
+"""Pages that are checked rule by rule: they take seconds to decode, and a fault on one page in
+thirty is missed one time in thirty."""
 
 COVERED_MIN = 0.9
-"""Least share of what people chose in the slice that the model has met: the rest is placed by its
-metadata alone. Not of the catalog: a long tail that nobody watches is met by no training."""
+"""Least share of what people chose in the slice that the model must have met: the rest is placed by
+its metadata alone. Not a share of the catalog: no training meets a long tail nobody watches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,8 @@ def _criteria(bundle: Path, quality: Quality, plan: Plan, rival: Rival) -> Itera
 
 
 def _enough_asked(quality: Quality, users_min: int) -> Criterion:
-    """The intervals of the others are of resampled users: of a single one they have no width."""
+    """The other criteria's intervals come from resampling users: with only one, they have no
+    width."""
     passed = quality.users >= users_min
     told = f"{_count(quality.targets, 'target')} of {_count(quality.users, 'user')}"
     told += "" if passed else f"; {users_min} users are needed: hold out more, or wait"
@@ -148,7 +149,7 @@ def _graphs_equal_torch(bundle: Bundle) -> Criterion:
 
 
 def _covers_catalog(model: Model, plan: Plan) -> Criterion:
-    """Entities that were chosen by what the vocabulary knows, rows all, embeddings all finite."""
+    """The vocabulary knows enough of the chosen entities and all rows; embeddings are finite."""
     snapshot, vocabulary = model.snapshot, model.bundle.vocabulary
     known, chosen = _known(vocabulary, plan)
     rows = [row.row_id for row in snapshot.rows if not row.retired]
@@ -172,7 +173,7 @@ def _known(vocabulary: Vocabulary, plan: Plan) -> tuple[int, int]:
 
 
 def _keeps_rules(model: Model, plan: Plan) -> Criterion:
-    """Pages of the slice, made by the bundle, read by a checker that shares no code with masks."""
+    """The bundle's pages for the slice, read by a checker that shares no code with the masks."""
     asked = sample_pages(plan.test, PageAsk(facts_of=_facts_of, pages=PAGES))
     if not asked:
         told = "no page could be asked for: nobody chose something new in the slice"

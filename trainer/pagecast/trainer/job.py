@@ -38,7 +38,7 @@ class TrainProgress:
 class TrainJob:
     """What to train on. `until` limits the data (log positions, exclusive); None is all of it.
 
-    With a folder for checkpoints, a training goes on from the newest one there. With a `base` it
+    With a `checkpoint` folder, a training resumes from the newest one there. With a `base` it
     begins from that model; `incremental` says that it learns from what is new since then, and
     from a sample of the rest.
     """
@@ -59,8 +59,8 @@ class TrainJob:
 class Trained:
     """A trained model that is not yet a bundle, and what it was trained on, from which base.
 
-    `facts` are told of its data beside those of every training. `sample` are some of the users, who
-    say what its embeddings' axes are (`release`).
+    `facts` are told of its data besides those of every training. `sample` are some of the users,
+    whose embeddings say what the axes of its embeddings are (`release`).
     """
 
     model: PageModel
@@ -85,7 +85,7 @@ class TrainOutcome:
     metrics: dict[str, float]
     quality: Quality | None
     verdict: Verdict | None = None
-    """The gate's, which is asked if there was a slice to evaluate on."""
+    """The gate's; None if there was no slice to evaluate on."""
 
 
 Fitting = Callable[["TrainJob", Progress], "Trained"]

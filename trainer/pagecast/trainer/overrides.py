@@ -1,4 +1,4 @@
-"""A training's config with some of it told otherwise, by dotted name: what an ablation is."""
+"""A training's config with some values overridden by dotted name: what an ablation is."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ _CONFIG = TypeAdapter(TrainConfig)
 def overridden(config: TrainConfig, overrides: Mapping[str, JsonValue]) -> TrainConfig:
     """`{"objective.genres": 0.1, "model.conditioned_head": True}` on top of a config.
 
-    Raises ValueError for a name that is none of a value, and for a value that does not fit.
+    Raises ValueError for a name that no value has, and for a value that does not fit.
     """
     told = config.to_json()
     for name, value in overrides.items():

@@ -1,4 +1,4 @@
-"""Shapes of the decoder by name; heads are of 64 in all of them.
+"""Shapes of the decoder by name; all have heads of 64.
 
 | profile | width | layers | query heads | key/value heads | MLP | parameters |
 |---|---|---|---|---|---|---|
@@ -8,7 +8,7 @@
 | large | 1024 | 16 | 16 | 4 | 3072 | 196 156 064 |
 
 Parameters are those of the blocks and of the tower's layers, without the tables of entities, rows,
-fields, genres and other names, which a vocabulary makes as large as it is.
+fields, genres and other names, whose sizes depend on the vocabulary.
 """
 
 from pagecast.trainer.config import ModelConfig

@@ -1,4 +1,4 @@
-"""Step 8 of the life of a model, where nobody is asked: who is promoted after a training."""
+"""Step 8 of the life of a model, where nobody is asked: what is promoted after a training."""
 
 import structlog
 
@@ -10,9 +10,9 @@ _log = structlog.get_logger(__name__)
 
 
 def promote(registry: Registry, outcome: TrainOutcome, by: str, note: str) -> None:
-    """The first model serves whatever it is worth; a later one if the gate lets it.
+    """The first model serves, however good it is; a later one only if the gate passes it.
 
-    It replaces nobody but whom it was compared with: if another serves by now, that is told.
+    It replaces only the champion it was compared with; if another serves by now, a warning says so.
     """
     verdict, first = outcome.verdict, registry.version_of(CHAMPION) is None
     if not first and (verdict is None or not verdict.passed):

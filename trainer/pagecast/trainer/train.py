@@ -1,6 +1,6 @@
 """History becomes a model, a model becomes a bundle: the life of a model, steps 2, 4, 5, 7, 8.
 
-`train` does all of it. A caller that learns the next slice only later (the demo) calls
+`train` does all of it. A caller that gets the next slice only later (the demo) calls
 `fit_snapshot`, `evaluate_next_slice` and `export_and_register` one after the other.
 """
 
@@ -45,12 +45,12 @@ def train(
 ) -> TrainOutcome:
     """Trains, evaluates on what the log holds after `job.until`, exports, registers and judges.
 
-    `fitting` is `fit_snapshot` unless another is given. Checkpoints stay: whoever notes that the
-    training is over removes them. Raises NothingToTrainError without data, CheckpointError for
-    checkpoints of something else, ParityError if an exported graph is not the model.
+    `fitting` is `fit_snapshot` unless another is given. Checkpoints stay: the caller removes them
+    once the training is over. Raises NothingToTrainError without data, CheckpointError for another
+    training's checkpoints, ParityError if an exported graph differs from the model.
     """
     trained = (fitting or fit_snapshot)(job, progress)
-    # What was launched since the training began is asked for, too.
+    # Entities launched since the training began are asked for, too.
     source = replace(job.source, catalog_number=None)
     if job.until is None:
         return export_and_register(source, trained, None, progress)
@@ -60,14 +60,14 @@ def train(
 def _release(source: Source, trained: Trained, progress: Progress) -> TrainOutcome:
     """Evaluates beside the champion, exports, registers, and asks the gate.
 
-    A slice of which nothing can be asked leaves the model unjudged.
+    A slice that holds nothing to ask for leaves the model unjudged.
     """
     progress(TrainProgress(stage="evaluate", share_done=0.0))
     snapshot = source.read(known=trained.positions)
     try:
         plan = slice_plan(snapshot.catalog, snapshot.users)
     except NothingToTrainError as error:
-        # Searches alone, say: what took hours to learn is kept.
+        # The slice holds only searches, say. What took hours to learn is kept.
         _log.warning("model_not_judged", reason=str(error))
         return export_and_register(source, trained, None, progress)
     with registry_of(source) as registry:
@@ -123,7 +123,7 @@ def fit_on(
     shown: Shown = Shown(),  # noqa: B008 (frozen)
     start: Start | None = None,
 ) -> Trained:
-    """Trains a model on a snapshot, as it is, or from a base.
+    """Trains a model on a snapshot that has been read, from scratch or from a base.
 
     Raises NothingToTrainError, CheckpointError, BaseError, CodebookError.
     """

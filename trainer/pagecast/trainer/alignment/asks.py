@@ -1,10 +1,10 @@
 """Requests for which pages are drawn: the prompts of logged pages, and what may stand there.
 
-The rules are compiled of what the prompt says and the caller asked. A server also knows what left
+The rules are compiled from what the prompt says and the caller asked. A server also knows what left
 the history's window (hidden and watched entities), where to resume from, and the counts of that
-moment; here what was watched and not completed is to be gone on with, and popularity is the
-training's. So a drawn page may offer what a served one would not, and never the other way round for
-what the window holds.
+moment; here what was watched and not completed can be continued, and popularity is the training's.
+So a drawn page may offer what a served one would not, and never the other way round for what the
+window holds.
 """
 
 from collections import Counter
@@ -33,8 +33,8 @@ from pagecast.trainer.pages.shown import ShownPage
 class Ask:
     """A page that may be drawn again and again.
 
-    `chosen` are the entities, by catalog index, of the logged page of which something good came,
-    each with the row, by catalog index, where it stood; none before its window is over.
+    `chosen` maps the logged page's entities of which something good came to the row where each
+    stood, all by catalog index; it is empty before the page's window is over.
     """
 
     user_id: str
@@ -51,7 +51,7 @@ def asks_of(
     reward: RewardConfig,
 ) -> tuple[Ask, ...]:
     """An ask of each of the newest ASKS_MAX logged pages, if a row may stand on it now; oldest
-    first, and of a member no more than `reward.weight_max` says that they count for.
+    first, and of one member no more than `reward.weight_max`, as many as count.
 
     Raises NothingToTrainError if there is none.
     """
@@ -88,7 +88,7 @@ def _asks(
     popular = _popular(catalog.snapshot, vocabulary)
     for page in pages:
         rules = compile_rules(catalog, _facts(page, catalog.snapshot, config), popular)
-        # A few candidates may fill no row: retired since, of a caller who named them.
+        # Too few candidates may fill no row: a caller named them, and they were retired since.
         if not PageState(rules).page_complete:
             yield Ask(
                 user_id=page.user_id,

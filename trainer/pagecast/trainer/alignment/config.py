@@ -1,20 +1,20 @@
-"""What can be chosen about alignment. Every value has a unit and a reason."""
+"""The settings of alignment. Every value has a unit and a reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 GROUP_MAX = 64
-"""Pages of one prompt: they are decoded together, and packed behind one prompt with a mask that is
-quadratic in all their tokens."""
+"""Most pages of one prompt: they are decoded together, and packed behind one prompt with a mask
+that is quadratic in all their tokens."""
 
 ASKS_MAX = 2000
-"""Requests that pages may be drawn for, the newest: each keeps its compiled rules, a bit an entity
-and row. A run of the default length draws 800 prompts."""
+"""Most requests that pages may be drawn for, the newest: each keeps its compiled rules, a bit per
+entity and row. A run of the default length draws 800 prompts."""
 
 PAGES_MAX = 4096
-"""Pages of one step: all are in memory with the masks they were drawn under, a bit an entity and
-token."""
+"""Most pages of one step: all are in memory with the masks they were drawn under, a bit per entity
+and token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +25,18 @@ class RewardModelConfig:
     """Of the hash that halves the members: another salt, other halves."""
     weight_max: int = 20
     """Pages that one user id counts for, however many there are: a flood of pages and clicks by one
-    must not decide what everybody is shown. It does not stop who makes up ids."""
+    must not decide what everybody is shown. It does not stop somebody who makes up ids."""
     epochs: float = 8.0
-    """Passes over the pages of a half, of each member over as many as count."""
+    """Passes over the pages of a half, of each member only over as many as count."""
     steps_max: int = 400
-    """Steps of the optimiser at most: minutes, however many pages there are."""
+    """Most steps of the optimiser: they take minutes, however many pages there are."""
     pages_per_batch: int = 32
     """Pages of one step of the optimiser."""
     learning_rate: float = 1e-4
     """Peak, after warm-up, of the page reward model, which begins as the pretrained model."""
     preference_learning_rate: float = 1e-3
-    """The same of the preference model, which begins with nothing: Adam moves a weight by no more
-    than this in a step, and there are a few hundred."""
+    """The same for the preference model, which begins from nothing: Adam moves a weight by no more
+    than this in a step, and there are only a few hundred steps."""
     weight_decay: float = 0.02
     """AdamW's, on matrices: rewards are few and noisy."""
     dropout: float = 0.1
@@ -65,34 +65,34 @@ class FormatConfig:
     """Rewards by rule, of a page's form (docs/papers.md 1.5)."""
 
     rows: float = 0.1
-    """For a page that is a list of full rows; a page with half of the places filled has half."""
+    """For a page that is a list of full rows; a page with half of the places filled gets half."""
     critical_rows: tuple[str, ...] = ()
     """Ids of rows the business needs to be seen."""
     critical_position_max: int = 2
     """Lowest position, from 0, at which such a row still counts: the third row ends the screen."""
     critical: float = 0.5
-    """Taken away for each such row that may begin on the page and stands lower, or nowhere."""
+    """Taken away for each such row that may stand on the page but stands lower, or nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignConfig:
-    """Reinforcement learning on pages; `RECIPES` names the combinations with a name."""
+    """Reinforcement learning on pages; `RECIPES` holds the combinations that have a name."""
 
     credit: Literal["page", "entities"] = "page"
     """What is rewarded. "page": whole pages, and every token of one has its advantage
     (Dr. GRPO, docs/papers.md 1.5). "entities": each entity of the group's pages is a sample of its
     own, and a row has the mean of its entities' (GRPO-SR, docs/papers.md 2.5)."""
     by_deviation: bool = False
-    """Divide advantages by the group's standard deviation. It weighs prompts up whose pages are all
-    alike."""
+    """Divide advantages by the group's standard deviation. That gives more weight to prompts whose
+    pages are all alike."""
     kl: float = 0.05
-    """Weight of the distance (k3) to the model that is aligned: the reward model knows nothing of
-    pages that are far from those it was trained on. The papers do not publish theirs."""
+    """Weight of the distance (k3) to the model that is aligned: the reward model knows nothing
+    about pages far from those it was trained on. The papers do not publish theirs."""
     gate: bool = True
     """With "entities": what is not relevant is worth nothing, however much it would be liked."""
     gate_lift_min: float = 5.0
-    """Tau: an entity is relevant if the model that is aligned finds it more than so many times as
-    likely, as the next one, as an even draw from the catalog. The paper: "a small constant". On a
+    """Tau: an entity is relevant if the model that is aligned finds it, as the next one, more than
+    this many times likelier than an even draw from the catalog. The paper: "a small constant". On a
     log of the simulator's it lets 96 % of what was liked through, and 81 entities of 1,700; 0.5
     lets through 374 and hardly closes (benchmarks/align.md)."""
     anchor: bool = False
@@ -109,9 +109,9 @@ class AlignConfig:
     """Steps of the optimiser on the pages of a round. More than one is off-policy: then `clip`
     holds the ratio."""
     clip: float = 0.2
-    """Beyond this ratio's distance from 1 a token teaches nothing."""
+    """A token whose ratio is farther than this from 1 teaches nothing."""
     temperature: float = 1.0
-    """Pages are drawn from, and judged under, the distribution at it."""
+    """Pages are drawn from, and judged under, the distribution at this temperature."""
     rows_max: int = 3
     """Rows of a drawn page, if the logged page had as many: a screen of them."""
     entities_max: int = 5

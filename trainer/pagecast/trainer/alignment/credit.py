@@ -65,7 +65,7 @@ def k3(log_p_N: Tensor, reference_N: Tensor) -> Tensor:
 
 
 def clipped(log_p_N: Tensor, recorded_N: Tensor, advantage_N: Tensor, clip: float) -> Tensor:
-    """What a token gains: its ratio to when it was drawn times its advantage, held by `clip`.
+    """What a token gains: its ratio to when it was drawn times its advantage, bounded by `clip`.
 
     Right after drawing the ratio is 1 and its gradient that of the log-probability.
     """

@@ -1,7 +1,7 @@
 """What is known of an entity at a request before anything is learned from rewards.
 
-A few hundred pages teach nobody that members go on with what they have begun, or what the model
-that is aligned thinks of an entity. So reward models are told.
+A few hundred pages are too few to teach that members go on with what they have begun, or what the
+model that is aligned thinks of an entity. So reward models are told.
 
 Letters: I entities of a page, F facts.
 """
@@ -39,8 +39,8 @@ class EntityFacts:
     def of_pages(
         self, prompts: Sequence[Prompt], entities: Sequence[Sequence[int]]
     ) -> list[FactsIF]:
-        """By page, in the order of its entities. Pages of one prompt that follow each other have
-        one forward pass."""
+        """By page, in the order of its entities. Consecutive pages of one prompt share one forward
+        pass."""
         found: list[FactsIF] = []
         catalog = self.champion.catalog
         before: Prompt | None = None

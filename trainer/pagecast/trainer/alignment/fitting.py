@@ -34,9 +34,9 @@ def fit_model(
     """Trains in place, and leaves the model in evaluation mode; `loss` is of pages by number,
     `rate` names the config's peak.
 
-    An epoch has each page with the chance that its weight, beside the heaviest's, is. Weights in
-    the loss would not hold: whoever fills a batch alone is all of its mean, and gradients are
-    clipped, whatever they were multiplied with.
+    An epoch has each page with a chance of its weight divided by the heaviest's. Weights in the
+    loss would not do: a member who fills a batch alone is all of its mean, and gradients are
+    clipped, whatever they were multiplied by.
 
     Raises RewardError if a loss is no number.
     """

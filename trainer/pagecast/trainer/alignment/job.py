@@ -1,7 +1,7 @@
 """From the feature store to a registered model: `pagecast train --align`.
 
-The model begins as a base, its logged pages teach, and what comes out is exported, registered and
-gated as any other. Alignment is one process's: groups of processes are refused by the caller.
+The model begins as a base, learns from its logged pages, and is exported, registered and gated like
+any other. Alignment runs in one process: the caller refuses groups of processes.
 """
 
 from dataclasses import asdict, replace
@@ -112,7 +112,7 @@ def _facts(
     """For the manifest: what kind of model it is, what reward it had, and what came of it.
 
     `positions` is where the data of its pages end. No history was learned: what the base has not
-    learned is still new to whoever goes on from here.
+    learned is still new to a training that goes on from here.
     """
     told: dict[str, JsonValue] = {
         "positions": told_positions(positions),

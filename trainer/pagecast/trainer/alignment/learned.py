@@ -24,7 +24,8 @@ from pagecast.trainer.data.snapshot import NothingToTrainError
 from pagecast.trainer.pages.shown import ShownPage
 
 PAGES_OF_A_HALF_MIN = 20
-"""Pages that something was seen of: a model of fewer says nothing, and neither does its report."""
+"""Fewest pages of a half, something seen on each: with fewer, neither model nor report says
+anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def train_reward_models(
 def train_judge(
     facts: EntityFacts, pages: Sequence[ShownPage], config: AlignConfig, table: RewardConfig
 ) -> Judge:
-    """A page reward model of the half that judges: it knows nothing of what is learned from.
+    """A page reward model of the half that judges: it knows nothing of the pages learned from.
 
     Raises as `train_reward_models` does.
     """

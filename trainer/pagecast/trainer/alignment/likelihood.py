@@ -107,7 +107,7 @@ def _window(policy: Policy, prompt: Prompt) -> Window:
 
 
 def page_row(row: RolloutRow) -> PageRow:
-    """A row as a page that is packed has it."""
+    """A row in the form in which pages are packed."""
     return PageRow(
         row=row.row,
         argument=row.argument,
@@ -119,7 +119,7 @@ def page_row(row: RolloutRow) -> PageRow:
 def chosen_loss(policy: Policy, embedded: Embedded, ask: Ask) -> Tensor:
     """Mean negative log-likelihood, in nats, of what the member really chose, each entity alone
     behind the token of its row (a BECAUSE row without its argument); all of the catalog competes
-    (docs/papers.md 2.5). There is one entity at least.
+    (docs/papers.md 2.5). `ask.chosen` must not be empty.
     """
     pages = [
         [RolloutRow(row=row, argument=NO_ARGUMENT, entities=(entity,))]

@@ -19,8 +19,8 @@ from pagecast.trainer.pages.shown import ShownPage, ShownRow
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RewardedPage:
-    """A logged page by catalog indices; `rewards` are of the entities of whom is known that they
-    were seen or acted upon, `weight` is the page's share of its member's."""
+    """A logged page by catalog indices; `rewards` are of the entities known to have been seen or
+    acted upon, `weight` is the page's share of its member's."""
 
     user_id: str
     prompt: Prompt
@@ -53,8 +53,7 @@ def halves_of(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> Halves:
-    """Pages of which something was seen and is known what became of it, by halves of their
-    members."""
+    """Pages of which something was seen and whose outcome is known, by halves of their members."""
     seen = rewarded_pages(pages, catalog, config, reward)
     salt = config.reward.salt
     return Halves(
@@ -69,8 +68,8 @@ def rewarded_pages(
     config: AlignConfig,
     reward: RewardConfig,
 ) -> list[RewardedPage]:
-    """Pages, cut, of which something was seen, and whose window is over: before, nothing may come
-    yet of what was seen."""
+    """Pages, cut, of which something was seen and whose window is over: before that, something may
+    still come of what was seen."""
     closed = [page for page in pages if page.closed]
     weight_N = member_weights([page.user_id for page in closed], config.reward.weight_max)
     rewarded = [

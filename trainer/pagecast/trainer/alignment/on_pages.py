@@ -48,7 +48,7 @@ def align_on_pages(
 
     Pages are drawn for the requests of the half that reward models learn from. Without a `judge`,
     it is a page reward model of the other half: it knows nothing of what the policy learns from,
-    and neither does it know the truth. `models` are trained unless they are given, as they are
+    but does not know the truth either. `models` are trained unless they are given, as they are
     where several configs are compared on one reward.
 
     Raises NothingToTrainError, RewardError, CheckpointError.

@@ -29,7 +29,7 @@ class Opinions:
 
 
 def opinions(models: RewardModels, pages: Sequence[RewardedPage], gate_lift_min: float) -> Opinions:
-    """Asks both models of every page. Raises RewardError if one says what is no number."""
+    """Asks both models about every page. Raises RewardError if an answer is no number."""
     preference_P, gated_P = np.zeros((2, len(pages)))
     for number, (page, liked_I) in enumerate(zip(pages, _liked(models, pages), strict=True)):
         relevance_I = models.gate.lift_E(page.prompt)[page.entities]

@@ -1,8 +1,8 @@
 """The page reward model: a transformer from the pretrained checkpoint that regresses page reward.
 
 What is known of a page's entities (`entity_facts`) is fitted first, in closed form: a few hundred
-pages are too few for a transformer to find it. Of what that leaves every token of a page adds its
-part (docs/papers.md 1.5), read from the decoder's state after it; so what stands before a token
+pages are too few for a transformer to find it. What that leaves is a sum over a page's tokens
+(docs/papers.md 1.5), each read from the decoder's state after it; so what stands before a token
 counts for it.
 
 Letters: X hidden positions, P pages of a batch, D width, N pages.
@@ -70,7 +70,7 @@ class PageRewardModel(nn.Module):
         return worth_P
 
     def _packed(self, pages: Sequence["RewardedPage | Rollout"]) -> PackedBatch:
-        """Pages that follow each other with one prompt stand behind it together."""
+        """Consecutive pages with one prompt stand behind it together."""
         champion, keep = self._champion, self.model.config.compress_keep
         windows, laid_out = [], []
         for prompt, together in _by_prompt(pages):

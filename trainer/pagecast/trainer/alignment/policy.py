@@ -110,7 +110,7 @@ class _DecodeGraph(Graph):
 
     @torch.no_grad()
     def run_bound(self, binding: Binding) -> None:
-        """Pages whose pasts are of one length are run together."""
+        """Pages whose pasts are equally long are run together."""
         assert isinstance(binding, _Arrays)
         tokens_BSD = binding.taken["tokens_BSD"]
         past_B = binding.taken["last_B"] + 1 - tokens_BSD.shape[1]

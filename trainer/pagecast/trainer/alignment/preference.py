@@ -1,8 +1,8 @@
 """The preference model: how an entity would be liked by this member now, from 0 to 1.
 
 Target attention over the history (docs/papers.md 2.5): the entity asks, the steps of the prompt
-answer. It sees neither rows nor places. What entities and steps are it takes from the model that is
-aligned, and leaves as it is; so it is dense where clicks are sparse, and small.
+answer. It sees neither rows nor places. It takes what entities and steps are from the model that is
+aligned, and leaves that as it is; so it is dense where clicks are sparse, and small.
 
 Letters: B pages, T positions of a prompt, I entities of a page, D width, H width of attention, E
 entities of the catalog, N entities of all pages.

@@ -14,13 +14,13 @@ from pagecast.trainer.alignment.policy import Policy
 from pagecast.trainer.alignment.rollouts import Rollout
 
 KEPT_BYTES_MAX = 128 * 2**20
-"""Of lifts that are kept, a number an entity: 9,800 prompts of a catalog of 1,700. Of a large one
-those of all logged pages would fill the memory."""
+"""Bytes of lifts that are kept, a number per entity: 9,800 prompts of a catalog of 1,700. With a
+large catalog, those of all logged pages would fill the memory."""
 
 
 class RelevanceGate:
-    """By the model that is aligned: so it knows what the preference model has never seen anybody
-    see. The model must stay as it is."""
+    """By the model that is aligned: so it knows entities that nobody was shown in the preference
+    model's data. The model must stay as it is."""
 
     def __init__(self, champion: Policy, kept_bytes_max: int = KEPT_BYTES_MAX) -> None:
         self._champion = champion
@@ -30,9 +30,9 @@ class RelevanceGate:
         self._kept_max = max(1, kept_bytes_max // (8 * len(champion.catalog.entities)))
 
     def lift_E(self, prompt: Prompt) -> Floats:
-        """One forward pass, unless the prompt is among those asked of last: reward models, the gate
-        and the judge ask of the same ones, round after round."""
-        # By identity: prompts have no hash. As long as one is kept, its id is no other's.
+        """One forward pass, unless the prompt is among the last ones: reward models, the gate and
+        the judge ask about the same ones, round after round."""
+        # By identity: prompts have no hash. While one is kept, no other can have its id.
         known = self._kept.pop(id(prompt), None)
         kept = known or (prompt, relevance(self._champion, self._embedded, prompt))
         self._kept[id(prompt)] = kept

@@ -25,10 +25,10 @@ from pagecast.trainer.evaluation.reports.plots import reliability
 class RewardFigures:
     """Of one reward model on the judging half; every page weighs as its member does.
 
-    `error` is the root of the mean squared error, `error_of_mean` that of the learning half's mean,
-    said of everything: a model that is not below it has learned nothing. `explained` is 1 minus the
-    ratio of their squares, `correlation` is Pearson's; both None where all rewards are alike. `auc`
-    is of being worth more than nothing, None where nothing or everything was.
+    `error` is the root of the mean squared error, `error_of_mean` that of always saying the
+    learning half's mean: a model not below it has learned nothing. `explained` is 1 minus the ratio
+    of their squares, `correlation` is Pearson's; both None where all rewards are alike. `auc` is of
+    being worth more than nothing, None where nothing or everything was.
     """
 
     name: str

@@ -23,8 +23,8 @@ from pagecast.trainer.alignment.credit import (
 from pagecast.trainer.alignment.rollouts import Rollout
 
 Judge = Callable[[Sequence[Rollout]], Sequence[float]]
-"""Says of each page what it is worth. A reward model is one; a simulator's truth is another, that
-is only ever reported beside."""
+"""Says of each page what it is worth. A reward model is one; a simulator's truth is another, which
+is only ever reported."""
 
 Preference = Callable[[Sequence[Rollout]], Sequence[Floats]]
 """Says of each page how each of its entities, in the page's order, is liked, from 0 to 1."""

@@ -1,8 +1,8 @@
-"""Groups of whole pages that the engine draws of one prompt, with all that scoring them needs.
+"""Groups of whole pages that the engine draws for one prompt, with all that scoring them needs.
 
-Rows are decoded entity by entity: one that is filled from one run cannot be scored by teacher
-forcing. The distribution that is drawn from is the constrained one, so each token's mask is kept
-and laid over the logits again (docs/papers.md 1.10).
+Rows are decoded entity by entity: a row filled from one run could not be scored by teacher forcing.
+Pages are drawn from the constrained distribution, so each token's mask is kept and laid over the
+logits again (docs/papers.md 1.10).
 
 Letters: G pages of a group, N tokens of a page, V what competes, T positions of the
 prompt, D width.

@@ -2,7 +2,7 @@
 
 A round depends on the weights, the moments of the optimiser, its number and the seed, and on
 nothing that was drawn before. So a checkpoint is just these, and a run that is resumed ends in the
-same bytes, as long as its steps end it. Where time does, time decides on learning rates, too.
+same bytes, as long as its steps end it. If time ends it, learning rates depend on time, too.
 """
 
 import copy
@@ -41,7 +41,7 @@ WARM_UP = 0.05
 class AlignRun:
     """Champion, policy and optimiser. Raises ValueError if a reward is missing.
 
-    `first` and `last` are what was told of the run's rounds, also of those before it was resumed.
+    `first` and `last` are the progress of those rounds of the run, even from before it was resumed.
     """
 
     first: AlignProgress | None = None
@@ -90,7 +90,7 @@ class AlignRun:
         return self.last
 
     def _draw(self) -> Iterator[list[Rollout]]:
-        """The round's groups, each of another prompt; each page by a seed of its own."""
+        """The round's groups, each of a different prompt; each page by a seed of its own."""
         config, step = self._config, self.schedule.step
         rng = np.random.default_rng([config.seed, step])
         count = min(config.prompts_per_step, len(self._asks))

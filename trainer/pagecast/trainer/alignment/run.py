@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Aligned:
     """An aligned model in evaluation mode; `told` is every round's `AlignProgress`, `seconds` what
-    all of them took. Of a resumed run only the rounds since then are told; `first` and `last` are
+    all of them took. After a resume, `told` has only the rounds since then; `first` and `last` are
     those of the whole run, None if it had no round."""
 
     policy: Policy
@@ -75,7 +75,7 @@ def align(
 
 
 def _keep(files: Checkpoints, run: AlignRun) -> None:
-    """A run goes on without a checkpoint that finds no room, and says so."""
+    """If a checkpoint cannot be written, for lack of room, say, the run warns and goes on."""
     try:
         files.write(run.checkpoint())
     except OSError as error:

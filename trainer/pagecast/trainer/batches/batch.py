@@ -97,7 +97,7 @@ class PackedBatch:
     def mask_BLL(self) -> npt.NDArray[np.bool_]:
         """True where position i (second axis) looks at position j (third axis).
 
-        Worked out once: not to be changed.
+        Worked out once; do not change it.
         """
         page_BL = self.page_BL
         order_L = np.arange(page_BL.shape[1])

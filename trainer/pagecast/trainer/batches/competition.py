@@ -1,9 +1,9 @@
-"""Which entities compete at a position: not those that the rules will have masked there.
+"""Which entities compete at a position: not those that the rules mask there.
 
-A row offers nobody what they have watched, nor what stands on the page (`pagecast.rules`), so
-a softmax against these would train the model to tell apart what it is never asked to. Rows that
-continue what was begun are the exception, and so is whoever watches again: where a target is itself
-among what was seen, everything competes.
+A row offers nobody what they have watched, nor what stands on the page (`pagecast.rules`), so a
+softmax against these would train the model to tell apart what it is never asked to. Rows that
+continue what was begun are the exception, and so is watching again: where a target is itself among
+what was seen, everything competes.
 
 Letters: B windows, L positions, J hidden positions that predict an entity, K targets of J, E
 entities.

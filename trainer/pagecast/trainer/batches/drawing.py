@@ -19,14 +19,14 @@ from pagecast.trainer.pages.scored import NO_USER
 
 NEARBY_WINDOWS = 0.1
 """Windows are batched with others of about their length: this much noise on its logarithm keeps
-the company changing, and padding low."""
+batches changing, and padding low."""
 
 NO_TARGETS = Targets.of((), (), 1.0)
-"""Of a window of whose history nothing is predicted."""
+"""For a window whose history has no targets."""
 
 
 class Drawing(ABC):
-    """Batches of some windows; what pages stand behind a window is the part's own.
+    """Batches of some windows; each part decides what pages stand behind a window.
 
     `history` are the targets of windows' histories, by `id` of the window.
     """
@@ -91,7 +91,7 @@ class Drawing(ABC):
         return batches
 
     def _epoch_windows(self, rng: np.random.Generator) -> list[Window]:
-        """Every window, or of each user at most so many, drawn evenly, and every logged page."""
+        """Every window, or at most so many of each user, drawn evenly; and every logged page."""
         count = self.config.user_windows_max
         if count is None:
             return self.windows
@@ -116,7 +116,7 @@ class Drawing(ABC):
         return len(window.entity_T) + cuts + page * pages + tails
 
     def _constructed(self, window: Window, rng: np.random.Generator) -> list[CutPage]:
-        """Pages and openings, where a request saw what is strictly earlier, and nothing else."""
+        """Pages and openings, where a request saw exactly what is strictly earlier."""
         config = self.config
         user = self.data.users[window.user]
         order_C = rng.permutation(window.cuts_C[user.cut_N[window.first + window.cuts_C]])
@@ -130,7 +130,7 @@ class Drawing(ABC):
         return [*pages, *(self._opening(window, cut, rng) for cut in rest)]
 
     def _tail(self, window: Window, cut: int, rng: np.random.Generator) -> Tail:
-        """A share of the requests that have a context are told it."""
+        """The request's context, for a share of the requests that have one."""
         if rng.random() >= self.config.context_rate:
             return NO_TAIL
         return self._tails.of(self.data.users[window.user], window, cut)

@@ -1,4 +1,4 @@
-"""Epoch after epoch of batches, from a place that can be kept and gone back to."""
+"""Epoch after epoch of batches, from a place that can be kept and returned to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _STATE = TypeAdapter(dict[str, JsonValue])
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """`batches` of an epoch are behind; its permutation follows from numpy's state at its begin.
+    """`batches` of an epoch are done; its permutation follows from numpy's state at its beginning.
 
     Both states are a bit generator's, as numpy tells them: names and whole numbers.
     """
@@ -25,7 +25,7 @@ class Place:
 
 
 class Epochs:
-    """Batches without end: every window once, then all of them in another company and order.
+    """Batches without end: every window once, then all again, in other batches and another order.
 
     `share` picks one process's windows of every batch. Pages are drawn for all windows whatever
     the share, so that every process's generator stays where a single process's would be.

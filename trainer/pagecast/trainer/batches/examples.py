@@ -1,7 +1,7 @@
 """What pretraining learns from: histories, and pages after their cuts.
 
-Pages of users who have logged ones are those; pages of others are constructed, unless nothing but
-logged ones is asked for. Openings are of the history's objective, and every user's.
+Users who have logged pages learn from those; pages of others are constructed, unless only logged
+ones are asked for. Openings belong to the history's objective, and every user has them.
 """
 
 import dataclasses

@@ -17,7 +17,7 @@ from pagecast.trainer.pages.constructed import Origin, PageRow
 from pagecast.trainer.post_training.valued import RowValues, ValuedPositions
 
 NO_VALUES = RowValues(row=(), entities=())
-"""Of a row that post-training says nothing of."""
+"""For a row that post-training says nothing about."""
 
 
 def pack(
@@ -30,10 +30,10 @@ def pack(
 ) -> PackedBatch:
     """Packs windows with the pages after their cuts; `history` are targets of each window.
 
-    An entity's targets are all entities of its row from it on, each `ahead_decay` times the one
-    before: which of the next comes first is mostly chance (docs/papers.md 3.3). Of a logged page
-    the next token is the only target: its order is what was served. Unless `page_wise`, every row
-    is a page of its own, of its token alone, and each of its entities is a target there.
+    Where an entity is predicted, it and the rest of its row are targets, each `ahead_decay` times
+    the one before: which comes first is mostly chance (docs/papers.md 3.3). On a logged page the
+    next token is the only target: its order is what was served. Unless `page_wise`, every row is a
+    page of its own, of its token alone, and each of its entities is a target there.
     """
     positions = max(len(w.entity_T) for w in windows)
     packer = _Packer(positions)
@@ -49,7 +49,7 @@ def pack(
 
 
 class _Packer:
-    """Grows the columns of a batch; hidden positions are (window, position) until the end."""
+    """Grows the columns of a batch; hidden positions are (window, position) until `finish`."""
 
     def __init__(self, positions: int) -> None:
         self._positions = positions

@@ -23,7 +23,7 @@ class Narrowed:
     catalog.
 
     The catalog is two strata. The batch's own entities are in X for certain: offset 0. Of the other
-    E - O, n are drawn evenly, without one coming twice, and each stands for (E - O) / n of them:
+    E - O, n are drawn evenly, without repetition, and each stands for (E - O) / n of them:
     its logit gets the logarithm of that, which is minus log Q for Q the chance to be in X. The
     exponentials then add up to what the catalog's would in expectation, whatever the batch; with
     all others drawn, exactly. A drawn entity is never a target or another of the batch, so there

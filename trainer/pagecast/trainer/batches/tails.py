@@ -21,7 +21,7 @@ class Tail:
     """A request's context and, behind it, the request's position once more.
 
     `entity_C` holds catalog indices, -1 for none. Without a context it is empty: the request's
-    position in the history does.
+    position in the history is enough.
     """
 
     entity_C: npt.NDArray[np.int64]

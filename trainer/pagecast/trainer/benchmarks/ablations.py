@@ -1,4 +1,4 @@
-"""What each part is worth: one thing told otherwise a row. Also what was not worth it stays here.
+"""What each part is worth: one change per row. What was not worth it stays here, too.
 
 A new idea is one line: its name, the config's values by dotted name (`trainer/overrides.py`), and
 what of the data it must do without.

@@ -23,8 +23,8 @@ class DataView:
     """Steps of a history's window."""
     merged: bool = True
     """Whether neighbouring events of one entity share a step. If not, a rating is a step behind
-    its play's, and the play alone is an interaction: else who is asked about one has just seen it.
-    """
+    its play's, and the play alone is an interaction: else a rating is asked for right after its
+    play."""
     without: tuple[str, ...] = ()
     """Of `views.LEFT_OUT`: what the model must do without."""
 

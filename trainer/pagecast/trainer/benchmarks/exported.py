@@ -1,4 +1,4 @@
-"""Are the graphs of every profile the model? And can the largest one be trained at all?"""
+"""Do the graphs of every profile equal the model? And can the largest one be trained at all?"""
 
 import tempfile
 from collections.abc import Callable

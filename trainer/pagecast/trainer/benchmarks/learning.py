@@ -33,7 +33,7 @@ Told = Callable[[float], None]
 
 
 def incremental_name(new_entities: str) -> str:
-    """The strategy that begins new entities so."""
+    """The strategy that begins new entities this way."""
     return f"{INCREMENTAL}, {new_entities}"
 
 

@@ -54,7 +54,7 @@ def logged_values(
 ) -> Figures:
     """By user, in the order of `users`. Without random negatives: they are training's.
 
-    An area of which there is none, because all labels are alike, is left out.
+    An area that does not exist, because all labels are alike, is left out.
     """
     entities, rows = _said(policy, pages, users, reward)
     count = len(users)

@@ -35,7 +35,7 @@ GAP_S = 60
 def made_up(
     fold: FoldConfig, *, users: int = USERS, entities: int = ENTITIES, seed: int = 0
 ) -> Interactions:
-    """Plays drawn by popularity (one over rank), each entity once a user."""
+    """Plays drawn by popularity (one over rank), each entity once per user."""
     rng = np.random.default_rng(seed)
     popularity_E = 1.0 / np.arange(1, entities + 1)
     popularity_E /= popularity_E.sum()

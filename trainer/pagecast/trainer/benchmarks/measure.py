@@ -35,7 +35,7 @@ def measure(
 ) -> Figures:
     """Measures a cell on data of its reading. Raises ValueError if it makes no sense.
 
-    `checkpoint` is a folder that its training goes on from: only of tables that take one.
+    `checkpoint` is a folder that its training goes on from: only for tables that take one.
     """
     settings: dict[str, Any] = dict(cell.settings)
     if checkpoint is not None:

@@ -30,7 +30,7 @@ def predicted(
 ) -> Figures:
     """Masked figures of the system; a model is trained with the config's seed.
 
-    With `retrain_every` also those of the same first fit if it is retrained after so many targets.
+    With `retrain_every` also those of the same first fit, retrained after every so many targets.
     """
     (family,) = families([system], [config.seed], config)
     plan = plan_of(protocol, data, retrain_every=retrain_every)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PADDING = 0
-"""The entity of a position that is none; entities are counted from 1."""
+"""The entity of a position without one; entities are counted from 1."""
 
 
 class Loss(Enum):
@@ -27,7 +27,7 @@ class Loss(Enum):
     SOFTMAX = "softmax"
     """Cross-entropy over the whole catalog, at padding too: masked out afterwards."""
     SOFTMAX_UNPADDED = "softmax-unpadded"
-    """The same, of the positions that are not padding alone: the care few implementations take."""
+    """The same, only at positions that are not padding: the care few implementations take."""
     BCE = "bce"
     """The original's: the next entity against one drawn at random."""
 

@@ -1,8 +1,8 @@
-"""Tokens of training a CPU-second: ours, and a padded SASRec's.
+"""Tokens trained on per CPU-second: by ours, and by a padded SASRec.
 
-A token is a step of a history from which a training predicts what comes next, once a pass: for ours
-every step, for SASRec every position that is not padding. What ours reads and predicts besides
-(profiles, pages, openings, further entities ahead) costs it time and counts nothing.
+A token is a step of a history from which a training predicts what comes next, once per pass: for
+ours every step, for SASRec every position that is not padding. What ours reads and predicts besides
+(profiles, pages, openings, further entities ahead) costs it time and counts for nothing.
 """
 
 import time
@@ -50,10 +50,10 @@ def in_rounds(
     rounds: int,
     told: Callable[[float], None] = lambda _: None,
 ) -> dict[str, list[float]]:
-    """Tokens a CPU-second of every system, and all of our positions, round by round.
+    """Tokens per CPU-second of every system, and all of our positions, round by round.
 
     All get each user's newest `length` steps and the one after them: equal histories. They take
-    turns, so that a busy machine's moods meet all.
+    turns, so that a busy machine's moods affect them all.
     """
     cut = newest(data, length + 1)
     measured: dict[str, list[float]] = {}

@@ -65,11 +65,11 @@ def spelled(
     """Trains, asks, exports and makes pages; with `checkpoint` the training goes on from there.
 
     `known_T`, `cold_T`, `among_known_T` and `among_cold_T` are the masked NDCG@10 of each target,
-    the last two among entities of its own kind, because a model that thinks much of whatever is
-    new ranks all that is known lower; `known_user_T` and `cold_user_T` are whose targets they are;
+    the last two among entities of its own kind, because a model that favours whatever is new ranks
+    all that is known lower; `known_user_T` and `cold_user_T` are whose targets they are;
     `weight_bytes` of the checkpoint. A model that spells its prompt out is not exported and makes
-    no pages. `cpu_seconds` of the training are not told of one that was resumed. Raises
-    EvaluationError if nothing cold was chosen.
+    no pages. `cpu_seconds` of the training are left out if it was resumed. Raises EvaluationError
+    if nothing cold was chosen.
     """
     plan = cold_start_plan(data, KNOWN_MAX)
     known, cold, among_cold = plan.beside[WARM], plan.test, plan.beside[AMONG_COLD]

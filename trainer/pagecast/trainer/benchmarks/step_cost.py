@@ -85,7 +85,7 @@ def stepped(
     negatives: int,
     told: Callable[[float], None] = lambda _: None,
 ) -> Figures:
-    """The cost at one size, in a process of its own, so that the peak of memory is its."""
+    """The cost at one size, in a process of its own, so that the peak of memory is its own."""
     (cost,) = step_costs([entities], negatives, config)
     told(1.0)
     return {

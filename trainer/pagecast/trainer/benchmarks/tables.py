@@ -56,7 +56,7 @@ fits in memory."""
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much is measured. The defaults are what figures are told from."""
+    """How much is measured. Reported figures come from the defaults."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     minutes: float | None = None
@@ -66,7 +66,7 @@ class Budget:
     rounds: int = 3
     """Of throughput."""
     quick: bool = False
-    """Cells that take another reading of the data, or long, are left out."""
+    """Leaves out cells that take long, or another reading of the data."""
 
     @property
     def training_minutes(self) -> float:
@@ -152,7 +152,7 @@ def _is_quick(ablation: Ablation) -> bool:
 
 
 def quality(budget: Budget) -> list[Cell]:
-    """The model with every seed, the baselines once: nothing of them is drawn.
+    """The model with every seed, the baselines once: they draw nothing.
 
     In prequential both as they were fitted, and retrained on the way.
     """
@@ -176,7 +176,7 @@ def quality(budget: Budget) -> list[Cell]:
 
 
 def cost(budget: Budget) -> list[Cell]:
-    """A step by the size of the catalog; made-up data, so whatever was read is not looked at."""
+    """A step by the size of the catalog, on made-up data: what was read is not looked at."""
     sizes = CATALOGS[:1] if budget.quick else CATALOGS
     told = [(entities, NEGATIVES) for entities in sizes]
     told += [(entities, 0) for entities in sizes if entities <= WHOLE_MAX]
@@ -212,11 +212,11 @@ TABLES: Mapping[str, Callable[[Budget], list[Cell]]] = {
     "cost": cost,
     "decoding": decoding,
 }
-"""What `--tables` knows, in the order in which they are told."""
+"""What `--tables` knows, in the order in which they are reported."""
 
 
 def cells(names: Sequence[str], budget: Budget) -> list[Cell]:
-    """The cells of some tables. Raises ValueError for a name that is none."""
+    """The cells of some tables. Raises ValueError for a name that is none of theirs."""
     for name in names:
         if name not in TABLES:
             raise ValueError(f"tables: {name!r} is none of {', '.join(TABLES)}")

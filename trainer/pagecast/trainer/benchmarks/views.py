@@ -11,7 +11,7 @@ from pagecast.trainer.evaluation.protocols.interactions import Interactions, int
 
 
 def viewed(data: Interactions, without: Sequence[str]) -> Interactions:
-    """The data with some of `LEFT_OUT` left out. Raises ValueError for what is none of it."""
+    """The data with some of `LEFT_OUT` left out. Raises ValueError for any other name."""
     for name in without:
         if name not in LEFT_OUT:
             raise ValueError(f"without: {name!r} is none of {', '.join(LEFT_OUT)}")
@@ -20,7 +20,7 @@ def viewed(data: Interactions, without: Sequence[str]) -> Interactions:
 
 
 def some_users(data: Interactions, count: int) -> Interactions:
-    """So many of the users, evenly from among all."""
+    """`count` of the users, evenly spread over all."""
     if count >= len(data.users):
         return data
     chosen = np.linspace(0, len(data.users) - 1, count).round().astype(int).tolist()
@@ -28,7 +28,7 @@ def some_users(data: Interactions, count: int) -> Interactions:
 
 
 def newest(data: Interactions, count: int) -> Interactions:
-    """The newest steps of each user, so many at most: then every history is one window."""
+    """The newest steps of each user, at most `count`: then every history is one window."""
     return interactions_of([_newest(user, count) for user in data.users], data.catalog)
 
 

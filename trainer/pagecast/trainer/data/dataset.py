@@ -28,8 +28,7 @@ class Dataset:
     """Aligned by user: `users`, `columns`. Only what the training may know.
 
     `shown` are logged pages, if the training is to read them. `cuts` are, by user, the steps whose
-    requests are learned from; None is all. `spelled_with` is a codebook, for
-    semantic IDs.
+    requests are learned from; None is all. `spelled_with` is a codebook, for semantic IDs.
     """
 
     catalog: CatalogSnapshot
@@ -41,7 +40,7 @@ class Dataset:
     spelled_with: Learned | None = None
 
     def learned(self) -> Sequence[Sequence[int]]:
-        """`cuts`, growing, of every user."""
+        """`cuts` of every user, ascending."""
         if self.cuts is None:
             return [range(len(user.steps)) for user in self.users]
         return [cuts_C.tolist() for cuts_C in self.cuts]
@@ -91,7 +90,7 @@ def build_vocabulary(
 ) -> Vocabulary:
     """Names of the catalog and of the steps, in catalog order or sorted.
 
-    Only entities with steps get an ID: an ID that training never met would be noise, the
+    Only entities with steps get an ID: an ID that training never met would be noise, while the
     fallback and metadata are not. Raises ContentError if content embeddings do not fit together.
     """
     steps = [step for user in users for step in user.steps]

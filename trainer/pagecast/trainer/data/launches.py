@@ -15,8 +15,8 @@ AGE_DAYS, AGE_INTERACTIONS = 0, 1
 """Columns of `age_EA`, both as log(1 + x)."""
 
 UNKNOWN_RATE = 0.05
-"""Share of entities whose kind, year, language or maturity, each on its own, is presented as
-unknown: so the unknown one is trained, which every value never seen before falls back to."""
+"""Share of entities whose kind, year, language, maturity or genres, each on their own, are
+presented as unknown: so the unknown one is trained, which new values, save years, fall back to."""
 
 
 MISSING_RATE = 0.1
@@ -46,7 +46,7 @@ class Launches:
     def draw(self, generator: torch.Generator, entity_X: Tensor | None = None) -> dict[str, Tensor]:
         """The tower's inputs with some entities presented as new.
 
-        With `entity_X`, catalog indices, only those: each is as likely new as among all others.
+        With `entity_X`, catalog indices, only those: each is as likely to be new as among all.
         """
         features, likely_E = dict(self._features), self._launch_E
         if entity_X is not None:

@@ -5,8 +5,8 @@ from collections import Counter
 from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 
 PEOPLE_MIN = 3
-"""Entities a person must be named by: the embedding of fewer would be those entities' own ID, and a
-launch would move by it."""
+"""Entities that must name a person: with fewer, the embedding would be those entities' own ID, and
+would move a launch."""
 
 PEOPLE_MAX = 20_000
 """People a model knows, those named most often: at 128 wide they take 10 MB of a bundle."""

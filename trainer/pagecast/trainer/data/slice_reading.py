@@ -1,4 +1,4 @@
-"""Reads the next slice of the timeline from the log: the users it is of, and those replayed.
+"""Reads the next slice of the timeline from the log: its users, and those replayed.
 
 Letters: X events.
 """
@@ -30,7 +30,7 @@ def read_slice(
 ) -> ReadSlice:
     """What happened from where the base's data end up to `until`.
 
-    Two columns are read of all events; the others, and the fold, are of the chosen users alone.
+    Two columns are read of all events; the others are read, and folded, only for the chosen users.
     Raises NothingToTrainError if the slice has no events.
     """
     events = OfflineLog(source.paths.offline).scan(["user_id", "occurred_at"], until=until)

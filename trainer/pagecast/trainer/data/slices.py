@@ -18,8 +18,8 @@ def draw_replayed(
     """Users drawn at random until their `old` requests are about `share` of old and new ones.
 
     `old` are requests by user; the seed is of several numbers, so that every run of a line draws
-    others. Drawn once a run: only what is drawn has to be read and folded, so
-    that learning costs what the slice is worth, and not what the log is long.
+    others. Drawn once per run: only what is drawn has to be read and folded, so that learning costs
+    in proportion to the slice, not to the log.
     """
     wanted = new * share / (1.0 - share)
     users = sorted(user for user, count in old.items() if count)
@@ -36,7 +36,7 @@ def draw_replayed(
 def learned_cuts(
     users: Sequence[UserSteps], replayed: frozenset[str]
 ) -> tuple[npt.NDArray[np.int64], ...]:
-    """Of a replayed user every step, of any other the new ones (`UserSteps.new_N`)."""
+    """For a replayed user every step, for any other the new ones (`UserSteps.new_N`)."""
     return tuple(
         np.arange(len(user.steps)) if user.user_id in replayed else np.flatnonzero(user.new_N)
         for user in users

@@ -24,7 +24,7 @@ ReadProfiles = Callable[[Sequence[str]], Mapping[str, Profile]]
 
 EARLY_HELD_OUT_MAX = 0.5
 """Share of what happened before a cut that may be held out with what came after it. A few events
-come late in any log; one that was written person by person would be trained on to a hundredth."""
+come late in any log; of one written person by person, only a hundredth would be trained on."""
 
 
 class NothingToTrainError(ValueError):
@@ -60,8 +60,8 @@ class Source:
     fold: FoldConfig = DEFAULT_FOLD
     """How events become steps: as ingest was told."""
     read_profiles: ReadProfiles | None = None
-    """A profile enters a prompt only from when it became so; without this, every user is one of
-    whom nothing is known."""
+    """A profile enters prompts only from the moment it became so; without this, nothing is known
+    of any user."""
     catalog_number: int | None = None
     """The catalog that is read; None is the newest."""
 
@@ -70,7 +70,7 @@ class Source:
             return catalog.number()
 
     def read_catalog(self) -> CatalogSnapshot:
-        """Raises NothingToTrainError if the catalog is empty, or not that far."""
+        """Raises NothingToTrainError if the catalog is empty, or has not come that far."""
         with self._catalog() as store:
             try:
                 catalog = store.snapshot(self.catalog_number)
@@ -135,9 +135,9 @@ def positions_before_last(
 ) -> NextOffsets:
     """Log positions that leave about the last `share` of the log's time span after them.
 
-    With `after`, of what lies behind those positions. Each partition is cut before its first event
-    at or after that moment. Raises NothingToTrainError if nothing lies before the cut or nothing
-    after it, or if the log is not in time order.
+    With `after`, of the log behind those positions. Each partition is cut before its first event at
+    or after that moment. Raises NothingToTrainError if nothing lies before the cut or nothing after
+    it, or if the log is not in time order.
     """
     events, moments = _moments(paths, after)
     if not len(moments) or moments.min() == moments.max():

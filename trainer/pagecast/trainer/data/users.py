@@ -74,7 +74,7 @@ class UserColumns:
     def next_entities(self, cut: int, steps: int, count: int | None = None) -> dict[int, float]:
         """Weights of the entities chosen in the next `steps` after a cut, nearest first.
 
-        At most `count` of them; an entity counts once, as it was chosen first.
+        At most `count` of them; an entity counts once, by its first choice.
         """
         entities: dict[int, float] = {}
         until = cut + steps
@@ -153,7 +153,7 @@ def windows(
 
 
 def compressed(window: Window, old: int) -> Window:
-    """Groups the `old` oldest steps; what stands at their positions is of no meaning."""
+    """Groups the `old` oldest steps; what stands at their positions has no meaning."""
     groups = old // STEPS_OF_A_GROUP
     shape, oldest = (groups, STEPS_OF_A_GROUP), slice(1, 1 + old)
     beyond = slice(1 + groups, 1 + old)

@@ -59,7 +59,7 @@ def _by_user(split: Split, begin: int, end: int) -> Iterator[list[int]]:
 
 
 def _moments(system: System, split: Split) -> Iterator[list[int]]:
-    """Requests between which nothing becomes visible; before them, all that does is revealed."""
+    """Requests between which nothing becomes visible; before them, whatever has is revealed."""
     revealed_X = split.revealed_X
     at_ms_X = split.part.data.at_ms_X[revealed_X]
     until_ms = [request.sees_until_ms for request in split.requests]

@@ -28,7 +28,7 @@ Progress = Callable[[EvaluationProgress], None]
 
 
 class Run:
-    """`answers` are by delay, `beside` by name; `pages` if some are asked and the system makes any.
+    """`answers` are by delay, `beside` by name; `pages` if asked for and the system makes any.
 
     `cpu_seconds` is the process's, without pages.
     """
@@ -53,7 +53,7 @@ class Run:
         self.pages = self._pages(system, asked)
 
     def _choose(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The best masked NDCG@10 on validation; of equal ones the first."""
+        """The best masked NDCG@10 on validation; the first of equal ones."""
         best, best_ndcg = candidates[0], -1.0
         validation = self._plan.validation
         if len(candidates) == 1 or not validation.requests:
@@ -68,9 +68,9 @@ class Run:
         return best
 
     def _answers(self, system: System) -> dict[float, Ranks]:
-        """Ranks by delay. What learns begins anew for each, the rest is fitted once.
+        """Ranks by delay. Systems that learn are fitted anew for each, the others once.
 
-        A model that was retrained begins from its fit again, which is kept (`Trainings`).
+        A retrained model begins from its fit again, which is kept (`Trainings`).
         """
         answers = dict[float, Ranks]()
         for number, (delay_s, split) in enumerate(self._plan.tests.items()):

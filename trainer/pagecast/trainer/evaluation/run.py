@@ -28,7 +28,7 @@ def evaluate(
     pages: PageAsk | None = None,
     progress: Progress = lambda _: None,
 ) -> Report:
-    """Evaluates every family; the others are compared with the reference if it is among them.
+    """Evaluates every family, and compares the others with the reference if it is among them.
 
     With `pages`, systems that can make whole pages do so for a sample of the test's requests.
     """

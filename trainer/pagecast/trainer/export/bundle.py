@@ -90,11 +90,11 @@ def write_bundle(
     """Exports, compares and publishes `bundles/<version>`; returns its manifest.
 
     With a `catalog` the bundle brings the embeddings of its entities, so that servers take it up
-    without embedding them. Graphs that differ from those of a `former` model in nothing but weights
-    are made of them, not exported.
-    The directory appears whole or not at all, whatever interrupts. A bundle of the same contents
-    is left as it is. Heads are exported if `facts.config` says that they were trained. Raises
-    ParityError if a graph is not the model, ExportError for a model that serves no pages.
+    without embedding them. Graphs that differ from those of a `former` model only in weights are
+    made from them, not exported. The directory appears whole or not at all, whatever interrupts. A
+    bundle of the same contents is left as it is. Heads are exported if `facts.config` says that
+    they were trained. Raises ParityError if a graph differs from the model, ExportError for a model
+    that serves no pages.
     """
     if not model.config.merge_prompt:
         raise ExportError(
@@ -151,7 +151,7 @@ def shape_of(model: PageModel, vocabulary: Vocabulary) -> ModelShape:
 def load_model(bundle: Path) -> tuple[PageModel, Vocabulary, Manifest]:
     """The model of a bundle in evaluation mode, for evaluating or training on.
 
-    Raises BundleError for a bundle of which a byte is missing or is another than was published.
+    Raises BundleError for a bundle with a byte missing or changed since it was published.
     """
     manifest, stored = open_bundle(bundle)
     files = dict(stored)  # all of them: what is trained on is whole

@@ -23,11 +23,11 @@ QUERIES_TOGETHER = 200
 class Moved:
     """Of one table in two releases.
 
-    `cosine` is the mean between an entity's embedding of now and its own of before. `neighbours` is
-    the share of an entity's ten nearest of before that are found with its embedding of now among
-    the embeddings of before: what an index that was not built again still answers. `own_neighbours`
-    is the share that is among its ten nearest of now: no map changes more of that than the weight
-    of the axes, it says how much the model has.
+    `cosine` is the mean one between an entity's new embedding and its old. `neighbours` is the
+    share of an entity's ten nearest of before that its new embedding finds among the old ones: what
+    an index that was not built again still answers. `own_neighbours` is the share that is among its
+    ten nearest now: a map changes that only through the weight of the axes, so it says how much the
+    model has moved.
     """
 
     cosine: float

@@ -14,7 +14,7 @@ import onnx
 BLOCKS = (256, 128)
 """Weights that share a scale: the larger where it divides the input of every product. It saves a
 twentieth of a step of one page; blocks of 32 were a fifth slower and hardly more exact. An input
-that is no multiple is filled up with zeros, which are read as well."""
+that is not a multiple is padded with zeros, which are read as well."""
 
 INT8_PRODUCTS = 4
 """onnxruntime's `accuracy_level`: multiply in 8 bits. Unset, a product is 25 times slower."""
@@ -61,7 +61,7 @@ def _is_product(node: onnx.NodeProto, weights: Collection[str]) -> bool:
 
 
 def _library() -> ModuleType:
-    """Imported late and quietly: it takes root's logging for itself and tells of every node."""
+    """Imported late and quietly: it takes over the root logger and reports every node."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     from onnxruntime.quantization import matmul_nbits_quantizer as library

@@ -1,8 +1,8 @@
 """The decode graph with 8-bit weights, for runs of many tokens (docs/adr/0023).
 
 Every product with weights becomes one of whole numbers (MatMulInteger with scales), which
-processors multiply in tiles: weights with one scale a column, and the states they are multiplied
-with rounded at one scale a token, so that no token is rounded otherwise for its neighbours.
+processors multiply in tiles: weights with one scale per column, and the states they are multiplied
+with rounded at one scale per token, so that a token's rounding does not depend on its neighbours.
 Attention, norms and caches stay as they are.
 """
 
@@ -21,7 +21,7 @@ STATE_LEVELS = 127
 
 WEIGHT_LEVELS = 63
 """Likewise a weight of its column's. Seven bits: processors without VNNI add two products in 16
-bits, and 2 x 255 x 63 fits. So sums of whole numbers are cut off on no processor."""
+bits, and 2 x 255 x 63 fits. So no processor cuts off sums of whole numbers."""
 
 MIDDLE = 128
 """What stands for zero among the unsigned bytes of a state."""

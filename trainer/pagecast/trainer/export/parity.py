@@ -54,7 +54,7 @@ _SHAPES: Mapping[str, Sequence[Mapping[str, int]]] = {
     "heads": ({"B": 3}, {"B": 1}, {"B": 16}),
 }
 """What each graph is compared at; the first is the canary's. Caches are full after the new tokens:
-what lies beyond them is nobody's (P past positions, C room in the cache, G groups of a model that
+what lies beyond them means nothing (P past positions, C room in the cache, G groups of a model that
 compresses)."""
 
 
@@ -64,7 +64,7 @@ def shapes_of(graph: str) -> Sequence[Mapping[str, int]]:
 
 
 class ParityError(RuntimeError):
-    """An exported graph is not the model; nothing was published."""
+    """An exported graph differs from the model; nothing was published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def compare(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
 def rounding_error(spec: GraphSpec, graph: bytes, inputs: RandomInputs) -> float:
     """Largest relative error of a form with rounded weights, over all shapes; it refuses none.
 
-    What serves it does (`bundle_checks.INT8_ERROR_MAX`).
+    Serving does (`bundle_checks.INT8_ERROR_MAX`).
     """
     return max(relative_error(value, expected) for expected, value in _both(spec, graph, inputs))
 

@@ -28,8 +28,8 @@ _COUNTED: Mapping[str, tuple[str, ...]] = {
     "decode": (),
     "heads": ("genres", "languages"),
 }
-"""By graph: of which sorts a vocabulary's names are counted in its nodes. Names of all others are
-lines of tables."""
+"""By graph: the sorts of a vocabulary's names whose number shows in its nodes. Names of all others
+are lines of tables."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -52,8 +52,8 @@ class Former:
     def refilled(
         self, model: PageModel, vocabulary: Vocabulary, *, heads: bool
     ) -> Mapping[str, bytes]:
-        """Graphs of `model` by names of their specs; of those that are not there, none is this one
-        with other weights."""
+        """Graphs of `model` by names of their specs; those that differ in more than weights are
+        left out."""
         if self.model.config != model.config or model.config.semantic:
             return {}
         if self.vocabulary.context != vocabulary.context or heads != ("heads" in self.graphs):
@@ -76,7 +76,7 @@ class Former:
 
 
 def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
-    """None if torch is another, or if a weight cannot be told."""
+    """None if another torch made the graph, or if a weight cannot be told."""
     proto = onnx.load_from_string(graph)
     if proto.producer_version != torch.__version__:
         return None
@@ -107,8 +107,8 @@ def _filled(graph: bytes, was: GraphSpec, now: GraphSpec) -> bytes | None:
 def _merged(
     initializers: Iterable[TensorProto], before: Mapping[str, Array], after: Mapping[str, Array]
 ) -> bool:
-    """Whether one array may stand for two tensors: torch keeps what is alike once, under one name,
-    as are biases that have not moved. That is no longer one array if either has moved since."""
+    """Whether one array may stand for two tensors: torch keeps equal ones once, under one name,
+    such as biases that have not moved. If either has moved since, one array is not enough."""
     within = [t for t in initializers if t.data_location != TensorProto.EXTERNAL]
     named = {tensor.name for tensor in within}
     moved = [
@@ -121,7 +121,7 @@ def _merged(
 
 
 def _fill(tensor: TensorProto, value: Array) -> None:
-    """In its place, so that all else is as torch has written it; back, if its table lay apart."""
+    """In its place, so that all else is as torch wrote it; a table that lay apart moves back."""
     for place in ("dims", "external_data", "data_location"):
         tensor.ClearField(place)
     tensor.dims.extend(value.shape)
@@ -129,8 +129,8 @@ def _fill(tensor: TensorProto, value: Array) -> None:
 
 
 def _turned(tensor: TensorProto, values: Mapping[str, Array]) -> str | None:
-    """The matrix that torch has folded into its transpose; None if it is none, or either of two,
-    or lies apart, where only names tell."""
+    """The matrix that torch has folded into its transpose; None if there is none, if two fit, or if
+    it lies apart, where only names tell."""
     if len(tensor.dims) != 2 or tensor.data_location == TensorProto.EXTERNAL:
         return None
     turned = numpy_helper.to_array(tensor)
@@ -139,6 +139,6 @@ def _turned(tensor: TensorProto, values: Mapping[str, Array]) -> str | None:
 
 
 def _tensors(module: nn.Module) -> dict[str, Array]:
-    """Weights and buffers, those too that a checkpoint has not."""
+    """Weights and buffers, including those that a checkpoint lacks."""
     named = (*module.named_parameters(), *module.named_buffers())
     return {name: tensor.detach().numpy() for name, tensor in named}

@@ -34,7 +34,7 @@ def export_and_register(
 ) -> TrainOutcome:
     """Publishes the bundle and registers it as challenger. Raises ParityError.
 
-    Its embeddings are published in the axes of the champion's (step 6).
+    Its embeddings are published in the champion's axes (step 6).
     """
     progress(TrainProgress(stage="export", share_done=0.0))
     metrics = quality.metrics() if quality is not None else {}

@@ -32,7 +32,7 @@ from pagecast.trainer.fitting.forward import embed
 from pagecast.trainer.network.model import PageModel
 
 USERS_MAX = 512
-"""Users whose embeddings say what the axes are: more than most models are wide, and seconds of
+"""Users whose embeddings say what the axes are: more than most models are wide, yet only seconds of
 forward passes."""
 
 COMMON_SHARE = 0.5
@@ -64,7 +64,7 @@ class Before:
 
     @classmethod
     def find(cls, registry: Registry, bundles: Path, base_version: str) -> "Before":
-        """The champion, or the base if there is no champion; a bundle that is gone is told."""
+        """The champion, or the base if there is no champion; says so if its bundle is gone."""
         champion = registry.resolve(CHAMPION)
         version = champion.version if champion is not None else base_version
         if not version:
@@ -150,8 +150,7 @@ def stabilise(
 
 
 def _begins(own: Stabilisation, why: str) -> Stabilised:
-    """No orthogonal map is applied: who has fitted something to older embeddings has to do so
-    again."""
+    """No orthogonal map is applied: what was fitted to older embeddings must be fitted again."""
     tell = _log.info if why == FIRST else _log.warning
     tell("embeddings_begin_anew", reason=why)
     return Stabilised(stabilisation=own, facts={"towards": "", "entities": 0, "told": why})

@@ -23,7 +23,7 @@ have, or none because they are fewer than the width, would be blown up without l
 def canonical(entity_EO: Embeddings, user_UO: Embeddings, ridge: float = RIDGE) -> Stabilisation:
     """The map to the axes that depend on the scores alone, those that explain most of them first.
 
-    It keeps every product, also of embeddings that are not among these and whatever the ridge is:
+    It keeps every product, even of embeddings that are not among these, whatever the ridge is:
     M_T M_W^T = R_W^T (R_T R_W^T)^-1 R_T = 1 for any two invertible roots.
     """
     entity_OO, user_OO = _root(entity_EO, ridge), _root(user_UO, ridge)

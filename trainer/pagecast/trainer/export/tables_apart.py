@@ -1,8 +1,8 @@
 """Large tables of a graph, moved out of it into a safetensors file beside it.
 
-onnxruntime copies what is in a graph, and keeps Python's lock meanwhile; a table that it is given
-it uses where it lies (https://github.com/microsoft/onnxruntime/issues/27063). The graph stays an
-ordinary ONNX file with external data: whoever opens it by its path needs to know nothing.
+onnxruntime copies what is in a graph, and keeps Python's lock meanwhile; a table that is handed to
+it is used where it lies (https://github.com/microsoft/onnxruntime/issues/27063). The graph stays an
+ordinary ONNX file with external data: opening it by its path needs no special knowledge.
 """
 
 from collections.abc import Mapping

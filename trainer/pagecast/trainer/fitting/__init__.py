@@ -1,1 +1,1 @@
-"""The training loop, and how it is kept and gone on with."""
+"""The training loop, and how it is checkpointed and resumed."""

@@ -20,7 +20,7 @@ class Labels:
     """What the catalog says of entities: a share for each genre, an index of the language.
 
     A row of `genre_EG` adds up to 1, or to 0 where no genre is known; language 0 is unknown. They
-    are what is true, also of an entity whose metadata the tower is not shown.
+    tell the truth even of an entity whose metadata the tower is not shown.
     """
 
     genre_EG: Tensor
@@ -46,8 +46,8 @@ def auxiliary_losses(
     """Losses of genres and of languages in nats, weighed and decayed as the targets are.
 
     Each is one multi-label loss (docs/papers.md 3.1 and 3.3): a target shares its weight among its
-    genres. A target without a known genre asks for nothing, and counts in what is divided by: so
-    the divisor is the entities' own, and shares of several processes add up.
+    genres. A target without a known genre adds no loss, but counts in the divisor: so the divisor
+    is the entities' own, and shares of several processes add up.
     """
     if labels is None or not len(targets.of_K):
         return decoded_XD.new_zeros(()), decoded_XD.new_zeros(())

@@ -31,15 +31,15 @@ _log = structlog.get_logger(__name__)
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be gone on from: it is damaged, or another training's."""
+    """A checkpoint cannot be resumed: it is damaged, or another training's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What a checkpoint tells in numbers and names.
 
-    `identity` says which training it is of (`identity`), `seconds` what its
-    steps have taken, `totals` are the meter's, `post` whether post-training has begun.
+    `identity` says which training it is of (module `identity`), `seconds` what its steps have
+    taken, `totals` are the meter's, `post` says whether post-training has begun.
     """
 
     identity: Mapping[str, JsonValue]
@@ -86,14 +86,14 @@ class Checkpoints:
     def write(self, checkpoint: Checkpoint) -> Path:
         """Writes a file that appears whole or not at all, and durably; the two newest stay.
 
-        Raises OSError; the checkpoints before are still there then.
+        Raises OSError, and then leaves the earlier checkpoints in place.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step-{checkpoint.facts.step:012d}.safetensors"
         with writing(path) as file:
             file.write(checkpoint.to_bytes())
         sync(self._folder)
-        # A file of a later step is a damaged one that this training has gone back behind.
+        # A file of a later step is damaged: this training resumed from an earlier one.
         older = [other for other in self._newest_first() if other.name < path.name]
         for other in set(self._newest_first()) - {path, *older[: KEPT_MAX - 1]}:
             other.unlink()
@@ -130,7 +130,7 @@ class Checkpoints:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """safetensors: eight bytes of length, little end first, then so much JSON."""
+    """safetensors: eight bytes of length, little-endian, then that much JSON."""
     length = int.from_bytes(data[:8], "little")
     metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
     return metadata

@@ -23,7 +23,7 @@ CLOCKS: Mapping[BudgetClock, Callable[[], float]] = {
     "wall": time.monotonic,
     "cpu": time.process_time,
 }
-"""What a training's seconds are read from, by what its budget is counted by."""
+"""The clock that a training's seconds are read from, by `budget_clock`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class FitProgress:
     """Where a training is. Losses are running means in nats, `eta_s` is the time left.
 
     Tokens are positions that are not padding; `padding` is the share of the others. `value_loss` is
-    post-training's, NaN before it; in it the other two stand still.
+    post-training's, NaN before it; during it the other two stand still.
     """
 
     step: int
@@ -149,7 +149,7 @@ class _Keeper:
     def keep(self, *, last: bool = False) -> None:
         """Writes a checkpoint if the newest is old enough, or if it is the last chance to.
 
-        A training goes on without a checkpoint that finds no room, and says so.
+        If it cannot be written, for lack of room, say, the training warns and goes on.
         """
         schedule = self._run.schedule
         due = last or schedule.seconds - self._kept_s >= self._every_s

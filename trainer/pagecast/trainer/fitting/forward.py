@@ -119,7 +119,7 @@ def _with_fields(model: PageModel, tokens_BLD: Tensor, batch: PackedBatch) -> Te
 
 
 def _with_requests(tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
-    """Adds to each row's token on a page that of the page's request (docs/model.md)."""
+    """Adds the page's request to each row's token on a page (docs/model.md)."""
     tokens_XD, length = tokens_BLD.flatten(0, 1), tokens_BLD.shape[1]
     row_R = np.flatnonzero(batch.row_BL != NOTHING)
     request_R = row_R // length * length + batch.request_BL.flatten()[row_R]
@@ -128,7 +128,7 @@ def _with_requests(tokens_BLD: Tensor, batch: PackedBatch) -> Tensor:
 
 
 def _kept(batch: int, length: int, history: int, step_dropout: float) -> Tensor:
-    """`kept_BLL`: which positions are still seen, the profile and each by itself always."""
+    """`kept_BLL`: which positions are still seen; the profile always is, and each by itself."""
     seen_BL = torch.ones(batch, length, dtype=torch.bool)
     seen_BL[:, 1:history] = torch.rand(batch, history - 1) >= step_dropout
     return seen_BL[:, None] | torch.eye(length, dtype=torch.bool)
@@ -208,7 +208,7 @@ def losses(
 
 
 def row_loss(hidden_XD: Tensor, embedded: Embedded, batch: PackedBatch) -> Tensor:
-    """That of a batch's rows."""
+    """The loss of a batch's rows."""
     row_MD = hidden_XD[torch.from_numpy(batch.row_from_M)]
     log_MR = functional.log_softmax(row_MD @ embedded.row_output_RD.T, dim=-1)
     chosen_M = log_MR.gather(1, torch.from_numpy(batch.row_target_M)[:, None])[:, 0]

@@ -28,7 +28,7 @@ def identity_of(
 ) -> dict[str, JsonValue]:
     """Facts of a training by dotted name. Large ones are SHA-256 digests.
 
-    The number of processes is one: each has a generator of dropout, which must go on.
+    The number of processes is among them: each has a generator of dropout, which must go on.
     """
     windows = examples.windows
     told = {k: v for k, v in config.to_json().items() if k not in NOT_OF_THE_RESULT}

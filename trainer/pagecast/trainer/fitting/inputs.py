@@ -1,4 +1,4 @@
-"""What a step of training puts into the model beside its weights: a batch, and its entities."""
+"""What a step of training feeds the model: a batch, and the features of its entities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Inputs:
         self._labels = Labels.of(features) if auxiliary else None
 
     def draw(self, batch: PackedBatch | None, generator: torch.Generator) -> StepInputs | None:
-        """Draws as much from the generator whatever the batch, and also if there is none."""
+        """Draws equally much from the generator for any batch, and also for none."""
         if not self._negatives:
             features = self._launches.draw(generator)
             if batch is None:

@@ -7,7 +7,7 @@ from pagecast.trainer.batches.batch import PackedBatch
 from pagecast.trainer.pages.constructed import Origin
 
 LOSS_SMOOTHING = 0.98
-"""Share of the old in the running mean of a loss that is reported."""
+"""Share of the old value in the running mean of a reported loss."""
 
 KINDS = (*(f"{origin}_pages" for origin in Origin), "openings")
 """`CutPage.kind`: pages by where they come from are counted apart."""

@@ -23,8 +23,8 @@ class Optimizers:
 
     AdamW moves and decays every number of a table, and costs as much as the table is long.
     SparseAdam, for embeddings with `sparse` set, moves the rows that a batch had: their moments
-    rest in between, and there is no weight decay. Of a table in `moved`, only the rows that are
-    true there (`touched.touched_rows`).
+    rest in between, and there is no weight decay. Of a table in `moved`, it moves only the rows
+    that are true there (`touched.touched_rows`).
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Optimizers:
     def resume(self, tensors: Mapping[str, Tensor]) -> None:
         """Goes on with what `state` gave."""
         for kind, optimizer in self._by_kind().items():
-            # SparseAdam counts in Python: a tensor would round its bias correction otherwise.
+            # SparseAdam counts in Python: a tensor would round its bias correction.
             step: Callable[[Tensor], object] = int if kind == "sparse_adam" else torch.as_tensor
             for group in optimizer.param_groups:
                 for parameter in group["params"]:

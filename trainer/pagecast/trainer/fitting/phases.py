@@ -1,4 +1,4 @@
-"""The two parts of a training: what each draws, asks of the model, and tells."""
+"""The two parts of a training: what each draws, asks of the model, and reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Phase(Protocol):
         given: StepInputs,
         share: Mapping[str, float],
     ) -> tuple[Tensor, dict[str, float]]:
-        """The share of a batch's loss, and that of each reported one, in nats."""
+        """This process's share of a batch's loss, and of each reported loss, in nats."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Processes:
     Gradients are summed by hand, not by DistributedDataParallel: that wants the whole forward pass
     in one module's call, the same parameters in every pass, and divides by the number of members.
     Here entities are embedded beside the decoder, a share can be empty, and losses are weighted
-    sums. What it would give is the exchange of gradients during the backward pass.
+    sums. All it would add is the exchange of gradients during the backward pass.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -47,7 +47,7 @@ class Processes:
             self._time_s = float(time_1)
 
     def clock(self) -> float:
-        """Seconds, alike in all processes: as of the last tick, unless alone."""
+        """Seconds, the same in all processes: as of the last tick, unless alone."""
         return self._time_s if self.count > 1 else self._now()
 
     def summed(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -61,8 +61,8 @@ class Processes:
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Sums gradients over the processes; one that has none of its own adds zeros.
 
-        Where no process has a gradient there is none afterwards either: AdamW would let a weight
-        decay for a gradient of zeros.
+        Where no process has a gradient there is none afterwards either: given zeros, AdamW would
+        still decay the weight.
         """
         if self.count == 1:
             return

@@ -132,7 +132,7 @@ class Run:
         self.schedule.step += 1
 
     def checkpoint(self) -> Checkpoint:
-        """What has to be kept to go on from here. All processes have to ask together."""
+        """What has to be kept to go on from here. All processes must call it together."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= self._optimizers.state()
         tensors["generator.launches_N"] = self._generator.get_state()
@@ -164,7 +164,7 @@ class Run:
         self.schedule.resume(step=facts.step, seconds=facts.seconds, post=facts.post)
 
     def _begin_together(self) -> None:
-        """Every process drops out other positions, of the same model on the same data."""
+        """Checks that all processes were given the same; each then drops out other positions."""
         first = self._processes.from_first(json.dumps(self._identity).encode())
         unlike = differences(json.loads(first), self._identity)
         if self._processes.summed({"unlike": float(unlike != "")})["unlike"]:

@@ -1,4 +1,4 @@
-"""How far a training is: by steps, unless its time would run out before them."""
+"""How far a training is: by steps, unless its time would run out first."""
 
 import math
 import time
@@ -12,7 +12,7 @@ class Schedule:
     """Counts steps, measures time, and gives the learning rate's share of its peak.
 
     As long as the budget suffices for `steps_max`, time has no influence on the learning rate.
-    Processes that train together share a `clock`, else each would have a rate of its own.
+    Processes that train together share a `clock`, or each would have a rate of its own.
 
     The last `post_share` of the run is post-training, with a warm-up and a descent of its own. Once
     begun (`post`), it goes on, whatever time does to the plan.
@@ -52,7 +52,7 @@ class Schedule:
 
     @property
     def share(self) -> float:
-        """Share of the run that is behind, 0 to 1."""
+        """Share of the run that is done, 0 to 1."""
         return min(1.0, self.step / self._planned_steps())
 
     @property
@@ -63,7 +63,7 @@ class Schedule:
         return max(0.0, min(left, self._budget_s - self.seconds))
 
     def rate(self) -> float:
-        """Linear warm-up, then a cosine down to zero; of the step that comes next, in its part."""
+        """The next step's share of the peak: linear warm-up, then a cosine to zero, in its part."""
         share = (self.step + 1) / self._planned_steps()
         if self.post:
             share = max(0.0, share - self._pretraining) / (1.0 - self._pretraining)

@@ -22,7 +22,7 @@ class TrainingFolder:
     """The folder of one training at a time, which is one process or one group.
 
     Events and changes of the catalog keep coming while a training is interrupted. It is resumed on
-    the data it began with, so what those are is kept beside the checkpoints.
+    the data it began with, so which data those are is kept beside the checkpoints.
     """
 
     def __init__(self, path: Path, processes: Processes) -> None:
@@ -31,7 +31,7 @@ class TrainingFolder:
 
     @contextmanager
     def held(self) -> Iterator[Self]:
-        """Nobody else's until the end, whatever ends it. Raises FolderInUseError."""
+        """Locks the folder until the block ends, however it ends. Raises FolderInUseError."""
         if not self._processes.first:
             yield self
             return

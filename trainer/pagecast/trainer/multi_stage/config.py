@@ -20,7 +20,7 @@ the page: the softmax over a sample leads to the same weights as that over all."
 
 @dataclass(frozen=True, kw_only=True)
 class MultiStageConfig:
-    """Choices; what has several values is chosen on the requests that the rankers learn from."""
+    """Settings; of several values, one is chosen on the requests that the rankers learn from."""
 
     regularisations: tuple[float, ...] = LAMBDAS
     """Of EASE, in users."""
@@ -35,7 +35,7 @@ class MultiStageConfig:
     tested_share: float = 0.25
     """Newest share of the rankers' examples, which is kept from them to say how good they are."""
     pull: float = 10.0
-    """Examples' worth of what the rankers begin with: a few examples shall not turn them over."""
+    """Examples' worth of what the rankers begin with: a few examples must not overturn it."""
     rows: int = 8
     """Rows and entities of the pages that are learned from, as clients ask by default."""
     entities_per_row: int = 10

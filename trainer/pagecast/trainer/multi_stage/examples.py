@@ -31,7 +31,7 @@ class Example:
 
 
 def drawn(data: Interactions, late_X: Sequence[int], config: MultiStageConfig) -> tuple[int, ...]:
-    """Interactions to learn from, in time order: of `late_X`, those whose prompt is known."""
+    """Interactions to learn from, in time order: of `late_X`, some of those with a known prompt."""
     known = len(data.catalog.entities)
     usable = [
         x
@@ -68,8 +68,8 @@ def rules_of(
 ) -> PageRules:
     """Of a page of `config`'s size.
 
-    Without what is to be gone on with: it has a row of its own, whose place and order no ranker
-    chooses, and who goes on with something would be an example of what rankers do not see.
+    Without what can be continued: it has a row of its own, whose place and order no ranker chooses,
+    and continuing something would be an example of what rankers do not see.
     """
     facts = facts_of_prompt(
         prompt, catalog.snapshot, rows=config.rows, entities_per_row=config.entities_per_row

@@ -1,7 +1,7 @@
 """A multi-stage baseline as a system: its entity ranker is asked for the next entity.
 
-What a generative model's distribution after [prompt, ROW top] is, the ranker's logits are here: the
-order of all entities for a request, of the features that serving takes from its rules.
+The ranker's logits take the place of a generative model's distribution after [prompt, ROW top]:
+they order all entities for a request, by the features that serving takes from its rules.
 
 Letters: Q requests, N entities of the evaluation.
 """
@@ -26,7 +26,7 @@ PAGE = MultiStageConfig()
 
 
 class MultiStageSystem(System):
-    """Its tables are fixed; the popularity of the moment, which the ranker sees, goes on."""
+    """Its tables are fixed; the popularity of the moment, which the ranker sees, keeps moving."""
 
     learns = True
 

@@ -41,7 +41,7 @@ from pagecast.trainer.starts.base import told_positions
 _log = structlog.get_logger(__name__)
 
 Told = Callable[[str], None]
-"""Takes what is being done."""
+"""Told what is being done."""
 
 DEFAULT = MultiStageConfig()
 
@@ -64,7 +64,7 @@ def train_baseline(
 ) -> MultiStageManifest:
     """Trains on the log up to `until`, publishes the bundle, registers it as MULTI_STAGE.
 
-    The challenger stays who it is: a baseline is compared with, not promoted. Raises
+    The challenger stays the same: a baseline is compared with, not promoted. Raises
     NothingToTrainError.
     """
     told("reading the feature store")

@@ -89,10 +89,10 @@ class Decoder(nn.Module):
     def branch(
         self, tokens_ND: Tensor, trunk: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One token more of each branch: returns `hidden_ND` and its own keys and values with it.
+        """Feeds each branch one more token: returns `hidden_ND` and the grown `own`.
 
         All go on from one `trunk`, keys and values `YHPK`, and have `own` ones, `YNHSK`, of the S
-        tokens that each has taken since. None sees another.
+        tokens that each has taken since. No branch sees another.
         """
         at = trunk[0].shape[2] + own[0].shape[3]
         position_1 = torch.tensor([at], device=tokens_ND.device)
@@ -213,7 +213,7 @@ def _attend_plainly(
 def _attend_branching(
     query_NQ1K: Tensor, key_NHSK: Tensor, value_NHSK: Tensor, trunk: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """For branches: the trunk's keys are copied to none of them, and they are not each other's."""
+    """For branches: the trunk's keys are not copied, and no branch sees another's."""
     branches, heads, _, width = query_NQ1K.shape
     past_HPK, value_HPK = trunk
     kv_heads, past = past_HPK.shape[:2]

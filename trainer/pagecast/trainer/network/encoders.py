@@ -1,7 +1,7 @@
 """The user encoder and the entity encoder: parts of other models, as torch modules.
 
-What they give out are published embeddings, through the release's map (`engine.stabilisation`), so
-a model that was fitted on one release is told the same by the next. Gradients reach every weight.
+Their outputs are published embeddings, through the release's map (`engine.stabilisation`), so a
+model fitted on one release reads the same from the next. Gradients reach every weight.
 The encoders have graphs of their own in the bundle of a task (`tasks.bundle`).
 
 Letters: B prompts, T positions of the longest, F fields, D width, E entities, P width of published
@@ -22,7 +22,7 @@ from pagecast.trainer.network.tower import FEATURES
 class UserEncoder(nn.Module):
     """Prompts in, `user_BP` out: the state after [prompt, ROW top], where entities are scored.
 
-    The prompt's positions are those of `featurestore.encoding`, behind each other from 0 on; what
+    The prompt's positions are those of `featurestore.encoding`, one after another from 0 on; what
     stands at `length_B` and beyond is padding. Raises ValueError for a model that compresses old
     steps: its prompts have groups, which this has no input for.
     """
@@ -45,7 +45,7 @@ class UserEncoder(nn.Module):
         every_U = torch.arange(tokens_BUD.shape[1])
         request_BU1 = (every_U == length_B[:, None] - 1)[..., None]
         row_BU1 = (every_U == length_B[:, None])[..., None]
-        # A row's token is its embedding and that of the request (docs/model.md).
+        # A row's token is its embedding plus the request's (docs/model.md).
         request_B1D = (tokens_BUD * request_BU1).sum(1, keepdim=True)
         row_B1D = self.model.row_input_RD[self.row] + request_B1D
         tokens_BUD = torch.where(row_BU1, row_B1D, tokens_BUD)

@@ -18,8 +18,8 @@ class OutputHead(nn.Module):
     Rows and entities are read from the same state, so training, both graphs and evaluation apply
     the head once and none of them has to know what it does. With neither option it is the identity.
 
-    `genre` and `language` say what `auxiliary` trains them to; a graph of their own would take the
-    decoder's state, as `logits` does.
+    `genre` and `language` say what `auxiliary` trains them to; their own graph takes the decoder's
+    state, as `logits` does (`prediction_heads`).
 
     Layers that an option may leave untrained begin at zero and draw nothing: with the options off,
     a training's random numbers are what they were without this class.

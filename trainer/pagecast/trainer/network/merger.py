@@ -12,8 +12,8 @@ from pagecast.featurestore.prompt.compression import STEPS_OF_A_GROUP
 class StepMerger(nn.Module):
     """A group of M steps becomes one position: their embeddings side by side, times a matrix.
 
-    It begins as their mean. Every position of the old steps costs the decoder a fourth; the matrix
-    is M times as wide as a step, so that it can tell the first of a group from the last.
+    It begins as their mean. The decoder has a fourth of the positions for old steps; the matrix is
+    M times as wide as a step, so that it can tell the first of a group from the last.
     """
 
     def __init__(self, d_model: int) -> None:

@@ -78,7 +78,7 @@ class PageModel(nn.Module):
         if torch.compiler.is_exporting():
             fused_XD: Tensor = self.fields(index_XF).sum(dim=-2)
             return fused_XD
-        # A third of the time: the fields' embeddings are never held one by one.
+        # Takes a third of the time: the fields' embeddings are never held one by one.
         bag_ND = functional.embedding_bag(index_XF.flatten(0, -2), self.fields.weight, mode="sum")
         summed_XD: Tensor = bag_ND.unflatten(0, index_XF.shape[:-1])
         return summed_XD

@@ -28,7 +28,7 @@ class HeadsGraph(nn.Module):
 
 
 def trained_heads(config: Mapping[str, JsonValue]) -> tuple[PredictionHead, ...]:
-    """Those that a training of this configuration (`TrainConfig.to_json`) has trained to predict.
+    """The heads that a training with this config (`TrainConfig.to_json`) has trained to predict.
 
     A head that only the conditioned output reads says nothing of genres or languages.
     """

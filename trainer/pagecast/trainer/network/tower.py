@@ -26,16 +26,17 @@ KINDS = 8
 INITIAL_STD = 0.02
 
 CLOSED = ("kind", "year", "language", "maturity")
-"""Features of which a value that training never saw is presented as another one."""
+"""Features whose values, if training never saw them, are presented as another one."""
 
 
 class EntityTower(nn.Module):
     """Mixes ID and metadata by attention on the entity's age (docs/papers.md 1.6 and 3.1).
 
     ID 0 is the fallback: entities outside the vocabulary differ by their metadata only. A kind,
-    year, language or genre that training never saw is presented as the unknown one, which random
-    replacement trains; otherwise a launch of a new kind would move by an untrained vector.
-    Countries of origin, people and content embeddings that are missing or unknown add nothing.
+    language, maturity or genre that training never saw is presented as the unknown one, which
+    random replacement trains, and a year as the nearest seen one; otherwise a launch of a new kind
+    would be moved by an untrained vector. Countries of origin, people and content embeddings that
+    are missing or unknown add nothing.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
@@ -94,8 +95,8 @@ class EntityTower(nn.Module):
     def forward(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns `input_ED` and `output_ED`; the latter is `ModelConfig.output_width` wide.
 
-        With semantic IDs entities are what their codes are (`token_EL`), and have no output
-        embedding: `output_ED` is of width 0.
+        With semantic IDs an entity is what its codes are (`token_EL`) and has no output embedding:
+        `output_ED` is of width 0.
         """
         if self.semantic:
             merged_ED = self.codes.merged(features["token_EL"])
@@ -114,7 +115,7 @@ class EntityTower(nn.Module):
         return fused_ES
 
     def metadata(self, features: Mapping[str, Tensor]) -> Tensor:
-        """`metadata_ED`: what is known of entities beside their IDs."""
+        """`metadata_ED`: what is known of entities besides their IDs."""
         genres_EG = features["genres_EG"]
         weight_E1 = genres_EG.sum(1, keepdim=True).clamp(min=1.0).rsqrt()
         summed_ED = self.genre(genres_EG * weight_E1) + self.age(features["age_EA"] * 0.1)
@@ -131,7 +132,7 @@ class EntityTower(nn.Module):
 class _NameSum(nn.Module):
     """Sums the embeddings of an entity's names, so that many names weigh no more than one would.
 
-    Index 0 is no name. Indices, and not a column for each name: people are thousands.
+    Index 0 is no name. Indices rather than a column for each name: there are thousands of people.
     """
 
     def __init__(self, names: int, d_model: int) -> None:
@@ -164,7 +165,7 @@ class _Content(nn.Module):
         self.projections = nn.ModuleList(nn.Linear(size, d_model) for size in self.sizes)
 
     def forward(self, summed_ED: Tensor, content_EC: Tensor, has_content_EN: Tensor) -> Tensor:
-        """The mask is on what is projected: a catalog's embeddings are not copied to hide one."""
+        """Masks the projections, so that a catalog's embeddings are not copied to hide one."""
         begin = 0
         for column, projection in enumerate(self.projections):
             vector_EC = content_EC[:, begin : begin + self.sizes[column]]

@@ -1,7 +1,7 @@
 """Pages built from what a user did after a cut (docs/papers.md 2.3 and 2.8).
 
 A page is what the platform should have shown: rows that hold the entities of the next steps. No
-entity stands twice, the watched stand only in a CONTINUE row.
+entity stands twice, and watched ones stand only in a CONTINUE row.
 
 Letters: N steps of a user, W entities of the window after a cut, R rows of the catalog.
 """
@@ -19,7 +19,7 @@ from pagecast.trainer.pages.pools import Pools
 NO_ARGUMENT = -1
 
 SHARE_SMOOTHING = 0.02
-"""Added to a row's share of the catalog: a row of three entities would beat all by its lift."""
+"""Least share of the catalog a row counts with: a row of three entities would beat all by lift."""
 
 
 class Origin(StrEnum):
@@ -42,7 +42,7 @@ class PageRow:
 
 
 class PageBuilder:
-    """Builds pages; what it draws depends on the generator it is given only."""
+    """Builds pages; what it draws depends only on the generator it is given."""
 
     def __init__(
         self, pools: Pools, *, next_row: int, fallback_row: int, config: PageConfig
@@ -92,7 +92,7 @@ class PageBuilder:
         return offer_RW
 
     def _draw(self, offer_RW: npt.NDArray[np.bool_], rng: np.random.Generator) -> int:
-        """A row, the likelier the more of the window it holds and the fewer it could hold."""
+        """A row, likelier the more of the window it holds and the less of the catalog it could."""
         count_R = offer_RW.sum(1)
         weight_R = count_R.astype(np.float64) ** 2 / self._share_R
         return int(np.searchsorted(np.cumsum(weight_R), rng.random() * weight_R.sum(), "right"))

@@ -1,8 +1,8 @@
 """Logged pages as targets of next-token prediction: what was served, or what was chosen of it.
 
 Only pages with something positive are imitated (docs/papers.md 1.5). Without correction every
-token up to the last seen one weighs 1. With it, a seen one weighs by how seldom its place is seen,
-and one that was not seen nothing: on average over pages, that is the whole page as it was served.
+token up to the last seen one weighs 1. With it, a seen token weighs by how seldom its place is
+seen, an unseen one nothing: on average over pages, that is the whole page as it was served.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def imitated(
 
 
 def as_laid_out(row: ScoredRow, presentation: Presentation) -> PageRow:
-    """A row as it was served, each token weighing as told above."""
+    """A row as it was served, each token weighing as the module says."""
     return PageRow(
         row=row.row,
         argument=row.argument,

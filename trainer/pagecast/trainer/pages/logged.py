@@ -22,10 +22,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Which logged pages: outcomes from events before `until` (None: all), `newest_ms` their end.
+    """Which pages: outcomes come from events before `until` (None: all), which end at `newest_ms`.
 
     Pages that were served later are no danger to a held-out slice: without events before `until`
-    they have no outcomes, and pages without are left out.
+    they have no outcomes, and pages without outcomes are left out.
     """
 
     until: NextOffsets | None
@@ -36,8 +36,8 @@ class Reading:
 def read_shown(source: Source, reading: Reading) -> Shown:
     """The newest pages of which something was seen, in the order in which their prompts are built.
 
-    What was carried on is left out: an example begins where a page begins. So is a page whose
-    prompt cannot be built again, of another catalog database, say; those are counted as `unlike`.
+    Continuations of pages are left out: an example begins where a page begins. So are pages whose
+    prompt cannot be built again (of another catalog database, say); those are counted as `unlike`.
     """
     log = OfflineLog(source.paths.offline)
     outcomes, older = _newest(log, reading)

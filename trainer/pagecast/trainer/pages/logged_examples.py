@@ -47,7 +47,7 @@ class LoggedExamples:
         return self._by_window.get(id(window))
 
     def constructs(self, user_id: str) -> bool:
-        """Whether this user's pages are constructed: of whom there is no logged one."""
+        """Whether this user's pages are constructed: those of users without a logged one."""
         return self._config.pages_from != "logged" and user_id not in self._users
 
     def imitation(self, window: Window) -> CutPage:

@@ -1,4 +1,4 @@
-"""Which entities a row may hold at a moment of the past, by the rules that serve.
+"""Which entities a row may hold at a moment of the past, by the rules that serving uses.
 
 Letters: N entities of the catalog, R rows of the catalog, W some of the entities, M moments.
 """
@@ -44,7 +44,7 @@ class Pools:
         return row < len(self._sources) and (self._sources[row] == catalog_pb2.ROW_SOURCE_BECAUSE)
 
     def shares(self) -> npt.NDArray[np.float64]:
-        """`shares_R`: how much of the catalog each row may hold; of a source, its bound."""
+        """`shares_R`: how much of the catalog each row may hold; for a source, its bound."""
         bitmaps_RN = self._catalog.bitmaps_RN
         entities = max(bitmaps_RN.shape[1], 1)
         bounds = {
@@ -65,7 +65,7 @@ class Pools:
         """`members_RW`: which of some entities each row may hold at a moment.
 
         `argument` is the entity of BECAUSE rows, -1 for none. CONTINUE rows hold nothing: what
-        they may hold is the person's.
+        they may hold depends on the person.
         """
         members_RW: npt.NDArray[np.bool_] = self._catalog.bitmaps_RN[:, entity_W]
         for row, source in enumerate(self._sources):

@@ -24,7 +24,7 @@ Places = Sequence[Sequence[bool]]
 
 @dataclass(frozen=True, kw_only=True)
 class Presentation:
-    """Probabilities of being seen: of places `seen_RC` and of rows, by any of theirs, `row_R`."""
+    """Probabilities of being seen: of each place, `seen_RC`, and of any place of a row, `row_R`."""
 
     seen_RC: npt.NDArray[np.float64]
     row_R: npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class Presentation:
     config: PresentationConfig
 
     def weight(self, row: int, place: int) -> float:
-        """What an entity that was seen there weighs: 1 unless it is to be corrected for."""
+        """What an entity that was seen there weighs: 1 without correction."""
         return self._weight(self.seen_RC[row, place])
 
     def row_weight(self, row: int) -> float:

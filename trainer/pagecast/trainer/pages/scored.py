@@ -22,7 +22,7 @@ from pagecast.trainer.pages.constructed import NO_ARGUMENT
 from pagecast.trainer.pages.shown import ShownPage, ShownRow
 
 NO_USER = -1
-"""`Window.user` of a logged page: its prompt may be of somebody without steps."""
+"""`Window.user` of a logged page: its prompt may belong to a user without steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class ScoredPage:
 def scored_pages(
     data: Dataset, config: RewardConfig, compress_keep: int = 0
 ) -> Iterator[ScoredPage]:
-    """Encodes a data set's logged pages, but those of which the catalog has nothing seen left.
+    """Encodes a data set's logged pages, except those whose seen entities the catalog has lost.
 
     `compress_keep` is the model's.
     """

@@ -29,7 +29,7 @@ def served_prompts(
 ) -> Iterator[tuple[LoggedPage, Prompt]]:
     """The prompt of each page, user by user. `fold` is what ingest was told.
 
-    Raises ValueError for a page of a catalog number that is not reached: it is of another database.
+    Raises ValueError for a page whose catalog number is not reached: it is of another database.
     """
 
     @lru_cache(CATALOGS_HELD_MAX)

@@ -26,7 +26,7 @@ class ShownRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPage:
     """A served page; `closed` says that its window was over when the log was read, `asked` what
-    its caller let stand."""
+    its caller allowed."""
 
     user_id: str
     prompt: Prompt

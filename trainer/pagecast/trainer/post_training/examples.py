@@ -1,7 +1,7 @@
 """Draws the batches of post-training: pages of which it is known, or supposed, what they are worth.
 
-Logged pages are everything that was impressed, in layout order. Of users without any, what is
-known are interactions: what they chose next is positive, and negatives are drawn.
+Logged pages are everything that was impressed, in layout order. Of users without any, only
+interactions are known: what they chose next is positive, and negatives are drawn.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from pagecast.trainer.post_training.values import Values
 
 
 class PostExamples(Drawing):
-    """The same data as pretraining's examples, which it is made of."""
+    """Made from pretraining's examples, and of the same data."""
 
     def __init__(self, base: Examples) -> None:
         users, catalog = base.data.users, base.data.catalog

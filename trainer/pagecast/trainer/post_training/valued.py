@@ -51,7 +51,7 @@ class Valued:
 
 
 class ValuedPositions:
-    """Grows the targets; hidden positions are (window, position) until the end."""
+    """Collects the targets; hidden positions are (window, position) until `finish`."""
 
     def __init__(self) -> None:
         self._entities: list[tuple[int, int, Value]] = []

@@ -1,10 +1,9 @@
 """What post-training says of the tokens of a page: worth showing or not, and how sure to be of it.
 
 For each impressed row and entity with reward r the label is 1 if r > 0, else 0, and the weight is
-the size of r (docs/papers.md 1.5); of what was passed over, whose reward is 0, a weight of its own.
-Beside every such target stand tokens drawn at random, as
-negatives: rarely shown ones are drawn far more often than they are targets, which keeps what is
-known of them by a few clicks from being surfaced.
+the size of r (docs/papers.md 1.5); what was passed over, whose reward is 0, has a weight of its
+own. Beside every such target stand tokens drawn at random, as negatives: rarely shown ones are
+drawn far more often than they are targets, which keeps a few clicks from surfacing them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,8 +48,8 @@ class Values:
     def of_constructed(
         self, rows: Sequence[PageRow], rng: np.random.Generator
     ) -> tuple[RowValues, ...]:
-        """Of a page built from what was chosen: that is positive by its engagement, and nothing
-        is known to have been seen and left, so the only negatives are drawn ones."""
+        """Of a page built from what was chosen: that is positive by its engagement, and nothing is
+        known to have been passed over, so the only negatives are drawn ones."""
         on_page = {entity for row in rows for entity in row.entities}
         rows_on_page = {row.row for row in rows}
         return tuple(
@@ -79,7 +78,7 @@ class Values:
     def _with_negatives(
         self, value: Value | None, tokens: int, on_page: set[int], rng: np.random.Generator
     ) -> tuple[Value, ...]:
-        """A draw that hits the page itself is none."""
+        """A draw that hits the page itself is dropped."""
         if value is None:
             return ()
         drawn = rng.integers(0, tokens, self.config.random_negatives).tolist()

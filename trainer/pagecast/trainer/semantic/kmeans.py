@@ -1,8 +1,8 @@
 """Balanced k-means: no code holds much more than its share, and none is dead.
 
 Plain Lloyd's leaves codes that nobody has and codes that everybody has, and both waste a position
-of every ID. Bounds on the size of clusters are in none of the libraries that are installed anyway,
-so this is our own, in numpy: a matrix product and a few sorts a round.
+of every ID. None of the libraries that are installed anyway bounds the size of clusters, so this is
+our own, in numpy: a matrix product and a few sorts a round.
 
 Letters: N points, K codes, S their width.
 """
@@ -31,8 +31,8 @@ def size_max(points: int, codes: int) -> int:
 def balanced_kmeans(point_NS: Floats, codes: int) -> tuple[Floats, Ints]:
     """Returns `centroid_KS` and `code_N`; the same points give the same.
 
-    No code has more than `size_max` points, and each has one, if there are as many. With fewer
-    points than codes, the codes left over repeat the first and are nobody's.
+    No code has more than `size_max` points, and each has at least one if there are enough. With
+    fewer points than codes, the codes left over repeat the first and are nobody's.
     """
     used = min(codes, len(point_NS))
     if not used:
@@ -85,7 +85,7 @@ def _distances(point_NS: Floats, centroid_KS: Floats) -> Floats:
 
 
 def _nearest_with_room(distance_NK: Floats, room: int) -> Ints:
-    """Codes that are asked for by too many keep the nearest; the others ask elsewhere.
+    """A code that too many points ask for keeps the nearest; the others ask elsewhere.
 
     Each round but the last fills a code, so there are at most K + 1.
     """

@@ -1,11 +1,11 @@
 """Losses of a model that spells entities: each level of an ID is a softmax of its own.
 
 The loss of an entity is the sum over its tokens, each after the ones before it. Where a position
-has several targets (docs/papers.md 3.3), the first level has them all, and the further ones those
-that go on as what was fed: what follows another beginning cannot be seen from there.
+has several targets (docs/papers.md 3.3), the first level has them all, and later ones only those
+that begin with the tokens fed so far: what follows another beginning cannot be seen from there.
 
-Every code of a level competes, also those that lead to no entity from there: so the model learns
-by itself what exists, and how often it errs can be told. What was seen does not compete, as with
+Every code of a level competes, even those that lead to no entity from there: so the model itself
+learns what exists, and how often it errs can be measured. What was seen does not compete, as with
 entity tokens: a code is left out where all entities behind it are.
 
 Letters: J hidden positions that predict a token, K targets of J, X hidden positions, C codes of a

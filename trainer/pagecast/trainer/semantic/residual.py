@@ -23,9 +23,9 @@ from pagecast.trainer.semantic.kmeans import balanced_kmeans, size_max
 def learn_codebook(fused_VS: npt.NDArray[np.float32], codes: int) -> Codebook:
     """Residual k-means (docs/papers.md 2.2 and 2.8); the same points give the same codebook.
 
-    Of entities that share three codes more than DIGITS_MAX, those that come last move to the
-    nearest codes with room behind their first one: so the first level stays balanced. Raises
-    CodebookError if there are no entities, or more than the codes can tell apart.
+    If more than DIGITS_MAX entities share three codes, the last of them move to the nearest codes
+    with room behind their first one: so the first level stays balanced. Raises CodebookError if
+    there are no entities, or more than the codes can tell apart.
     """
     if not len(fused_VS):
         raise CodebookError("no entity has an ID to make codes of: train on more events")
@@ -49,7 +49,7 @@ def _told_apart(
     centroid_LKS: npt.NDArray[np.float32],
     fused_VS: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.int64]:
-    """`code_VL` with digits. Whoever found room where it belongs keeps it."""
+    """`code_VL` with digits. An entity that finds room where it belongs keeps it."""
     taken: Counter[Leaf] = Counter()
     named = np.zeros((len(leaf_VL), LEVELS + 1), np.int64)
     outside = []

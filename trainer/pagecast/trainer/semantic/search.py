@@ -1,9 +1,9 @@
-"""Which entity comes next, of a model that spells entities: the trie is scored level by level.
+"""Which entity comes next in a model that spells entities: the trie is scored level by level.
 
 An entity's score is the sum of the log-probabilities of its tokens, each under the mask of what the
-trie has. With as many beams as there are nodes that is exact; with fewer, what begins unlikely is
-given up (docs/papers.md 2.3). All continuations share the cache of the one prompt, and each has a
-few keys of its own: those of the tokens that lead to its node.
+trie has. With as many beams as nodes that is exact; with fewer, IDs that begin unlikely are given
+up (docs/papers.md 2.3). All continuations share the cache of the one prompt, and each has a few
+keys of its own: those of the tokens that lead to its node.
 
 Letters: T positions of a prompt, P nodes of one depth, K tokens of a level, N entities, D width.
 """
@@ -20,17 +20,17 @@ from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.semantic.trie import NO_NODE, Trie
 
 EXACT_NODES_MAX = 20_000
-"""Nodes of a trie that are all scored: they are fed together, a depth at a time, and each depth's
-attention takes a number for every node, head and position of the prompt."""
+"""Most nodes of a trie that is scored whole: they are fed together, a depth at a time, and each
+depth's attention takes a number for every node, head and position of the prompt."""
 
 BEAMS = 50
-"""Beams where there are more; at this number TIGER's successors report (docs/papers.md 2.8)."""
+"""Beams where there are more; TIGER's successors report with this number (docs/papers.md 2.8)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """`score_N`, -inf for what was given up, and `named`: the probability, drawn without any mask,
-    of spelling some entity. It is exact if nothing was given up, and too low otherwise."""
+    """`score_N`, -inf for what was given up, and `named`: the probability of spelling some entity
+    when drawing without any mask. It is exact if nothing was given up, and too low otherwise."""
 
     score_N: Tensor
     named: float
@@ -49,7 +49,7 @@ class _Beams:
 
 
 class TrieSearch:
-    """`beams` nodes of a depth are gone on from; None: all."""
+    """Goes on from the `beams` likeliest nodes of a depth; None: from all."""
 
     def __init__(self, model: PageModel, trie: Trie, beams: int | None = None) -> None:
         self._model, self._beams = model, beams

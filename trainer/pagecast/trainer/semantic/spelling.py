@@ -2,7 +2,7 @@
 
 An entity of a page takes the positions of its ID's tokens; one of a history or a context keeps its
 one position (the token merger), unless the model does without. An opening, after which nothing was
-fed, is fed the ID of its first target but for the last token, so that every level is predicted.
+fed, is fed its first target's ID without the last token, so that every level is predicted.
 
 Letters: B windows, L positions, X new positions of all windows, J hidden positions that predict an
 entity, T positions of history, F fields.

@@ -12,7 +12,7 @@ from pagecast.trainer.semantic.learned import learn
 from pagecast.trainer.starts.base import BaseError, Start
 
 FOLDER = "entities"
-"""Its checkpoints, below those of the training: killed, it goes on to the same codebook."""
+"""Folder of its checkpoints, below the training's: if killed, it resumes to the same codebook."""
 
 
 def with_codebook(
@@ -22,7 +22,7 @@ def with_codebook(
     checkpoint: Path | None,
     start: Start | None,
 ) -> Dataset:
-    """The data with what entities are spelled with; as it is for a model of entity tokens.
+    """Adds what entities are spelled with; for a model of entity tokens, returns the data as it is.
 
     Raises BaseError if the training is to begin from a model, CodebookError if the entities cannot
     be named.

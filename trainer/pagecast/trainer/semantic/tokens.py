@@ -23,8 +23,8 @@ from pagecast.trainer.semantic.trie import Trie
 class SemanticTokens(nn.Module):
     """Embeddings of codes, untied, and the codebook they are of.
 
-    `to_fused` says of an entity's metadata where it would stand among those that were coded; it and
-    the codebook are learned before the model and do not move.
+    `to_fused` tells from an entity's metadata where it would stand among those that were coded; it
+    and the codebook are learned before the model and do not move.
     """
 
     centroid_LKS: Tensor
@@ -66,7 +66,7 @@ class SemanticTokens(nn.Module):
     def merged(self, token_EL: Tensor) -> Tensor:
         """`merged_ED`: Linear(Concat(e1, e2, e3)) (docs/papers.md 2.4), for prompts.
 
-        Of entities that share three codes all but the first add their digit: so an entity's
+        Where entities share three codes, all but the first add their digit: so an entity's
         position does not change when another one comes to share them.
         """
         merged_ED: Tensor = self.merge(self.input(token_EL[:, :LEVELS]).flatten(1))

@@ -18,7 +18,7 @@ from pagecast.featurestore.prompt.semantic_ids import (
 Ints = npt.NDArray[np.int64]
 
 NO_NODE = -1
-"""Of an entity whose ID has ended before that depth."""
+"""Where an entity's ID has ended before that depth."""
 
 
 class Trie:

@@ -35,12 +35,12 @@ from pagecast.trainer.starts.beginning import Beginning, go_on_from
 from pagecast.trainer.train import train
 
 PROGRESS_EVERY_S = 1.0
-"""Seconds between two notes of how far it is: one row a second is nothing to a database, and who
-watches sees it move."""
+"""Seconds between two notes of how far it is: one row a second is nothing to a database, and
+whoever watches sees it move."""
 
 SETTLE_S_MAX = 600.0
-"""How long the database is waited for once there is a model: it need not be trained again because
-the database was away for minutes."""
+"""Longest wait for the database once there is a model: minutes without it must not cost another
+training."""
 
 PROMOTED_BY = "gate"
 """Who moved the alias, where nobody was asked."""
@@ -53,7 +53,7 @@ _insisting = Retrying(
     stop=stop_after_delay(SETTLE_S_MAX),
     reraise=True,
 )
-"""Calls again what the database did not answer; what is called may be called twice."""
+"""Retries what the database did not answer; so only for calls that may be made twice."""
 
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class ClaimedTraining:
     def run(self) -> str:
         """Returns the version, once everything is done and noted.
 
-        Raises ClaimLost as soon as it is noticed, FolderInUseError while an attempt before is
+        Raises ClaimLost as soon as it is noticed, FolderInUseError while an earlier attempt is
         still dying, and what `train` raises.
         """
         outcome = self._trained()
@@ -95,7 +95,7 @@ class ClaimedTraining:
         self.claims.succeed(self.claim, outcome.version)
 
     def _make_room(self) -> None:
-        """What was learned is not needed any more once the model is noted, and not before."""
+        """Frees what is needed only until the model is noted."""
         paths = self.source.paths
         try:
             free_checkpoints(self.trainings, paths.trainings)
@@ -105,7 +105,7 @@ class ClaimedTraining:
             _log.warning("no_room_made", reason=str(error))
 
     def _trained(self) -> TrainOutcome:
-        """Goes on from what an attempt before has left, unless that is of no use any more."""
+        """Goes on from what an earlier attempt has left, unless that is of no use any more."""
         try:
             return self._train(resume=True)
         except CheckpointError as error:
@@ -157,7 +157,7 @@ class ClaimedTraining:
         return go_on_from(self.registry, bundles, order.base_version, full_every)
 
     def _until(self, known: NextOffsets | None) -> NextOffsets | None:
-        """Where the data end; the share to hold out is of what is not known."""
+        """Where the data end; the share to hold out is taken from what is not known."""
         order, paths = self.claim.order, self.source.paths
         if order.until_ms is not None:
             return positions_before(paths, order.until_ms)
@@ -178,7 +178,7 @@ class Noting:
         self._noted_s = -math.inf
 
     def take(self, at: TrainProgress) -> None:
-        """Raises ClaimLost. A database that is away is told later: the training goes on."""
+        """Raises ClaimLost. If the database is away, it is told later: the training goes on."""
         due = at.stage != self._newest.stage or at.share_done >= 1.0
         self._newest = _progress(at, self._newest)
         if not due and self._clock() - self._noted_s < PROGRESS_EVERY_S:

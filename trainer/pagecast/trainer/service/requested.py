@@ -1,4 +1,4 @@
-"""Requests of the event log become trainings that wait, each once."""
+"""Requests in the event log become waiting trainings, each once."""
 
 import threading
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ GROUP = "pagecast-trainer"
 ASKED_BY = "topic"
 
 POLL_RECORDS_MAX = 100
-"""Requests come one in minutes."""
+"""Most records of a poll: requests come minutes apart."""
 
 POLL_MS = 500
-"""How long a poll waits: as soon as this the thread notices that it is to end."""
+"""How long a poll waits: within this time the thread notices that it is to end."""
 
 FETCH_WAIT_MS = 500
 """How long the broker may hold an empty answer. A training takes minutes: nobody misses the half
 second, and asking fifty times a second takes a tenth of a core."""
 
 PAUSE_S = 5.0
-"""Before another try, where the broker or the database is away or too many trainings wait."""
+"""Seconds before another try, if the broker or the database is away or too many trainings wait."""
 
 _OWN_TOPICS = tuple(t for t in TOPICS if t.name in (TRAININGS, dead_letter(TRAININGS)))
 
@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 class RequestReader:
     """Reads the topic in a thread of its own until it is stopped.
 
-    Offsets are committed once the requests are in the database, and those that are none in the dead
+    Offsets are committed once the requests are in the database, and invalid ones in the dead
     letters. A request that comes again is the same one: so none is lost and none runs twice.
     """
 
@@ -59,7 +59,7 @@ class RequestReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when it has left its group."""
+        """Stops the thread; returns when it has left its group."""
         self._stopping.set()
         self._thread.join()
 
@@ -91,7 +91,7 @@ class RequestReader:
                 consumer.commit(ends)
 
     def _take(self, record: Record) -> Rejection | None:
-        """Why it is none, if it is not a request: then nothing waits behind it."""
+        """Returns why a record is refused, if it is: then nothing waits behind it."""
         request = training_requested_of(record)
         if isinstance(request, Rejection):
             return request

@@ -1,7 +1,7 @@
 """Claims trainings and runs each as a process of its own; step 1 of the life of a model.
 
-The process that claims never imports torch: it only waits, says that it lives, and looks after its
-children. What a child writes is conditional on its claim, so the two can die in any order.
+The process that claims never imports torch: it only waits, shows that it is alive, and looks after
+its children. What a child writes is conditional on its claim, so the two can die in any order.
 """
 
 import os
@@ -48,7 +48,7 @@ class SupervisorConfig:
     at_once_max: int = 1
     """Trainings this trainer runs at the same time; each keeps its threads busy."""
     lease_s: float = 15.0
-    """Seconds after which a trainer that says nothing is taken for dead: many turns, so that a busy
+    """Seconds after which a silent trainer is taken for dead: many turns, so that one on a busy
     machine is not, and little beside a training."""
     turn_s: float = 1.0
     """Seconds between two looks at the database and the children."""
@@ -84,7 +84,7 @@ class Supervisor:
         self._children: list[_Child] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set; then trainings that run are given back, for others."""
+        """Works until `stop` is set; then running trainings are given back, for others."""
         _log.info("waiting_for_trainings", holder=self.holder, at_once_max=self._config.at_once_max)
         try:
             while not stop.is_set():
@@ -121,7 +121,7 @@ class Supervisor:
         code = child.process.code
         if code is None:
             child.process.kill_if_overdue()
-            # Of one that is ending, too: nobody may take it up before its process is gone.
+            # Even while it is ending: nobody may take it up before its process is gone.
             self._renew(child)
             return
         try:

@@ -1,4 +1,4 @@
-"""The process of a claimed training, as its supervisor sees it: it never waits for it."""
+"""The process of a claimed training, as seen by its supervisor, which never waits for it."""
 
 import math
 import os
@@ -54,7 +54,7 @@ class TrainingProcess:
             self._process.kill()
 
     def wait(self) -> None:
-        """Returns when one that was asked to end has, killed if it takes too long."""
+        """Waits until a process that was asked to end has; kills it if it takes too long."""
         try:
             self._process.wait(max(0.0, min(self._stop_s, self._kill_at_s - time.monotonic())))
         except subprocess.TimeoutExpired:
@@ -63,7 +63,7 @@ class TrainingProcess:
 
 
 def ending(code: int) -> str:
-    """How a process has ended; of one that was killed, what that most often means."""
+    """How a process has ended; for one that was killed, what that most often means."""
     if code >= 0:
         return f"ended with exit code {code}"
     told = f"ended by {signal.Signals(-code).name}"

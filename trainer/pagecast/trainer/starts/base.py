@@ -24,9 +24,9 @@ class BaseError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """`positions` is where its data end. `incremental_runs` have passed since a full one.
+    """`positions` is where its data end, `incremental_runs` counts the runs since a full one.
 
-    `version` is the bundle's; "" for a model that is none.
+    `version` is the bundle's; "" for a model without a bundle.
     """
 
     model: PageModel
@@ -66,7 +66,7 @@ class Start:
 
 
 def load_base(bundle: Path) -> Base:
-    """The base of a bundle. Raises BaseError for what is no bundle of this version's format."""
+    """The base of a bundle. Raises BaseError for anything but a bundle of this version's format."""
     remedy = "name another model, or train without --from"
     try:
         model, vocabulary, manifest = load_model(bundle)

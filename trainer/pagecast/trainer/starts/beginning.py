@@ -11,10 +11,10 @@ from pagecast.trainer.starts.base import Base, BaseError, load_base
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """A base model or none. `note` says why it is another beginning than was asked for.
+    """A base model or none. `note` says why it is a different beginning than was asked for.
 
-    `known` is what the share to hold out is not taken from, None if there is nothing: the model
-    that this one goes on from, or comes after in full, has learned it, and they are compared.
+    The share to hold out is not taken from `known` (None: nothing): the model that this one goes on
+    from, or follows in full, has learned it, and the two are compared.
     """
 
     base: Base | None = None

@@ -1,4 +1,4 @@
-"""A data set as a training sees it that begins from a base."""
+"""A data set as seen by a training that begins from a base."""
 
 from dataclasses import replace
 
@@ -10,9 +10,9 @@ from pagecast.trainer.starts.growth import counts_after, grown
 
 
 def begun(data: Dataset, start: Start) -> Dataset:
-    """The data with the base's vocabulary, grown; of an incremental run, with what it learns from.
+    """The data with the base's vocabulary, grown; for an incremental run, with what it learns from.
 
-    Raises BaseError if the vocabulary cannot grow so, NothingToTrainError if no step is new.
+    Raises BaseError if the vocabulary cannot grow, NothingToTrainError if no step is new.
     """
     counts = counts_after(start, data.vocabulary, data.users)
     vocabulary = grown(start.base.vocabulary, data.vocabulary, counts)

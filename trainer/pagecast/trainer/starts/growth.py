@@ -12,8 +12,8 @@ from pagecast.trainer.starts.base import BaseError, Start
 def grown(base: Vocabulary, now: Vocabulary, counts: Mapping[str, int]) -> Vocabulary:
     """What the base knows and, behind it, what only `now` does; `counts` are of entities.
 
-    No name is forgotten: its number would have to be another's. Raises BaseError if a content
-    embedding has other dimensions than the base's of that name.
+    No name is dropped: its number would pass to another. Raises BaseError if a content embedding
+    has other dimensions than the base's of that name.
     """
     known = dict(base.embeddings)
     for name, dimensions in now.embeddings:
@@ -44,7 +44,7 @@ def counts_after(
 ) -> dict[str, int]:
     """How often each entity was a step in all data so far.
 
-    An incremental run has not read the old ones: the base has counted them.
+    An incremental run has not read the old steps: the base has counted them.
     """
     if not start.incremental:
         return dict(zip(vocabulary.entities, vocabulary.entity_interactions, strict=True))

@@ -1,4 +1,4 @@
-"""Where the embeddings of entities begin that a base model does not know.
+"""Where embeddings begin for entities that a base model does not know.
 
 Letters: E entities of the catalog, N new ones among them, K known ones, D width, V IDs.
 """
@@ -25,7 +25,7 @@ def begin_newcomers(
 ) -> None:
     """Fills the IDs behind the first `known`, which already are the fallback's.
 
-    To be called with the base's other weights in place, without gradients.
+    Call it with the base's other weights in place, and without gradients.
     """
     tables = (model.tower.input.id.weight, model.tower.output.id.weight)
     if config.new_entities == "fallback" or len(tables[0]) == known + 1 or not known:
@@ -52,13 +52,13 @@ def _as_similar(
     known: int,
     config: StartConfig,
 ) -> None:
-    """New entities of which the catalog knows none that is similar stay the fallback."""
+    """If the catalog has no entity that the base knows, new ones stay the fallback."""
     id_E = features["id_E"]
     known_K = torch.nonzero((id_E > 0) & (id_E <= known))[:, 0]
     new_N = torch.nonzero(id_E > known)[:, 0]
     if not len(known_K):
         return
-    # All of one age: what is new differs from what is known in nothing else that is certain.
+    # All of one age: the only thing in which every new entity differs from the known ones.
     alike = {**features, "age_EA": torch.zeros_like(features["age_EA"])}
     metadata_ED = functional.normalize(model.tower.metadata(alike), dim=1)
     count = min(config.similar_max, len(known_K))

@@ -92,7 +92,7 @@ def _fields(was: Vocabulary, now: Vocabulary) -> Iterator[tuple[int, Tensor]]:
 
 
 def _joined(parts: Iterator[tuple[int, Tensor]] | Sequence[tuple[int, Tensor]]) -> Tensor:
-    """Parts that stand one behind the other in one table, each with how long it was."""
+    """Parts that follow each other in one table, each with its length in the base."""
     begin, joined = 0, []
     for size, from_V in parts:
         joined.append(from_V + begin)
@@ -109,7 +109,7 @@ def _closed(base: Base, vocabulary: Vocabulary) -> Iterator[tuple[str, tuple[int
 
 
 def _remember(model: PageModel, features: Mapping[str, Tensor], base: Base) -> None:
-    """What the base has seen stays seen, also if the catalog no longer has it."""
+    """What the base has seen stays seen, even if the catalog no longer has it."""
     tower = base.model.tower
     model.tower.remember_seen(
         {

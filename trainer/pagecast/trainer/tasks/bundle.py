@@ -1,7 +1,7 @@
 """A fitted task becomes a directory of its own kind: graphs, head, manifest.
 
-It is no model that makes pages, so it is not in the registry. Its graphs are subgraphs for others:
-encode users and entities, keep the embeddings, and ask the head.
+It makes no pages, so it is not in the registry. Its graphs are subgraphs for others: encode users
+and entities, keep the embeddings, and ask the head.
 
 Letters: B prompts, T positions, E entities, X rows.
 """
@@ -39,7 +39,7 @@ SHAPES: Sequence[Mapping[str, int]] = (
     {"B": 1, "T": 2, "E": 1, "X": 1},
     {"B": 2, "T": 41, "E": 64, "X": 65},
 )
-"""What each graph is compared with torch at; the export is traced with the first."""
+"""Shapes at which each graph is compared with torch; the export is traced with the first."""
 
 
 class TaskManifest(BaseModel):
@@ -81,7 +81,7 @@ def write_task(
 ) -> TaskManifest:
     """Exports, compares and publishes `folder/<version>`; it appears whole or not at all.
 
-    Raises ParityError if a graph is not what was fitted.
+    Raises ParityError if a graph differs from what was fitted.
     """
     files = {VOCABULARY_FILE: vocabulary.to_json().encode()}
     inputs = RandomInputs(model=trunk.model.eval(), vocabulary=vocabulary)

@@ -1,4 +1,4 @@
-"""What can be chosen about fitting a task."""
+"""The settings of fitting a task."""
 
 from dataclasses import asdict, dataclass
 
@@ -12,11 +12,11 @@ class TaskConfig:
     whole: bool = False
     """Moves the model's weights too; else they are frozen and the head alone is fitted."""
     hold_out: float = 0.2
-    """Share of the rows, the newest, that the figures are of."""
+    """Share of the rows, the newest, that the figures are computed on."""
     passes: int = 3
-    """Over the rows, if the whole model moves: a task has few of them, and the model forgets."""
+    """Passes over the rows, if the whole model moves: a task has few, and the model forgets."""
     learning_rate: float = 1e-4
-    """Of the model's weights: a tenth of pretraining's, they are to stay near."""
+    """Of the model's weights: a tenth of pretraining's, so that they stay near."""
     head_learning_rate: float = 1e-3
     """Of the head, which is small and begins fitted."""
     weight_decay: float = 0.01

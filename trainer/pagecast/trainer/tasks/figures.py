@@ -12,13 +12,13 @@ from pagecast.trainer.tasks.rows import LabelKind
 Floats = npt.NDArray[np.float32]
 
 CHANCE_MIN = 1e-6
-"""A chance below counts as this: one row must not make a mean of logarithms infinite."""
+"""A chance below this counts as this: one row must not make a mean of logarithms infinite."""
 
 
 def figures_of(
     kind: LabelKind, score_XK: Floats, label_X: Floats, fitted_X: Floats
 ) -> dict[str, float]:
-    """Figures of the test; `base_` ones are of a constant that the fitted labels give."""
+    """Figures of the test; `base_` ones are those of a constant taken from the fitted labels."""
     match kind:
         case LabelKind.BINARY:
             return _binary(score_XK[:, 0], label_X, fitted_X)
@@ -33,7 +33,7 @@ def _binary(score_X: Floats, label_X: Floats, fitted_X: Floats) -> dict[str, flo
     auc = weighted_auc(score_X.astype(np.float64), positive_X, one_X)
     base_X = np.full_like(score_X, fitted_X.mean())
     return {
-        **({} if np.isnan(auc) else {"auc": auc}),  # one of the two is not in the test
+        **({} if np.isnan(auc) else {"auc": auc}),  # the test lacks one of the two
         "log_loss": _log_loss(np.where(positive_X, score_X, 1 - score_X)),
         "base_log_loss": _log_loss(np.where(positive_X, base_X, 1 - base_X)),
     }

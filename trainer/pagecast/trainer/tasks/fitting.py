@@ -96,7 +96,7 @@ def embedded(trunk: Trunk, data: TaskData, *, of_entities: bool) -> tuple[Tensor
 
 
 def fit_frozen(head: TaskHead, trunk: Trunk, data: TaskData, fitted: int) -> float:
-    """Fits the head to the first `fitted` rows; returns its penalty. The model stays."""
+    """Fits the head to the first `fitted` rows; returns its penalty. The model stays as it is."""
     given = embedded(trunk, data, of_entities=head.of_entities)
     feature_XN = head.features(*given)
     return fit_head(head, feature_XN[:fitted], data.label_X[:fitted])

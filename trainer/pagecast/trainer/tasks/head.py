@@ -78,7 +78,7 @@ class TaskHead(nn.Module):
 
     @torch.no_grad()
     def standardise(self, feature_XN: Tensor, label_X: Tensor) -> None:
-        """Features are told in their own spread from here on, and so are numbers predicted."""
+        """From here on features, and numbers to predict, are measured in their own spread."""
         self.mean_N.copy_(feature_XN.mean(0))
         self.scale_N.copy_(feature_XN.std(0, unbiased=False).clamp(min=1e-6))
         if self.kind is LabelKind.REAL:
@@ -89,7 +89,7 @@ class TaskHead(nn.Module):
 def fit_head(head: TaskHead, feature_XN: Tensor, label_X: Tensor) -> float:
     """Fits a head to features in time order; returns the penalty that was chosen.
 
-    The newest fifth chooses, then everything is fitted on.
+    The newest fifth chooses it, then the head is fitted to everything.
     """
     head.standardise(feature_XN, label_X)
     standard_XN = (feature_XN - head.mean_N) / head.scale_N
@@ -105,7 +105,7 @@ def fit_head(head: TaskHead, feature_XN: Tensor, label_X: Tensor) -> float:
 
 
 def _descend(head: TaskHead, standard_XN: Tensor, label_X: Tensor, penalty: float) -> None:
-    """The minimum, from zero."""
+    """Descends from zero to the minimum."""
     linear = head.linear
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)

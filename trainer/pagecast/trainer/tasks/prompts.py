@@ -46,7 +46,7 @@ class TaskPrompts:
     prompts: Sequence[TaskPrompt]
     prompt_X: npt.NDArray[np.int64]
     strangers: int
-    """Prompts without any history: of users, or moments, that the log has nothing before."""
+    """Prompts without any history: the log has nothing of the user before the moment."""
 
 
 def prompts_of(

@@ -24,7 +24,7 @@ ROWS_MIN = 20
 """Fewer cannot be cut into what is fitted, chosen on and tested on."""
 
 CLASSES_MAX = 1_000
-"""Different texts among the labels: more are ids, and no classes."""
+"""Different texts among the labels: more would be ids, not classes."""
 
 ID_BYTES_MAX = 256
 """As everywhere in the contracts."""
@@ -48,7 +48,7 @@ class LabelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
-    """What was to be known of a user at a moment. `entity_id` is "" for a task without entities."""
+    """A label of a user at a moment. `entity_id` is "" for a task without entities."""
 
     user_id: str
     at_ms: int

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pagecast.trainer.evaluation.figures.intervals import SEED, SHARE, Interval
 
 RESAMPLES = 200
-"""Each goes over all impressions; the ends of an interval move in the third decimal."""
+"""Each goes over all impressions; with so many, an interval's ends move in the third decimal."""
 
 Floats = npt.NDArray[np.float64]
 

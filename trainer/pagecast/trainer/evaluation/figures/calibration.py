@@ -1,4 +1,4 @@
-"""Whether what is said to be likely is as likely as it is said to be.
+"""Whether predictions come true as often as their probabilities say.
 
 Letters: X predictions, K bins.
 """
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 BINS = 10
-"""Of about as much weight each: most probabilities are small, and bins of equal width would
-be empty but for the first."""
+"""Each has about the same weight: most probabilities are small, so of bins of equal width all but
+the first would be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,8 @@ def calibration(
 ) -> Calibration | None:
     """Reliability bins, growing by prediction; None without predictions.
 
-    Bins are of about as much weight, alike unless `weight_X` says otherwise; their means, and the
-    error, weigh each prediction, too: many copies of one that weigh as much as it change nothing.
+    Bins have about the same weight; predictions weigh alike unless `weight_X` says otherwise. Bins'
+    means and the error are weighted, too: copies that together weigh as much change nothing.
     """
     predicted, real = np.asarray(predicted_X, np.float64), np.asarray(real_X, np.float64)
     if not len(predicted):

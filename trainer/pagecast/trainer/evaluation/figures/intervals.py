@@ -19,7 +19,7 @@ RESAMPLES_TOGETHER = 100
 """Resamples drawn at a time: bounds memory at many users."""
 
 SHARE = 0.95
-"""Of the resamples inside an interval."""
+"""Share of the resamples inside an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)

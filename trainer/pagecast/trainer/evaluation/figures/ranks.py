@@ -34,7 +34,7 @@ class Ranks:
 def ranks(score_QN: Scores, seen_QN: npt.NDArray[np.bool_], of_T: Ints, target_T: Ints) -> Ranks:
     """Ranks targets; `of_T` is each one's request in the batch.
 
-    Equal scores count as better. A target with -inf is a miss, and masked one that was seen.
+    Equal scores count as better. A target with -inf is a miss, and so, masked, is a seen one.
     Raises ValueError if a score is no number: it would rank above everything.
     """
     if np.isnan(score_QN).any():
@@ -75,6 +75,6 @@ def hit_gains(rank_T: Ints) -> Gains:
 
 
 def reciprocal_ranks(rank_T: Ints) -> Gains:
-    """What each target adds to MRR, which knows no cut-off."""
+    """What each target adds to MRR, which has no cut-off."""
     gain_T: Gains = (rank_T != MISS) / np.maximum(rank_T, 1)
     return gain_T

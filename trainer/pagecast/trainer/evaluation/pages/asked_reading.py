@@ -64,7 +64,7 @@ class AskedReading:
         return Counter(self._snapshot.entities[index].kind for index in indices)
 
     def _room(self, kind: int, on_page: int) -> int:
-        """What a row may hold of a kind of which so many stand on the page."""
+        """How many entities of a kind a row may hold when `on_page` of them stand on the page."""
         cap = self._caps.get(kind, KindCap(kind=kind))
         row_max = 10**9 if cap.row_max is None else cap.row_max
         page_max = 10**9 if cap.page_max is None else cap.page_max

@@ -22,7 +22,7 @@ from pagecast.trainer.evaluation.protocols.requests import Request
 class AskedPage:
     """A page to be made. `popular` is best first, `scores_N` are its counts at this moment.
 
-    `prompt` names no entities of the catalog: which it would is the model's (`page_making`).
+    `prompt` names no entities of the catalog: which it would depends on the model (`page_making`).
 
     `future` is what the user chooses next, of what a page may offer: new to the user and in the
     catalog.

@@ -24,9 +24,9 @@ from pagecast.trainer.network.model import PageModel
 def bundle_pages(
     model: PageModel, vocabulary: Vocabulary, config: TrainConfig, catalog: CatalogSnapshot
 ) -> Iterator[MakePage]:
-    """The page users would get: exported, loaded and decoded by what serves.
+    """The page users would get: exported, loaded and decoded by the code that serves.
 
-    Raises ParityError if the exported graphs are not the model.
+    Raises ParityError if the exported graphs differ from the model.
     """
     with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
         facts = BundleFacts(data={}, metrics={}, config=config.to_json())
@@ -36,7 +36,7 @@ def bundle_pages(
 
 
 def pages_of(model: Model) -> MakePage:
-    """The page users would get of a loaded bundle."""
+    """The page users would get from a loaded bundle."""
     return lambda asked: decode_page(model, told_to(model, asked.prompt), asked.rules)
 
 

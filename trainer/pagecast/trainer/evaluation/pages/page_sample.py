@@ -23,7 +23,7 @@ FactsOf = Callable[[Interactions, Request], RequestFacts]
 """What the rules of a request depend on, as the server finds it out."""
 
 FUTURE_MAX = 20
-"""Entities of a future: about two rows; what is chosen much later is not of this page."""
+"""Entities of a future: about two rows; what is chosen much later is not due to this page."""
 
 HALF_LIFE_DAYS = 7.0
 """Of popularity, as the server counts it (`featurestore/catalog/popularity.py`)."""
@@ -31,7 +31,7 @@ HALF_LIFE_DAYS = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class PageAsk:
-    """Whole pages are wanted: of so many requests, drawn by a seed."""
+    """Asks for whole pages of `pages` requests, drawn by a seed."""
 
     facts_of: FactsOf
     pages: int = 200

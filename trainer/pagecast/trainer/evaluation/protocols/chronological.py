@@ -22,14 +22,14 @@ from pagecast.trainer.evaluation.protocols.requests import (
 )
 
 HELD_OUT_ONE_IN = 10
-"""One in so many interactions, the newest, is held out for the test; of the rest, for choosing."""
+"""One in this many interactions, the newest, is held out to test; of the rest, to choose by."""
 
 INTERACTIONS_MIN = 20
-"""Below, a tenth of nine tenths is nothing."""
+"""With fewer, a tenth of nine tenths may be nothing."""
 
 CHOOSE_INTERACTIONS_MAX = 2_000
-"""Of the next slice's validation: enough to choose a half-life by, and a training on millions of
-events does not wait for it."""
+"""Of the next slice's validation: enough to choose a half-life by, without making a training on
+millions of events wait."""
 
 RETRAININGS_MAX = 1_000
 """Of one run: each may take minutes."""
@@ -53,7 +53,7 @@ def newest_from(order_X: Ints) -> int:
 
 
 def next_slice_plan(data: Interactions) -> Plan:
-    """What the training positions hold is known, the new steps of users are asked, each once.
+    """What the training positions hold is known, and each new step of a user is asked for once.
 
     Hyper-parameters are chosen on the newest tenth of what is known, or the newest part of that if
     it is much. The test may be empty.
@@ -91,7 +91,7 @@ class Cut:
     ) -> dict[float, Split]:
         """One split by delay, all with the very same fit part: what is fitted once serves all.
 
-        With `retrain_every`, systems may be retrained after so many targets each.
+        With `retrain_every`, systems may be retrained, each time after that many targets.
         """
         part = self.part(order_X, fit_until)
         splits = {
@@ -107,8 +107,8 @@ class Cut:
         }
 
     def _retrainings(self, order_X: Ints, split: Split, due_R: Ints) -> Iterator[Retraining]:
-        """At the first request behind so many targets; known is what that request sees, so what is
-        late learns late.
+        """At the first request behind each of `due_R` targets; what that request sees is known, so
+        with a delay learning is late, too.
         """
         at_ms_X = self._data.at_ms_X[order_X]
         known = int(split.part.fit_X.sum())

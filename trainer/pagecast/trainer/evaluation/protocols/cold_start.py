@@ -18,7 +18,7 @@ from pagecast.trainer.evaluation.protocols.requests import FRESH, FitPart, Plan,
 COLD_START = "cold-start"
 
 COLD_ONE_IN = 10
-"""One in so many entities with interactions is cold in the test, another one when choosing."""
+"""One in this many entities with interactions is cold in the test, another one when choosing."""
 
 SEED = 0
 """Of the draw: the same data have the same cold entities."""
@@ -79,7 +79,7 @@ def _drawn(data: Interactions) -> tuple[frozenset[str], frozenset[str]]:
 
 
 class _Launch:
-    """Data up to a moment, in which entities are launched at an earlier one and others missing."""
+    """Data up to a moment, with some entities launched at an earlier one and others missing."""
 
     def __init__(
         self,

@@ -22,8 +22,8 @@ from pagecast.trainer.network.model import PageModel
 from pagecast.trainer.starts.base import Base
 
 OLD_MAX = 2_000
-"""Of the base's newest interactions: enough to see a hundredth of NDCG@10, and a run on a small
-slice does not wait longer for its evaluation than for itself."""
+"""Of the base's newest interactions: enough to see a hundredth of NDCG@10, yet evaluating a run on
+a small slice takes no longer than the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Forgetting:
     base_ndcg_at_10: float
 
     def metrics(self) -> dict[str, float]:
-        """Flat, for manifest and registry; `forgotten` is what the base had more."""
+        """Flat, for manifest and registry; `forgotten` is by how much the base was better."""
         return {
             "old_targets": float(self.targets),
             "old_ndcg_at_10": self.ndcg_at_10,

@@ -14,8 +14,8 @@ from pagecast.trainer.data.replay import LeftBehind, UserSteps
 def keep_steps(user: UserSteps, keep_N: npt.NDArray[np.bool_]) -> UserSteps:
     """The steps to keep; a window begins with the first of them that was in it.
 
-    What had left a window is still summed by row, because a row's sum does not say of which steps;
-    by entity it is summed for the entities that are kept at all.
+    What had left a window is still summed by row, because a row's sum does not tell its steps;
+    by entity it is summed only for entities that are kept at all.
     """
     if keep_N.all():
         return user

@@ -56,7 +56,7 @@ class Interactions:
         )
 
     def split_sha256(self, id_prefix: str = "") -> str:
-        """SHA-256 of `user,entity,seconds` lines: who has the same digest has the same data.
+        """SHA-256 of `user,entity,seconds` lines: the same digest means the same data.
 
         `id_prefix` is what an importer put before the ids of the data's source. Seconds have three
         decimals only where milliseconds are not zero.

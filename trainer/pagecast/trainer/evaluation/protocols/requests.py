@@ -19,7 +19,7 @@ REFERENCE = "ease-recency"
 class FitPart:
     """What a system is fitted on: the interactions in `fit_X`, the first `steps_U` of the steps.
 
-    Of the entities `held_out` the data have neither, and a model's training does not find them in
+    Neither has anything of the entities `held_out`, and a model's training does not find them in
     the catalog either: they are launched after the fit.
     """
 
@@ -55,7 +55,7 @@ class Request:
 class Retraining:
     """Before the request of this number, all that it may see can be learned, too.
 
-    `part` makes what is known then: as large as the data, so none is kept.
+    `part` makes what is known then; it is as large as the data, so none is kept.
     """
 
     before: int
@@ -77,7 +77,7 @@ class Split:
     retrainings: tuple[Retraining, ...] = ()
 
     def targets(self) -> Ints:
-        """The targets of all requests, in their order: the T of whatever is told of targets."""
+        """The targets of all requests, in their order: the T of all that is told of targets."""
         return np.array([x for request in self.requests for x in request.targets], np.int64)
 
     def first_targets(self) -> Ints:
@@ -92,8 +92,8 @@ class Plan:
     `tests` are by staleness in seconds; every protocol has 0, which is fresh. `beside` are other
     questions to the same fitted systems, by name. A validation without requests chooses nothing.
     `data` is all there is, which the report counts and whose digest names the split.
-    `reference` is what the other systems are compared with. Systems that can are retrained in the
-    test after `retrain_every` targets each, never if it is 0.
+    `reference` is what the other systems are compared with. Systems that can be are retrained in
+    the test after every `retrain_every` targets, never if it is 0.
     """
 
     protocol: str

@@ -1,4 +1,4 @@
-"""Which targets are told of on their own: where systems differ most.
+"""Which targets are reported separately: where systems differ most.
 
 Letters: T targets.
 """

@@ -37,7 +37,7 @@ def plan_of(
 ) -> Plan:
     """Applies a protocol. Raises EvaluationError if it is not known or the data are too few.
 
-    With `retrain_every`, systems are retrained in the test after so many targets each.
+    With `retrain_every`, systems are retrained in the test, each time after that many targets.
     """
     refuse(protocol, staleness_s, retrain_every)
     if protocol == LEAVE_ONE_OUT:
@@ -93,7 +93,7 @@ def _leave_one_out(data: Interactions) -> Plan:
 
 
 def _before(data: Interactions, user: int, target: int) -> Request:
-    """A request that sees all that stands before the target, also of the same moment."""
+    """A request that sees all that stands before the target, even at the same moment."""
     step, at_ms = int(data.step_X[target]), int(data.at_ms_X[target])
     return Request(
         user=user,

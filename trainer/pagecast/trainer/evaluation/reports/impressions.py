@@ -18,15 +18,15 @@ from pagecast.trainer.page_config import PostTrainConfig
 from pagecast.v1 import events_pb2
 
 ORDINARY = RewardConfig()
-"""What outcomes are worth unless it is told."""
+"""What outcomes are worth unless told otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Impressions:
     """`said_X` is the log-probability under the mask, `place_X` the position from 0.
 
-    `reward_X` is above 0 where it was liked; its size is the impression's weight, or what
-    post-training gives to what was passed over, of which the reward is 0.
+    `reward_X` is above 0 where it was liked; its size is the impression's weight. Where it is 0,
+    the weight is what post-training gives to what was passed over.
     """
 
     user_X: npt.NDArray[np.int64]

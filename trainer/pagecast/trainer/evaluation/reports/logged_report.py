@@ -15,7 +15,7 @@ from pagecast.trainer.evaluation.figures.intervals import Interval
 from pagecast.trainer.evaluation.reports.impressions import Impressions, LoggedImpressions
 
 SERVED, POSITION = "served", "position"
-"""The models that served the pages, and their peer: higher up is better, whoever is asked."""
+"""The models that served the pages, and their peer: higher up is better, whoever the user is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class LoggedReport:
     systems: tuple[LoggedSystem, ...]
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Of `pagecast evaluate --logged --json`; an AUC of which there is none is null."""
+        """Of `pagecast evaluate --logged --json`; an AUC that does not exist is null."""
         return {
             "protocol": "logged-pages",
             "data": self.data,

@@ -12,7 +12,7 @@ COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
 
 
 def bars(rows: Sequence[tuple[str, float, float, float]]) -> str:
-    """A bar a row of (name, value, low, high), with its interval."""
+    """A bar for each row of (name, value, low, high), with its interval."""
     most = max((high for *_, high in rows), default=0.0) or 1.0
     drawn = []
     for number, (name, *values) in enumerate(rows):
@@ -30,7 +30,7 @@ def bars(rows: Sequence[tuple[str, float, float, float]]) -> str:
 
 
 def curves(labels: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
-    """A line a name over evenly spaced labels, from zero to the largest value, which is told."""
+    """A line per name over evenly spaced labels, from zero to the largest value, which is told."""
     most = max((value for values in rows.values() for value in values), default=0.0) or 1.0
     step = WIDTH / max(len(labels) - 1, 1)
     drawn = [
@@ -56,7 +56,7 @@ def curves(labels: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
 
 
 def reliability(rows: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """A line a name through points (predicted, real), and the diagonal on which they should lie."""
+    """A line per name through points (predicted, real), and the diagonal where they should lie."""
     values = [value for points in rows.values() for pair in points for value in pair]
     least, most = min(values, default=0.0), max(values, default=0.0)
     least = min(least, 0.0)

@@ -52,7 +52,7 @@ class SystemReport:
     """Of one system, the mean of its seeds; `staleness` is by delay in seconds, 0 among them.
 
     `cpu_seconds` is the process's, of choosing, fitting and scoring, all seeds and delays.
-    `difference` is to the reference, None for itself and if it was not asked for. `beside` are the
+    `difference` is to the reference; None for itself, or if it was not asked for. `beside` are the
     protocol's other questions by name, `pages` is of whole pages, where they were asked for.
     """
 

@@ -86,7 +86,7 @@ class AskedModel:
         return positions_Q
 
     def _openings(self, requests: Sequence[Request]) -> list[Opening]:
-        """Requests as fresh as the history they look at share one window, the others cannot."""
+        """A user's fresh requests (`is_fresh`) share their windows; the others cannot."""
         openings: list[Opening] = []
         fresh: dict[int, dict[int, int]] = {}
         for number, request in enumerate(requests):
@@ -115,7 +115,7 @@ class AskedModel:
         return spell(batch, self._trie.token_NL, merge_prompt=False).batch
 
     def _found(self, batch: PackedBatch, search: TrieSearch) -> Scores:
-        """The same where entities are spelled: each opening's prompt is gone on from alone."""
+        """The same where entities are spelled: each opening's prompt is continued by itself."""
         spelled = self._as_fed(batch)
         at_J = spelled.pages.at_J
         tokens_BLD = packed_tokens(self._model, self._embedded, spelled)

@@ -68,7 +68,7 @@ class Ease:
 
 
 def ease_candidates(seed: int) -> list[Candidate]:
-    """One by lambda; nothing is drawn."""
+    """One for each lambda; nothing is drawn."""
     del seed
     shared = EaseWeights()
     return [
@@ -78,7 +78,7 @@ def ease_candidates(seed: int) -> list[Candidate]:
 
 
 def ease_recency_candidates(seed: int) -> list[Candidate]:
-    """One by lambda and half; nothing is drawn."""
+    """One for each lambda and half; nothing is drawn."""
     del seed
     shared = EaseWeights()
     return [

@@ -32,7 +32,7 @@ class EngineSystem:
         self._decoder = model.bundle.decoder(slots=1)
 
     def fit(self, part: FitPart, told: Told) -> None:
-        """A bundle has been fitted."""
+        """Does nothing: a bundle is fitted already."""
 
     def scores(self, requests: Sequence[Request]) -> Scores:
         """`score_QN`, -inf for what the catalog lacks."""

@@ -27,21 +27,21 @@ BASELINES = {
 }
 
 SYSTEMS = (*BASELINES, PAGECAST)
-"""What `--systems` is unless it is told."""
+"""What `--systems` is by default."""
 
 COLD_START_SYSTEMS = ("popularity", COLD_REFERENCE, WITHOUT_METADATA, PAGECAST)
 """The same for the protocol cold-start: to the other baselines cold entities are all alike."""
 
 
 def systems_of(protocol: str) -> tuple[str, ...]:
-    """The names that a protocol evaluates unless it is told."""
+    """The names that a protocol evaluates by default."""
     return COLD_START_SYSTEMS if protocol == COLD_START else SYSTEMS
 
 
 def families(names: Sequence[str], seeds: Sequence[int], config: TrainConfig) -> list[Family]:
     """The families named, each once, in their order. Raises EvaluationError.
 
-    Seeds, one model each, and `config` are the model's; nothing of a baseline is drawn.
+    Seeds, one model each, and `config` are for the model; a baseline draws nothing.
     """
     if not names:
         raise EvaluationError(f"systems: none is named; take some of {', '.join(SYSTEMS)}")

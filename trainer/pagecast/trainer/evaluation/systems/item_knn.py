@@ -1,4 +1,4 @@
-"""Item-kNN: an entity is scored by how alike those of the history are to it (Sarwar et al. 2001).
+"""Item-kNN: an entity is scored by its likeness to those of the history (Sarwar et al. 2001).
 
 Letters: C entities of the fit part, Q requests, N entities.
 """
@@ -55,7 +55,7 @@ def _alike(together_CC: Matrix, neighbours: int, shrinkage: float) -> Matrix:
 
 
 def item_knn_candidates(seed: int) -> list[Candidate]:
-    """One by neighbours and shrinkage; nothing is drawn."""
+    """One for each number of neighbours and shrinkage; nothing is drawn."""
     del seed
     shared = CoOccurrence()
     return [

@@ -18,7 +18,7 @@ from pagecast.trainer.evaluation.systems.popularity import (
 from pagecast.trainer.evaluation.systems.system import Candidate, Scores, Told
 
 TIE_SHARE = 0.5
-"""Popularity's scores at most: below the one that separates two counts."""
+"""Popularity's largest score: below the 1 that separates two counts."""
 
 _LEAST = 1e-300
 """Instead of dividing by a maximum of zero."""
@@ -62,7 +62,7 @@ class LastItemCounter:
 
 
 def last_item_candidates(seed: int) -> list[Candidate]:
-    """One by half-life of the popularity that breaks ties; nothing is drawn."""
+    """One for each half-life of the popularity that breaks ties; nothing is drawn."""
     del seed
     return [
         Candidate(chosen=half_life_chosen(days), make=partial(LastItemCounter, days))

@@ -1,4 +1,4 @@
-"""Metadata nearest neighbours: what looks like what the user chose, and no interactions of others.
+"""Metadata nearest neighbours: what looks like what the user chose, without others' interactions.
 
 Letters: E entities of the catalog, N of the evaluation, C components of a vector, Q requests.
 """
@@ -67,7 +67,7 @@ class MetadataKnn:
 
 
 def metadata_knn_candidates(seed: int) -> list[Candidate]:
-    """One by half and the year's weight; nothing is drawn."""
+    """One for each half and weight of the year; nothing is drawn."""
     del seed
     return [
         Candidate(

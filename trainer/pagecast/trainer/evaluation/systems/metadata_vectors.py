@@ -1,4 +1,4 @@
-"""Entities as vectors of what the catalog says of them: to tell how alike two are.
+"""Entities as vectors of what the catalog says of them, to tell how alike two are.
 
 Letters: E entities of a catalog, C components of a vector.
 """
@@ -18,7 +18,7 @@ YEARS_ALIKE = 5.0
 """Years apart at which two years are still about as alike as not (a Gaussian's deviation)."""
 
 PEOPLE_COMPONENTS = 256
-"""People are thousands of names: their one-hot vectors are projected to so many components."""
+"""There are thousands of people: their one-hot vectors are projected to this many components."""
 
 SEED = 0
 """Of that projection."""

@@ -70,8 +70,8 @@ class PagecastSystem:
 class WithoutMetadata:
     """The same trained model, to which entities without an ID have no metadata either.
 
-    All of them look alike: what is left is what the fallback ID alone is worth. It is
-    not retrained.
+    All of them look alike: what is left is what the fallback ID alone is worth. It is not
+    retrained.
     """
 
     learns = False
@@ -80,7 +80,7 @@ class WithoutMetadata:
         self._config, self._trainings = config, trainings
 
     def fit(self, part: FitPart, told: Told) -> None:
-        """Trains, unless the model with metadata has been. Raises NothingToTrainError."""
+        """Trains, unless the model with metadata is trained already. Raises NothingToTrainError."""
         trained = self._trainings.of(part, self._config, told)
         features = catalog_features(part.data.catalog, trained.vocabulary)
         hidden = without_metadata(features, features["id_E"] == 0)
@@ -94,8 +94,8 @@ class WithoutMetadata:
 
 
 def pagecast_families(seeds: tuple[int, ...], config: TrainConfig) -> dict[str, Family]:
-    """With and without metadata, by name: one model a seed, which both share. And one of its own
-    that spells entities in semantic IDs, otherwise configured alike.
+    """With and without metadata, by name: one model per seed, which both share. And one more that
+    spells entities in semantic IDs, otherwise configured alike.
 
     Nothing is chosen on validation.
     """

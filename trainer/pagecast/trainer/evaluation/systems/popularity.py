@@ -22,7 +22,7 @@ HALF_LIVES_DAYS = (0.25, 1.0, 3.0, 7.0, 14.0, 30.0, 90.0, 365.0, math.inf)
 """Tried on validation; infinite is plain popularity."""
 
 RESCALE_HALVINGS = 200.0
-"""New counts grow instead of old ones shrinking; here they start over, before a float overflows."""
+"""New counts grow instead of old ones shrinking; here all are scaled down: no float overflows."""
 
 
 def half_life_chosen(half_life_days: float) -> Chosen:
@@ -97,7 +97,7 @@ class Popularity:
 
 
 def popularity_candidates(seed: int) -> list[Candidate]:
-    """One by half-life; nothing is drawn."""
+    """One for each half-life; nothing is drawn."""
     del seed
     return [
         Candidate(chosen=half_life_chosen(days), make=partial(Popularity, days))

@@ -33,7 +33,7 @@ class System(Protocol):
     def learns(self) -> bool: ...
 
     def fit(self, part: FitPart, told: Told) -> None:
-        """Begins anew from what the part allows to know."""
+        """Begins anew from what the part allows it to know."""
 
     def scores(self, requests: Sequence[Request]) -> Scores:
         """`score_QN` of all entities of the fit part's data."""
@@ -47,7 +47,7 @@ class Retrains(Protocol):
     """A fitted system, of those that do not learn by `reveal`, that can learn what came since."""
 
     def retrain(self, part: FitPart) -> None:
-        """Goes on from the fit before to a part that holds all of that one's, and more."""
+        """Goes on from the last fit to a part that holds all of that one, and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
