@@ -1,7 +1,7 @@
-"""Connections to a PostgreSQL that may hang: it takes what it is sent and answers nothing.
+"""Connections that notice a PostgreSQL which hangs: it takes what it is sent and answers nothing.
 
-The kernel of such a server acknowledges every byte, so that none of the limits on a connection
-notices. Here it is noticed by who waits: in the driver, where all waiting is done.
+The kernel of such a server acknowledges every byte, so none of the limits on a connection notices.
+We notice in the driver, where all waiting is done.
 """
 
 import time
@@ -12,23 +12,24 @@ import psycopg
 from psycopg.abc import PQGen
 
 ANSWER_SECONDS_MAX = 120.0
-"""A PostgreSQL that says nothing for so long hangs: a statement of ours takes seconds, and so does
-waiting for one's turn. At no limit who asked it stays with it after another one took its place."""
+"""A PostgreSQL that says nothing for this long hangs: our statements take seconds, and so does
+waiting for one's turn. Without a limit, a caller would stay with it even after another server took
+its place."""
 
 T = TypeVar("T")
 
 
 class AnsweringConnection(psycopg.Connection[Any]):
-    """Is closed, and raises OperationalError, if the server says nothing for ANSWER_SECONDS_MAX.
+    """Closes itself and raises OperationalError if the server says nothing for ANSWER_SECONDS_MAX.
 
-    An answer that has begun may take as long as it goes on.
+    An answer that has begun may take as long as bytes keep coming.
     """
 
     is_patient = False
-    """Waits without end, for what does take minutes."""
+    """Whether to wait without end, for what does take minutes."""
 
     def wait(self, gen: PQGen[T], *limits: Any, **named: Any) -> T:
-        """As the driver's, which all statements wait in."""
+        """Like the driver's, in which all statements wait."""
         return super().wait(self._answered(gen), *limits, **named)
 
     def _answered(self, waiting: Generator[Any, Any, T]) -> Generator[Any, Any, T]:

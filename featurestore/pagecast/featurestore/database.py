@@ -23,12 +23,12 @@ _EXCLUSIVE = "pagecast_exclusive"
 
 
 CONNECT_SECONDS_MAX = 10
-"""A PostgreSQL that accepts a connection and does not answer is away: at the driver's default a
-caller would learn of it after two minutes."""
+"""A PostgreSQL that accepts a connection and does not answer counts as away; by the driver's
+default a caller would learn of it only after two minutes."""
 
 SILENCE_SECONDS_MAX = 30
 """A host that has vanished without a word is noticed within this time; the kernel's own defaults
-are a quarter of an hour for what was sent, and two hours for an answer that is waited for."""
+are a quarter of an hour for data sent, and two hours for an awaited answer."""
 
 _POSTGRESQL_LIMITS = {
     "connect_timeout": CONNECT_SECONDS_MAX,
@@ -37,8 +37,8 @@ _POSTGRESQL_LIMITS = {
     "keepalives_interval": SILENCE_SECONDS_MAX // 6,
     "keepalives_count": 3,
 }
-"""As libpq names them. None notices a server that is there and hangs (`answering` does), and none
-bounds a statement: who cannot wait for one gives up by itself."""
+"""As libpq names them. None notices a server that is up but hangs (`answering` does), and none
+bounds a statement: a caller that cannot wait gives up by itself."""
 
 
 class Lock(IntEnum):
@@ -81,7 +81,7 @@ def connect(url: str) -> sa.Engine:
 
 
 def _limits_of_connections(url: sa.URL) -> dict[str, int]:
-    """Those that the URL does not say itself; a database in a file has none."""
+    """The limits that the URL does not set itself; a database in a file has none."""
     if not url.drivername.startswith("postgresql"):
         return {}
     return {name: value for name, value in _POSTGRESQL_LIMITS.items() if name not in url.query}
@@ -89,7 +89,7 @@ def _limits_of_connections(url: sa.URL) -> dict[str, int]:
 
 @contextmanager
 def exclusive(engine: sa.Engine, lock: Lock) -> Iterator[sa.Connection]:
-    """A transaction that reads what it then writes: one at a time, in all processes."""
+    """A transaction that reads what it then writes: one at a time, across all processes."""
     options = {_EXCLUSIVE: True}
     with engine.connect().execution_options(**options) as connection:
         if lock is Lock.MIGRATION and engine.driver == "psycopg":
@@ -113,7 +113,7 @@ def migrate_down(engine: sa.Engine, revision: str) -> None:
     """Takes the tables back to an older revision's, before an older Pagecast is started on them.
 
     What only the newer tables hold is lost; nothing else is. Raises DatabaseNewerError, and
-    ValueError for a revision that is none, or not below the database's.
+    ValueError for a revision that does not exist or is not below the database's.
     """
     with exclusive(engine, Lock.MIGRATION) as connection, _refusing_newer():
         at, known = _revision(connection), revisions()
@@ -163,17 +163,17 @@ def _refusing_newer() -> Iterator[None]:
 
 
 def _wait_without_end(connection: sa.Connection) -> None:
-    """A migration may take minutes, and who waits for another's too."""
+    """A migration may take minutes, and so may waiting for another's."""
     driver: Any = connection.connection.driver_connection
     driver.is_patient = True
-    # Not the pool's any more: whoever had it next would wait so, too.
+    # Out of the pool: whoever had it next would wait without end, too.
     connection.detach()
 
 
 def _connect_psycopg(
     _dialect: sa.Dialect, _entry: ConnectionPoolEntry, args: list[Any], named: dict[str, Any]
 ) -> Any:
-    # Here, because the driver is there only where PostgreSQL is used.
+    # Imported here: the driver is installed only where PostgreSQL is used.
     from pagecast.featurestore.answering import AnsweringConnection
 
     return AnsweringConnection.connect(*args, **named)

@@ -1,6 +1,6 @@
 """Who is to be forgotten, up to where in the log, and whether it is done.
 
-Users are kept as salted hashes: the table says no name, and still recognises one who is named.
+Users are kept as salted hashes: the table names nobody, and still recognises a user who is named.
 """
 
 import hmac
@@ -20,14 +20,14 @@ HASHES_HELD_MAX = 200_000
 """Hashes held in memory, about 25 MB: with more, every look-up asks the database instead."""
 
 LOOKUP_USERS_MAX = 500
-"""Users of one query; more are looked up in several, so that a query's text stays bounded."""
+"""Users per query; more are looked up in several queries, so that a query's text stays bounded."""
 
 SALT_BYTES = 32
 
 _SALT = "erasures"
 
 Floors = dict[tuple[str, int], int]
-"""By (topic id, partition): what is before this offset is never applied again."""
+"""By (topic id, partition): records before this offset are never applied again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Erasures:
     ) -> Erasure:
         """Stores the tombstone; from then on the user's floor is in force.
 
-        Returns what is stored: the first one, if this order of this log has come before.
+        Returns what is stored: the first erasure, if this log has had this order before.
         """
         user_hash = self._hash(user_id)
         # Exclusive, so that ids become visible in their order: `floors` reads on from the newest.
@@ -109,10 +109,10 @@ class Erasures:
             return _find(connection, receipt_id)
 
     def floors(self, user_ids: Collection[str]) -> dict[str, Floors]:
-        """The floors of those users who were ever forgotten; the others are left out.
+        """The floors of the users who were ever forgotten; others are left out.
 
-        Costs one query that finds nothing as long as nobody was forgotten since the last call,
-        a hash a user, and a second query if one of them is among the forgotten.
+        Costs one query, which finds nothing unless somebody was forgotten since the last call, a
+        hash per user, and a second query if one of the users was ever forgotten.
         """
         found: dict[str, Floors] = defaultdict(dict)
         for user_id, topic_id, partition, next_offset, _ in self._places(user_ids):
@@ -166,7 +166,7 @@ class Erasures:
 
     @cached_property
     def _salt(self) -> bytes:
-        """Made by whoever needs it first; the same for all after."""
+        """Made by the first caller that needs it; the same for all later ones."""
         statement = sa.select(SecretRow.value).where(SecretRow.name == _SALT)
         with exclusive(self._engine, Lock.ERASURES) as connection:
             salt = connection.execute(statement).scalar_one_or_none()

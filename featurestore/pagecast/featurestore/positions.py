@@ -34,7 +34,7 @@ def read_next_offset(
 def read_next_offsets(
     connection: sa.Connection, consumer: str, places: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
-    """Of each (topic id, partition), in one query: a batch comes from all partitions."""
+    """The next offset of each place, in one query: a batch comes from all partitions."""
     if not places:
         return {}
     logs = list({topic_id for topic_id, _ in places})
@@ -57,7 +57,7 @@ def write_next_offsets(
     connection.execute(_INSERT, rows)
 
 
-# Written once: for a batch of ten events most of their time would go into writing them.
+# Built once: for a batch of ten events, building them would take most of their time.
 _OF_LOGS = sa.select(
     LogPositionRow.topic_id, LogPositionRow.partition, LogPositionRow.next_offset
 ).where(

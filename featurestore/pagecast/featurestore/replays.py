@@ -1,4 +1,4 @@
-"""Which refused records were sent again: so that a second replay sends none of them."""
+"""Which refused records were sent again, so that a second replay sends none of them."""
 
 import time
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ from pagecast.featurestore.tables import DeadLetterReplayRow
 
 CLAIM_MS = 120_000
 """How long a claim keeps others away: longer than a producer takes over a batch. A replay that was
-killed has left its claims behind; after this time they are taken over, and sent again."""
+killed leaves its claims behind; after this time they are taken over, and sent again."""
 
 RECORDS_MAX = 200
 """Records of one call: SQLite's statements have a bounded number of variables."""
@@ -40,7 +40,7 @@ class ReplayLedger:
         self._clock_ms = clock_ms
 
     def look(self, records: Collection[LogOffset]) -> Claims:
-        """What `claim` would say, without a claim."""
+        """What `claim` would say, without claiming."""
         with self._engine.connect() as connection:
             return self._look(connection, records)
 
@@ -56,7 +56,7 @@ class ReplayLedger:
         return claims
 
     def finish(self, records: Collection[LogOffset]) -> None:
-        """They are acknowledged, and never sent again."""
+        """Notes that they were acknowledged: they are never sent again."""
         row = DeadLetterReplayRow
         with self._engine.begin() as connection:
             connection.execute(
@@ -64,7 +64,7 @@ class ReplayLedger:
             )
 
     def release(self, records: Collection[LogOffset]) -> None:
-        """They were not sent, or nobody knows: another replay may."""
+        """Frees records that were not sent, as far as is known: another replay may send them."""
         with self._engine.begin() as connection:
             _delete(connection, records)
 

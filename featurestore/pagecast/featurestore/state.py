@@ -1,4 +1,4 @@
-"""Where everything a Pagecast keeps on disk lives; every path derives from one directory."""
+"""Where everything Pagecast keeps on disk lives; every path derives from one directory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class StatePaths:
 
     @property
     def bundles(self) -> Path:
-        """One directory a model version."""
+        """One directory per model version."""
         return self.root / "bundles"
 
     @property
@@ -52,7 +52,7 @@ class StatePaths:
 
     @property
     def tasks(self) -> Path:
-        """One directory a fitted task (`pagecast train --task`)."""
+        """One directory per fitted task (`pagecast train --task`)."""
         return self.root / "tasks"
 
     @property

@@ -42,7 +42,7 @@ class Base(DeclarativeBase):
 
 
 class LogPositionRow(Base):
-    """The next offset a consumer has not yet contained, in the transaction of its effect."""
+    """A consumer's next offset, written in the transaction of its effect."""
 
     __tablename__ = "log_positions"
 
@@ -186,9 +186,9 @@ class TrainingRequestRow(Base):
 class TrainingRow(Base):
     """A training that was asked for, and how far it is; `id` is the order of asking.
 
-    `attempt` grows with every claim: who writes with an older one is refused. The lease says until
-    when the holder is believed to live, or that nobody is to take it up before. `pinned` is what
-    the first attempt has decided for all that follow.
+    `attempt` grows with every claim: a write with an older one is refused. The lease says until
+    when the holder is believed to live or, of a training that waits, before when nobody may take it
+    up. `pinned` is what the first attempt has decided for all that follow.
     """
 
     __tablename__ = "trainings"

@@ -13,7 +13,7 @@ def glance(config: AttentionConfig, row: int, position: int) -> float:
 
 
 def looked_at(config: AttentionConfig, screen: Screen, chance: Chance) -> list[Place]:
-    """The places that are looked at, each by itself.
+    """The places that are looked at, each drawn by itself.
 
     The draw is the entity's: where it stands changes the chance, not the luck.
     """

@@ -14,7 +14,7 @@ from pagecast.simulator.world import World
 from pagecast.v1 import events_pb2
 
 SCREEN_TIMES_MAX = 4.0
-"""Longest time on a screen, in mean ones: all screens of a page fit into its window."""
+"""Longest time on a screen, in mean times: so all screens of a page fit into its window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Browser:
     reporter: Reporter
 
     def browse(self, page: ShownPage, chance: Chance) -> Place | None:
-        """Down the page, and sideways where it looks best; None is abandonment.
+        """Goes down the page, and sideways where it looks best; None is abandonment.
 
         `chance` is the page's.
         """

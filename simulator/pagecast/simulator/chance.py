@@ -45,7 +45,7 @@ class Chance:
         return int.from_bytes(drawn.digest(), "big") >> 1
 
     def happens(self, probability: float, *key: Key) -> bool:
-        """True with this probability; what happens with one happens with any greater one."""
+        """True with this probability; what happens at one also happens at any greater one."""
         return self.uniform(*key) < probability
 
     def normal(self, *key: Key) -> float:
@@ -70,7 +70,7 @@ class Chance:
         return count
 
     def pick(self, weights: Mapping[str, float], *key: Key) -> str:
-        """One of the names, each with the probability of its weight's share; one is above 0."""
+        """One of the names, each with its weight's share as probability; some weight is above 0."""
         left, last = self.uniform(*key) * math.fsum(weights.values()), ""
         for name, weight in weights.items():
             if weight > 0:

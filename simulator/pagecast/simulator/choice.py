@@ -1,6 +1,6 @@
 """What a member wants, and which of the entities they look at they choose.
 
-A logit choice among what is looked at and nothing: the greatest utility with a Gumbel draw of each.
+A logit choice among what is looked at and nothing: the greatest sum of utility and a Gumbel draw.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def utility(world: World, member: Member, intent: Intent, entity_id: str, at_ms:
 
 
 def _pull(world: World, member: Member, intent: Intent, entity_id: str, at_ms: int) -> float:
-    """Of what is unfinished: strong in a session begun for it, weaker with the days."""
+    """The pull of what is unfinished: strong in a session begun for it, weaker with the days."""
     appetite, unfinished = world.config.appetite, member.unfinished.get(entity_id)
     if unfinished is None:
         return 0.0
@@ -50,9 +50,9 @@ def choose(
 ) -> str | None:
     """The entity that is chosen, or None; `chance` is the page's.
 
-    Each has the probability of its share of exp(utility), and nothing has that of `nothing`, drawn
-    for the screen at this row and position. An entity's draw is the same wherever it stands; with
-    the same draws one that is wanted more is never chosen less.
+    Each has its share of exp(utility) as probability, and nothing has that of `nothing`, drawn for
+    the screen at this row and position. An entity's draw is the same wherever it stands; with the
+    same draws, one that is wanted more is never chosen less.
     """
     best, chosen = nothing + chance.gumbel("nothing", *screen), None
     for entity_id, wanted in utilities.items():

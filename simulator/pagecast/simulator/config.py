@@ -2,8 +2,8 @@
 
 The values are guesses: no public data shows what members of such a service do on a whole page. They
 are frozen before any model is tuned on them, and every report carries `sha256`. Bounds that keep a
-session plausible are constants where they hold (`PAGES_MAX`, `MINUTES_MIN`...): a test has them
-frozen, too, because the hash knows nothing of them.
+session plausible are constants where they hold (`PAGES_MAX`, `MINUTES_MIN`...): a test freezes
+them, too, because the hash does not cover them.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ class AttentionConfig:
     viewport_entities: int = 5
     """Entities of a row on the screen at once."""
     row_decay: float = 0.8
-    """Of the chance to look at an entity, by each row of the screen above it."""
+    """Factor of the chance to look at an entity, for each row of the screen above it."""
     position_decay: float = 0.88
-    """The same, by each entity of the row to its left: people read from the top left."""
+    """The same, for each entity of the row to its left: people read from the top left."""
     scroll_down: float = 0.65
     """Chance to go on to the next rows when nothing was chosen: most of a page is never seen."""
     scroll_right: float = 0.25
     """Chance to see more of the screen's best row first: sideways is the rarer way."""
     screens_max: int = 12
-    """Screens a page is scrolled through at most: it bounds a page's minutes to its window."""
+    """Most screens that a page is scrolled through: keeps a page's minutes within its window."""
     screen_seconds: float = 15.0
     """Time on a screen, mean of an exponential that is cut at four times as much."""
 
@@ -46,7 +46,7 @@ class AttentionConfig:
 class IntentConfig:
     """What a session is begun for; the member knows, the platform has to guess.
 
-    Raises ValueError that names a daypart or a device that is none.
+    Raises ValueError that names an unknown daypart or device.
     """
 
     dayparts: Mapping[str, float] = field(
@@ -67,7 +67,7 @@ class IntentConfig:
     )
     """Chance that a member with something unfinished comes to finish it, by device."""
     genre: float = 0.5
-    """Chance, of the others, to want one genre; else they look around."""
+    """Chance, if they do not, to want one genre; else they look around."""
     genre_taste: float = 1.0
     """How much the genre follows the member's own taste, in its deviations."""
     genre_daypart: float = 0.7
@@ -80,7 +80,7 @@ class IntentConfig:
     """Time there is for a session, mean of an exponential, by device."""
 
     def __post_init__(self) -> None:
-        # A draw goes through shares in their order, of which the hash knows nothing.
+        # A draw goes through shares in their order, which the hash does not cover.
         dayparts = _ordered("dayparts", self.dayparts, DAYPARTS)
         devices = {
             part: _ordered(f"devices.{part}", shares, DEVICES)
@@ -117,7 +117,7 @@ class AppetiteConfig:
     genre_satiation: float = 0.5
     """Lost by each recent play of the same genre."""
     satiation_days: float = 1.5
-    """After which half of that is forgotten."""
+    """Days after which half of that is forgotten."""
     completed: float = 4.0
     """Lost by what was watched to its end: few watch a film again within weeks."""
     fatigue: float = 0.15
@@ -129,7 +129,7 @@ class AppetiteConfig:
     resume_intended: float = 3.0
     """The same in a session begun for that."""
     resume_days: float = 5.0
-    """After which half of that pull is gone."""
+    """Days after which half of that pull is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ class WatchingConfig:
     completes: float = 0.3
     """Log-odds that a play of average fit goes to the end, if there is time."""
     completes_fit: float = 0.9
-    """How much these grow with each deviation of fit: who likes it stays."""
+    """How much these grow with each deviation of fit: those who like it stay."""
     stop_after: float = 0.55
     """Chance that a session ends after a play."""
     stop_after_resumed: float = 0.85
@@ -160,11 +160,11 @@ class WatchingConfig:
     rating_mean: float = 3.4
     """Points of 5 at average fit."""
     rating_fit: float = 0.6
-    """Points a deviation of fit."""
+    """Points per deviation of fit."""
     hide: float = 0.3
     """Chance to hide what is looked at and strongly disliked."""
     hide_below: float = -2.0
-    """What that is, in deviations of taste."""
+    """What counts as strongly disliked, in deviations of taste."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,25 +172,25 @@ class LifeConfig:
     """Who the members are, how often they come, how they change, and when they leave."""
 
     noise: float = 0.3
-    """Deviation of a member's taste from that of the person of the data it is drawn from, of the
-    factors' own: two members of one person are not the same."""
+    """Deviation of a member's taste from that of the person of the data it is drawn from, relative
+    to the factors' own: two members of one person are not the same."""
     past_plays: int = 20
-    """That person's newest plays, published as the member's own before the first day: who begins
-    has been there before."""
+    """That person's newest plays, published as the member's own before the first day: members begin
+    with a past."""
     past_days: int = 30
-    """Over which these are spread."""
+    """Days over which these are spread."""
     drift: float = 0.5
-    """Deviation of taste from where it began, in the long run, of the factors' own."""
+    """Long-run deviation of taste from where it began, relative to the factors' own."""
     drift_days: float = 20.0
-    """After which half of a deviation is gone."""
+    """Days after which half of a deviation is gone."""
     sessions_a_day: float = 0.9
-    """Of a member who is neither content nor not."""
+    """Of a member who is neither content nor disappointed."""
     activity: float = 0.6
     """Deviation of its logarithm over members: few come often."""
     sessions_a_day_max: int = 6
     """Most sessions of a member on a day."""
     visits: float = 0.8
-    """How much oftener, in logarithms, the content come than the disappointed."""
+    """How much more often, in logarithms, the content come than the disappointed."""
     memory: float = 0.25
     """Weight of the newest session in what a member thinks of the service."""
     gain_completed: float = 1.0
@@ -216,12 +216,12 @@ class LaunchConfig:
     genres: int = 2
     """Genres of each, drawn by how often the catalog has them."""
     spread: float = 0.7
-    """Deviation of a new entity's factors from its genres' mean, of the factors' own: metadata says
-    something and not everything."""
+    """Deviation of a new entity's factors from its genres' mean, relative to the factors' own:
+    metadata says something and not everything."""
     novelty: float = 1.5
     """Utility of being new on the first day."""
     novelty_days: float = 7.0
-    """After which half of that is gone."""
+    """Days after which half of that is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ class TrainingData:
 
     @property
     def sha256(self) -> str:
-        """Of all of it: the members of other data are others."""
+        """Of all of it: other data make other members."""
         digest = hashlib.sha256(repr((self.entity_ids, self.genres)).encode())
         for column in (self.user_N, self.entity_N, self.value_N):
             digest.update(np.ascontiguousarray(column).tobytes())

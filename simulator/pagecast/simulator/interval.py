@@ -9,8 +9,8 @@ Z = 1.96
 """Of a normal distribution: the middle 95 %."""
 
 T_BY_FREEDOM = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Of Student's t: the middle 95 % with one degree of freedom, two, and so on. Who has more takes
-the last, a little too wide."""
+"""Of Student's t: the middle 95 % with one degree of freedom, two, and so on. More degrees take the
+last, which is a little too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ NOTHING = Estimate(mean=None, low=None, high=None)
 def mean_by_member(totals: Sequence[float], counts: Sequence[float]) -> Estimate:
     """Mean of what is counted, from each member's total and count, aligned.
 
-    Its interval takes members as drawn and what a member does as given (a ratio's linearisation);
-    it is for tens of members and more.
+    Its interval treats members as drawn and what a member does as given (a ratio's linearisation);
+    it is for tens of members or more.
     """
     count, members = math.fsum(counts), len(counts)
     if not count:

@@ -9,7 +9,7 @@ from pagecast.v1 import catalog_pb2
 def premieres(
     world: World, chance: Chance, prefix: str, day: int, at_ms: int
 ) -> list[catalog_pb2.CatalogChange]:
-    """Those of a day, which the world knows from now on; none of a catalog without genres."""
+    """The premieres of a day, which the world knows from now on; none without genres."""
     if not world.genre_counts:
         return []
     changes = []

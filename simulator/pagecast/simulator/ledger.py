@@ -1,8 +1,8 @@
 """What members did on which pages, and what that was worth: the truth of a simulation.
 
 The simulator keeps its own offline log of what it was shown and what it sent, and reads it as
-logged pages. So the reward is the platform's own, of the same join, and does not depend on whether
-the platform's records are complete.
+logged pages. So the reward is the platform's own, from the same join, but does not depend on
+whether the platform's records are complete.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LOG = "simulator"
 """The topic id of a log of one partition."""
 
 SESSIONS_TOGETHER = 500
-"""Sessions written at once: a part of the log each, and the rest of them in memory."""
+"""Sessions written at once, as a part of the log; until then they are in memory."""
 
 
 class Ledger:
@@ -49,7 +49,7 @@ class Ledger:
             self._write()
 
     def pages(self) -> Iterator[LoggedPageOutcome]:
-        """Every page with what became of what was seen of it, in the order of requests."""
+        """Every page with what became of the entities seen on it, in the order of requests."""
         self._write()
         return logged_pages(self._log)
 

@@ -1,4 +1,4 @@
-"""Whose pages are compared with a twin's: their events are held to the end."""
+"""Members whose pages are compared with a twin's: their events are held to the end."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from pagecast.simulator.session import SessionRecord
 from pagecast.v1 import events_pb2
 
 HELD_TIMES = 4
-"""Members whose events are held, by those who are compared: about half of all last sessions play
+"""Members whose events are held, for each one who is compared: about half of all last sessions play
 something, and only these are of use."""
 
 
 class Lives:
-    """Events of the first members, the last session apart. `begin` is safe with threads."""
+    """Events of the first members, the last session kept apart. `begin` is safe with threads."""
 
     def __init__(self, wanted: int) -> None:
         self._wanted, self._held = wanted, wanted * HELD_TIMES

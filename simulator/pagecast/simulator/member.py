@@ -29,14 +29,14 @@ class Member:
     number: int
     user_id: str
     person: int
-    """Of the data, from whom the taste was drawn."""
+    """The person of the data from whom the taste was drawn."""
     base_K: Floats
     """Where taste began, and keeps returning to."""
     taste_K: Floats
     activity: float
-    """Sessions a day of this member by those of the mean one."""
+    """Sessions a day of this member relative to the mean one's."""
     satisfaction: float = 0.0
-    """Of the service: from -1 to 1."""
+    """With the service: from -1 to 1."""
     left: bool = False
     free_at_ms: int = 0
     """When the last session ended."""
@@ -76,12 +76,12 @@ class Member:
 
 
 def decayed(elapsed_ms: int, half_days: float) -> float:
-    """What is left of 1."""
+    """What is left of 1 after a time."""
     return float(0.5 ** (elapsed_ms / DAY_MS / half_days))
 
 
 def new_member(world: World, chance: Chance, number: int, user_id: str) -> Member:
-    """A member like some person of the data, and not the same."""
+    """A member like some person of the data, but not the same."""
     life, own = world.config.life, chance.below("member", number)
     tastes = world.tastes
     person = int(own.uniform("person") * world.data.people)

@@ -7,7 +7,7 @@ import time
 class Pace:
     """Holds simulated time back to `speed` times the real one, from now on; a speed of 0 does not.
 
-    Only beginnings of sessions are held back: within one, pages are asked for as fast as it goes.
+    Only beginnings of sessions are held back: within one, pages are asked for as fast as possible.
     """
 
     def __init__(self, speed: float, start_ms: int) -> None:
@@ -17,11 +17,11 @@ class Pace:
 
     @property
     def seconds(self) -> float:
-        """Of real time, since it began."""
+        """Of real time since it began."""
         return time.monotonic() - self._begin_s
 
     def fail(self) -> None:
-        """Nobody has to wait any longer. Safe with threads."""
+        """Ends all waiting. Safe with threads."""
         self._failed.set()
 
     def reached(self, at_ms: int) -> bool:

@@ -41,7 +41,7 @@ PAUSE_SECONDS = 0.1
 
 CAUGHT_UP_SECONDS_MAX = 15.0
 """How long a member waits for the history to hold what they did. Longer means that ingest does not
-run; the page is then asked for all the same, and counted."""
+run; the page is then asked for all the same, and counted as late."""
 
 POLL_SECONDS = 0.005
 """Between two looks at a history: an event is in it after tens of milliseconds."""

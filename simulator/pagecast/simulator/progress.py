@@ -19,7 +19,7 @@ class Progress:
     """Of the stage, from 0 to 1; of simulated time while days are simulated."""
     sessions: int
     members: int
-    """Who have not left."""
+    """Members who have not left."""
 
 
 Told = Callable[[Progress], None]

@@ -1,8 +1,8 @@
 """How pages react to what a session did, after minutes, hours and days.
 
-Each member has a twin: a user with the same events but for those of the member's last session.
-Both ask for pages for the same moments with the same seeds, and what differs is the session's
-doing. Nobody looks at these pages, and the twins are forgotten afterwards.
+Each member has a twin: a user with the same events, except those of the member's last session. Both
+ask for pages for the same moments with the same seeds, and what differs is the session's doing.
+Nobody looks at these pages, and the twins are forgotten afterwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,8 +27,8 @@ AFTER_MINUTES = (5, 60, 6 * 60, 24 * 60, 2 * 24 * 60, 4 * 24 * 60, 7 * 24 * 60)
 (docs/papers.md 1.3)."""
 
 AFTERWARDS_DAYS = 8
-"""After the last day until the last page that is compared: a session may run into the next day.
-What is of the future by then is refused as such by ingest."""
+"""From the last day to the last page that is compared: a session may run into the next day. None of
+it may lie in the future, which ingest refuses."""
 
 
 FORGOTTEN_AT_ONCE = 4
@@ -37,14 +37,14 @@ FORGOTTEN_AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Reaction:
-    """Of first screens, so long after the session's end."""
+    """Of first screens, `after_minutes` after the session's end."""
 
     after_minutes: int
     members: int
-    """Whose page and twin's page are compared."""
+    """Members whose page and twin's page are compared."""
     dropped: int
-    """Whose are not, because they were made by different arms or models, or one was degraded: what
-    differs would be the makers' doing."""
+    """Members whose are not, because they were made by different arms or models, or one was
+    degraded: what differs would be the makers' doing."""
     changed: Estimate
     """Share of the entities that the twin's screen does not show, without what was played."""
     genre_lift: Estimate
@@ -53,7 +53,7 @@ class Reaction:
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """What a member did, and in the last session."""
+    """What a member did before the last session, and in it."""
 
     last: SessionRecord
     earlier: Sequence[events_pb2.InteractionEvent]
@@ -86,7 +86,7 @@ def reactions(
 ) -> tuple[list[Reaction], int]:
     """Publishes the twins, compares pages, and orders to forget the twins.
 
-    Returns how many of these orders were not confirmed in time, too; they stand all the same.
+    Also returns how many of these orders were not confirmed in time; they stand all the same.
     """
     if not lives:
         return [], 0
@@ -149,6 +149,6 @@ def genres_of(world: World, entity_ids: Iterable[str]) -> frozenset[str]:
 
 
 def genre_share(world: World, entity_ids: Sequence[str], genres: frozenset[str]) -> float:
-    """Share of the entities that have one of the genres; 0 of none."""
+    """Share of the entities that have one of the genres; 0 if there are none."""
     alike = sum(bool(genres_of(world, [entity_id]) & genres) for entity_id in entity_ids)
     return alike / max(1, len(entity_ids))

@@ -30,7 +30,7 @@ class Tally:
     unknown: int = 0
     """Of `impressions`, those of entities that the data do not have and nobody launched."""
     clicks: int = 0
-    """Of entities, visits of details among them."""
+    """Of entities, including visits of details."""
     plays: int = 0
     completed: int = 0
     reward: float = 0.0
@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass(kw_only=True)
 class Tallies:
-    """By member, and by the day on which a session began."""
+    """Tallies by member, and by the day on which a session began."""
 
     start_ms: int
     known: Container[str]
@@ -74,12 +74,12 @@ class Tallies:
         self.of_member.setdefault(record.user_id, Tally()).add(record, self.known)
         self.of_day.setdefault(day, Tally()).add(record, self.known)
         for page in record.pages:
-            # A session may run into the next day: what it was worth is of the day it is counted in.
+            # A session may run into the next day: what it was worth counts for the day it began.
             self._day_of_page[page.page_id] = day
             self.models[page.model_version] = self.models.get(page.model_version, 0) + 1
 
     def add_rewards(self, ledger: Ledger, reward: RewardConfig) -> None:
-        """Of all pages: every one of them is over."""
+        """Adds those of all pages, every one of which is over."""
         for page in ledger.pages():
             worth = reward.of_page(page.entities)
             self.of_member[page.user_id].reward += worth
@@ -118,8 +118,8 @@ class Report:
     launched: int
     reactions: Sequence[Reaction]
     twins_unconfirmed: int
-    """Twins of whom the platform had not confirmed in time that they are forgotten. All of them
-    stay in its popularity, which nothing is erased from."""
+    """Twins whose erasure the platform did not confirm in time. All twins stay in its popularity,
+    from which nothing is erased."""
     seconds: float
     """Of real time, for the days alone: neither for members' pasts nor for comparing pages."""
 

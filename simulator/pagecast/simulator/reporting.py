@@ -6,7 +6,7 @@ from pagecast.simulator.events import Act, Visit, event_of
 from pagecast.v1 import events_pb2
 
 ACT_MS = 2_000
-"""Between a click, what follows it, and the next page."""
+"""Time between a click, what follows it, and the next page."""
 
 
 @dataclass(kw_only=True)
@@ -30,10 +30,10 @@ class Reporter:
         self.note(act)
 
     def note(self, act: Act) -> None:
-        """The same at this very moment."""
+        """An act at this very moment."""
         self.waiting.append(event_of(self.visit, self.now_ms, act))
 
     def take(self) -> list[events_pb2.InteractionEvent]:
-        """What waits, which then waits no longer."""
+        """Takes what waits to be published."""
         taken, self.waiting = self.waiting, []
         return taken

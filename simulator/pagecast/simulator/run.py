@@ -23,7 +23,7 @@ from pagecast.simulator.visits import Arrival, arrivals, past
 from pagecast.simulator.world import DAY_MS, World
 
 PAUSE_MS = 5 * 60 * 1000
-"""Between two sessions of a member at least."""
+"""Least time between two sessions of a member."""
 
 
 DayOver = Callable[[int, int], None]
@@ -103,7 +103,7 @@ class _Simulation:
         )
 
     def _check_platform(self) -> None:
-        """What would stop it later is found before the members are known."""
+        """Finds what would stop it later, before the platform knows the members."""
         if self._platform.knows(first := self._members[0].user_id):
             raise MembersKnown(
                 f"the platform knows {first} already: give another seed or prefix, "
@@ -115,7 +115,7 @@ class _Simulation:
         return (member for member in self._members if not member.left)
 
     def _begin(self, readers: ThreadPoolExecutor) -> None:
-        """Members have been there before."""
+        """Gives members a past."""
 
         def publish(member: Member) -> None:
             events = past(self._world, member, self._config.start_ms)
@@ -152,7 +152,7 @@ class _Simulation:
     def _play(
         self, coming: list[Arrival], day: int, readers: ThreadPoolExecutor, pace: Pace
     ) -> list[SessionRecord]:
-        """Sessions in the order of their beginnings, a member's one after another."""
+        """Plays sessions in the order of their beginnings, a member's one after another."""
         last: dict[int, Future[SessionRecord]] = {}
         asked: list[Future[SessionRecord]] = []
         for arrival in coming:

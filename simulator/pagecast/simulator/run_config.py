@@ -27,13 +27,13 @@ class RunConfig:
     start_ms: int
     """When the first day begins: milliseconds since 1970, a midnight UTC."""
     speed: float = 0.0
-    """Simulated seconds in a real one, of when sessions begin; 0 is as fast as it goes."""
+    """Simulated seconds in a real one, for when sessions begin; 0 is as fast as possible."""
     prefix: str = "sim"
     """Of the ids of members and of launched entities."""
     readers: int = 2
     """Members in a session at once: as many as a local server decodes pages."""
     reaction_members: int = 20
-    """Members whose pages are compared with a twin's in the end; 0 for none."""
+    """Members whose pages are compared with a twin's at the end; 0 for none."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
 

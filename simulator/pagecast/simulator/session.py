@@ -21,7 +21,7 @@ from pagecast.simulator.world import World
 from pagecast.v1 import events_pb2
 
 PAGES_MAX = 8
-"""Pages of a session: who has found nothing to stay for by then has other things to do."""
+"""Pages of a session: whoever has found nothing to stay for by then has other things to do."""
 
 LONG_MINUTES = 10.0
 """From here on a play was worth something (docs/papers.md 1.4)."""
@@ -101,7 +101,7 @@ def play_session(
 
 
 def _ends(world: World, watched: Watched | None, late: bool, chance: Chance) -> bool:
-    """Whether a session ends after a choice: a play satisfies, and something finished more so."""
+    """Whether a session ends after a choice: a play satisfies, and a resumed one more so."""
     if watched is None:
         return late
     config = world.config.watching

@@ -10,8 +10,8 @@ import numpy as np
 from pagecast.simulator.data import Floats, TrainingData
 
 SHRINK = 20.0
-"""Interactions an entity is given without having them: the factors of rare ones are small, because
-hardly anything is known of them."""
+"""Interactions added to an entity's own: so the factors of rare ones, of which hardly anything is
+known, are small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Tastes:
 def factorise(data: TrainingData, factors: int) -> Tastes:
     """Singular vectors of the matrix, each value divided by the roots of its margins.
 
-    The first pair of such a matrix is popularity itself and is left out, since appeal has that. Of
-    small data there are as many factors as it has.
+    The first pair of such a matrix is popularity itself and is left out, since appeal has that.
+    Small data give only as many factors as they have.
     """
     value_UE = data.matrix_UE()
     person_U = np.maximum(value_UE.sum(axis=1), 1e-9)
@@ -63,7 +63,7 @@ def _singular(value_UE: Floats, count: int) -> tuple[Floats, Floats, Floats]:
     order = np.argsort(-square_K)[:count]
     singular_K = np.sqrt(np.maximum(square_K[order], 1e-12))
     left_UK = left_UK[:, order]
-    # An eigenvector's sign is the library's whim: the greatest part is made positive.
+    # An eigenvector's sign is the library's whim: the greatest component is made positive.
     greatest_K = left_UK[np.abs(left_UK).argmax(axis=0), np.arange(left_UK.shape[1])]
     left_UK = left_UK * np.where(greatest_K < 0, -1.0, 1.0)
     return left_UK, singular_K, (left_UK.T @ value_UE) / singular_K[:, None]

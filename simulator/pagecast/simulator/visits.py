@@ -20,8 +20,8 @@ class Arrival(NamedTuple):
     at_ms: int
     member: int
     number: int
-    """Of the draw, among the member's of the day from 0. Its luck hangs on it, so it is not its
-    place in the day: one session more would change the luck of those after it."""
+    """Of the draw, among the member's of the day, from 0. The session's luck hangs on it, so it is
+    not the place in the day: one session more would change the luck of those after it."""
 
 
 def arrivals(world: World, member: Member, chance: Chance, day_ms: int) -> list[Arrival]:

@@ -28,7 +28,7 @@ class Watched:
 def watch(
     world: World, member: Member, entity_id: str, minutes_left: float, chance: Chance
 ) -> Watched:
-    """Who likes it stays to the end, if there is time; the others leave anywhere."""
+    """A member who likes it stays to the end, if there is time; others leave anywhere."""
     config, truth = world.config.watching, world.by_id.get(entity_id)
     whole = config.feature_minutes if truth is None else truth.minutes
     unfinished = member.unfinished.get(entity_id)

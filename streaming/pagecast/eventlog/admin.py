@@ -1,7 +1,7 @@
 """Topics and groups as the broker sees them.
 
-What identifies a log is the topic id (a UUID, Kafka 2.8 or newer): a broker makes it when it makes
-the topic. A topic that was deleted and created has a new one. So has every topic of the embedded
+A log is identified by its topic id (a UUID, Kafka 2.8 or newer), which a broker makes with the
+topic. A topic that was deleted and created again has a new one. So has every topic of the embedded
 broker after a restart, because it keeps nothing and the topics are created again; its cluster id,
 `tansu_cluster`, stays the same and identifies nothing.
 """

@@ -77,7 +77,7 @@ class SecuredKafka:
 
 
 def addresses(servers: str) -> list[tuple[str, int]]:
-    """Host and port of each. Raises ValueError that names what is neither."""
+    """Host and port of each server. Raises ValueError that names one without both."""
     found = []
     for server in servers.split(","):
         host, _, port = server.strip().rpartition(":")

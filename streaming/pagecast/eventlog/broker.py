@@ -25,7 +25,7 @@ READY_TIMEOUT_S = 10.0
 """It starts in 30 to 80 ms; a machine at full load is given a hundred times as long."""
 
 STOP_TIMEOUT_S = 1.0
-"""How long it may take over a polite request to stop: it has nothing to save, and while a client
+"""How long it may take to stop when asked politely: it has nothing to save, and while a client
 waits to join a group it does not stop at all."""
 
 PORT_ATTEMPTS_MAX = 5
@@ -47,9 +47,9 @@ log = structlog.get_logger(__name__)
 def dies_with_parent(command: Sequence[str]) -> list[str]:
     """Wraps a command so that, on Linux, the kernel kills it when the calling thread ends.
 
-    A launcher asks for it and then becomes the command, which a `preexec_fn` would do unsafely in
-    a process with threads. The first word of `command` must be a path. Start the result from the
-    main thread: the kernel watches the thread, not the process.
+    A launcher asks for that and then becomes the command; a `preexec_fn` would be unsafe in a
+    process with threads. The first word of `command` must be a path. Start the result from the main
+    thread: the kernel watches the thread, not the process.
     """
     return [sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *command]
 
@@ -99,7 +99,7 @@ class EmbeddedBroker:
         )
 
     def stop(self) -> None:
-        """Stops it, by force if it must be, and waits until it is gone. Harmless if it is not."""
+        """Stops it, by force if need be, and waits until it is gone. Harmless if it is not up."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -9,7 +9,7 @@ from pagecast.eventlog.errors import EventLogError
 
 
 class KafkaClient(StrEnum):
-    """The clients there are; they do the same."""
+    """The clients to choose from; they do the same."""
 
     KAFKA_PYTHON = "kafka-python"
     """Pure Python: installs everywhere."""

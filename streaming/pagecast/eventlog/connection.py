@@ -24,7 +24,7 @@ _PROBE_PAUSE_S = 0.02
 
 
 def client_settings(bootstrap: Bootstrap, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, Any]:
-    """The settings that every kafka-python client is given; the time is for the first answer."""
+    """The settings of every kafka-python client; `timeout_s` is for the first answer."""
     security = bootstrap.client_settings() if isinstance(bootstrap, SecuredKafka) else {}
     return {
         **security,
@@ -38,8 +38,8 @@ def client_settings(bootstrap: Bootstrap, timeout_s: float = CONNECT_TIMEOUT_S) 
 def create_no_topics(cluster: Any) -> None:
     """Keeps a client's metadata requests from creating the topics they name.
 
-    kafka-python 3.0 does not pass `allow_auto_create_topics` on, so that a client that reconnects
-    to a broker that has forgotten its topics would make them, with the wrong partitions.
+    kafka-python 3.0 does not pass `allow_auto_create_topics` on: a client that reconnects to a
+    broker that has forgotten its topics would create them, with the wrong partitions.
     """
     cluster.config["allow_auto_create_topics"] = False
 

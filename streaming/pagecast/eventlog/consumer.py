@@ -25,7 +25,7 @@ from pagecast.eventlog.record import Record
 
 SESSION_TIMEOUT_MS = 6_000
 """When a silent member is taken for dead: the least that Kafka allows by default, so that another
-takes over soon. The embedded broker makes a member that joins wait for half of it."""
+takes over soon. The embedded broker makes a joining member wait for half of it."""
 
 FETCH_WAIT_MS_MAX = 20
 """How long the broker may hold an empty answer. The embedded one looks again only then: with 100
@@ -41,7 +41,7 @@ CLOSE_TIMEOUT_MS = 1_000
 """Leaving the group is polite, not necessary, and can hang without a bound."""
 
 _PARTS = attrgetter("topic", "partition", "offset", "timestamp", "key", "value", "headers")
-"""Of a record of kafka-python."""
+"""The fields of a kafka-python record."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +51,12 @@ class EventConsumer:
 
     With a `group` the partitions are shared among its members, and reading begins after what the
     group has committed, or at the beginning. Without one (None) every partition is read from the
-    beginning. One consumer a process, used by one thread. Raises BrokerUnavailable, TopicMissing.
+    beginning. One consumer per process, used by one thread. Raises BrokerUnavailable, TopicMissing.
 
-    Records carry the id of the log they were read from. It is asked for before the first fetch
-    and after every one: ids are never used twice, so if both answers are the same, all that was
-    fetched between them comes from that log. If they are not, what was fetched is thrown away and
-    reading begins again on the new log.
+    Records carry the id of the log they were read from. It is asked for before the first fetch and
+    after every one: ids are never used twice, so if both answers are the same, all that was fetched
+    between them comes from that log. If they differ, what was fetched is thrown away and reading
+    begins again on the new log.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class EventConsumer:
 
     @property
     def epoch(self) -> int:
-        """Grows when partitions come or go and when a log is another one: look after every `poll`.
+        """Grows when partitions come or go and when a log is replaced: look after every `poll`.
 
-        What was worked out from records polled before, and not committed, is void then.
+        What was worked out from records polled before, and not committed, is then void.
         """
         return self._epoch
 
     def poll(self, records_max: int, timeout_ms: int) -> list[Record]:
-        """Returns records as soon as there are any, at most `records_max`; none after the time.
+        """Returns records as soon as there are any, at most `records_max`; none after `timeout_ms`.
 
         Raises BrokerUnavailable (nothing is lost: poll again), TopicMissing, and LogTruncated.
         """
@@ -204,7 +204,7 @@ class EventConsumer:
         deadline = time.monotonic() + self._session_timeout_ms / 1000
         while client.group_metadata().state is MemberState.REBALANCING:
             if time.monotonic() >= deadline:
-                # Who has no member id does not say that it leaves.
+                # A member without an id does not say that it leaves.
                 client._coordinator.reset_generation()
                 return
             client.poll(timeout_ms=50, max_records=1)
@@ -243,7 +243,7 @@ class EventConsumer:
         self._disconnect()
 
     def _records(self, fetched: list[Any]) -> list[Record]:
-        """What the client has fetched as records; the positions are after them."""
+        """What the client has fetched, as records; moves the positions past them."""
         ids = self._topic_ids
         records = [
             Record(topic, ids[topic], partition, offset, key, value, headers, timestamp_ms)

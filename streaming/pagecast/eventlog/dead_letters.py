@@ -1,4 +1,4 @@
-"""Records that were refused, written where people find them with the reason."""
+"""Writes records that were refused, with the reason, where people find them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from pagecast.eventlog.rejection import Rejection
 from pagecast.eventlog.topics import RECORD_BYTES_MAX, dead_letter
 
 NOTE = "dlt_"
-"""How the names of the headers begin that are added to a record's own."""
+"""Prefix of the names of the headers that are added to a record's own."""
 
 
 KEY_BYTES_KEPT = 1024
-"""Of the key of a letter that is cut. An id has 256 bytes: what is longer is the key of nothing."""
+"""Of the key of a letter that is cut. An id has 256 bytes: a longer key belongs to nothing."""
 
 
 def write_dead_letters(
     producer: EventProducer, refused: Sequence[tuple[Record, Rejection]]
 ) -> None:
-    """Sends records to the dead-letter topics of theirs; returns when they are acknowledged.
+    """Sends records to the dead-letter topics of their topics; returns when they are acknowledged.
 
     Key, value and headers are the original ones. `dlt_*` headers are added: reason, field and
     detail; topic, topic_id, partition and offset, which say whether two letters are of the same
@@ -38,7 +38,7 @@ def write_dead_letters(
 
 def _send(producer: EventProducer, record: Record, notes: dict[str, bytes]) -> None:
     topic, value = dead_letter(record.topic), record.value
-    # The original's notes of an earlier letter, if it was replayed by hand, are replaced.
+    # Notes of an earlier letter, if the record was replayed by hand, are replaced.
     own = {name: value for name, value in record.header_items if value is not None}
     try:
         producer.send_bytes(topic, record.key, value, own | notes)

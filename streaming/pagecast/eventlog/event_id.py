@@ -7,7 +7,7 @@ import time
 def new_event_id(at_ms: int | None = None) -> str:
     """A UUIDv7 (RFC 9562) of a moment, milliseconds since 1970; of now if None.
 
-    Make it once for an event, and send the same one when sending is repeated.
+    Make it once for an event, and send the same one whenever it is sent again.
     """
     moment_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     number = moment_ms << 80 | secrets.randbits(80)

@@ -1,7 +1,7 @@
 """The consumer on confluent-kafka (librdkafka) instead of kafka-python: a fraction of the CPU.
 
 It does what `EventConsumer` promises, and leaves to it what does not depend on the client: which
-log is read, epochs, records. librdkafka joins, fetches and parses in threads of its own, and hands
+log is read, epochs, lag. librdkafka joins, fetches and parses in threads of its own, and hands
 everything to the thread that polls: rebalances too, so that nothing here needs a lock.
 """
 
@@ -29,7 +29,7 @@ from pagecast.eventlog.record import Record
 CLOSE_STEP_S = 0.05
 
 ANSWER_STEP_S = 0.001
-"""An answer takes about a millisecond; five seconds of steps keep 5,000 records at most."""
+"""An answer takes about a millisecond; five seconds of steps keep at most 5,000 records."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class FastConsumer(EventConsumer):
         """
         self._check_logs()
         if self._client is None or not positions.keys() <= self._owned:
-            # The broker itself takes any offset from who is no member of the group.
+            # The broker itself takes any offset from a client that is no member of the group.
             raise Fenced("committing offsets: the partitions belong to another member, or are gone")
         offsets = [TopicPartition(topic, p, at) for (topic, p), at in positions.items()]
         with client_errors("committing offsets"):
@@ -74,7 +74,7 @@ class FastConsumer(EventConsumer):
         until = time.monotonic() + COMMIT_TIMEOUT_MS / 1000
         while not self._answers:
             if time.monotonic() >= until:
-                # An answer that comes later would be taken for that of another commit.
+                # A later answer would be taken for that of another commit.
                 self._disconnect()
                 raise BrokerUnavailable(
                     f"committing offsets: no answer within {COMMIT_TIMEOUT_MS} ms"
@@ -87,7 +87,7 @@ class FastConsumer(EventConsumer):
             raise KafkaException(self._answers[0])
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """The same, of the partitions it has polled."""
+        """As in `EventConsumer`, but of the partitions it has polled."""
         ends = {}
         for topic, partition in self._positions if self._client is not None else ():
             marks = self._client.get_watermark_offsets(
@@ -162,7 +162,7 @@ class FastConsumer(EventConsumer):
         return fetched
 
     def _consume(self, records_max: int, timeout_ms: int) -> list[Any]:
-        """It waits for as many as it is asked for: first what there is, then for one."""
+        """librdkafka waits for all that is asked for: so first what there is, then one."""
         if self._waiting:
             fetched, self._waiting = self._waiting[:records_max], self._waiting[records_max:]
             return fetched

@@ -37,7 +37,7 @@ AWAY = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-"""Passes by itself. Whether a topic is gone is found out by asking for its id."""
+"""What passes by itself. Whether a topic is gone is found out by asking for its id."""
 
 TRUNCATED = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 

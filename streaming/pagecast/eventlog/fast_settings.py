@@ -11,13 +11,13 @@ FETCHED_KIB_MAX = 16 * 1024
 """Records fetched and not polled yet: several polls' worth; librdkafka's own bound is 64 MiB."""
 
 FETCHED_RECORDS_MIN = 10_000
-"""It fetches on while fewer wait, so that a poll never waits for the network."""
+"""It goes on fetching while fewer wait, so that a poll never waits for the network."""
 
 FETCH_PAUSE_MS = 1
-"""How long it does not fetch when enough waits. Its own second would stop a fast reader."""
+"""How long it does not fetch when enough waits. By default a second, which stalls a fast reader."""
 
 NO_GROUP = "pagecast-no-group"
-"""librdkafka wants a name even from who joins no group and commits nothing."""
+"""librdkafka wants a name even from a client that joins no group and commits nothing."""
 
 LOG_CRITICAL = 2
 """As syslog counts."""
@@ -47,7 +47,7 @@ def consumer_settings(
         "heartbeat.interval.ms": session_timeout_ms // 4,
         "socket.timeout.ms": REQUEST_TIMEOUT_MS,
         "reconnect.backoff.max.ms": RECONNECT_BACKOFF_MS_MAX,
-        # A line for every attempt to connect; what matters is raised.
+        # It would log a line for every attempt to connect; what matters is raised.
         "log_level": LOG_CRITICAL,
         "on_commit": on_commit,
     }

@@ -1,9 +1,9 @@
 """Which events plainly keep the rules of their proto.
 
-protovalidate decides what is an event, and costs 10 to 50 µs; the ingest of an event may cost less
-than that altogether. So what everybody sends is told apart here in about 2 µs. This never accepts
-what protovalidate would refuse (a property test holds it to that), and accepts less: ids of more
-than 64 characters, or with characters that are no print, are left to protovalidate.
+protovalidate decides what is an event, and takes 10 to 50 µs: more than the whole ingest of an
+event may take. So what everybody sends is recognised here in about 2 µs. This never accepts what
+protovalidate would refuse (a property test holds it to that), and accepts less: ids of more than 64
+characters, or with unprintable ones, are left to protovalidate.
 """
 
 import re
@@ -13,14 +13,14 @@ from typing import Any
 from pagecast.v1 import events_pb2
 
 TEXT_CHARS_MAX = 64
-"""Characters of an id that is plain: at four bytes each it has the 256 bytes an id may have."""
+"""Characters of a plain id: at four bytes each, the 256 bytes an id may have."""
 
 QUERY_CHARS_MAX = 256
 """The same for what was typed into a search, of 1024 bytes."""
 
 CONTEXTS_HELD_MAX = 16_384
-"""Contexts known to keep the rules, by their bytes: those of the sessions of the last while, in at
-most 10 MB. When it is full it begins anew; a client that makes contexts up gains nothing by it."""
+"""Contexts known to keep the rules, by their bytes: those of recent sessions, in at most 10 MB.
+When the set is full it begins anew; a client gains nothing by making contexts up."""
 
 CONTEXT_BYTES_MAX = 512
 """A larger context has fields that a newer producer adds, and is not held."""
@@ -68,7 +68,7 @@ def plainly_valid(event: events_pb2.InteractionEvent, until_s: float) -> bool:
     ):
         return False
     context = event.context
-    # Six fields are read and checked in three times the time that one look-up takes.
+    # Reading and checking six fields takes three times as long as one look-up.
     if context.SerializeToString() not in _contexts and not _learn(context):
         return False
     name = event.WhichOneof("action")
@@ -97,11 +97,11 @@ def _learn(context: events_pb2.RequestContext) -> bool:
 
 
 def _placed(message: Any) -> bool:
-    """What names an entity, and perhaps where it was."""
+    """For a message that names an entity, and perhaps where it was."""
     entity_id = message.entity_id
     if not (entity_id and len(entity_id) <= TEXT_CHARS_MAX and entity_id.isprintable()):
         return False
-    # Unset is empty, which keeps the rules; to ask costs more than to look.
+    # Unset is empty, which keeps the rules; asking costs more than looking.
     place = message.placement
     row_id = place.row_id
     return (

@@ -48,7 +48,7 @@ _BYTES_MAX = {topic.name: topic.record_bytes_max for topic in TOPICS}
 does not refuse it at all."""
 
 OnSettled = Callable[[BaseException | None], None]
-"""Told once how a record ended, None if it was acknowledged; on the client's thread: be quick."""
+"""Told once how a record ended, None if acknowledged; runs on the client's thread: be quick."""
 
 
 class EventProducer:
@@ -87,7 +87,7 @@ class EventProducer:
     def acknowledged(self) -> dict[tuple[str, int], int]:
         """By (topic, partition): the offset after the last record that was acknowledged.
 
-        Empty after a failure: the topic may be another one since.
+        Empty after a failure: the topic may be a new one by then.
         """
         with self._changed:
             return dict(self._acknowledged)
@@ -108,8 +108,8 @@ class EventProducer:
     ) -> None:
         """Queues a message; `flush` says whether it arrived, or `on_settled` if it is given.
 
-        What raises here is not told there. Raises RecordTooLarge, BufferFull, BrokerUnavailable,
-        and PublishFailed if the topic does not exist.
+        An error raised here is not reported there. Raises RecordTooLarge, BufferFull,
+        BrokerUnavailable, and PublishFailed if the topic does not exist.
         """
         told = {**attributes(message, self._source), **(headers or {})}
         value = message.SerializeToString()
@@ -153,7 +153,7 @@ class EventProducer:
 
     def flush(self, timeout_s: float = DELIVERY_TIMEOUT_MS / 1000) -> None:
         """Waits until everything sent is settled. Raises PublishFailed for what failed or was not
-        in time, except for what has an `on_settled`: it was told.
+        in time, except for what has an `on_settled`, which was told.
 
         What failed is not sent again: the caller still has it, and knows whether to.
         """
@@ -179,7 +179,7 @@ class EventProducer:
         try:
             self.flush(timeout_s)
         finally:
-            # It raises, and leaves its thread behind, while records are pending.
+            # Closing raises, and leaves its thread behind, while records are pending.
             self._client._sender.force_close()
             with kafka_errors("closing the producer"):
                 self._client.close(timeout=timeout_s)
@@ -262,7 +262,7 @@ class EventProducer:
                 at = (answer.topic, answer.partition)
                 self._acknowledged[at] = max(self._acknowledged.get(at, 0), answer.offset + 1)
         try:
-            # Before it is settled: what `flush` has waited for was told.
+            # Before it is settled, so that all that `flush` has waited for was told.
             if on_settled is not None:
                 on_settled(answer if failed else None)
         finally:

@@ -23,5 +23,5 @@ class Record(NamedTuple):
 
     @property
     def headers(self) -> dict[str, bytes | None]:
-        """By name; of several with one name the last."""
+        """By name; of several with the same name, the last."""
         return dict(self.header_items)

@@ -28,7 +28,7 @@ class Rejection:
 
 
 def rejected(reason: Reason, field: str, detail: str) -> Rejection:
-    """With no more of the detail than people read."""
+    """A rejection with no more of the detail than people read."""
     return Rejection(reason=reason, field=field, detail=detail[:DETAIL_CHARS_MAX])
 
 

@@ -30,8 +30,8 @@ TRAINING_BYTES_MAX = 4 * 1024
 """An id of 256 bytes and a detail of 1,024."""
 
 FUTURE_MS_MAX = 60 * 60 * 1000
-"""How far ahead a client's clock may be. It is no more than how late an event may be, so that one
-event from ahead does not make those that follow it too late."""
+"""How far ahead a client's clock may be. No more than how late an event may be, so that one event
+from the future does not make those after it too late."""
 
 BYTES_MAX = {
     INTERACTIONS: INTERACTION_BYTES_MAX,
@@ -67,7 +67,7 @@ def interaction_of(record: Record) -> events_pb2.InteractionEvent | Rejection:
     """The event of a record of the interaction topic."""
     value = record.value
     if value and len(value) <= INTERACTION_BYTES_MAX:
-        # What nearly every record is, with nothing in between: each call costs a tenth of it.
+        # The way of nearly every record, with no calls in between: each would cost a tenth of it.
         try:
             event = _EVENT(value)
         except DecodeError as error:
@@ -108,7 +108,7 @@ def page_served_of(record: Record) -> events_pb2.PageServed | Rejection:
     """The page of a record of the topic of served pages.
 
     Servers write them, so their proto has no rules of its own: what the join with impressions
-    relies on is asked for here.
+    relies on is checked here.
     """
     page = _parsed(record, events_pb2.PageServed)
     if isinstance(page, Rejection):
@@ -152,7 +152,7 @@ def broken_event_rule(event: events_pb2.InteractionEvent) -> Rejection | None:
 def broken_rule(message: Any, until_s: float | None = None) -> Rejection | None:
     """The first rule of its .proto that a message breaks, or its time being in the future.
 
-    That begins at `until_s`, seconds since 1970; None is an hour from now.
+    The future begins at `until_s`, seconds since 1970; None is an hour from now.
     """
     try:
         violations = _VALIDATOR.collect_violations(message, fail_fast=True)
@@ -201,10 +201,10 @@ def _erased(key: bytes) -> ProfileErased | Rejection:
 
 
 def _until_s(record: Record) -> float:
-    """Until when what a record tells may have happened, in seconds since 1970.
+    """The latest moment at which what a record tells may have happened, in seconds since 1970.
 
-    By when it was sent, where the record says so: by the clock of the reading alone, a log that is
-    read again would be judged otherwise, and make other histories.
+    It depends on when the record was sent, if that is known: by the reader's clock alone, a log
+    that is read again would be judged differently, and make other histories.
     """
     now_s, sent_s = time.time(), record.timestamp_ms / 1000
     return (min(now_s, sent_s) if sent_s > 0 else now_s) + _FUTURE_S

@@ -6,7 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 UNSET = 0
-"""The value that every enum has for a field that nobody has set."""
+"""Every enum's value for a field that nobody has set."""
 
 _ENUM_RULES = ("enum.not_in", "enum.defined_only")
 
@@ -17,7 +17,7 @@ def field_of(violation: Any) -> str:
 
 
 def told(violation: Any, message: Message) -> str:
-    """What is wrong in `message`. protovalidate tells of numbers where an enum has names."""
+    """What is wrong in `message`. protovalidate gives numbers where an enum has names."""
     if violation.rule_id in _ENUM_RULES:
         enum = _field(message.DESCRIPTOR, violation)
         if enum is not None and enum.enum_type is not None:

@@ -36,7 +36,7 @@ TOPICS_INGESTED = (INTERACTIONS, CATALOG, PROFILES, PAGES)
 
 
 class BatchWriter:
-    """Writes batches to the stores; what is left to be made durable waits in `uncommitted`."""
+    """Writes batches to the stores; what must still be made durable waits in `uncommitted`."""
 
     def __init__(
         self, stores: Stores, producer: EventProducer, uncommitted: Uncommitted, fold: FoldConfig
@@ -52,7 +52,7 @@ class BatchWriter:
     def abandon(self, topic_id: str) -> None:
         """What was written and not committed is another worker's business now."""
         self._interactions.forget()
-        # That one may have forgotten a user between this one's look and its write.
+        # That worker may have forgotten a user between this one's look and its write.
         if users := self._uncommitted.users:
             self._eraser.sweep(users, topic_id)
 
@@ -86,8 +86,8 @@ class BatchWriter:
     def _write_interactions(self, records: Sequence[Record], refused: Refused) -> list[LoggedEvent]:
         """Steps 2 to 6a; returns the events for the offline log.
 
-        An order to forget splits the batch: what is before it takes its way, is erased, and then
-        comes what is after it.
+        An order to forget splits the batch: what is before it is written, then erased, and only
+        then comes what is after it.
         """
         valid = _valid(records, interaction_of, refused)
         events = [
@@ -121,14 +121,14 @@ class BatchWriter:
         order = Order.of(event)
         self._interactions.forget_user(order.user_id)
         erasure = self._eraser.erase(order)
-        # Of an order that came twice the first one counts: what is between the two stays.
+        # If an order came twice, the first one counts: what is between the two stays.
         floor = {(erasure.topic_id, erasure.partition): erasure.next_offset}
         self._uncommitted.drop(order.user_id, floor, erasure.requested_at_ms)
         return survivors(kept, {order.user_id: floor})
 
 
 def _pages(records: Sequence[Record], refused: Refused) -> list[LoggedPage]:
-    """Served pages for the offline log; when they are written, less those of who was erased."""
+    """Served pages for the offline log; those of erased users are left out on writing."""
     return [
         LoggedPage(record.topic_id, record.partition, record.offset, page, record.value or b"")
         for record, page in _valid(records, page_served_of, refused)
@@ -138,7 +138,7 @@ def _pages(records: Sequence[Record], refused: Refused) -> list[LoggedPage]:
 def _valid(
     records: Sequence[Record], parse: Callable[[Record], Parsed | Rejection], refused: Refused
 ) -> list[tuple[Record, Parsed]]:
-    """Parses the records of a topic; adds those that are none to `refused`."""
+    """Parses the records of a topic; adds those that are not valid to `refused`."""
     valid: list[tuple[Record, Parsed]] = []
     for record in records:
         parsed = parse(record)

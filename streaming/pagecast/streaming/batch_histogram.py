@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 
 class BatchHistogram(Collector):
-    """The client library takes one observation a call, which costs more than folding an event."""
+    """The client library takes one observation per call, which costs more than folding an event."""
 
     def __init__(
         self,

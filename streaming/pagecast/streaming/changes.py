@@ -14,7 +14,7 @@ from pagecast.v1 import catalog_pb2, events_pb2
 
 
 class ChangeWriter:
-    """Writes changes where they belong. Both stores know by its offset what they contain."""
+    """Writes changes where they belong. Both stores know by the offset what they contain."""
 
     def __init__(self, catalog: Catalog, online: OnlineFeatures, erasures: Erasures) -> None:
         self._catalog = catalog

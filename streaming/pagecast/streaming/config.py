@@ -14,16 +14,16 @@ GROUP = "pagecast-ingest"
 """The consumer group of the workers, unless another is named."""
 
 BATCH_RECORDS_MAX = 10_000
-"""Records of one poll: half a second's work. What a batch costs beside its events (two writes, a
-transaction, a question to the broker) no longer shows then; a larger one holds up a rebalance."""
+"""Records of one poll: half a second's work. At this size a batch's fixed costs (two writes, a
+transaction, a question to the broker) no longer show; a larger one holds up a rebalance."""
 
 OFFLINE_FLUSH_MS = 1_000
-"""How long events wait to be appended to the offline log: at little traffic, one part file a
-second and partition instead of one an event. They are in the online store at once."""
+"""How long events wait to be appended to the offline log: with little traffic, one part file per
+second and partition instead of one per event. They are in the online store at once."""
 
 RETRY_SECONDS_MAX = 300.0
-"""How long a store or a broker may be away before the worker gives up: an outage of a minute must
-be waited for, and who supervises the worker should learn of a longer one."""
+"""How long a store or a broker may be away before the worker gives up: it must wait out an outage
+of a minute, and whoever supervises it should learn of a longer one."""
 
 
 class OnLogChange(StrEnum):
@@ -37,7 +37,7 @@ class OnLogChange(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class IngestConfig:
-    """How a worker works; `pagecast.streaming.ingest.run_worker` makes it work."""
+    """How a worker works; `pagecast.streaming.ingest.run_worker` runs one."""
 
     bootstrap_servers: Bootstrap
     """Kafka."""

@@ -24,7 +24,7 @@ def send_dead_letters(producer: EventProducer, refused: Iterable[tuple[Record, R
     for (topic, reason), count in counts.items():
         DEAD_LETTERS.labels(topic=topic, reason=reason).inc(count)
     record, rejection = letters[0]
-    # One line a batch: a storm of bad records must not become a storm of log lines.
+    # One line per batch: a storm of bad records must not become a storm of log lines.
     log.warning(
         "records refused",
         records=len(letters),

@@ -1,7 +1,7 @@
 """Forgetting a user: what an ingest worker does when it meets the order in the user's partition.
 
-The tombstone comes first and the receipt last. Killed anywhere in between, the worker meets the
-order again, because it is not committed, and does again what may be done again.
+The tombstone comes first and the receipt last. A worker that is killed in between meets the order
+again, because it is not committed, and repeats what may be repeated.
 """
 
 import time
@@ -86,10 +86,10 @@ class Eraser:
     def erase(self, order: Order) -> Erasure:
         """Returns when nothing from before the order is in any store, and the receipt is written.
 
-        Drop what you hold of the user, and what of it waits to be written (`survivors`), before
-        you write again. A complete order is carried out again, on what is before its first place:
-        a backup, or a late worker, may have brought that back. What came after it stays, and its
-        first receipt, too.
+        Before you write again, drop what you hold of the user and what waits to be written
+        (`survivors`). A complete order is carried out again on what is before its first place: a
+        backup, or a late worker, may have brought that back. What came after it stays, and so does
+        its first receipt.
         """
         erasure = self._erasures.begin(
             order.receipt_id,
@@ -113,9 +113,9 @@ class Eraser:
         return self._erasures.receipt(order.receipt_id) or erasure
 
     def _is_past(self, erasure: Erasure) -> bool:
-        """Whether the offline log has gone on behind a complete order: then it is the one that the
-        order was carried out in, and no older one from a backup. Looking through all of it for
-        every order of the past would make a replay as slow as both are long."""
+        """Whether the offline log has gone on beyond a complete order: then it is the one in which
+        the order was carried out, not an older one from a backup. Looking through all of it for
+        every past order would make a replay as slow as both are long."""
         if erasure.completed_at_ms is None:
             return False
         place = (erasure.topic_id, erasure.partition)
@@ -158,7 +158,7 @@ class Eraser:
         ]
 
     def sweep(self, user_ids: Collection[str], topic_id: str) -> int:
-        """Erases again what this worker may have brought back; returns of how many users.
+        """Erases again what this worker may have brought back; returns for how many users.
 
         Call it when a commit is refused (`Fenced`), with the users written since the last one:
         the partition belonged to another worker by then, which may have forgotten one of them
@@ -193,8 +193,8 @@ def _floor(floors: Mapping[str, Floors], row: LoggedEvent) -> int:
 def made_after(page: events_pb2.PageServed, floors: Floors, since_ms: int) -> bool:
     """Whether a page was made after its user was forgotten, as `OfflineLog.erase` says it, too.
 
-    A page built on a history of a floor's log tells by its version; another one by its time, which
-    is a server's, as that of the order is.
+    A page built on a history of a floor's log is judged by its version; another one by its time,
+    which is a server's, as the order's is.
     """
     version = page.history_version
     floor = floors.get((version.topic_id, version.partition))

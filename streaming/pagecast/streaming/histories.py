@@ -11,7 +11,7 @@ has users, or every batch would read again what the one before has dropped."""
 
 
 class HeldHistories:
-    """Histories by user id; when there are too many, the longest unused ones are dropped.
+    """Histories by user id; when there are too many, the least recently used are dropped.
 
     The worker that owns a user's partition is the only writer, so what it holds is what is stored.
     Whenever that may be untrue (partitions moved, anything failed), drop it.
@@ -25,7 +25,7 @@ class HeldHistories:
         return len(self._histories)
 
     def take(self, user_id: str) -> History | None:
-        """The history, which is not held any more: until it is written again, it may change."""
+        """Takes out the history: until it is written again, it may change."""
         return self._histories.pop(user_id, None)
 
     def hold(self, histories: Iterable[History]) -> None:

@@ -35,8 +35,7 @@ COLLECT = (50_000, 20, 50)
 are in the offline log; at the default of 700 the collector took a quarter of the worker's time."""
 
 TRIGGERS_IDLE_S = 10.0
-"""How often a worker without events looks whether it is time for a training: schedules are in
-hours."""
+"""How often a worker without events looks whether a training is due: schedules are in hours."""
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +82,7 @@ def run_worker(config: IngestConfig, on_ready: Callable[[IngestReady], None] | N
 
 
 class IngestWorker:
-    """One member of the consumer group. Run one a process."""
+    """One member of the consumer group. Run one per process."""
 
     def __init__(self, config: IngestConfig) -> None:
         self._config = config

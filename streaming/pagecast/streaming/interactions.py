@@ -107,8 +107,8 @@ class InteractionWriter:
     def _load(self, by_user: ByUser) -> dict[str, History]:
         """A history to fold into for each user: held, stored, or begun anew.
 
-        Takes the events that are older than an erasure out of `by_user`. Whose history is held has
-        none: an erasure would have dropped it.
+        Takes the events that are older than an erasure out of `by_user`. A user whose history is
+        held has none: an erasure would have dropped it.
         """
         held = {user_id: self._held.take(user_id) for user_id in by_user}
         missing = [user_id for user_id, history in held.items() if history is None]

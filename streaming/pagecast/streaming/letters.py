@@ -26,7 +26,7 @@ REPLAY_HEADER = "pagecast_replay"
 """Header of a record that was sent again: how often, and by which run, as `2:RUN`."""
 
 NEWER_POLLS_MAX = 20
-"""Polls with such letters before reading ends: other partitions have their turn meanwhile."""
+"""Polls with letters that are too new before reading ends: other partitions have their turn."""
 
 POLL_LETTERS_MAX = 500
 """Letters of one poll; each has up to 2 MiB."""
@@ -35,16 +35,16 @@ POLL_MS = 250
 """How long to wait for more letters."""
 
 SILENT_POLLS_MIN = 2
-"""So many polls without a letter, at the end that the broker tells, are the end: the embedded one
-may tell it too early."""
+"""This many polls without a letter, at the end that the broker reports, are the end: the embedded
+one may report it too early."""
 
 SILENT_POLLS_MAX = 40
-"""After ten seconds of silence a partition that has told no end counts as away; one that has told
-it has letters no more, whatever is between the last one and its end."""
+"""After ten seconds of silence a partition that has reported no end counts as away; one that has
+reported it has no more letters, whatever is between the last one and its end."""
 
 NEWER_MS_MAX = 60_000
-"""Letters written so long after reading began are not read, or a storm of bad records would keep
-it reading for ever; before that, clocks may differ."""
+"""Letters written this long after reading began are not read, or a storm of bad records would keep
+it reading for ever; below that, clocks may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Letter:
     origin: LogOffset | None
     """Where the record was; None if somebody else has written the letter."""
     sent_at_ms: int
-    """When its producer sent the record; that of the letter if it is not known."""
+    """When its producer sent the record; if that is not known, when the letter was written."""
     truncated: bool
     """Whether the end of the value is lost."""
     replays: int
@@ -84,7 +84,7 @@ class Letter:
 
 
 def read_letters(bootstrap: Bootstrap, topics: Collection[str] = LETTERED) -> Iterator[Letter]:
-    """Every letter of these topics; those of a partition in their order.
+    """Every letter of these topics; in order within a partition.
 
     A topic of dead letters that does not exist has none. Raises EventLogError, BrokerUnavailable
     also if a partition does not answer.
@@ -132,7 +132,7 @@ class Summaries:
 
 
 def letter_of(topic: str, record: Record) -> Letter:
-    """Reads the notes of a letter; what is missing or no number is left empty."""
+    """Reads the notes of a letter; what is missing or not a number is left empty."""
     headers = record.headers
     notes = defaultdict(
         str,

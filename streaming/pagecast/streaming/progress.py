@@ -10,11 +10,11 @@ Positions = Mapping[tuple[str, int], int]
 """By (topic, partition): the offset after the last record."""
 
 POLL_S = 0.1
-"""Between two questions to the broker; a wait ends at most this much late."""
+"""Pause between two questions to the broker; a wait ends at most this much late."""
 
 
 class NotIngestedInTime(TimeoutError):  # noqa: N818 - named by what is wrong, as the others are
-    """The workers have not come so far; the message says what is missing."""
+    """The workers have not got that far; the message says what is missing."""
 
 
 def wait_until_ingested(

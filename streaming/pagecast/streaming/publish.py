@@ -1,4 +1,4 @@
-"""Publishes JSON lines: one message a line, in the JSON mapping of the protos."""
+"""Publishes JSON lines: one message per line, in the JSON mapping of the protos."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ LINE_BYTES_MAX = 4 * 1024 * 1024
 """A longer line is no message of ours, and must not be read into memory whole."""
 
 PROGRESS_LINES = 500
-"""How often progress is told: often enough for a bar, too seldom to cost anything."""
+"""Lines between reports of progress: often enough for a bar, too seldom to cost anything."""
 
 _Publishable = events_pb2.InteractionEvent | catalog_pb2.CatalogChange | events_pb2.ProfileChange
 
@@ -51,10 +51,10 @@ def publish_files(
 ) -> dict[str, int]:
     """Publishes files in the order given; returns how many messages went to each topic.
 
-    Returns when all are acknowledged. `progress` is told how many bytes were read since it was
-    told last. Raises LineRefused at the first wrong line, OSError, and what the producer raises.
-    What is before a wrong line is sent: mend the line and publish the file again, events that
-    were sent twice are skipped.
+    Returns when all are acknowledged. `progress` is told how many bytes were read since it was told
+    last. Raises LineRefused at the first wrong line, OSError, and what the producer raises. What
+    comes before a wrong line is sent: mend the line and publish the file again; events that were
+    sent twice are skipped.
     """
     counts: Counter[str] = Counter()
     try:

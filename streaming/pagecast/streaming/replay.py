@@ -35,7 +35,7 @@ class Outcome(StrEnum):
     """What becomes of a letter."""
 
     SENT = "SENT"
-    """The record was sent again; of a dry run: would be."""
+    """The record was sent again or, in a dry run, would be."""
     ALREADY_SENT = "ALREADY_SENT"
     """An earlier replay has sent the record, perhaps by another letter."""
     BUSY = "BUSY"
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     ERASED = "ERASED"
     """Its user was forgotten since."""
     UNADDRESSED = "UNADDRESSED"
-    """It says not where the record came from: no ingest worker has written it."""
+    """It does not say where the record came from: no ingest worker has written it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +89,10 @@ class Replay:
     def replay(
         self, letters: Iterable[Letter], progress: Callable[[int], None] | None = None
     ) -> dict[Outcome, int]:
-        """Returns when all are sent and acknowledged: how many letters came to which outcome.
+        """Returns, when all are sent and acknowledged, how many letters had which outcome.
 
         `progress` is told how many letters were judged so far. Raises EventLogError: what is
-        acknowledged is remembered, run it again for the rest.
+        acknowledged is remembered; run it again for the rest.
         """
         for letter in letters:
             # A record of this run that was refused again is for the next one.
@@ -144,7 +144,7 @@ class Replay:
         try:
             sending.send(self._producer, taken)
         finally:
-            # Also of a batch that failed: what is in the log must not be sent by the next run.
+            # Even if the batch failed: the next run must not send what is in the log.
             acknowledged = frozenset(sending.acknowledged)
             self._ledger.finish(acknowledged)
             self._ledger.release(claims.taken - acknowledged)
@@ -199,7 +199,7 @@ _ABOUT_NOBODY = frozenset({CATALOG, TRAININGS})
 
 
 def _users_of(letter: Letter) -> set[str]:
-    """Whom a record is about: whom its key names, and whom its value does."""
+    """The users a record is about: those whom its key and its value name."""
     if letter.topic in _ABOUT_NOBODY:
         return set()
     users = {(letter.key or b"").decode(errors="replace")}

@@ -28,7 +28,7 @@ TRANSIENT = (
     OSError,
 )
 """A broker or store that is away, busy or full. Anything else is a fault that stays: the process
-ends, and who supervises it learns of it."""
+ends, and whoever supervises it learns of it."""
 
 PAUSE_S_MIN = 0.05
 """The first pause between two tries; they double, with jitter, so that the workers of a group do
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 def retrying(stop: threading.Event, seconds_max: float) -> Retrying:
-    """Calls a function until it raises nothing TRANSIENT, for so long, or until `stop` is set.
+    """Retries what raises something TRANSIENT, for at most `seconds_max` or until `stop` is set.
 
     Then the last exception is raised.
     """

@@ -1,4 +1,4 @@
-"""Sending refused records again, and learning of each what became of it."""
+"""Sends refused records again, and learns what became of each."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -10,7 +10,7 @@ from pagecast.streaming.letters import REPLAY_HEADER, Letter
 
 
 class Sending:
-    """One batch of a run; also if it fails, it knows what is in the log."""
+    """One batch of a run; even if it fails, it knows what is in the log."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -40,7 +40,7 @@ class Sending:
             ) from self._failures[0]
 
     def _settled(self, origin: LogOffset, failure: BaseException | None) -> None:
-        """On the producer's thread."""
+        """Runs on the producer's thread."""
         if failure is None:
             self.acknowledged.add(origin)
         else:

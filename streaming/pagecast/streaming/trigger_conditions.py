@@ -1,4 +1,4 @@
-"""What each trigger counts, and when it holds: pure, and the state is handed in."""
+"""What each trigger counts, and when it holds: functions that touch only the state handed in."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ from pagecast.streaming.trigger_config import Trigger, TriggersConfig
 
 HOUR_MS = 3_600_000
 
-# Columns are taken and counted without a step of Python an event: a worker counts every one.
+# Columns are taken and counted without running Python for each event: a worker counts every one.
 _TOKEN = itemgetter(LoggedEvent._fields.index("token"))
 _ACTION = itemgetter(Token._fields.index("action"))
 _ENTITY = itemgetter(Token._fields.index("entity_id"))
@@ -64,7 +64,7 @@ class Moment:
 Condition = Callable[[TriggersConfig, TriggerState, Seen, Moment], str | None]
 """Counts, and returns what holds in a few words for people; None if it does not hold.
 
-What holds is told again at every look, until a request was made.
+What holds is told again at every look, until a request is made.
 """
 
 
@@ -89,7 +89,7 @@ def new_entities(
         figures["entities"] = figures.get("looked", moment.entities)
     figures["looked"] = moment.entities
     new = moment.entities - figures["entities"]
-    # To a catalog that comes in before anything was trained nothing is new, and hardly anybody has
+    # In a catalog that comes in before anything was trained nothing is new, and hardly anybody has
     # used it yet.
     if not config.new_entities or new < config.new_entities or not moment.asked_ms:
         return None
@@ -109,7 +109,7 @@ def schedule(
 def drift(config: TriggersConfig, state: TriggerState, seen: Seen, moment: Moment) -> str | None:
     """Compares whole windows with a reference, which is one from about the last request.
 
-    A window that has drifted stays open until a request was made, and then is the reference.
+    A window that has drifted stays open until a request is made, and then is the reference.
     """
     figures = state.figures
     if not config.drift:

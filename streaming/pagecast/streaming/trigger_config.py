@@ -22,24 +22,24 @@ class TriggersConfig:
 
     new_entities: int = 100
     """Entities that came to the catalog since then. One may stand on a page at once, without a
-    training: its metadata say what it is like; what people make of it, a training learns. Before
-    the first request or model none is new."""
+    training: its metadata say what it is like; only a training learns what people make of it.
+    Before the first request or model none is new."""
 
     drift: float = 0.1
     """Jensen-Shannon divergence, in bits, of actions or of entities from the window before the
     last request: as much as if a fifth of what people do had moved to what nobody did before."""
 
     drift_window_hours: float = 24.0
-    """How long a window is at least: a whole day, or evenings would differ from mornings."""
+    """Least length of a window: a whole day, or evenings would differ from mornings."""
 
     drift_window_events: int = 20_000
-    """Events a window has at least: with fewer, chance moves the divergence by more than 0.01."""
+    """Fewest events in a window: with fewer, chance moves the divergence by more than 0.01."""
 
     schedule_hours: float = 24.0
     """Time since the last request or model."""
 
     pause_minutes: float = 60.0
-    """No two requests, whatever their reasons, are closer to each other."""
+    """Least time between two requests, whatever their reasons."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -57,7 +57,7 @@ class TriggersConfig:
 
     @property
     def on(self) -> bool:
-        """Whether any trigger is."""
+        """Whether any trigger is on."""
         return any(getattr(self, trigger) for trigger in (*_THRESHOLDS,))
 
 

@@ -1,7 +1,7 @@
 """Asks for a training when there is a reason: once, however many workers see it.
 
-Counts, positions and the request are one transaction, one at a time in all processes. The request
-is published from the database, and published again with the same id if that was not noted.
+Counts, positions and the request are one transaction, one at a time across all processes. The
+request is published from the database, and again with the same id if that was not noted.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class Triggers:
-    """The triggers of a migrated database. For one thread; any number of workers have their own."""
+    """The triggers of a migrated database. For one thread; each worker has its own."""
 
     def __init__(self, engine: sa.Engine, config: TriggersConfig) -> None:
         self._engine = engine
@@ -60,9 +60,9 @@ class Triggers:
     def observe(self, rows: Sequence[LoggedEvent], now_ms: int) -> TrainingRequest | None:
         """Counts events, each once, and makes a request if there is a reason to.
 
-        `rows` are events since the last call, of a partition in order; a replay is recognised by
-        its offsets. Call it about once a second and not for every batch, without rows when there
-        are none: the schedule knows no other clock.
+        `rows` are the events since the last call, in order within a partition; a replay is
+        recognised by its offsets. Call it about once a second, not for every batch, and without
+        rows when there are none: the schedule knows no other clock.
         """
         if not self._config.on:
             return None
@@ -78,7 +78,7 @@ class Triggers:
         return request
 
     def publish(self, producer: EventProducer, now_ms: int) -> int:
-        """Publishes requests that are not published; returns how many.
+        """Publishes requests that are not published yet; returns how many.
 
         Raises PublishFailed and BrokerUnavailable: then call it again, nothing is lost.
         """

@@ -59,7 +59,7 @@ class Uncommitted:
         self._pages += self._not_logged(pages)
 
     def _not_logged(self, rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
-        """What a replay brings again is in the offline log already; new rows are not looked at."""
+        """Leaves out rows that a replay brings again; new rows are not looked at."""
         logged = self._logged
         if not logged:
             return rows
@@ -84,7 +84,7 @@ class Uncommitted:
 
     @property
     def rows(self) -> Sequence[LoggedEvent]:
-        """Events that wait for the offline log, of a partition in order."""
+        """Events that wait for the offline log, in order within a partition."""
         return self._rows
 
     @property
@@ -105,7 +105,7 @@ class Uncommitted:
         if not self._positions:
             return
         # 6b. Append the events to the offline log. If the partitions are another worker's by now,
-        # it may have forgotten a user since, and nobody would look for that one's rows again.
+        # it may have forgotten a user since, whose rows nobody would look for again.
         self._offline.append(self._eraser.surviving_events(self._rows))
         self._rows = []
         self._offline.append_pages(self._eraser.surviving_pages(self._pages))

@@ -23,7 +23,7 @@ from pagecast.featurestore.positions import (
 from pagecast.v1 import catalog_pb2
 
 POLL_MS = 250
-"""A change is on pages within a second: this, and the embedding of what changed."""
+"""A change reaches pages within a second: this poll, and embedding what changed."""
 
 _CONSUMER = "catalog"
 
@@ -42,8 +42,8 @@ class Catalog:
     def apply(self, changes: Sequence[tuple[LogOffset, catalog_pb2.CatalogChange]]) -> int:
         """Applies validated changes in one transaction; returns the catalog's number after it.
 
-        Changes already applied are known by their offset; a topic id never seen starts from 0.
-        A change to what is already so (and a retirement of what is unknown or retired) takes no
+        Changes already applied are recognised by their offset; a topic id never seen starts from 0.
+        A change that changes nothing (or retires what is unknown or already retired) takes no
         number. An upsert of something retired offers it again, at its old index.
         """
         with exclusive(self._engine, Lock.CATALOG) as connection:
@@ -93,8 +93,8 @@ class Catalog:
 class CatalogFollower:
     """Follows the catalog's number in a daemon thread; `snapshot` is always complete.
 
-    A database that fails is logged once and asked again: meanwhile the last snapshot stands.
-    Use it as a context manager, or call `stop`.
+    A failing database is logged once and asked again; meanwhile the last snapshot stands. Use it as
+    a context manager, or call `stop`.
     """
 
     def __init__(self, catalog: Catalog, *, poll_ms: int = POLL_MS) -> None:

@@ -17,9 +17,9 @@ _HALF = np.dtype("<f2")
 class ContentVector:
     """The direction of a named content embedding.
 
-    Only directions are comparable between sources, and a component of a unit vector in half
-    precision is off by 1/2048 of itself at most: so a catalog of a million entities holds two
-    bytes a dimension. The database keeps what the operator sent.
+    Only directions are comparable between sources, and in half precision a component of a unit
+    vector is off by at most 1/2048 of itself: so a catalog of a million entities holds two bytes a
+    dimension. The database keeps what the operator sent.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Metadata of entities that is not one value each: names and content embeddings, as arrays.
+"""Metadata with several values per entity: names and content embeddings, as arrays.
 
 Letters: E entities, W indices of an entity, C dimensions of all content embeddings, N their names.
 """
@@ -16,7 +16,7 @@ def first_indices(
 ) -> npt.NDArray[np.int64]:
     """Indices [E, W] of each entity's first `width` known names, each once, then 0.
 
-    A name that the index lacks takes no place: what is not known says nothing.
+    A name that the index lacks takes no place: the unknown says nothing.
     """
     indices_EW = np.zeros((len(names), width), np.int64)
     for row, of_entity in enumerate(names):
@@ -30,8 +30,8 @@ def content_features(
 ) -> dict[str, npt.NDArray[np.float32]]:
     """`content_EC`, unit vectors side by side in the order of `embeddings`, and `has_content_EN`.
 
-    What is missing is zeros, and so is what has another number of dimensions than `embeddings`
-    says: it belongs to another space, and one entity's mistake must not take the others along.
+    A missing vector is zeros. So is one with other dimensions than `embeddings` says: it belongs to
+    another space, and one entity's mistake must not spoil the others.
     """
     slices: dict[tuple[str, int], tuple[int, slice]] = {}
     end = 0

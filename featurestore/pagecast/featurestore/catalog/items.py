@@ -90,7 +90,7 @@ def row_of(payload: bytes, *, number: int, retired: bool) -> CatalogRow:
 
 
 def _content(embeddings: Iterable[catalog_pb2.ContentEmbedding]) -> tuple[ContentVector, ...]:
-    """Of a name that comes twice, the last one counts."""
+    """If a name comes twice, the last one counts."""
     vectors = {e.name: content_vector(e.name, e.values) for e in embeddings}
     return tuple(vector for _, vector in sorted(vectors.items()) if vector is not None)
 

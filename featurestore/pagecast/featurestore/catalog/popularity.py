@@ -1,7 +1,7 @@
 """Time-decayed counts per entity: what the popularity page and POPULAR rows read.
 
-A count decays by half every half-life. Scores decay lazily: each is stored with the time it is
-as of, and a count that comes late is decayed by its age, so the order of batches does not matter.
+A count decays by half every half-life. Scores decay lazily: each is stored with its time, and a
+late count is decayed by its age, so the order of batches does not matter.
 """
 
 from collections import defaultdict
@@ -48,8 +48,8 @@ class Popularity:
     def add(self, counted: Sequence[Counted]) -> None:
         """Adds one to the score of each entity counted, as of its moment.
 
-        Counts and the positions they reach are one transaction: what a replay, or another worker,
-        brings again is left out by its offset.
+        Counts and the positions they reach are written in one transaction: what a replay or another
+        worker brings again is skipped by its offset.
         """
         if not counted:
             return
@@ -72,7 +72,7 @@ class Popularity:
     def scores(self, at_ms: int | None = None) -> dict[str, float]:
         """Score per entity, best first (ties by id).
 
-        As of `at_ms`, or of the newest count if that is later or nothing is said.
+        As of `at_ms`, or of the newest count if that is later or `at_ms` is None.
         """
         row = PopularityRow
         with self._engine.connect() as connection:
@@ -101,7 +101,7 @@ class Popularity:
             connection.execute(_INSERT, scores)
 
 
-# Written once, as those of `positions`.
+# Built once, like those of `positions`.
 _OF_ENTITIES = sa.select(PopularityRow.entity_id, PopularityRow.score, PopularityRow.at_ms).where(
     PopularityRow.entity_id.in_(sa.bindparam("ids", expanding=True))
 )

@@ -1,7 +1,8 @@
 """The catalog as of one number: what rules, engine and trainer read.
 
-Indices are stable: entities and rows keep the index of their first appearance, the retired ones
-too, so that a newer snapshot extends an older one and only changed indices need new embeddings.
+Indices are stable: entities and rows, retired ones included, keep the index of their first
+appearance, so that a newer snapshot extends an older one and only changed indices need new
+embeddings.
 """
 
 from collections.abc import Mapping
@@ -31,10 +32,10 @@ class Window:
 class CatalogEntity:
     """One version of an entity. `number` is the catalog number of that version.
 
-    `content` holds at most one vector of a name, in the order of the names.
+    `content` holds at most one vector per name, in the order of the names.
 
-    `age_days` is how long after its release this version was made: a column of the catalog, so
-    that an entity's embedding changes only with its version.
+    `age_days` is how long after its release this version was made, not how old it is now: so an
+    entity's embedding changes only with its version.
     """
 
     entity_id: str
@@ -79,7 +80,7 @@ class CatalogRow:
 class Releases:
     """M entities that are not retired and have a release, the latest first, then by id.
 
-    `before_ms_M` is the negative of their times: growing, for a binary search.
+    `before_ms_M` is their negated times: ascending, for a binary search.
     """
 
     entity_ids: tuple[str, ...]

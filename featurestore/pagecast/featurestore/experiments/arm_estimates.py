@@ -19,8 +19,8 @@ from pagecast.v1 import events_pb2
 class ArmEstimate:
     """What the model of the arm `target` would have earned on pages that `drawn_by` drew.
 
-    Either `found` or `why_not`. `target` and `target_version` are empty for an arm that drew
-    nothing: it has no estimate of any.
+    Either `found` or `why_not` is set. `target` and `target_version` are empty for an arm that drew
+    nothing: it allows no estimate.
     """
 
     drawn_by: str
@@ -54,17 +54,16 @@ def off_policy_json(found: OffPolicyReport) -> dict[str, Any]:
 
 
 _NO_FIGURES = dict.fromkeys(("pages", "effective", "earned", "estimates", "warnings"))
-"""Of `off_policy_json` where there is no estimate."""
+"""In place of `off_policy_json` where there is no estimate."""
 
 
 def newest_drawn(
     logged: Iterable[LoggedPageOutcome], labels: Container[str], pages_max: int
 ) -> dict[str, list[LoggedPageOutcome]]:
-    """The newest `pages_max` drawn pages of each of the arms `labels`, in the order of time.
+    """The newest `pages_max` drawn pages of each arm of `labels`, in order of time, as `logged` is.
 
-    Of one user so few that as many pages are of enough users to be trusted. `logged` comes in that
-    order. A page whose half hour is not over by the newest page's clock has
-    not earned all it will, and is left out.
+    So few are of one user that a full set is of enough users to be trusted. A page whose half hour
+    is not over by the newest page's clock has not earned all it will, and is left out.
     """
     waiting = deque[LoggedPageOutcome]()
     of_user_max = max(1, pages_max // EFFECTIVE_USERS_MIN)

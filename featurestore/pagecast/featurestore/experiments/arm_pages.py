@@ -1,7 +1,7 @@
 """The pages of an arm, as they were served: each once, however many records it has.
 
-A page that was carried on has a record a call, and one that was browsed a record a prompt
-(docs/logged-pages.md). A reader who acts makes more of them; the page stays one.
+A page that was carried on has a record per call, and one that was browsed a record per prompt
+(docs/logged-pages.md). A user who acts adds records, not pages.
 """
 
 from collections import Counter
@@ -16,15 +16,16 @@ from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome
 from pagecast.v1 import events_pb2
 
 Records = Sequence[events_pb2.PageServed]
-"""Of one page: that of its beginning first."""
+"""The records of one page, that of its beginning first."""
 
 
 @dataclass(kw_only=True)
 class ArmPages:
-    """Pages of an arm; `entities` of each page in order.
+    """Pages of an arm; `entities` holds each page's, in order.
 
-    `versions` are those of the arm's own model, "" for pages that popularity made, if only in part.
-    The champion made those that `fell_back`: its versions say nothing of where the alias pointed.
+    `versions` counts the pages by the arm's own model, "" for those that popularity made, if only
+    in part. The champion made those that `fell_back`: its versions do not say where the alias
+    pointed.
     """
 
     versions: Counter[str] = field(default_factory=Counter)
@@ -45,15 +46,15 @@ class ArmPages:
 
 
 def by_page(logged: Iterable[LoggedPageOutcome]) -> Iterator[list[LoggedPageOutcome]]:
-    """The records of each page; logged pages have them together."""
+    """The records of each page, which logged pages keep together."""
     for _, records in groupby(logged, lambda record: (record.user_id, record.page_id)):
         yield list(records)
 
 
 def records_of(logged: Iterable[LoggedPageOutcome]) -> Records:
-    """A page's records in its order; none if that of its beginning is missing.
+    """A page's records in its order; none if the record of its beginning is missing.
 
-    What was carried on shortly after has the moment of the beginning: only `rows_before` tells.
+    Only `rows_before` tells the order: what was carried on soon has the moment of the beginning.
     """
     served = [events_pb2.PageServed.FromString(record.value) for record in logged]
     served.sort(key=lambda record: len(record.rows_before))

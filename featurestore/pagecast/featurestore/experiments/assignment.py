@@ -1,4 +1,4 @@
-"""Who is in which arm: a salted hash of the user id, the same whoever computes it and whenever."""
+"""Who is in which arm: a salted hash of the user id, the same wherever and whenever it is made."""
 
 import hashlib
 import math
@@ -10,7 +10,7 @@ ARMS_MAX = 8
 """Arms of one experiment; each divides the users further, and needs a model in memory."""
 
 SHARE_SLACK = 1e-9
-"""Shares such as 0.1, ten times over, do not sum to 1 exactly."""
+"""Ten shares of 0.1, for example, do not sum to exactly 1."""
 
 DAY_MS = 86_400_000
 
@@ -22,7 +22,7 @@ _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 class ExperimentInvalid(ValueError):  # noqa: N818 - named by what is wrong, as the RPCs' reasons are
-    """An experiment that cannot be; `field` as in `StartExperimentRequest`."""
+    """An invalid experiment; `field` is named as in `StartExperimentRequest`."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -42,8 +42,8 @@ class Arm:
 class Experiment:
     """Its shares are of all users, and may leave some out. Raises ExperimentInvalid.
 
-    `outcome_ms` is how long from a user's first page on what happens counts for that user: the same
-    for all, so that a user's figure does not change any more once it is in the report.
+    `outcome_ms` is how long after a user's first page things still count for that user. It is the
+    same for all, so that a user's figure no longer changes once it is in the report.
     """
 
     name: str
@@ -79,8 +79,8 @@ class Experiment:
     def draw(self, user_id: str) -> str | None:
         """The arm of a user, by alias; None for the users that the shares leave out.
 
-        A draw is a number from 0 to 1 that only the salt and the user id decide, and an arm is an
-        interval of them.
+        The draw is a number from 0 to 1 that depends only on the salt and the user id; an arm is an
+        interval of such numbers.
         """
         digest = hashlib.blake2b(user_id.encode(), key=self.salt, digest_size=8).digest()
         drawn, end = int.from_bytes(digest) / 2**64, 0.0
@@ -95,8 +95,8 @@ def draw_arm(running: Iterable[Experiment], user_id: str) -> tuple[Experiment, s
     """The experiment a user is in, and the arm; `running` with the oldest first.
 
     A page is made by one model, so a user is in one experiment at a time: the oldest that draws
-    them. The others draw by salts of their own from those who are left, so that no experiment's
-    arms differ by another's.
+    them. Later ones draw from the users who are left, each by its own salt, so that no experiment
+    makes another's arms differ.
     """
     for experiment in running:
         alias = experiment.draw(user_id)

@@ -25,7 +25,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 class _Mean(NamedTuple):
-    """Of an arm; `moved_U` is how much each user moves it."""
+    """The mean of an arm; `moved_U` is how much each user moves it."""
 
     value: float
     moved_U: Floats
@@ -46,7 +46,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A treated arm against the control, in the metric's unit by user.
+    """A treated arm against the control, in the metric's unit per user.
 
     `lift` is relative to the control's mean, and None where that is not surely above 0.
     `variance_kept` is the share of the difference's variance that the covariates left.
@@ -69,9 +69,9 @@ def compare(
 ) -> Comparison:
     """Compares the treated with the rest.
 
-    The means are those at the covariates' common mean. Both sequences come from the users'
-    influence on them: what is averaged is then a mean of independent values, whatever the shares of
-    the arms (the paper's section 3). Raises ValueError if an arm has no user.
+    Means are taken at the covariates' common mean. Both sequences come from the users' influence on
+    them: so independent values are averaged, whatever the arms' shares (the paper's section 3).
+    Raises ValueError if an arm has no user.
     """
     treated_users = int(treated_U.sum())
     control_users = len(outcome_U) - treated_users
@@ -96,8 +96,8 @@ def compare(
 def _explained(outcome_U: Floats, treated_U: Bools, covariate_UC: Floats | None) -> Floats:
     """What the covariates say of each user's outcome, relative to their mean.
 
-    The slope is that within the arms, so that a real difference of the arms is none of its
-    business; a covariate that says nothing gets none.
+    The slope is the one within the arms, so that a real difference between the arms does not enter
+    it; a covariate that says nothing gets none.
     """
     if covariate_UC is None or not covariate_UC.shape[1]:
         return np.zeros(len(outcome_U))
@@ -132,10 +132,10 @@ def _estimate(value: float, influence_U: Floats, enough: bool, config: SequenceC
 
 
 def _lift(treated: _Mean, control: _Mean, enough: bool, config: SequenceConfig) -> Estimate | None:
-    """The interval has the ratios at which `treated - ratio * control` may be 0 (Fieller).
+    """The interval holds the ratios at which `treated - ratio * control` may be 0 (Fieller).
 
-    So it is as sure as that difference, and holds zero where the difference's does. By the delta
-    method it would not be, where a metric is rare or has a long tail.
+    So it is as sure as that difference, and contains zero where the difference's interval does. By
+    the delta method it would not be where a metric is rare or has a long tail.
     """
     if control.value <= 0:
         return None

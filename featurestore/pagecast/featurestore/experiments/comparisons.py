@@ -17,14 +17,14 @@ from pagecast.featurestore.experiments.sequence import SequenceConfig
 from pagecast.featurestore.experiments.users import ExperimentUsers
 
 SEGMENT_VALUES_MAX = 8
-"""Segments of a dimension, those with most users: more would be noise, and a long page."""
+"""Segments of a dimension, those with the most users; more would be noise, and a long page."""
 
 PATH_STEPS_MAX = 24
-"""Points of the plot of how the difference came about."""
+"""Points in the plot of how the difference developed."""
 
 
 class Comparisons:
-    """Of the users whose time is over."""
+    """Comparisons of the users whose time is over."""
 
     def __init__(
         self, experiment: Experiment, users: ExperimentUsers, config: SequenceConfig
@@ -44,7 +44,7 @@ class Comparisons:
             yield from self._compared(name, quality_U, None, self._over_U & ~np.isnan(quality_U))
 
     def segments(self) -> Iterator[Compared]:
-        """By the metrics, for the largest segments of each dimension."""
+        """Every metric, in the largest segments of each dimension."""
         known_U = tuple("yes" if known else "no" for known in self._users.known_U)
         for dimension, value_U in (
             ("device", self._users.device_U),
@@ -66,7 +66,7 @@ class Comparisons:
                 yield Step(arm=one.arm, users=int(count), difference=one.figures.difference)
 
     def _metric(self, number: int, among_U: Bools, segment: str = "") -> Iterator[Compared]:
-        """The covariates are the same metric before, and whether there was a before."""
+        """The covariates: the same metric before, and whether the user was known before."""
         users = self._users
         before_UC = np.column_stack([users.before_UM[:, number], users.known_U])
         outcome_U = users.outcome_UM[:, number]
@@ -80,7 +80,7 @@ class Comparisons:
         among_U: Bools,
         segment: str = "",
     ) -> Iterator[Compared]:
-        """Nothing where an arm has no user."""
+        """Yields nothing where an arm has no user."""
         control_U = self._users.of_arm(self._experiment.control)
         for arm in self._experiment.treatments:
             treated_U = self._users.of_arm(arm)

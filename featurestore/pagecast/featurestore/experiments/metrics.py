@@ -1,8 +1,8 @@
 """What users are compared by: sums over their pages, and the most that one user counts for.
 
-A difference of means is as sure as its loudest user lets it be: one program that clicks all it is
-shown would hide any lift of thousands of people. So each user's sums are cut at bounds that are set
-before anything is seen, the same in all arms. They are a day's, and grow with the period.
+A difference of means is only as sure as its loudest user lets it be: one program that clicks all it
+is shown would hide any lift of thousands of people. So each user's sums are cut at bounds that are
+set before anything is seen, the same in all arms. They are a day's, and grow with the period.
 """
 
 from collections.abc import Iterable
@@ -18,21 +18,21 @@ METRICS = ("page_reward", "clicks", "completed_plays")
 """Sums over a user's pages; the first one decides, the others explain."""
 
 BEST_OF_DAY_MAX = 20
-"""The most that a user's page reward of a day counts for, for or against, in entities with the
-table's greatest worth: more binges than a day holds."""
+"""The most that a user's page reward of a day counts, up or down, in entities of the table's
+greatest worth: more binges than fit in a day."""
 
 CLICKS_OF_DAY_MAX = 100
-"""The most clicks that a user counts for in a day: more than a person makes. With the thousands of
-a program among 2,000 users a lift of a fifth is not to be seen; with 100 it is."""
+"""The most clicks that a user counts for in a day: more than a person makes. If a program among
+2,000 users counts with its thousands, a lift of a fifth cannot be seen; with 100 it can."""
 
 COMPLETED_OF_DAY_MAX = 20
-"""The most completed plays that a user counts for in a day: one an hour, and four hours of
+"""The most completed plays that a user counts for in a day: one an hour, with four hours of
 sleep."""
 
 
 PAGES_OF_DAY_MAX = 100
-"""Pages of a user that count for each day of a period: one who asks for pages all day long, or a
-program that does, must not outweigh the rest."""
+"""Pages of a user that count per day of a period: a user, or a program, that asks for pages all day
+must not outweigh the rest."""
 
 
 def metrics_of(entities: Iterable[EntityOutcome], rewards: RewardConfig) -> tuple[float, ...]:
@@ -59,5 +59,5 @@ def pages_max(period_ms: int) -> int:
 
 
 def _days(period_ms: int) -> float:
-    """A shorter period than a day is one: all that is done that day may be done in it."""
+    """A period shorter than a day counts as one: all that is done that day may fall into it."""
     return max(1.0, period_ms / DAY_MS)

@@ -2,10 +2,10 @@
 
 Inverse propensity scores (IPS), the same normalised by its weights (SNIPS; Swaminathan and
 Joachims, NIPS 2015) and doubly robust (DR; Dudik, Langford and Li, ICML 2011). Each needs the
-probability with which what was shown was drawn. An arm that always takes the best token has none:
-it showed what it showed with certainty, and says nothing of other pages.
+probability with which the shown page was drawn. An arm that always takes the best token has none:
+it shows its page with certainty, and says nothing of others.
 
-Intervals are at one time, not sequences: an estimate is made once, of a log that is there.
+Intervals are fixed-time, not sequences: an estimate is made once, from a log that exists.
 
 Letters: P pages (or whatever was drawn and rewarded), U users.
 """
@@ -21,30 +21,30 @@ from pagecast.featurestore.experiments.sequence import Interval
 from pagecast.v1 import events_pb2
 
 EFFECTIVE_MIN = 100.0
-"""Pages' worth of weight below which the normal interval is not to be trusted: then a few pages
+"""Below this many pages' worth of weight the normal interval is not to be trusted: a few pages
 decide, and the next one like them would move the estimate out of it (benchmarks/experiments.md)."""
 
 EFFECTIVE_USERS_MIN = 50
-"""Users' worth of weight, likewise: a user's pages stand or fall together, so that more pages of
-the same users make an interval no truer. With half as many users it missed the truth in 9 % of
-made-up logs of 600 pages, with 5 in a fifth of them."""
+"""Users' worth of weight, likewise: a user's pages stand or fall together, so more pages of the
+same users make an interval no truer. With half as many users it missed the truth in 9 % of
+simulated logs of 600 pages, with 5 users in a fifth of them."""
 
 WEIGHT_SHARE_MAX = 0.05
-"""Of all weight that one page may have before the interval is not to be trusted, likewise."""
+"""Share of all weight that one page may have; above it the interval is not to be trusted."""
 
 SURE = NormalDist().inv_cdf(0.975)
 """Deviations of a 95 % interval."""
 
 UNLIKELY = NormalDist().inv_cdf(0.9995)
-"""Deviations of the mean weight from 1, in a thousand logs that are right one: then the logged
-probabilities are not those that were drawn with, or leave out pages the target makes."""
+"""Deviations of the mean weight from 1 that one in a thousand sound logs exceeds: beyond it, the
+logged probabilities are not those that were drawn with, or leave out pages the target makes."""
 
 
 GREEDY = (
     "an arm that takes the best token has no estimate; let a small share of traffic ask with "
     "sampling, at a temperature above 0"
 )
-"""Why there is none, and what mends it."""
+"""Why there is no estimate, and the remedy."""
 
 
 class NoEstimate(ValueError):  # noqa: N818 - named by what is wrong
@@ -60,9 +60,9 @@ class DrawnPages:
     """Pages of a policy that draws, with what is known of them under the target policy.
 
     `log_drawn_P` and `log_target_P` are the natural logarithms of the probability of the page under
-    each. `predicted_P` is what a reward model says of the page, `expected_P` the mean of what it
-    says of the target's pages for the same request; without one, both are 0, and DR is IPS. Raises
-    ValueError, and NothingDrawn if every page had probability 1.
+    each. `predicted_P` is a reward model's prediction for the page, `expected_P` its mean
+    prediction for the target's pages of the same request; without a model both are 0, and DR is
+    IPS. Raises ValueError, and NothingDrawn if every page had probability 1.
     """
 
     user_P: npt.NDArray[np.int64]
@@ -94,7 +94,7 @@ class DrawnPages:
 
 @dataclass(frozen=True, kw_only=True)
 class OffPolicyEstimate:
-    """Mean reward a page under the target, and its 95 % interval."""
+    """Mean reward per page under the target, and its 95 % interval."""
 
     estimator: str
     value: float
@@ -105,7 +105,7 @@ class OffPolicyEstimate:
 class OffPolicyReport:
     """`effective` is how many pages of the target's own the log is worth.
 
-    `earned` is the mean reward of the logged pages themselves: what the estimates stand beside.
+    `earned` is the mean reward of the logged pages themselves, to compare the estimates with.
     """
 
     pages: int
@@ -116,13 +116,13 @@ class OffPolicyReport:
 
 
 def was_drawn(page: events_pb2.PageServed) -> bool:
-    """Whether its log-probabilities are those that it was drawn with, from its first row on."""
+    """Whether the page's log-probabilities are those it was drawn with, from its first row on."""
     begins = bool(page.rows) and not page.rows_before
     return begins and page.sampling.temperature > 0 and bool(page.model_version)
 
 
 def estimate_off_policy(pages: DrawnPages) -> OffPolicyReport:
-    """IPS, SNIPS and DR. Raises NoEstimate where no page is one of the target's, or of one user."""
+    """IPS, SNIPS and DR. Raises NoEstimate if no page is the target's, or all are one user's."""
     weight_P = pages.weight_P
     total = float(weight_P.sum())
     if not np.isfinite(total) or total <= 0:
@@ -171,7 +171,7 @@ def _by_user(value_P: Floats, user_P: npt.NDArray[np.int64]) -> Floats:
 
 
 def _effective(weight: Floats) -> float:
-    """How many of equal weight they are worth."""
+    """How many of equal weight these are worth."""
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 

@@ -1,4 +1,4 @@
-"""What a page is like whatever comes of it: the guardrails of an experiment.
+"""What a page is like, whatever comes of it: the guardrails of an experiment.
 
 Letters: N entities of the catalog, G genres, E entities of a page.
 """
@@ -15,13 +15,13 @@ from pagecast.v1 import events_pb2
 FIRST_ROW_MS = "first_row_ms"
 
 QUALITIES = ("diversity", "new_entity_share", FIRST_ROW_MS)
-"""Guardrails with a value a page."""
+"""Guardrails with one value per page."""
 
 LESS_IS_BETTER = frozenset({FIRST_ROW_MS})
 """Those of QUALITIES that harm by rising; the others harm by falling."""
 
 NEW_DAYS = 30
-"""Days after its release that an entity is new: a month's launches."""
+"""How many days after its release an entity is new: a month's launches."""
 
 Indices = npt.NDArray[np.int64]
 
@@ -39,7 +39,7 @@ class PageQuality:
         """Entities that a page could hold."""
 
     def entities(self, entity_ids: Sequence[str]) -> Indices:
-        """Those the catalog knows."""
+        """The indices of those the catalog knows."""
         known = [self._index[e] for e in entity_ids if e in self._index]
         return np.array(known, np.int64)
 
@@ -53,7 +53,7 @@ class PageQuality:
         """The mean distance of two entities' genres (1 - cosine), and the share of the entities
         released in the last NEW_DAYS.
 
-        A page that is cut short is not a dull one: NaN for what takes more entities than it has.
+        A page that is cut short is not a dull one: what needs more entities than it has is NaN.
         """
         count = len(entity_E)
         if not count:
@@ -69,7 +69,7 @@ class PageQuality:
 
 
 def _first_row_ms(served: events_pb2.PageServed) -> float:
-    """Records of before it was measured, and of what no server made, do not have it."""
+    """Records from before it was measured, and those no server made, lack it."""
     if not served.HasField("time_to_first_row"):
         return np.nan
     return served.time_to_first_row.ToMicroseconds() / 1000

@@ -1,6 +1,6 @@
 """A plain reward model of pages: what entities earned when seen, and how likely places are seen.
 
-Good enough to take variance out of a doubly robust estimate, which is right without it, too.
+Good enough to take variance out of a doubly robust estimate, which is right even without it.
 """
 
 from collections import defaultdict
@@ -12,8 +12,8 @@ from pagecast.featurestore.pages.reward import RewardConfig
 from pagecast.v1 import events_pb2
 
 PRIOR_IMPRESSIONS = 10.0
-"""Impressions' worth of the mean of all entities that an entity's own mean is drawn towards: with
-fewer, one lucky play would be an entity's worth."""
+"""An entity's own mean is drawn towards the mean of all by this many impressions' worth: with
+fewer, one lucky play would decide what an entity is worth."""
 
 Rows = Sequence[Sequence[str]]
 """Entity ids by row, as a page places them."""
@@ -29,7 +29,7 @@ class PageWorth:
 
     @classmethod
     def fit(cls, pages: Iterable[LoggedPageOutcome], rewards: RewardConfig) -> "PageWorth":
-        """From logged pages; of none, every page is worth 0."""
+        """Fits logged pages; without any, every page is worth 0."""
         earned: dict[str, float] = defaultdict(float)
         impressions: dict[str, int] = defaultdict(int)
         served: dict[tuple[int, int], int] = defaultdict(int)

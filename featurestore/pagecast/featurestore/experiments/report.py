@@ -24,7 +24,7 @@ class Compared:
 
     @property
     def harmed(self) -> bool:
-        """Whether the arm is surely worse than the control: of a guardrail, a reason to stop."""
+        """Whether the arm is surely worse than the control: for a guardrail, a reason to stop."""
         interval = self.figures.difference.interval
         if interval is None:
             return False
@@ -50,10 +50,10 @@ class Compared:
 class ArmReport:
     """An arm as it was served. `version_now` is empty if its alias points nowhere.
 
-    Users who are `pending` are not compared yet; of those who are `capped` a metric was cut.
-    `versions` count its pages by its own model, "" for popularity; the champion made those that
-    `fell_back`. `drawn` of its pages were drawn at random, not made of the best tokens. `coverage`
-    is the share of the catalog on its first `coverage_pages` pages: as many for each.
+    Users who are `pending` are not compared yet; for those who are `capped` a metric was cut.
+    `versions` counts the pages by the arm's own model, "" for popularity; the champion made those
+    that `fell_back`. `drawn` pages were drawn at random, not made of the best tokens. `coverage` is
+    the share of the catalog on the first `coverage_pages` pages, as many for each arm.
     """
 
     alias: str
@@ -86,7 +86,7 @@ class Step:
 class ExperimentReport:
     """`began_ms` and `as_of_ms` are by the clock of the pages, None without any.
 
-    `off_policy` is empty if nobody has looked: `pagecast.server.experiments.arm_estimates` does.
+    `off_policy` is empty until `pagecast.server.experiments.arm_estimates` has looked.
     """
 
     experiment: Experiment
@@ -102,7 +102,7 @@ class ExperimentReport:
     off_policy: tuple[ArmEstimate, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Of `pagecast experiments report --json`."""
+        """What `pagecast experiments report --json` prints."""
         return {
             **experiment_json(self.experiment),
             "began_ms": self.began_ms,

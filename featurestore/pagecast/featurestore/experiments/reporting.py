@@ -22,7 +22,7 @@ from pagecast.featurestore.pages.logged_pages import logged_pages
 from pagecast.featurestore.pages.reward import RewardConfig
 
 ORDINARY_REWARDS = RewardConfig()
-"""What outcomes are worth unless it is told."""
+"""What outcomes are worth unless told otherwise."""
 
 
 def report_experiment(
@@ -50,10 +50,10 @@ def report_of(
     offered: int,
     config: SequenceConfig = ORDINARY,
 ) -> ExperimentReport:
-    """`versions` are where the aliases point now, "" for nowhere; `offered` is the catalog's size.
+    """`versions` says where the aliases point now, "" for nowhere; `offered` is the catalog's size.
 
-    All treated arms' intervals of one metric hold together; those of several metrics, guardrails
-    and segments are one by one.
+    For one metric, the intervals of all treated arms hold together; across metrics, guardrails and
+    segments each holds by itself.
     """
     shared = config.shared_by(len(experiment.treatments))
     arms = tuple(_arms(experiment, users, versions, offered))
@@ -141,7 +141,7 @@ def _warnings(
 
 
 def _not_by_its_model(arm: ArmReport) -> Iterator[str]:
-    """Of pages that are not by the one model that the arm is there for."""
+    """Warns of pages that were not made by the one model the arm is there for."""
     for pages, how in (
         (arm.fell_back, "fell back to the champion"),
         (arm.versions.get("", 0), "were made by popularity, in whole or in part"),

@@ -1,9 +1,9 @@
-"""Do the arms hold the users they should? If not, something else than chance chose who is counted.
+"""Do the arms hold the users they should? If not, something other than chance chose who counts.
 
 A chi-square test read every day cries wolf sooner or later. This is its always-valid form: the
-ratio of what a Dirichlet mixture of shares and what the planned shares say of the counts (Lindon
-and Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022). With the planned
-shares, the chance that the ratio ever reaches 1/alpha is at most alpha.
+likelihood of the counts under a Dirichlet mixture of shares, over that under the planned shares
+(Lindon and Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022). With the
+planned shares, the chance that the ratio ever reaches 1/alpha is at most alpha.
 """
 
 import math
@@ -14,12 +14,12 @@ ALPHA = 0.001
 """Chance of a false alarm over the whole life of an experiment: an alarm should stop people."""
 
 CONCENTRATIONS = (10.0, 1_000.0)
-"""Of two mixtures, whose evidence is averaged. The first finds shares that are far off with a
-hundred users, where the second is slow; the second those that are off by one or two points, as
-broken logging makes them, with fewer users than the first."""
+"""Of two mixtures whose evidence is averaged. The first finds shares that are far off with a
+hundred users, where the second is slow. The second needs fewer users to find those that are off by
+one or two points, as broken logging makes them."""
 
 EVIDENCE_MAX = 1e300
-"""Above it a float ends; nobody needs to be surer."""
+"""Not far above it floats end; nobody needs to be surer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class SampleRatio:
     users: tuple[int, ...]
     planned: tuple[float, ...]
     evidence: float
-    """How many times better shares other than the planned explain the users; at most 1e300."""
+    """How many times better other shares than the planned explain the users; at most 1e300."""
 
     @property
     def alarm(self) -> bool:
@@ -37,7 +37,7 @@ class SampleRatio:
 
 
 def sample_ratio(users: Sequence[int], shares: Sequence[float]) -> SampleRatio:
-    """Raises ValueError unless there is a share above 0 for each arm; they are made to sum to 1."""
+    """Scales the shares to sum to 1. Raises ValueError unless there is one above 0 for each arm."""
     if len(users) != len(shares) or not shares or min(shares) <= 0:
         raise ValueError("each arm needs a count of users and a share above 0")
     planned = tuple(share / math.fsum(shares) for share in shares)

@@ -1,18 +1,18 @@
 """Intervals that stay valid however often one looks: asymptotic confidence sequences.
 
-A report is read every day, and an experiment is stopped when it looks good. A fixed-time interval
-is wrong far more often than its 5 % then. These hold at all times together (Waudby-Smith, Arbour,
-Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences",
-Annals of Statistics 2024, theorem 2.2 and section 2.4), for means of any distribution with a little
-more than a variance, once there are enough users.
+A report is read every day, and an experiment is stopped when it looks good: then a fixed-time
+interval is wrong far more often than its 5 %. These hold at all times together (Waudby-Smith,
+Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic confidence
+sequences", Annals of Statistics 2024, theorem 2.2 and section 2.4), for means of any distribution
+with a little more than a variance, once there are enough users.
 """
 
 import math
 from dataclasses import dataclass
 
 USERS_MIN = 100
-"""Users of each arm before there is an interval: earlier the limit theorem says nothing, and rare
-outcomes such as completed plays have shown in simulation too narrow intervals."""
+"""Users of each arm before there is an interval: with fewer the limit theorem says nothing, and in
+simulation rare outcomes such as completed plays gave intervals that were too narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class SequenceConfig:
     """Chance that the sequence ever misses the truth."""
     narrow_at: int = 2_000
     """Users at which the interval is narrowest, relative to a fixed-time one. It changes the width
-    at other counts by little, and the validity not at all; it must be chosen before looking."""
+    at other counts little, and the validity not at all; choose it before looking."""
     users_min: int = USERS_MIN
     """Users of each arm before there is an interval."""
 
@@ -45,14 +45,14 @@ class SequenceConfig:
             raise ValueError("narrow_at must be at least 1, users_min at least 2")
 
     def shared_by(self, comparisons: int) -> "SequenceConfig":
-        """Of each of some comparisons that should all hold together (Bonferroni)."""
+        """For each of several comparisons that should all hold together (Bonferroni)."""
         return SequenceConfig(
             alpha=self.alpha / comparisons, narrow_at=self.narrow_at, users_min=self.users_min
         )
 
 
 ORDINARY = SequenceConfig()
-"""95 %, unless it is told."""
+"""95 %, unless told otherwise."""
 
 
 def radius(users: int, variance: float, config: SequenceConfig = ORDINARY) -> float:

@@ -28,7 +28,7 @@ SALT_BYTES = 16
 """Of a salt: no two experiments share one."""
 
 OUTCOME_MS = DAY_MS
-"""What counts for a user unless it is told: a day, in which a page's reaction shows for most."""
+"""How long things count for a user by default: a day, in which most reactions to a page show."""
 
 
 class ExperimentUnknown(LookupError):  # noqa: N818 - named by what is wrong, as the RPCs' reasons are
@@ -51,7 +51,7 @@ class Experiments:
     ) -> Experiment:
         """Starts an experiment with a salt of its own; servers follow within two seconds.
 
-        `control` is the champion if it is an arm, else the first arm, unless it is told. Raises
+        `control` defaults to the champion if that is an arm, else to the first arm. Raises
         ExperimentInvalid, also for a name that was ever taken, for an arm that is no alias of the
         registry, and for one experiment too many.
         """
@@ -78,7 +78,7 @@ class Experiments:
         return experiment
 
     def stop(self, name: str) -> Experiment:
-        """Its users get the champion's pages again. Stopping twice changes nothing.
+        """Gives its users the champion's pages again. Stopping twice changes nothing.
 
         Raises ExperimentUnknown.
         """

@@ -1,16 +1,16 @@
-"""What came of an experiment, by user: the unit that was drawn, and that is compared.
+"""What came of an experiment, by user: the unit that is drawn and compared.
 
-From logged pages alone, by the clock that stamped them, so that a report can be made again:
+Made from logged pages alone, by the clock that stamped them, so that a report can be repeated:
 
-- A user enters with the first page that names the experiment. What counts are the pages from there
-  to `outcome_ms` later, whatever made them: also those that fell back. A page is one however many
-  records it has; what each of them placed counts by its own moment.
+- A user enters with the first page that names the experiment. The pages from then to `outcome_ms`
+  later count, whatever made them: also those that fell back. A page is one however many records it
+  has; what each record placed counts by its own moment.
 - A user whose time is not over yet, or was not when the experiment stopped, is pending and not
-  compared. So a user's figures do not change once they are in, users come in one by one, and the
-  confidence sequences hold; and nobody's last hours weigh less. An experiment's last page is the
-  last that began: those that are carried on name the arm for hours after the stop.
-- What a user did on pages whose window was over before the experiment's first page is the
-  covariate: no arm has touched it.
+  compared. So a user's figures no longer change once they are in, users come in one by one, the
+  confidence sequences hold, and nobody's last hours weigh less. An experiment's last page is the
+  last that began: pages that are carried on name the arm for hours after the stop.
+- The covariate is what a user did on pages whose window was over before the experiment's first
+  page: no arm has touched it.
 """
 
 from collections import defaultdict
@@ -42,9 +42,9 @@ BEFORE_MS = 28 * DAY_MS
 class ExperimentUsers:
     """U users in the order in which they entered; M METRICS, Q QUALITIES.
 
-    `pending_U` are not compared yet; of `capped_U` an outcome was cut at its bound. `quality_UQ` is
-    NaN where no page has one. `device_U` and `country_U` are those of the first page, `known_U` is
-    whether there was a page before the experiment whose window was over.
+    `pending_U` are not compared yet; for `capped_U` an outcome was cut at its bound. `quality_UQ`
+    is NaN where no page has one. `device_U` and `country_U` are those of the first page, `known_U`
+    is whether there was a page before the experiment whose window was over.
     """
 
     arm_U: tuple[str, ...]
@@ -65,7 +65,7 @@ class ExperimentUsers:
 
 
 class _Part(NamedTuple):
-    """What became of what one record of a page placed."""
+    """What came of the entities that one record of a page placed."""
 
     at_ms: int
     metrics: tuple[float, ...]

@@ -32,23 +32,23 @@ from pagecast.featurestore.history.tokens import STOP, Token, token_of
 from pagecast.v1 import events_pb2
 
 LATENESS_MS = 60 * 60 * 1000
-"""A step may move back in time by this much: every late insert voids a cached prefix from there."""
+"""A step may be inserted this late: every late insert voids a cached prefix from there on."""
 
 MERGE_GAP_MS = 30 * 60 * 1000
 """A pause longer than this begins a new step: the convention for the end of a session."""
 
 NAMES_MAX = 16_384
-"""Names in a history's table before it is made anew: sets that turn over would let it grow past
-what a column can point at. Twice of what a full history needs."""
+"""Names in a history's table before it is made anew: as sets turn over, it would grow past what a
+column can point at. Twice what a full history needs."""
 
 CONTEXTS_MAX = 4_096
-"""The same for its contexts: merges can bring new ones without end. A full window has 512."""
+"""The same for its contexts: merges can bring ever new ones. A full window has 512."""
 
 NEVER = -1
 """Merge gap of an action that never shares a step."""
 
 _ALONE = (Action.HIDE, Action.ADD_TO_LIST, Action.REMOVE_FROM_LIST, Action.SEARCH)
-"""Their order among the others is what they say."""
+"""Actions whose order among the others is what they say."""
 
 
 def _default_gaps() -> Mapping[Action, int]:
@@ -66,8 +66,8 @@ class FoldConfig:
     lateness_ms: int = LATENESS_MS
     """How much older than the newest step an event may be and still make a step."""
     merge_gap_ms: Mapping[Action, int] = field(default_factory=_default_gaps)
-    """Longest pause inside a step, by action; NEVER, or left out: it never shares a step. Two steps
-    merge if the pause between them is within the gaps of both."""
+    """Longest pause inside a step, by action; one with NEVER, or left out, never shares a step. Two
+    steps merge if the pause between them is within the gaps of both."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.evicted_together <= self.steps_max:
@@ -95,7 +95,7 @@ DEFAULT_FOLD = FoldConfig()
 
 
 class Effect(NamedTuple):
-    """What an event that a history did not contain has done to its steps."""
+    """What an event that was new to a history has done to its steps."""
 
     position: int = -1
     """Where a step was put or changed, before any were evicted; -1 if none was."""
@@ -197,8 +197,8 @@ def _contains(recent: bytearray, digest: bytes) -> bool:
 def _place(history: History, token: Token, gaps: tuple[int, ...]) -> tuple[int, bool]:
     """Puts the step where its time says (ties: arrival order), merging it with a neighbour.
 
-    A pause runs from where a step would have ended, watched without a pause, to where the next one
-    began: a stop began when its play did.
+    A pause runs from where a step would have ended, had it been watched without one, to where the
+    next began: a stop began when its play did.
     """
     steps = history.steps
     at_ms, gap = token.at_ms, gaps[token.action]

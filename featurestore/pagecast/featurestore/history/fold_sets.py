@@ -12,10 +12,10 @@ _LIST = (Action.ADD_TO_LIST, Action.REMOVE_FROM_LIST)
 
 
 def update_sets(history: History, token: Token) -> None:
-    """Hidden, listed, completed, and where to resume from.
+    """Updates hidden, listed, completed, and where to resume from.
 
-    Late events change them too, unless a newer one has said otherwise: a step of the window of the
-    list, a stop of where to resume from. A completed entity stays completed when it is played
+    Late events change them too, unless a newer one has had its say: a step in the window about the
+    list, a stop about where to resume from. A completed entity stays completed when it is played
     again.
     """
     action = token.action
@@ -31,7 +31,7 @@ def update_sets(history: History, token: Token) -> None:
 
 
 def _stopped(history: History, token: Token) -> None:
-    """A position of zero, and completion, clear; a position that is not said changes nothing."""
+    """Completion and a position of zero clear it; a stop with no position changes nothing."""
     if token.marks & COMPLETED:
         _remember(history, history.completed, token.entity_id)
     elif not token.marks & RESUMABLE:

@@ -71,7 +71,7 @@ def _add(history: History, position: int, token: Token) -> None:
 def evict(history: History, count: int) -> None:
     """Drops the oldest steps, and adds them to the totals by entity and by row.
 
-    The names that are not in use any more go with them: the table is made anew.
+    Names that are no longer in use go with them: the table is made anew.
     """
     steps = history.steps
     left = list(zip(steps.watched_ms[:count], steps.at_ms[:count], strict=True))
@@ -104,7 +104,7 @@ def compact(history: History) -> None:
 
 
 def _sums(names: Sequence[int], steps: Sequence[tuple[int, int]]) -> dict[int, Total]:
-    """Watched and start of steps, summed by name; whose newest step is oldest comes first."""
+    """Watched and start of steps, summed by name, in the order of each one's newest step."""
     sums: dict[int, tuple[int, int, int]] = {}
     for name, (watched_ms, at_ms) in zip(names, steps, strict=True):
         before = sums.pop(name, _NOTHING)

@@ -36,11 +36,11 @@ ENTITY_SET_MAX = 1024
 """Entities in each exact set beside the window (hidden, completed, listed, resume positions)."""
 
 STOPS_MAX = 32
-"""Entities of which it is known when they were last stopped: who watches so many others between a
-stop and its late arrival finds an older position. Ten bytes each in the store."""
+"""Entities whose last stop's time is kept: after this many others, a late stop may put back an
+older position. Ten bytes each in the store."""
 
 TOTALS_MAX = 512
-"""Entities, and rows, whose steps that left the window are summed apart; the rest is one sum."""
+"""Entities, and rows, whose steps that left the window have a sum each; the rest share one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ class History:
     """A user's history. Mutable: ingest folds events into it in place.
 
     The exact sets are insertion-ordered dicts, oldest first, at most `ENTITY_SET_MAX` long. The
-    totals are least recently grown first, at most `TOTALS_MAX` names beside their "", which is none
-    and what there was no room for. Every name in any of them is in `strings`.
+    totals are least recently grown first: at most `TOTALS_MAX` names, and "" for no name and for
+    what there was no room for. Every name in any of them is in `strings`.
     """
 
     __slots__ = (

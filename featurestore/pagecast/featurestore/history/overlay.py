@@ -1,7 +1,7 @@
 """Actions laid over a history: what a user has just done counts before ingest has seen it.
 
-The fold is ingest's, and so is the test of what a history contains: an action that has arrived is
-skipped by its id. So the same action counts once, whichever way it comes.
+Both the fold and the test of what a history contains are ingest's: an action that has arrived is
+skipped by its id. So an action counts once, whichever way it comes.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ def lay_over(
 ) -> tuple[History | None, Actions]:
     """Folds the actions a history does not contain yet into it, in place; returns them, too.
 
-    The history's version stays what of the log it contains. A stranger who has done something gets
-    a history, without a version.
+    The history's version still says what of the log it contains. A stranger who has done something
+    gets a history without a version.
     """
     if not actions:
         return history, ()
@@ -48,7 +48,7 @@ def lay_over(
 
 
 def copy_of(history: History | None) -> History | None:
-    """One that can be folded on. By its packed form, in a quarter of the time of a deep copy."""
+    """A copy that can be folded on, made by packing in a quarter of the time of a deep copy."""
     if history is None or history.version is None:
         return deepcopy(history)
     return unpack(history.user_id, pack(history))
@@ -57,7 +57,7 @@ def copy_of(history: History | None) -> History | None:
 def history_of_page(
     page: events_pb2.PageServed, history: History | None, config: FoldConfig = DEFAULT_FOLD
 ) -> History | None:
-    """What a page's prompt was made from; `history`, that of its version, is left as it is."""
+    """The history a page's prompt was made from; `history`, that of its version, is not changed."""
     if not page.actions:
         return history
     return lay_over(copy_of(history), page.user_id, page.actions, config)[0]

@@ -26,7 +26,7 @@ FORMAT = 2
 """Version of the header and of `PackedHistory`; another one is refused."""
 
 ANY_FOLD = 0
-"""Fingerprint of who only reads: whatever a history was folded with."""
+"""Fingerprint for those who only read: it fits whatever a history was folded with."""
 
 _HISTORY, _PROFILE, _EMBEDDING = b"PCH", b"PCP", b"PCE"
 
@@ -50,7 +50,7 @@ if sys.byteorder != "little":
 
 
 class PackedHistoryError(ValueError):
-    """The value is not one that this version of Pagecast can read; the message says why."""
+    """This version of Pagecast cannot read the value; the message says why."""
 
 
 def pack(history: History, fold: int = ANY_FOLD) -> bytes:
@@ -134,7 +134,7 @@ def _unpacked(history: History, message: history_pb2.PackedHistory) -> History:
 
 
 def _check(steps: StepColumns) -> None:
-    """Raises ValueError: later, an index out of range would fail on the path of a page."""
+    """Raises ValueError now: later, an index out of range would fail a page."""
     if any(len(getattr(steps, name)) != len(steps) for name, _, _ in _COLUMNS):
         raise ValueError("columns of steps differ in length")
     bounds = (

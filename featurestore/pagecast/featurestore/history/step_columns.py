@@ -2,7 +2,7 @@
 
 A worker holds thousands of histories and touches ten thousand steps a second. As objects a full
 window takes 100 KB and a millisecond to store; as columns it takes 11 KB and is stored by copying.
-A prompt is made of the same columns, so that no page makes an object of a step.
+Prompts are made of the same columns, so that no page turns steps into objects.
 """
 
 from array import array
@@ -31,7 +31,7 @@ class Strings:
 
     @property
     def indices(self) -> dict[str, int]:
-        """Index by name. Made when it is asked for: who only reads never needs it."""
+        """Index by name. Made when first asked for: a reader never needs it."""
         if self._indices is None:
             self._indices = {name: index for index, name in enumerate(self.names)}
         return self._indices
@@ -93,8 +93,8 @@ class StepColumns(Sequence[Step]):
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> "StepColumns":
-        """The same steps, with a table of their own. Sums end where the fold ends them, and
-        ratings are halves."""
+        """The same steps, with a table of their own. Sums stop where the fold stops them, and
+        ratings become halves."""
         columns = cls(Strings())
         intern = columns.strings.intern
         for step in steps:

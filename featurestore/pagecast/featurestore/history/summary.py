@@ -20,8 +20,8 @@ Totals = tuple[tuple[str, Total], ...]
 class Summary:
     """Sums over the steps that have left the window. An entity counts for each of its genres.
 
-    The name "" holds what the catalog does not know (of genres and kinds) and what happened on no
-    row (of rows), and what a history has no room to keep apart.
+    The name "" holds what the catalog does not know (genres and kinds), what happened on no row
+    (rows), and what a history has no room to keep separately.
     """
 
     genres: Totals = ()

@@ -1,7 +1,7 @@
 """One event becomes one token: all that histories, counts and the offline log need of it.
 
-The tokeniser remembers no other event. What it makes is a tuple: a worker makes one of every event,
-and a frozen dataclass would cost as much as the rest of this file.
+The tokeniser remembers no other event. A token is a tuple because a worker makes one of every
+event, and a frozen dataclass would cost as much as the rest of this file.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ FORGET: Final = 8
 """Mark: everything known of the user is to be erased."""
 
 CONTEXTS_HELD_MAX: Final = 16_384
-"""Contexts held by their bytes: a page's events have the same one, and to look it up takes half of
-the time of reading its fields. When it is full, at 10 MB, it begins anew."""
+"""Contexts held by their bytes: a page's events share one, and looking it up takes half the time of
+reading its fields. When the table is full, at 10 MB, it begins anew."""
 
 _contexts: dict[bytes, tuple[Context, str]] = {}
 """Context and page id by the bytes of the message."""
@@ -70,9 +70,9 @@ def milliseconds(span: Duration | Timestamp) -> int:
 def token_of(event: events_pb2.InteractionEvent) -> Token:
     """Tokenises a valid event.
 
-    A `Stop` is a play of the entity itself unless it was completed: what kind of play it ended is
-    known to the step it merges into, if there is one. Ratings are rounded to halves: that is what
-    the model tells apart and the store keeps.
+    A `Stop` is a play of the entity itself unless it was completed: only the step it merges into,
+    if any, knows what kind of play it ended. Ratings are rounded to halves: the model
+    distinguishes, and the store keeps, no more.
     """
     name = event.WhichOneof("action") or ""
     written = event.context.SerializeToString()
@@ -113,7 +113,7 @@ def step_of(token: Token) -> Step:
 
 
 _Tail = tuple[int, str, str, int, int, Context, int, int, str, int, int]
-"""What of a token follows `at_ms`."""
+"""The fields of a token after `at_ms`."""
 
 _Tokeniser = Callable[[Any, Context, str], _Tail]
 

@@ -1,4 +1,4 @@
-"""Makes room on disk: bundles that nothing may need any more, and what killed exports left."""
+"""Makes room on disk: removes bundles that nothing needs any more, and what killed exports left."""
 
 import shutil
 import time
@@ -7,21 +7,21 @@ from pathlib import Path
 from pagecast.featurestore.models.registry import Registry
 
 VERSIONS_KEPT_MIN = 3
-"""Newest versions whose bundles stay whatever is asked: a rollback must find its files, and so must
-a server that is still loading the champion before."""
+"""The newest versions, whose bundles stay whatever is asked: a rollback must find its files, and so
+must a server that is still loading the previous champion."""
 
 UNFINISHED_S_MAX = 3600.0
 """An export takes seconds; a directory this old was left by one that was killed."""
 
 FREED = ".freed-"
-"""Prefix of a bundle that is being removed: nobody may meet half of one under its name."""
+"""Prefix of a bundle that is being removed: nobody must find half of one under its name."""
 
 UNFINISHED = ".unfinished-"
 """Prefix of a bundle that is being written (`pagecast.trainer.export.bundle`)."""
 
 
 def free_bundles(registry: Registry, bundles: Path, keep: int) -> tuple[str, ...]:
-    """Removes the bundles of all but the newest `keep` versions and of what is still needed.
+    """Removes all bundles but those of the newest `keep` versions and of what is still needed.
 
     Returns the versions whose directories were removed. The registry is told first, so that none
     of them can be promoted meanwhile; the next call finishes a removal that was interrupted. Raises

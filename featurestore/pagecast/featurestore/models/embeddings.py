@@ -22,7 +22,7 @@ _NOTHING = np.zeros(0, np.float32)
 
 
 class EmbeddingKind(StrEnum):
-    """Of what it is. Each has a view of its own in Feast."""
+    """What an embedding is of. Each kind has a view of its own in Feast."""
 
     USER = "user"
     ENTITY = "entity"
@@ -36,10 +36,10 @@ class EmbeddingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Embedding:
-    """One of them. `name` is a user, entity or row id, or a genre.
+    """A published embedding. `name` is a user, entity or row id, or a genre.
 
     `output_O` is a user's vector, or what it is multiplied with; `input_D` is empty for a user.
-    `version` is that of the history a user's was made from, and of the catalog otherwise.
+    `version` is, for a user's, that of the history it was made from, else the catalog's.
     """
 
     name: str

@@ -27,7 +27,7 @@ class ModelFreed(LookupError):  # noqa: N818
 
 
 class ChampionMoved(RuntimeError):  # noqa: N818
-    """Another model serves than the one that a model was compared with."""
+    """Another model serves now than the one a model was compared with."""
 
 
 class GateNotPassed(ValueError):  # noqa: N818
@@ -58,7 +58,7 @@ class ModelRecord:
 class AliasMove:
     """One move of an alias; `version` is None where it was taken away.
 
-    `forced`: the gate had said no. `note` is why, in the words of who moved it.
+    `forced` says that the gate had said no. `note` is why, in the words of whoever moved it.
     """
 
     alias: str

@@ -45,7 +45,7 @@ _VERSION = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """A version is also the name of the bundle's directory, so it must stay inside of it."""
 
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-"""As long as the table holds; it stands in an arm's name on every page."""
+"""As long as the table's column; it is part of an arm's name on every page."""
 
 
 class Registry:
@@ -67,8 +67,8 @@ class Registry:
     ) -> ModelRecord:
         """Records a published bundle as the challenger, or under another alias.
 
-        A version names its contents, so registering it again changes nothing, but that a bundle
-        which was removed is there again. Raises ValueError for a version that is no directory name
+        A version names its contents, so registering it again changes nothing, except that a removed
+        bundle counts as there again. Raises ValueError for a version that cannot name a directory
         and for metrics that are not finite.
         """
         if not _VERSION.fullmatch(version):
@@ -105,7 +105,7 @@ class Registry:
             return None if at is None else record_of_version(connection, at.version)
 
     def version_of(self, alias: str) -> str | None:
-        """The version an alias points to, if any: one row, for those who ask several times a
+        """The version an alias points to, if any: one row, for callers that ask several times a
         second."""
         with self._engine.connect() as connection:
             at = alias_row(connection, alias)
@@ -130,9 +130,9 @@ class Registry:
         """Makes a model the champion; it is no longer the challenger.
 
         A model that the gate has refused needs `forced`, which is kept with the move if it was
-        needed. With `instead_of` only while that version serves, empty for none. Promoting the
-        champion changes nothing. Raises ModelUnknown, ModelFreed, GateNotPassed, ChampionMoved, and
-        ValueError for a note that is too long.
+        needed. With `instead_of`, only while that version serves ("": while none does). Promoting
+        the champion changes nothing. Raises ModelUnknown, ModelFreed, GateNotPassed, ChampionMoved,
+        and ValueError for a note that is too long.
         """
         if len(note) > NOTE_CHARACTERS_MAX:
             raise ValueError(f"note: at most {NOTE_CHARACTERS_MAX} characters are kept")
@@ -164,8 +164,8 @@ class Registry:
     def rollback(self, by: str, *, note: str = "", from_version: str = "") -> ModelRecord:
         """Returns to the champion before the present one was promoted, and returns it.
 
-        A second rollback goes back one promotion more, never forward again, unless `from_version`
-        says which champion is to go: if another one serves by now, nothing is moved. Raises
+        A second rollback goes back one promotion more, never forward again. With `from_version`,
+        the champion that is to go, nothing is moved if another one serves by now. Raises
         NoPredecessor, ModelFreed if that champion's bundle was removed, and ModelUnknown for a
         `from_version` that is not registered.
         """
@@ -189,9 +189,9 @@ class Registry:
             return record_of_version(connection, predecessor.version)
 
     def point(self, alias: str, version: str, by: str) -> ModelRecord:
-        """Points an alias of somebody's own to a model: an arm of an experiment, for example.
+        """Points any other alias to a model: for an arm of an experiment, for example.
 
-        Raises ModelUnknown, ModelFreed, and ValueError for an alias that is none or that moves by
+        Raises ModelUnknown, ModelFreed, and ValueError for an invalid alias or one that moves by
         itself.
         """
         if alias in (CHAMPION, CHALLENGER):
@@ -230,9 +230,9 @@ class Registry:
             return tuple(record_of(model, aliases) for model in models)
 
     def free(self, keep: int) -> tuple[ModelRecord, ...]:
-        """Notes which bundles are not kept any more, and returns all such; their files come next.
+        """Marks the bundles that are no longer kept, and returns them all; their files come next.
 
-        Kept are the newest `keep`, what has an alias, and the champion that a rollback returns to.
+        Kept are the newest `keep`, those with an alias, and the champion a rollback returns to.
         """
         with exclusive(self._engine, Lock.REGISTRY) as connection:
             statement = sa.select(ModelRow.version).order_by(ModelRow.id.desc())

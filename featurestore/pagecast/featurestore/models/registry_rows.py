@@ -1,4 +1,4 @@
-"""Rows of the model registry, within a transaction of the caller's."""
+"""Rows of the model registry, within the caller's transaction."""
 
 import time
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ class Criterion:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Of a version. `champion` is what it was compared with, None if nothing served then."""
+    """On a version. `champion` is what it was compared with, None if nothing served then."""
 
     champion: str | None
     judged_at_ms: int

@@ -1,9 +1,9 @@
 """The offline log (step 6 of the life of an event): one unmerged row per event and per page.
 
-Two datasets of Parquet below one folder, `interactions/` and `pages/`, each a folder a day of part
-files that never change. A part becomes visible whole or not at all, and a batch only with all of
-its parts: positions are moved last (`positions.py`). What a replay writes again overlaps what is
-there, and readers keep one row a key (topic id, partition, offset).
+Two datasets of Parquet below one folder, `interactions/` and `pages/`, each with a folder per day
+of part files that never change. A part becomes visible whole or not at all, and a batch only with
+all of its parts: positions move last (`positions.py`). What a replay writes again overlaps what is
+there; readers keep one row per key (topic id, partition, offset).
 """
 
 from pagecast.featurestore.offline.compaction import Compacted

@@ -1,7 +1,7 @@
-"""Compaction: the small parts of a day become few, beside appenders and readers.
+"""Compaction: merges the small parts of a day into few, beside appenders and readers.
 
-A worker writes a part a second; a day read from 86,400 files takes minutes. Merged parts hold each
-key once, and are of the newest schema version.
+A worker writes a part a second, and reading a day from 86,400 files takes minutes. Merged parts
+hold each key once, and are of the newest schema version.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +16,8 @@ from pagecast.featurestore.offline.parts import Kind, Part, list_parts
 from pagecast.featurestore.offline.positions import is_visible
 
 MERGE_BYTES_MAX = 32 * 1024 * 1024
-"""Parts are merged up to this many bytes together: some half a million events, which as columns in
-memory are about 0.3 GB. A part of half of it is large enough and stays as it is."""
+"""Parts are merged up to this many bytes together: about half a million events, or 0.3 GB as
+columns in memory. A part of half this size is large enough and stays as it is."""
 
 
 class Compacted(NamedTuple):
@@ -35,8 +35,8 @@ class Compacted(NamedTuple):
 def compact(dataset: Dataset, day: str | None = None) -> Compacted:
     """Merges the small visible parts of a day (`2026-01-05`), or of all days.
 
-    The lock is held for one merged part at a time, so that an erasure need not wait for all.
-    Raises OSError, for example if the disk is full; the log is whole then, too.
+    The lock is held for one merged part at a time, so that an erasure need not wait for all. Raises
+    OSError, for example if the disk is full; the log stays whole.
     """
     done = Compacted(0, 0, 0, 0)
     if not dataset.root.exists():
@@ -53,7 +53,7 @@ def _compact_day(dataset: Dataset, folder: Path) -> Compacted:
     bytes_before = sum(map(_size, before))
     for several in list(_to_merge(before)):
         with dataset.changing():
-            # Since they were listed, an erasure may have written some of them anew.
+            # An erasure may have written some of them anew since they were listed.
             if all(part.path.exists() for part in several):
                 _merge(dataset, several)
     after = _parts(dataset, folder)

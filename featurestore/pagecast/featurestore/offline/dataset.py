@@ -1,4 +1,4 @@
-"""A dataset of part files: appending to it, and reading it beside those who change it."""
+"""A dataset of part files: appending to it, and reading it while others change it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,8 +31,8 @@ from pagecast.featurestore.offline.spans import between, may_hold
 MS_A_DAY = 24 * 60 * 60 * 1000
 
 LISTINGS_MAX = 100
-"""Listings that a reader makes before it gives up: each time, compaction or an erasure has just
-removed parts, and those take longer to make their replacement than a reader needs to open it."""
+"""Listings that a reader makes before it gives up. It lists again only if compaction or an erasure
+has just removed parts, and they take longer to make a replacement than a reader to open it."""
 
 _Read = TypeVar("_Read")
 
@@ -53,8 +53,8 @@ class Dataset:
     def append(self, table: pa.Table) -> None:
         """Writes a part for each day and partition; durable and visible when it returns.
 
-        Rows of a partition come in the order of their offsets from append to append, so that
-        what is before a position is whole. Raises OSError; nothing of the partition's rows is
+        Rows of a partition must come in the order of their offsets from append to append, so that
+        the log before a position is complete. Raises OSError; none of the partition's rows is
         visible then, and the same rows may be appended again.
         """
         if not len(table):
@@ -97,18 +97,18 @@ class Dataset:
         return in_order(self.reading(read))
 
     def reading(self, read: Callable[[Sequence[Part]], _Read]) -> _Read:
-        """Calls `read` with the visible parts, again if any of them went while it read.
+        """Calls `read` with the visible parts, and again if any of them went while it read.
 
-        Raises DatasetBusyError after LISTINGS_MAX times.
+        Raises DatasetBusyError after LISTINGS_MAX attempts.
         """
         for _ in range(LISTINGS_MAX):
             before = self._read_generation()
-            # Before the parts are listed: what this position says is durable is in the list.
+            # Before the parts are listed: so all that this position calls durable is in the list.
             reached = self.positions.reached()
             parts = [part for part in list_parts(self.root) if is_visible(part, reached)]
             if self._read_generation() != before:
-                # Parts were removed while the folders were listed, so that neither they nor what
-                # replaces them need be in the list.
+                # Parts were removed while the folders were listed: the list may hold neither them
+                # nor what replaces them.
                 continue
             try:
                 return read(parts)
@@ -145,8 +145,8 @@ class Dataset:
     def known_positions(self) -> dict[tuple[str, int], int]:
         """The next offset per (topic id, partition).
 
-        It is 0 where only parts of a time before positions were recorded are: nothing says that
-        the last of their batches was written to the end. Appending its rows again is harmless.
+        It is 0 where all parts are from before positions were recorded: nothing says that the last
+        of their batches was written to the end. Appending its rows again is harmless.
         """
         recorded = self.positions.read()
         marked = self.positions.reached()
@@ -166,7 +166,7 @@ class Dataset:
         return found | recorded
 
     def write_part(self, folder: Path, kind: Kind | None, table: pa.Table) -> Path:
-        """Writes rows of one partition, in order, under the name that says so.
+        """Writes rows of one partition, in order, under a name that says which.
 
         With `kind` None the rows may be of any partition, and the name says nothing.
         """
@@ -181,15 +181,15 @@ class Dataset:
         return folder / name
 
     def replace(self, old: Sequence[Path], kind: Kind | None, table: pa.Table) -> None:
-        """Puts one part with the rows of `table`, or none if there are none, in the place of `old`.
+        """Replaces the parts `old` by one with the rows of `table`, or by none if it has no rows.
 
-        The caller holds `changing`. In this order a crash leaves rows twice at most, which readers
+        The caller holds `changing`. In this order a crash at most leaves rows twice, which readers
         do not see.
         """
         folder = old[0].parent
         new = self.write_part(folder, kind, table) if len(table) else None
         sync(folder)
-        # Readers that list parts at this moment list them again: see `reading`.
+        # Readers that are listing parts at this moment list them again: see `reading`.
         write_whole(self._generation, str(self._read_generation() + 1).encode())
         for path in old:
             if path != new:
@@ -198,7 +198,7 @@ class Dataset:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Held by who replaces parts, compaction and erasure; appenders and readers go on."""
+        """Held while compaction or erasure replaces parts; appenders and readers go on."""
         with exclusive(self.root / ".lock"):
             yield
 

@@ -1,8 +1,7 @@
-"""Published embeddings as Parquet: a folder a run, a file for each kind and chunk of users.
+"""Published embeddings as Parquet: a folder per run, a file for each kind and chunk of users.
 
-A run is resumed behind its last written file, whatever ended it. Chunks are of users by a hash of
-their id, so that nothing but the rows names a user, and a chunk is the same users when a run is
-resumed.
+A run resumes after its last written file, whatever ended it. Users are divided into chunks by a
+hash of their id, so that only rows name a user, and a resumed run has the same chunks.
 """
 
 import fcntl
@@ -25,7 +24,7 @@ from pagecast.featurestore.offline.files import exclusive, sweep, sync, write_wh
 RUN_FILE = "run.json"
 
 USERS = "users-"
-"""Beginning of the names of users' files; the number of the chunk follows."""
+"""Prefix of the names of users' files; the chunk's number follows."""
 
 COLUMNS = pa.schema(
     [
@@ -73,9 +72,9 @@ class EmbeddingLog:
 
     @contextmanager
     def held(self, who: str) -> Iterator[None]:
-        """Nobody else writes runs until the end, whatever ends it; the kernel frees a dead one's.
+        """The sole right to write runs until the block ends; the kernel frees a dead process's.
 
-        Raises EmbeddingsInUse with the `who` of the one that does.
+        Raises EmbeddingsInUse with the `who` of its holder.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".writer").open("a+b") as lock:
@@ -115,7 +114,7 @@ class EmbeddingLog:
         self._tell(replace(run, finished_at_ms=at_ms))
 
     def keep_newest(self, runs: int) -> None:
-        """Removes all but the newest so many."""
+        """Removes all but the newest `runs`."""
         for run in self.runs()[:-runs]:
             shutil.rmtree(self.folder(run))
 
@@ -144,14 +143,14 @@ class EmbeddingLog:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Held while who may not be written is looked up and a part written, and by erasures: so an
-        erasure either is seen by the writer, or sees what it has written."""
+        """Held from the look-up of who may not be written until the part is written, and by
+        erasures: so either the writer sees an erasure, or the erasure sees what it has written."""
         self.root.mkdir(parents=True, exist_ok=True)
         with exclusive(self.root / ".lock"):
             yield
 
     def erase(self, user_id: str, topic_id: str, partition: int, before_offset: int) -> int:
-        """Removes a user's rows, but for those made from a history that had got further than that.
+        """Removes a user's rows, except those made from a history that had got further than that.
 
         Returns how many there were. May be repeated; durable when it returns. Raises OSError.
         """

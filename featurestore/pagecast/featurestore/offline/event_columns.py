@@ -1,6 +1,6 @@
 """Events as columns, and back.
 
-Actions are stored by name: numbers are in the order of engagement, and a new one moves the others.
+Actions are stored by name: numbers follow engagement, and a new action moves the others.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     encoded = column.combine_chunks().dictionary_encode()
     if 2 * len(encoded.dictionary) > len(column):
         return list(column.to_pylist())
-    # Each string once: memory, and half of the time.
+    # Each string once: saves memory, and half of the time.
     distinct = np.array(encoded.dictionary.to_pylist(), object)
     return list(distinct[encoded.indices.to_numpy()])
 

@@ -1,4 +1,4 @@
-"""How files are written, so that a crash or a full disk leaves nothing that is half there."""
+"""Writes files so that a crash or a full disk leaves nothing half-written."""
 
 import fcntl
 import itertools
@@ -29,7 +29,7 @@ def write_whole(path: Path, content: pa.Buffer | bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which gets its name when all of it is on the disk, and only then."""
+    """A file to write to, which gets its name only once all of it is on the disk."""
     unfinished, file = _create(path)
     try:
         with file:

@@ -29,7 +29,7 @@ from pagecast.featurestore.offline.rows import LoggedEvent, LoggedPage, NextOffs
 from pagecast.featurestore.offline.schema import KEY
 
 ROWS_AT_ONCE = 50_000
-"""Events that `by_user` makes tokens of at once, beside all those of the last user: some 50 MB."""
+"""Events that `by_user` makes tokens of at once, or one user's if those are more: some 50 MB."""
 
 
 class UserLog(NamedTuple):
@@ -109,7 +109,7 @@ class OfflineLog:
         return self.events.known_positions()
 
     def next_offset(self, place: tuple[str, int]) -> int:
-        """The same of one (topic id, partition), 0 of one it has no events of; lists no files."""
+        """The same for one (topic id, partition), 0 if it has no events; looks at no parts."""
         return self.events.positions.read().get(place, 0)
 
     def page_positions(self) -> dict[tuple[str, int], int]:
@@ -128,13 +128,14 @@ class OfflineLog:
         before_offset: int,
         requested_at_ms: int,
     ) -> int:
-        """Removes what is known of a user as of a position; returns how many rows that were.
+        """Removes what is known of a user as of a position; returns how many rows that was.
 
-        That is: events, except those of this partition at or after `before_offset`, and served
-        pages, except those whose history had got further than that; a page that was made from no
-        history of this partition stays if it was asked for after `requested_at_ms`. Published
-        embeddings that were made from such a history go, too, and are not counted. May be repeated;
-        durable when it returns. Raises OSError, with some of the rows gone.
+        That is: events, except those of this partition at or after `before_offset`; and served
+        pages, except those whose history had got further than that. A page that was made from no
+        history of this partition stays if it was asked for after `requested_at_ms`. The user's
+        published embeddings go, too, except those from a history that had got further; they are not
+        counted. May be repeated; durable when it returns. Raises OSError, with some of the rows
+        gone.
         """
         self.embeddings.erase(user_id, topic_id, partition, before_offset)
         mine = pc.field("user_id") == user_id

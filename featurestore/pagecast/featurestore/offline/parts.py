@@ -1,4 +1,4 @@
-"""The names of part files: what is in a part is known without opening it."""
+"""The names of part files: they say what is in a part without opening it."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 class PartName(NamedTuple):
     """One partition's rows of one day, from the offset `first` to `last`, with gaps.
 
-    Parts do not change: one with other rows has another name, also between the same offsets.
+    Parts do not change: one with other rows has another name, even between the same offsets.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 _NAME = re.compile(r"(part|rows|merged)-([0-9a-f]+)-(\d+)-(\d+)-(\d+)(?:-([0-9a-f]+))?\.parquet")
 
 DIGEST_DIGITS = 16
-"""Enough that no two names meet by chance; parts of version 1 have 8 of the topic's."""
+"""Enough that no two names collide by chance; parts of version 1 have 8 digits for the topic."""
 
 
 def digest(topic_id: str) -> str:

@@ -1,9 +1,9 @@
-"""How far the log of each partition reaches: one small file a partition, moved after the parts.
+"""How far the log of each partition reaches: one small file per partition, moved after the parts.
 
-A batch over two days is two parts. Killed between them, the newest offset in the log lies past rows
-that were never written; a worker that trusted it would skip them. So a position is recorded once
-all parts of the batch are durable, and a part that lies past it is not visible: it is what was left
-of a batch that nobody has finished, and whose rows will be appended again.
+A batch over two days is two parts. If a worker is killed between them, the newest offset in the log
+lies past rows that were never written, and a worker that trusted it would skip them. So a position
+is recorded only once all parts of the batch are durable, and a part that lies past it is not
+visible: it is left from a batch that nobody has finished, and whose rows will be appended again.
 """
 
 import json
@@ -37,8 +37,8 @@ class Positions:
     def advance(self, ends: Mapping[tuple[str, int], int]) -> None:
         """Moves positions up to `ends`, never down. The parts before them must be durable.
 
-        Late writers and their successors come here at once: unlocked, the late one could put back
-        the position of what its successor has committed.
+        A late writer and its successor may come here at once: without the lock, the late one could
+        move the position back from what its successor has committed.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with exclusive(self._folder / ".lock"):

@@ -1,8 +1,8 @@
 """What a part file holds, by schema version; the version is in the file's own metadata.
 
-Version 1 of `interactions` had the event's bytes and a few columns for queries, version 2 has a
+Version 1 of `interactions` had the event's bytes and a few columns for queries; version 2 has a
 column for everything in a `Token`, so that a fold parses nothing. A part of any earlier version is
-brought to the newest one as it is read.
+upgraded to the newest as it is read.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class Schema:
     sorted_numbers: tuple[str, ...]
     """Columns of numbers that grow by little: stored as differences."""
     upgrades: dict[int, Upgrade] = field(default_factory=dict)
-    """By version, of every earlier one."""
+    """By version, one for every earlier one."""
 
     def version_of(self, metadata: pq.FileMetaData, path: str) -> int:
         """Raises UnknownSchemaError if the part is newer than this code."""
@@ -72,7 +72,7 @@ class Schema:
             "compression_level": ZSTD_LEVEL,
             "use_dictionary": list(self.dictionary),
             "column_encoding": dict.fromkeys(self.sorted_numbers, "DELTA_BINARY_PACKED"),
-            # For pruning by position. Of other columns a part has nearly all values.
+            # For pruning by position. Of other columns, a part has nearly every value.
             "write_statistics": list(KEY),
             "store_schema": False,
         }

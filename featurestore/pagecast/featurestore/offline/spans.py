@@ -11,7 +11,7 @@ from pagecast.featurestore.offline.rows import NextOffsets
 
 
 def may_hold(part: Part, until: NextOffsets | None, after: NextOffsets | None) -> bool:
-    """Whether a part's name leaves open that it holds rows between two positions."""
+    """Whether, by its name, a part may hold rows between two positions."""
     name = part.name
     if name is None:
         return True
@@ -29,7 +29,7 @@ def may_hold(part: Part, until: NextOffsets | None, after: NextOffsets | None) -
 
 
 def between(until: NextOffsets | None, after: NextOffsets | None) -> ds.Expression | None:
-    """The condition on rows; None if all of them are."""
+    """The condition for a row to be between them; None if every row is."""
     conditions: list[ds.Expression] = []
     if until is not None:
         conditions.append(

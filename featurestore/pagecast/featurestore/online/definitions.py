@@ -42,7 +42,7 @@ class Definitions:
 
     @property
     def entities(self) -> list[Entity]:
-        """What views are of."""
+        """The Feast entities that views are of."""
         return [self.user, *map(_named_in_catalog, self.of_catalog)]
 
     @property
@@ -56,8 +56,8 @@ class Definitions:
     def of(cls, offline: Path) -> "Definitions":
         """The definitions for the offline log below `offline`.
 
-        Histories are pushed: Feast's joins and materialisation are not used (docs/facts.md), so
-        that the sources only say where the events are from which a history is folded.
+        Histories are pushed: Feast's joins and materialisation are not used (docs/facts.md), so the
+        sources only say where the events are that a history is folded from.
         """
         user = Entity(
             name="user",

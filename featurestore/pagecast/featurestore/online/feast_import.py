@@ -8,11 +8,11 @@ from typing import Any
 
 
 def import_feast() -> None:
-    """Imports Feast without what nothing of ours uses of it.
+    """Imports Feast without the parts of it that we do not use.
 
-    That is torch (Feast's export of training data to tensors), which a server must not load, and
-    run-time checks of the types of its definitions, for which typeguard compiles them anew. Both
-    are as ever afterwards. No other thread should be importing torch meanwhile.
+    These are torch (Feast's export of training data to tensors), which a server must not load, and
+    run-time type checks of its definitions, for which typeguard recompiles them. Both are as before
+    afterwards. No other thread should be importing torch meanwhile.
     """
     if "feast" not in sys.modules:
         with _without_torch(), _without_type_checks(), _without_shared_metrics():

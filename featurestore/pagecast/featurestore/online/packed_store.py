@@ -30,7 +30,7 @@ JOIN_KEYS: Final[Mapping[str, str]] = {
     "genre_embedding": "genre",
     "row_embedding": "row_id",
 }
-"""Of the views that are not of a user."""
+"""Join keys of the views that are not of a user."""
 
 
 def _key_prefix(join_key: str) -> bytes:

@@ -63,7 +63,7 @@ class RowCalls:
         return self._call(row, fields.time, time, fields.value, value)
 
     def delete(self, row: PackedRow, seconds: int) -> Call:
-        """For the script DELETE; the version is remembered for so long."""
+        """For the script DELETE; the version is remembered for `seconds`."""
         return self._call(row, seconds, self._fields.time, self._fields.value)
 
     def _call(self, row: PackedRow, *arguments: Any) -> Call:

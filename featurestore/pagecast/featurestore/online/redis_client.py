@@ -15,15 +15,15 @@ from pagecast.featurestore.online.store_url import StoreUrl
 RedisClient = Redis | RedisCluster
 
 CONNECT_TIMEOUT_S: Final = 1.0
-"""A server that is there accepts in milliseconds. A page waits a second for a history at most."""
+"""A server that is up accepts in milliseconds. A page waits at most a second for a history."""
 
 SOCKET_TIMEOUT_S: Final = 2.0
 """Longer than a healthy server pauses (it forks for a snapshot, or waits for its disk), and short
 enough that a worker sees a dead one long before its partitions are taken away."""
 
 CLUSTER_ATTEMPTS_MAX: Final = 1
-"""Once more with the cluster's new layout, after a failover. Elsewhere the client repeats nothing:
-who calls it knows whether it is worth it, and two loops of retries multiply."""
+"""Once more with the cluster's new layout, after a failover. Otherwise the client repeats nothing:
+its caller knows whether that is worth it, and two loops of retries multiply."""
 
 _AWAY: Final = (
     exceptions.ConnectionError,
@@ -36,8 +36,8 @@ _AWAY: Final = (
 )
 
 _AWAY_REPLIES: Final = ("MISCONF", "BUSY", "NOREPLICAS", "UNKILLABLE", "OOM", "READONLY")
-"""First words of replies that the client has no class for, or not when a script meets them: a disk
-is full, a script runs too long, too few replicas, no memory, a failover."""
+"""First words of replies for which the client has no class, or none when a script meets them: a
+disk is full, a script runs too long, too few replicas, no memory, a failover."""
 
 _REFUSED: Final = (
     exceptions.AuthenticationError,
@@ -47,7 +47,7 @@ _REFUSED: Final = (
 
 
 def connect(url: StoreUrl) -> RedisClient:
-    """A client; a single server is not asked before the first command.
+    """A client; a single server is not contacted before the first command.
 
     Raises OnlineStoreAway or OnlineStoreRefused if a cluster's layout cannot be read.
     """
@@ -56,7 +56,7 @@ def connect(url: StoreUrl) -> RedisClient:
         "password": url.password,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": SOCKET_TIMEOUT_S,
-        # A connection that a firewall forgot is noticed.
+        # To notice a connection that a firewall has forgotten.
         "socket_keepalive": True,
     }
     if url.tls:
@@ -72,7 +72,7 @@ def connect(url: StoreUrl) -> RedisClient:
 
 
 _NO_CLUSTER: Final = "Cluster mode is not enabled"
-"""The client says so of a server that answers, in the exception for one that does not."""
+"""What the client says of a server that answers, in the exception for one that does not."""
 
 CLIENT_ERRORS: Final = (exceptions.RedisError, exceptions.RedisClusterException)
 """Whatever the client raises."""

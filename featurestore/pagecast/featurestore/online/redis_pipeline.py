@@ -1,7 +1,8 @@
 """Many calls in few round trips, to one server or to the nodes of a cluster.
 
-The cluster client's own pipeline repeats each call of a node that does not answer by itself: with
-a thousand calls and a time limit each, that is a storm. Here a node's first failure ends the batch.
+If a node does not answer, the cluster client's own pipeline repeats each of its calls separately:
+with a thousand calls and a time limit each, that is a storm. Here a node's first failure ends the
+batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ PIPELINE_BYTES_MAX: Final = 4 * 1024 * 1024
 part of it. Larger ones are not faster."""
 
 PIPELINE_CALLS_MAX: Final = 500
-"""Calls of one round trip: the server holds all their replies, of reads 16 KB each."""
+"""Calls of one round trip: the server holds all their replies, for reads 16 KB each."""
 
 
 class Call(NamedTuple):
@@ -38,7 +39,7 @@ def run(client: RedisClient, command: str, calls: Sequence[Call]) -> list[Any]:
 
 
 def run_script(client: RedisClient, script: str, keys: int, calls: Sequence[Call]) -> list[Any]:
-    """The same for a script of so many keys, which is sent only to a server that has it not."""
+    """The same for a script of `keys` keys, sent only to a server that does not have it."""
     return _run(client, ("EVALSHA", sha_of(script), keys), calls, script)
 
 

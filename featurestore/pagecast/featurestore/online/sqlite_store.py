@@ -1,8 +1,8 @@
 """Feast's SQLite online store, with writes that are conditional on the version of the log.
 
 A plugin as Feast documents them (`online_store: type: ...`). It differs from its parent in four
-things: a connection for each thread, write-ahead logging, the statement that writes, and that what
-is deleted is gone from the file.
+things: a connection for each thread, write-ahead logging, the statement that writes, and that
+deleted values are gone from the file.
 """
 
 import sqlite3
@@ -34,7 +34,7 @@ from pagecast.featurestore.online.packed_store import (
 STORE_TYPE: Final = "pagecast.featurestore.online.sqlite_store.ConditionalSqliteOnlineStore"
 
 READ_USERS_MAX: Final = 500
-"""Users of one query; more are read in several, so that a query's text stays bounded."""
+"""Users per query; more are read in several queries, so that a query's text stays bounded."""
 
 
 class ConditionalSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
@@ -142,7 +142,7 @@ class ConditionalSqliteOnlineStore(SqliteOnlineStore):
         self._local = threading.local()
 
     def _tables(self, config: RepoConfig, views: Sequence[FeatureView]) -> tuple[str, ...]:
-        """Their names; Feast makes one in 1.3 µs, of the ten that a whole read may take."""
+        """Their names; Feast takes 1.3 µs to make one, of the ten that a whole read may take."""
         names = tuple([view.name for view in views])
         tables = self._table_names.get(names)
         if tables is None:
@@ -211,5 +211,5 @@ def _delete(
 
 
 def _overwrite_log(connection: sqlite3.Connection) -> None:
-    """The write-ahead log holds what was there before; a reader at work puts that off."""
+    """Empties the write-ahead log, which holds the old values; a reader at work delays that."""
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,6 +1,6 @@
 """Histories and profiles in Feast's online store: steps 3 and 6 of the life of an event.
 
-Feast is imported when a store is opened, not before: that takes seconds of CPU.
+Feast is imported only when a store is opened: that takes seconds of CPU.
 """
 
 import fcntl
@@ -42,8 +42,8 @@ class OnlineFeatures:
     `push`: those cost four and thirty times as much for one user (docs/facts.md), and neither
     knows of a refused write. Feast's own calls read the same values.
 
-    Whatever calls the store raises one of STORE_TRANSIENT if it is away, OnlineStoreRefused if it
-    will not serve us.
+    Every method that calls the store raises one of STORE_TRANSIENT if it is away, and
+    OnlineStoreRefused if it will not serve us.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class OnlineFeatures:
     ) -> "OnlineFeatures":
         """Opens the store, making what is missing: SQLite in a state directory, or what `url` says.
 
-        `fold` is the fingerprint of the configuration histories are folded with: who writes them
-        says it, and cannot read those of another one.
+        `fold` is the fingerprint of the configuration histories are folded with: a writer gives it,
+        and cannot read histories of another one.
 
-        Several processes may do so at once; it is quick when nothing is missing. Raises
-        StoreUrlError for a bad URL, OnlineStoreRefused without the extra `redis`. A server that
-        is away shows when it is first used.
+        Several processes may open it at once; that is quick when nothing is missing. Raises
+        StoreUrlError for a bad URL, OnlineStoreRefused without the extra `redis`. That a server is
+        away shows only on first use.
         """
         if url is not None:
             StoreUrl.parse(url)
@@ -101,12 +101,12 @@ class OnlineFeatures:
 
     def read_histories(self, user_ids: Sequence[str]) -> dict[str, History]:
         """Histories by user id; strangers are left out. Raises PackedHistoryError, which says whose
-        cannot be read."""
+        history cannot be read."""
         values = self._read(self._views.history, user_ids)
         return {user_id: self._unpacked(user_id, value) for user_id, value in values}
 
     def write_histories(self, histories: Sequence[History]) -> list[str]:
-        """Writes histories, each if it is not older than the stored one.
+        """Writes histories, each unless it is older than the stored one.
 
         Returns the ids of the users whose history was refused, because the store holds a newer
         version of the same partition of the same log. In SQLite a batch is one transaction; in
@@ -117,11 +117,10 @@ class OnlineFeatures:
         )
 
     def delete_histories(self, versions: Mapping[str, HistoryVersion]) -> list[str]:
-        """Deletes histories that are not newer than these versions; returns whose was refused.
+        """Deletes histories that are not newer than these versions; returns the refused users.
 
-        So are the embeddings that were made from them. Until FENCE_S later a late writer's older
-        history is refused, too, so that a worker that lost its partition cannot bring back what was
-        erased.
+        The embeddings made from them go, too. For FENCE_S a late writer's older history is refused,
+        so that a worker that lost its partition cannot bring back what was erased.
         """
         rows = [PackedRow(user_id, None, version, 0) for user_id, version in versions.items()]
         self._write(self._views.user_embedding, rows)
@@ -133,8 +132,8 @@ class OnlineFeatures:
         return {name: unpack_embedding(name, value) for name, value in values}
 
     def write_embeddings(self, kind: EmbeddingKind, embeddings: Sequence[Embedding]) -> list[str]:
-        """Writes as `write_histories` does: a user's was made from the history of its version, so
-        that one from before an erasure is refused. Returns the names that were refused."""
+        """Writes as `write_histories` does: a user's embedding has the version of its history, so
+        that one from before an erasure is refused. Returns the refused names."""
         rows = [
             PackedRow(one.name, pack_embedding(one), one.version, one.embedded_at_ms)
             for one in embeddings

@@ -1,4 +1,4 @@
-"""What a failing online store is taken for: away, or set up wrongly. Needs no client library."""
+"""What a failing online store is taken to be: away, or set up wrongly. Needs no client library."""
 
 import sqlite3
 

@@ -24,7 +24,7 @@ class Written(NamedTuple):
 def write_logged_pages(log: OfflineLog, path: Path, *, window_ms: int = WINDOW_MS) -> Written:
     """Writes the logged pages to `path`, a Parquet or JSON lines file by its ending.
 
-    The file is there whole or not at all; one that is there is replaced. In JSON lines `page` is
+    The file appears whole or not at all; an existing one is replaced. In JSON lines `page` is
     base64 and times are RFC 3339. Raises ValueError for another ending, and OSError.
     """
     if path.suffix not in FORMATS:

@@ -1,14 +1,14 @@
-"""Logged pages: each served page with what became of what the user saw of it.
+"""Logged pages: each served page with what became of the entities that were seen on it.
 
 A view over the two datasets of the offline log, joined by page id and user id; nothing is stored,
-so that late and repeated events change the next reading and nothing else. Exactly:
+so late and repeated events change only the next reading. Exactly:
 
-- A page is a `PageServed` record; a record that was sent twice is one page. An entity is where the
-  page's first record with it placed it.
-- Events count that carry the page's id and its user's, and occurred from `requested_at` to
-  `window_ms` after it, both included, by the clocks that stamped them. Others do not exist here.
-- An entity is in the outcome if it was seen (named in an impression) or acted upon. What was served
-  and neither is not: nobody knows whether it would have been liked.
+- A page is a `PageServed` record; a record that was sent twice is one page. An entity's place is
+  where the first of the page's records that has it put it.
+- An event counts if it carries the page's id and its user's, and occurred from `requested_at` to
+  `window_ms` after it, both included, by the clocks that stamped them. Others are ignored.
+- An entity is in the outcome if it was seen (named in an impression) or acted upon. One that was
+  served and is neither is not: nobody knows whether it would have been liked.
 - A `Stop` carries no placement. It belongs to the newest play of its entity on the page at or
   before it and counts if that play does, however long it took; without such a play it counts if it
   is inside the window itself. A stop of a trailer adds no watched time.
@@ -42,10 +42,10 @@ from pagecast.featurestore.pages.page_outcomes import (
 )
 
 WINDOW_MS = 30 * 60 * 1000
-"""How long after a page was asked for something belongs to it: a session's end by convention."""
+"""How long after a page was asked for events belong to it: by convention, a session's end."""
 
 PAGES_AT_ONCE = 10_000
-"""Pages whose entities are in memory together: a million entities of pages of a hundred."""
+"""Pages whose entities are in memory together: a million entities, at a hundred a page."""
 
 _HEAD = ("page_id", "user_id", "requested_at", "model_version", "arm")
 
@@ -136,7 +136,7 @@ def logged_pages(
     """The logged pages in the order in which they were asked for.
 
     `until` and `after` are positions of both topics, as in `OfflineLog.read`; `after` leaves out
-    pages alone, for their events come later.
+    only pages, because their events come later.
     """
     for table in logged_page_tables(log, window_ms=window_ms, until=until, after=after):
         entities = table["entities"].combine_chunks()

@@ -1,4 +1,4 @@
-"""The newest of logged pages, where a user who asks for very many leaves room for the others'."""
+"""The newest logged pages, with room for others' beside those of a user who asks for very many."""
 
 from collections import OrderedDict, deque
 
@@ -6,7 +6,7 @@ from pagecast.featurestore.pages.logged_pages import LoggedPageOutcome
 
 
 class NewestPages:
-    """At most `pages_max`, of one user at most `of_user_max`; never more than these are held."""
+    """Holds at most `pages_max`, and at most `of_user_max` of one user."""
 
     def __init__(self, pages_max: int, of_user_max: int) -> None:
         self._pages_max, self._of_user_max = pages_max, of_user_max
@@ -21,7 +21,7 @@ class NewestPages:
 
     @property
     def left_out(self) -> int:
-        """How many of those that came are not among them."""
+        """How many of the pages that came are not kept."""
         return self._added - len(self._pages)
 
     def add(self, page: LoggedPageOutcome) -> None:

@@ -1,8 +1,8 @@
 """What became of the entities of served pages: the join behind `logged_pages`, in SQL.
 
-DuckDB does it, for its as-of join: it gives a stop to the play before it, within a page and an
-entity, where pyarrow's knows one key and needs sorted input. Nothing here depends on the order of
-rows: there are booleans, sums over distinct stops, and the newest by (time, event id).
+DuckDB does it for its as-of join, which gives a stop to the play before it, within a page and an
+entity; pyarrow's knows one key and needs sorted input. Nothing here depends on the order of rows:
+there are only booleans, sums over distinct stops, and the newest by (time, event id).
 """
 
 from collections.abc import Iterable, Sequence

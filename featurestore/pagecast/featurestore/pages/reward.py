@@ -1,7 +1,7 @@
 """What an outcome on a page is worth: the one place that says so (docs/papers.md 1.4).
 
-The reward of an impressed entity is a number out of a table; the reward of a row is an aggregate of
-its impressed entities', that of a page their sum. Training and simulation take it from here.
+The reward of an impressed entity is a number from a table; a row's is an aggregate of its impressed
+entities', a page's the sum over all of them. Training and simulation take it from here.
 """
 
 import math
@@ -18,11 +18,11 @@ class Outcome(StrEnum):
     """What can become of an entity on a page."""
 
     BINGE = "binge"
-    """Watched for `binge_minutes` and longer, all its plays on the page together."""
+    """Watched for at least `binge_minutes`, all its plays on the page together."""
     COMPLETED = "completed"
     PURCHASED = "purchased"
     LONG_PLAY = "long_play"
-    """Watched for `long_play_minutes` and longer."""
+    """Watched for at least `long_play_minutes`."""
     RATED_WELL = "rated_well"
     """With `rating_well_min` points or more."""
     LISTED = "listed"
@@ -31,8 +31,8 @@ class Outcome(StrEnum):
     TRAILER = "trailer"
     CLICK = "click"
     IMPRESSION = "impression"
-    """Seen, and nothing followed, or nothing yet. That somebody took another of fifteen says little
-    against it, and a page is not worth less because more of it was looked at."""
+    """Seen, and nothing followed, or nothing yet. Taking another of fifteen says little against it,
+    and a page is not worth less because more of it was looked at."""
     ABANDONED = "abandoned"
     """Played, and given up within `abandoned_minutes`: it was not what it seemed to be."""
     RATED_BADLY = "rated_badly"
@@ -73,20 +73,20 @@ def _default_table() -> dict[Outcome, float]:
 class RewardConfig:
     """The table and the bounds of its outcomes.
 
-    Raises ValueError if an outcome is missing or no finite number, by name, or if the table's order
-    is not DESCENDING with ABANDONED below 0.
+    Raises ValueError, by name, if an outcome is missing or not a finite number, or if the table's
+    order is not DESCENDING with ABANDONED below 0.
     """
 
     table: Mapping[Outcome, float] = field(default_factory=_default_table)
     """Worth of each outcome, without unit; its sign is post-training's label, its size the weight.
-    The values are a guess: the papers publish their order only."""
+    The values are a guess: the papers publish only their order."""
     binge_minutes: float = 180.0
     """From here on a play is a binge: a night's watching of one entity."""
     long_play_minutes: float = 10.0
     """From here on a play is a long one (docs/papers.md 1.4)."""
     abandoned_minutes: float = 2.0
     """Up to here a play that ended and was not completed is an abandoned one: less than an opening.
-    Nothing watched at all is a play of which nobody told the end, and a short one."""
+    A play with nothing watched is one whose end nobody told, and a short one."""
     rating_well_min: float = 3.0
     """Points of 5 from which on a rating is a good one."""
     row: Literal["sum", "mean", "max"] = "mean"
@@ -138,7 +138,7 @@ class RewardConfig:
                 return max(entities)
 
     def of_page(self, entities: Iterable[EntityOutcome]) -> float:
-        """The reward of a page: the sum of those of the entities that were seen or acted upon."""
+        """The reward of a page: the sum over its entities that were seen or acted upon."""
         return sum(self.entity(outcome) for outcome in entities)
 
     def _against(self, outcome: EntityOutcome) -> list[Outcome]:

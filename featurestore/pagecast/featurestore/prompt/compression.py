@@ -15,9 +15,9 @@ STEPS_OF_A_GROUP = 4
 
 
 def steps_compressed(steps: int, keep: int) -> int:
-    """Of a history of so many steps, how many of the oldest are compressed.
+    """How many of the oldest of a history's `steps` steps are compressed.
 
-    At least `keep` of the newest stay positions of their own; 0 compresses nothing.
+    At least `keep` of the newest stay positions of their own; a `keep` of 0 compresses nothing.
     """
     if not keep:
         return 0

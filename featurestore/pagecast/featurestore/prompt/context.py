@@ -1,7 +1,7 @@
 """What a prompt says beside the history: which new and live entities there are just now.
 
-Chosen here once, for training and serving alike: from a catalog and a request alone, so that a
-request of the past is told of nothing that was released after it (docs/papers.md 1.6).
+Chosen here once, for training and serving alike: from a catalog and a request alone, so that a past
+request is told of nothing that was released after it (docs/papers.md 1.6).
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ import numpy as np
 from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 
 SUMMARIES_MAX = 16
-"""Of `ContextConfig.summaries_max`: every position costs a prompt's prefill about a tenth of a
-millisecond, and is never cached."""
+"""The most `ContextConfig.summaries_max` may be: every position costs a prompt's prefill about a
+tenth of a millisecond, and is never cached."""
 
 INJECTED_MAX = 32
-"""Of `ContextConfig.new_max` and `live_max`, for the same reason."""
+"""The most `ContextConfig.new_max` and `live_max` may be, for the same reason."""
 
 CONTEXT_POSITIONS_MAX = 3 * SUMMARIES_MAX + 2 * INJECTED_MAX
 """Positions of the longest context there can be: pages' caches have room for them."""
@@ -26,14 +26,14 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, kw_only=True)
 class ContextConfig:
-    """How much stands between history and request. Part of a model: it was trained so."""
+    """How much stands between history and request. Part of a model, which was trained with it."""
 
     summaries_max: int = 4
-    """Genres, kinds and rows, of each the strongest, of what has left the history's window."""
+    """Genres, kinds and rows of what has left the history's window, the strongest of each."""
     new_max: int = 4
     """Newest entities of the catalog; each is a position of every prompt that is never cached."""
     new_days: int = 14
-    """Days after its release that an entity is new."""
+    """How many days after its release an entity is new."""
     live_max: int = 4
     """Live events that are on."""
 
@@ -66,9 +66,9 @@ def inject(
 ) -> Injected:
     """The newest entities and the live events of a moment, none of them twice.
 
-    New is what was released within `new_days` before the moment, the latest first, equally late
-    ones by id. Live is a live event with an availability window that is open at the moment in the
-    country, the one that began last first. What is retired is neither.
+    New is what was released within `new_days` before the moment, the latest first, ties by id. Live
+    is a live event with an availability window that is open at the moment in the country, the one
+    that began last first. What is retired is neither.
     """
     live = _first(_live(catalog, at_ms, country), config.live_max)
     fresh = (entity_id for entity_id in _new(catalog, at_ms, config) if entity_id not in live)
@@ -76,7 +76,7 @@ def inject(
 
 
 def prepare(catalog: CatalogSnapshot) -> None:
-    """Sorts what `inject` looks up: once a catalog, by whoever takes it up, not by a request."""
+    """Sorts what `inject` looks up: once per catalog, when it is taken up, not in a request."""
     _ = catalog.releases, catalog.live_windows
 
 

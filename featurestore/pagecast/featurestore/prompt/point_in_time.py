@@ -18,7 +18,7 @@ from pagecast.featurestore.offline import NextOffsets, OfflineLog, UserLog
 
 
 class AtOffset(NamedTuple):
-    """The history of what is before an offset of the user's partition: as a server had it."""
+    """The history of what is before an offset of the user's partition, as a server had it."""
 
     user_id: str
     topic_id: str
@@ -47,10 +47,10 @@ def histories_as_of(
 ) -> Iterator[tuple[int, History]]:
     """The history of each prompt, with the prompt's place among `prompts`, user by user.
 
-    A history is good until the next one is taken: it is the one that is folded on. Copy what is to
-    be kept: `pack` it, or build the prompt. As of a moment means the events that occurred strictly
-    earlier, folded in the order of the log. Of a user whose events are in the order of their times
-    both kinds of cut are a prefix; for others, each moment is a fold of its own.
+    A history is good until the next one is taken, because it is folded on in place: to keep it,
+    `pack` it or build the prompt. As of a moment means the events that occurred strictly earlier,
+    folded in the order of the log. If a user's events are in the order of their times, both kinds
+    of cut are a prefix; otherwise each moment is a fold of its own.
     """
     asked: dict[tuple[str, str], list[tuple[int, AsOf]]] = defaultdict(list)
     for number, prompt in enumerate(prompts):
@@ -60,7 +60,7 @@ def histories_as_of(
         wanted = asked.pop((user.topic_id, user.user_id), None)
         if wanted is not None:
             yield from _cuts(user, wanted, fold)
-    # Of whom the log holds nothing.
+    # Those of whom the log holds nothing.
     for (_, user_id), wanted in asked.items():
         for number, _ in wanted:
             yield number, History(user_id)

@@ -51,8 +51,8 @@ class Prompt:
     def to_bytes(self) -> bytes:
         """Serialises canonically all that the model can see.
 
-        Session ids and the time of a profile are not among it: prompts that differ in these alone
-        give equal bytes.
+        Session ids and the time of a profile are left out: prompts that differ only in these give
+        equal bytes.
         """
         return _canonical(self).SerializeToString(deterministic=True)
 

@@ -1,8 +1,8 @@
 """Semantic IDs: an entity is named by the codes of what it is, not by a number of its own.
 
 A codebook (docs/papers.md 2.2) has three levels: each codes what the levels before it leave over.
-Entities that share all three codes are told apart by a collision digit. Who is not in the codebook
-gets its ID from its metadata, at once; trainer and server do it by this one class.
+Entities that share all three codes are told apart by a collision digit. An entity that is not in
+the codebook gets its ID from its metadata, at once; trainer and server share this one class.
 
 Letters: N entities of a catalog, V known ones, X new ones, L levels, K codes of a level, S width of
 what is coded.
@@ -21,13 +21,13 @@ LEVELS = 3
 """Codes of an entity before its digit, as GenRec has them (docs/papers.md 2.2)."""
 
 DIGITS_MAX = 16
-"""Entities that may share three codes. Further ones get the nearest codes that have room, so no
-number of entities that look alike makes an ID longer."""
+"""Entities that may share three codes. Further ones get the nearest codes that have room, so IDs
+grow no longer however many entities look alike."""
 
 TOKENS_OF_ENTITY_MAX = LEVELS + 1
 
 NO_TOKEN = -1
-"""In the place of a digit that tells nothing apart."""
+"""In place of a digit that tells nothing apart."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -42,7 +42,7 @@ class CodebookError(ValueError):
 class Codebook:
     """`centroid_LKS`, and `code_VL` of the entities it was made from: three codes and a digit.
 
-    V are a vocabulary's entities, in its order. Never changes, so any number may share it.
+    V are a vocabulary's entities, in its order. Never changes, so it may be shared.
     """
 
     centroid_LKS: Floats
@@ -67,7 +67,7 @@ class Codebook:
 
     @cached_property
     def version(self) -> str:
-        """First 16 hexadecimal digits of SHA-256 over its numbers: an ID means nothing without."""
+        """First 16 hexadecimal digits of SHA-256 over its numbers; IDs mean nothing without it."""
         sha = hashlib.sha256(np.ascontiguousarray(self.centroid_LKS, "<f4").tobytes())
         sha.update(np.ascontiguousarray(self.code_VL, "<i8").tobytes())
         return sha.hexdigest()[:16]
@@ -84,12 +84,12 @@ class Codebook:
     def assign(self, id_N: Ints, leaf_XL: Ints, fused_X: Sequence[Floats] | Floats) -> Ints:
         """`token_NL`: the IDs of a catalog's entities, no two alike, as indices of tokens.
 
-        `id_N` are the vocabulary's (0: not in it); of those with 0, in their order, `leaf_XL` are
-        the nearest codes and `fused_X` what they are of [S]. Known entities keep their codes. A new
-        one gets the nearest, and the next digit in the order of the catalog: the same catalog gives
-        the same IDs on every server. What finds no room comes last and moves to its neighbours. The
-        digit is a token only where several share three codes. Raises CodebookError if no ID is
-        left.
+        `id_N` are indices in the vocabulary (0: not in it); for those with 0, in their order,
+        `leaf_XL` are the nearest codes and `fused_X` the vectors [S] they code. Known entities keep
+        their codes. A new one gets the nearest codes and the next digit in the order of the
+        catalog, so the same catalog gives the same IDs on every server. Entities that find no room
+        come last and move to neighbouring codes. The digit is a token only where several share
+        three codes. Raises CodebookError if no ID is left.
         """
         code_NL = np.zeros((len(id_N), TOKENS_OF_ENTITY_MAX), np.int64)
         code_NL[id_N > 0] = self.code_VL[id_N[id_N > 0] - 1]
@@ -108,7 +108,7 @@ class Codebook:
         return as_tokens(code_NL, self._shared(code_NL, new_X), self.codes)
 
     def _digits(self, leaf_XL: Ints) -> Ints:
-        """Behind the known entities of the same leaf, and behind the new ones before it."""
+        """After those of the leaf's known entities, and of the new ones before."""
         key_X = self._key(leaf_XL)
         order_X = np.argsort(key_X, kind="stable")
         sorted_X = key_X[order_X]
@@ -118,7 +118,7 @@ class Codebook:
         return digit_X
 
     def _shared(self, code_NL: Ints, new_X: Ints) -> npt.NDArray[np.bool_]:
-        """Who shares three codes with a known entity, of the catalog or not, or with a new one."""
+        """Which share three codes with a known entity, in the catalog or not, or with a new one."""
         key_N = self._key(code_NL)
         every = np.concatenate([self._key(self.code_VL), key_N[new_X]])
         shared_N: npt.NDArray[np.bool_] = _counted(every, key_N) > 1
@@ -165,8 +165,8 @@ def leaves(centroid_LKS: Floats, fused_S: Floats, first: int | None = None) -> I
 
 
 def _offered(wanted: Iterator[Leaf]) -> Iterator[Leaf]:
-    """Each leaf as often as it may have room, for all that want the same: what was found full is
-    not asked again, and a thousand that look alike are not a million questions."""
+    """Each leaf as often as it may have room, for all that want the same: a leaf found full is not
+    asked again, so that a thousand that look alike are not a million questions."""
     return (leaf for leaf in wanted for _ in range(DIGITS_MAX))
 
 

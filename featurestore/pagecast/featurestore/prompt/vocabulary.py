@@ -32,12 +32,12 @@ KINDS = max(catalog_pb2.EntityKind.values()) + 1
 YEAR_FIRST, YEARS = 1900, 200
 
 ORIGINS_OF_ENTITY_MAX = 4
-"""Countries of origin that an entity's embedding knows, the first ones: a co-production of more
-is seldom, and each column costs 8 bytes an entity."""
+"""Countries of origin that an entity's embedding knows, the first ones: co-productions of more are
+rare, and each column costs 8 bytes per entity."""
 
 PEOPLE_OF_ENTITY_MAX = 8
-"""People that an entity's embedding knows, the first ones: the billing's order is the operator's,
-and each column costs 8 bytes an entity."""
+"""People that an entity's embedding knows, the first ones: the operator orders the billing, and
+each column costs 8 bytes per entity."""
 
 FIELDS = (
     "segment", "action", "watched", "rating", "events", "row",
@@ -52,11 +52,11 @@ FIELDS = (
 class Vocabulary:
     """Names in the order of their indices; index = position + 1.
 
-    `entity_interactions` aligns with `entities`: how often each was a step in the training data.
-    It says how far an ID embedding can be trusted, so it changes only with the model. `countries`
-    are those of requests, `origins` those of entities. `embeddings` are the names of content
-    embeddings, each with its dimensions. `context` stands here because it decides what a prompt's
-    positions are: a model and its server cannot disagree about it.
+    `entity_interactions` aligns with `entities`: how often each was a step in the training data. It
+    says how far an ID embedding can be trusted, so it changes only with the model. `countries` are
+    those of requests, `origins` those of entities. `embeddings` are the names of content
+    embeddings, each with its dimensions. `context` is here because it decides what a prompt's
+    positions are: so a model and its server cannot disagree about it.
     """
 
     entities: tuple[str, ...]

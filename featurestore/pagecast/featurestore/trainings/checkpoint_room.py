@@ -1,4 +1,4 @@
-"""Makes room on disk: checkpoints of trainings that nobody goes on with any more."""
+"""Makes room on disk: removes checkpoints of trainings that nobody will go on with."""
 
 import shutil
 from pathlib import Path
@@ -7,11 +7,11 @@ from pagecast.featurestore.trainings.trainings import Trainings
 
 
 def free_checkpoints(trainings: Trainings, folder: Path) -> tuple[int, ...]:
-    """Removes the folders of trainings that have ended, named by their ids; returns the ids.
+    """Removes the folders, named by ids, of trainings that have ended; returns the ids.
 
-    One of which something could not be removed is among them, and is tried again the next time.
+    A folder that could not be removed entirely is among them, and is tried again the next time.
 
-    What failed or was cancelled leaves its folder to whoever makes room next.
+    A training that failed or was cancelled leaves its folder to whoever makes room next.
     """
     found = {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
     removed = sorted(trainings.ended(found)) if found else []

@@ -1,7 +1,7 @@
-"""Trainings as those see them who run them: one trainer each, and another if it dies.
+"""Trainings as trainers see them: each is run by one, and by another if that one dies.
 
 A claim is a conditional update that raises `attempt`; everything a claimant writes is conditional
-on its attempt. So who was taken for dead and comes back changes nothing any more.
+on its attempt. So a trainer that was taken for dead and comes back can change nothing.
 """
 
 from typing import Any
@@ -29,17 +29,17 @@ from pagecast.featurestore.trainings.rows import (
 from pagecast.featurestore.trainings.trainings import now_ms
 
 CRASHES_MAX = 5
-"""How often a training's process may end before the training does. One that has no memory would
-else be tried for ever; one whose machine is restarted every night ends in time."""
+"""How often a training's process may end before the training does. Without a bound, one that runs
+out of memory would be tried for ever; one whose machine is restarted every night ends in time."""
 
 
 LEASE_MS_MAX = 600_000
-"""The longest lease, and more than the longest pause. One that goes on for longer was given by a
-clock that has gone back since: believed, it would keep a dead trainer's training for as long."""
+"""The longest lease, and more than the longest pause. One that runs longer was given by a clock
+that has gone back since: believed, it would hold a dead trainer's training for as long."""
 
 
 class ClaimLost(RuntimeError):  # noqa: N818 - named by what is wrong, as the others are
-    """The training is another's by now, or has ended."""
+    """The training is another trainer's by now, or has ended."""
 
 
 class TrainingClaims:
@@ -54,7 +54,7 @@ class TrainingClaims:
         self._engine = engine
 
     def claim(self, holder: str, lease_ms: int) -> Claim | None:
-        """The oldest training that nobody runs, if it may run now: ours for the lease.
+        """Claims, for the lease, the oldest training that nobody runs and that may run now.
 
         One whose holder's lease has ended is taken over, given up if it crashed too often, or
         cancelled if that was asked for.
@@ -109,7 +109,7 @@ class TrainingClaims:
         self.resume(claim.id, claim.attempt)
 
     def pinned(self, claim: Claim) -> Pinned | None:
-        """What an attempt before has decided. Raises ClaimLost."""
+        """What an earlier attempt has decided, if any. Raises ClaimLost."""
         with self._engine.connect() as connection:
             there = connection.execute(held(claim.id, claim.attempt)).first()
         if there is None:
@@ -119,7 +119,7 @@ class TrainingClaims:
     def pin(self, claim: Claim, decided: Pinned) -> Pinned:
         """Decides once what a training works with: returns what was decided first.
 
-        Whoever takes it over then learns from the same. Raises ClaimLost.
+        So whoever takes it over learns from the same. Raises ClaimLost.
         """
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             there = connection.execute(held(claim.id, claim.attempt)).first()
@@ -131,23 +131,23 @@ class TrainingClaims:
         return decided
 
     def succeed(self, claim: Claim, version: str) -> None:
-        """It has made a model. Raises ClaimLost."""
+        """Ends it: it has made a model. Raises ClaimLost."""
         self._ended(claim, TrainingState.SUCCEEDED, version=version)
 
     def fail(self, claim: Claim, error: str) -> None:
-        """It will make none, however often it is tried. Raises ClaimLost."""
+        """Ends it: it would make no model, however often it is tried. Raises ClaimLost."""
         self._ended(claim, TrainingState.FAILED, error=error[:ERROR_CHARACTERS_MAX])
 
     def cancelled(self, claim: Claim) -> None:
-        """It was ended because somebody asked for that. Raises ClaimLost."""
+        """Ends it as cancelled, because somebody asked for that. Raises ClaimLost."""
         self._ended(claim, TrainingState.CANCELLED)
 
     def give_back(self, claim: Claim, *, crashed: str = "", pause_ms: int = 0) -> None:
-        """Others may go on with it; `crashed` says how it ended if nobody meant that, beside what
-        the training has explained itself.
+        """Lets others go on with it; `crashed` says how its process ended if nobody meant it to.
 
-        Nobody takes it up before the pause is over, which doubles with every crash. One that
-        crashed too often has failed, one that was to be cancelled is. Raises ClaimLost.
+        `crashed` is added to what `explain` has said. Nobody takes the training up before the
+        pause, which doubles with every crash, is over. One that crashed too often fails; one that
+        was to be cancelled is cancelled. Raises ClaimLost.
         """
         with exclusive(self._engine, Lock.TRAININGS) as connection:
             row = connection.execute(held(claim.id, claim.attempt)).first()

@@ -8,17 +8,17 @@ from typing import Any, Self, TypeAlias
 from pagecast.v1 import training_pb2
 
 BUDGET_MINUTES_MAX = 7 * 24 * 60.0
-"""A week: who asks for more has mistaken the unit."""
+"""A week: whoever asks for more has mistaken the unit."""
 
 BUDGET_STEPS_MAX = 100_000_000
-"""More steps than a week has milliseconds to do them in."""
+"""A week of steps of 6 ms each."""
 
 HOLD_OUT_MAX = 0.9
 """A tenth of the time is the least that something can be learned from."""
 
 
 class TrainingKind(StrEnum):
-    """From what a training starts."""
+    """What a training starts from."""
 
     FULL = "full"
     INCREMENTAL = "incremental"
@@ -56,7 +56,7 @@ class TrainingOrder:
     budget_minutes: float | None = None
     """The training loop stops here; None is the trainer's setting."""
     budget_steps: int | None = None
-    """It stops after so many steps of the optimiser, too; None is as many as its epochs have."""
+    """It also stops after this many steps of the optimiser; None is as many as its epochs have."""
     profile: str = ""
     """Size of the model by name; empty is the trainer's setting."""
     promoting: Promoting = Promoting.GATE
@@ -87,7 +87,7 @@ class TrainingOrder:
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """Raises OrderError, and ValueError for a kind or a promotion that there is not."""
+        """Raises OrderError, and ValueError for an unknown kind or promotion."""
         kind, promoting = TrainingKind(told["kind"]), Promoting(told["promoting"])
         return cls(**{**told, "kind": kind, "promoting": promoting})
 

@@ -1,6 +1,6 @@
-"""Requests to train, kept until the event log has them, in one transaction with their cause.
+"""Requests to train, written in the transaction of their cause and kept until the log has them.
 
-A process that dies in between publishes later, with the same id.
+If a process dies in between, the request is published later, with the same id.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class TrainingRequests:
         self._row = TrainingRequestRow
 
     def unpublished(self, made_here: str | None, now_ms: int) -> list[TrainingRequest]:
-        """The one made here, if it is not published, and those that others have left lying."""
+        """The one made here, if it is unpublished, and those that others have left unpublished."""
         row = self._row
         statement = (
             sa.select(*(getattr(row, name) for name in TrainingRequest.__slots__))

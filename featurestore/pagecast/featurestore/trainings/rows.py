@@ -1,4 +1,4 @@
-"""Rows of trainings, within a transaction of the caller's."""
+"""Rows of trainings, within the caller's transaction."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ def rows_of(connection: sa.Connection, state: TrainingState) -> list[sa.Row[Any]
 
 
 def lives(row: sa.Row[Any], at_ms: int) -> bool:
-    """Whether the lease goes on; of a training that waits, its pause."""
+    """Whether the lease still runs or, of a training that waits, its pause."""
     return row.lease_until_ms is not None and bool(row.lease_until_ms > at_ms)
 
 
 def claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
-    """What nobody runs, oldest first: dead trainers' and what waits, if its pause is over."""
+    """What nobody runs, oldest first: dead trainers' trainings, and those whose pause is over."""
     running = rows_of(connection, TrainingState.RUNNING)
     waiting = rows_of(connection, TrainingState.WAITING)
     free = [row for row in (*running, *waiting) if not lives(row, at_ms)]
@@ -29,8 +29,8 @@ def claimable(connection: sa.Connection, at_ms: int) -> list[sa.Row[Any]]:
 
 
 def shorten_leases(connection: sa.Connection, longer_than_ms: int, to_ms: int) -> None:
-    """Ends leases, and pauses, that go on beyond a moment at another one: a holder that lives has
-    renewed its own by then."""
+    """Shortens leases and pauses that go on beyond a moment, to another one: a holder that lives
+    has renewed its own by then."""
     row = TrainingRow
     statement = sa.update(row).where(row.lease_until_ms > longer_than_ms)
     connection.execute(statement.values(lease_until_ms=to_ms))

@@ -1,4 +1,4 @@
-"""Trainings as those see them who ask for one: each request once, whoever repeats it."""
+"""Trainings as callers see them: each request counts once, however often it is repeated."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from pagecast.featurestore.trainings.orders import OrderError, TrainingOrder
 from pagecast.featurestore.trainings.records import ENDED, Training, TrainingState, training_of
 
 WAITING_MAX = 100
-"""Trainings that wait: more is somebody's loop, and would train for days on what is old by then."""
+"""Trainings that wait: more come from a loop, and would train for days on what is old by then."""
 
 LISTED_MAX = 100
 """Trainings of one listing."""
@@ -28,7 +28,7 @@ class RequestDiffers(ValueError):  # noqa: N818
 
 
 class QueueFull(RuntimeError):  # noqa: N818
-    """As many trainings wait as may."""
+    """No more trainings may wait."""
 
 
 class Trainings:
@@ -42,8 +42,8 @@ class Trainings:
     ) -> Training:
         """Asks for a training; asked again with the same id and order, returns the one there is.
 
-        Raises OrderError for an id or a detail that cannot be kept and for a base that there is
-        not, RequestDiffers, QueueFull.
+        Raises OrderError for an id or a detail that cannot be kept and for an unknown base,
+        RequestDiffers, QueueFull.
         """
         _check(request_id, detail)
         with exclusive(self._engine, Lock.TRAININGS) as connection:
@@ -85,7 +85,7 @@ class Trainings:
     def list(
         self, limit: int = LISTED_MAX, states: Sequence[TrainingState] = ()
     ) -> tuple[Training, ...]:
-        """Newest first; without `states` those of all."""
+        """Newest first; without `states`, those in any state."""
         statement = sa.select(TrainingRow).order_by(TrainingRow.id.desc()).limit(limit)
         if states:
             statement = statement.where(TrainingRow.state.in_(states))
@@ -134,7 +134,7 @@ def _check(request_id: str, detail: str) -> None:
 
 
 def _check_base(connection: sa.Connection, name: str) -> None:
-    """A misspelled base is told to who asks, not hours later to who looks at the queue."""
+    """Tells the caller of a misspelled base, not hours later whoever looks at the queue."""
     if name in ("", CHAMPION):  # a training that waits before this one may yet make the first one
         return
     if alias_row(connection, name) is None and not version_exists(connection, name):

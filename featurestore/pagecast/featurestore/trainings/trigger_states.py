@@ -1,4 +1,4 @@
-"""What the retrain triggers remember, and what of the platform they look at."""
+"""What the retrain triggers remember, and what they look at in the platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
