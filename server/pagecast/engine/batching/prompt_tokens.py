@@ -53,6 +53,6 @@ def tokens_of(model: Model, encoded: EncodedPrompt, start: int = 0) -> FloatArra
 def cacheable_positions(model: Model, encoded: EncodedPrompt) -> int:
     """How many of the positions fed, from the first on, do not depend on the request.
 
-    Context and request do: who comes back later is told of other entities.
+    Context and request do: someone who comes back later meets other new entities.
     """
     return positions_fed(encoded.prefix, old_steps(model, encoded))
