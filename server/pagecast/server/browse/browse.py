@@ -2,8 +2,7 @@
 
 Each call has three tasks: one reads what the client says, one publishes its actions, and one makes
 the page, part by part. A part is the page carried on after its last row: it is made from what is
-known by then, ends when the client must see more or has done something, and holds a slot only until
-then.
+known by then, ends when the client must see more or has done something, and then frees its slot.
 """
 
 import asyncio

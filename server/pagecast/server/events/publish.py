@@ -21,7 +21,7 @@ ACKNOWLEDGED_SECONDS_MAX = 35.0
 record, so that the producer is the one to say what failed."""
 
 LAST_WORD_SECONDS = 0.25
-"""Kept in hand of a deadline, so that the client hears why, not only that it was too late."""
+"""Kept free before a deadline, so that the client hears why, not only that it was too late."""
 
 RETRY_DELAY_MS = 1_000
 """When a client may try again: a broker that restarts takes some seconds."""
@@ -90,7 +90,7 @@ def _checked(
 
 
 async def _in_time(waiting: Coroutine[Any, Any, Result], context: Any) -> Result:
-    """Waits for Kafka, a little less long than the client. Raises Refusal (UNAVAILABLE)."""
+    """Waits for Kafka, a little shorter than the client does. Raises Refusal (UNAVAILABLE)."""
     remaining_s: float | None = context.time_remaining()
     patience_s = ACKNOWLEDGED_SECONDS_MAX
     if remaining_s is not None:

@@ -36,7 +36,7 @@ def _genres(model: Model, at_ms: int) -> Iterator[Embedding]:
 
 
 def _rows(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """The embedding a row is chosen by, and the one it is read by once it stands."""
+    """The embedding a row is chosen by, and the one that stands for it on a page."""
     for index, row in enumerate(model.snapshot.rows):
         if not row.retired:
             output_O, input_D = model.row_output_RD[index], model.row_input_RD[index]

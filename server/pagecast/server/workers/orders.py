@@ -1,7 +1,7 @@
 """What a supervisor tells its worker, and what the worker says back: that it serves.
 
 Orders go through the environment, because they hold keys and passwords and everybody can read a
-command line. A pipe leads back: it says one line once the worker serves, and ends with it.
+command line. A pipe leads back: a line says that the worker serves, its end that it has ended.
 """
 
 import dataclasses
