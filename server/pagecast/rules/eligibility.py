@@ -32,8 +32,8 @@ def offered_entities(catalog: CompiledCatalog, facts: RequestFacts) -> Words:
 
 
 def asked_for_entities(catalog: CompiledCatalog, facts: RequestFacts, offered_W: Words) -> Words:
-    """Entities [W] that may stand in CONTINUE: the offered ones, or those the caller named of
-    them."""
+    """Entities [W] that may stand in CONTINUE: the offered ones, or only the named ones of them if
+    the caller names entities."""
     if facts.entities is None:
         return offered_W
     named = known_indices(catalog.snapshot, facts.entities)

@@ -1,7 +1,7 @@
 """Which candidates of a row may be placed next, kept so that applying it to logits costs little.
 
 Usually only the placed ones among a row's candidates are closed, a few dozen of perhaps a hundred
-thousand: writing to these costs a microsecond, a mask over all eighty (benchmarks/serve.md).
+thousand: writing to these costs 1 µs, applying a mask over all of them 80 (benchmarks/serve.md).
 
 Letters in names: C candidates of the row.
 """

@@ -3,7 +3,7 @@
 A page is a sequence of rows: begin_row, place, place..., end_row. At each position the state says
 what may come next; whichever of it is chosen, no rule is broken:
 
-- a row stands at most once on a page, an entity at most once, in any of the rows;
+- a row stands at most once on a page, an entity at most once, whatever the row;
 - a row begins only if enough of its candidates are unplaced and within the caps; a pinned row
   begins at its position and nowhere else, and where one can begin, no other may;
 - a BECAUSE row takes the newest argument not taken by another row that leaves it enough candidates;

@@ -34,7 +34,7 @@ ten times as long as that of a single one, so first rows would be later with 2
 
 
 GAP_MAX = 3
-"""Unused slots a run may read between two used ones: each costs a fifth of a separate run."""
+"""Slots that a run reads in vain between two of its own: each costs a fifth of a separate run."""
 
 
 class _Page:
