@@ -95,7 +95,7 @@ class _RowSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowSource.V
     ROW_SOURCE_CONTINUE: _RowSource.ValueType  # 3
     """Entities the user has begun and not finished."""
     ROW_SOURCE_BECAUSE: _RowSource.ValueType  # 4
-    """Entities like one of the user's history, which is the row's argument."""
+    """Entities like one entity of the user's history, the row's argument."""
 
 class RowSource(_RowSource, metaclass=_RowSourceEnumTypeWrapper):
     """Where the candidates of a row come from if entity attributes alone do not decide."""
@@ -109,7 +109,7 @@ ROW_SOURCE_RECENT: RowSource.ValueType  # 2
 ROW_SOURCE_CONTINUE: RowSource.ValueType  # 3
 """Entities the user has begun and not finished."""
 ROW_SOURCE_BECAUSE: RowSource.ValueType  # 4
-"""Entities like one of the user's history, which is the row's argument."""
+"""Entities like one entity of the user's history, the row's argument."""
 Global___RowSource: _TypeAlias = RowSource  # noqa: Y015
 
 @_typing.final

@@ -630,7 +630,7 @@ class ProfileChange(_message.Message):
     """Highest `Entity.maturity` that may be placed, in years; unset means no limit."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
-        """When the profile became this."""
+        """When the profile changed to this."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ class Experiment(_message.Message):
 
     @_builtins.property
     def outcome_window(self) -> _duration_pb2.Duration:
-        """How long after a user's first page events count."""
+        """For how long after a user's first page what happens counts."""
 
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:

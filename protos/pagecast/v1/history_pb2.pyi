@@ -386,7 +386,7 @@ class PackedEmbedding(_message.Message):
     """When it was made, milliseconds since 1970."""
     @_builtins.property
     def input(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The vector it is read by in a history or on a page; empty for a user."""
+        """The vector that stands for it in a history or on a page; empty for a user."""
 
     @_builtins.property
     def output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

@@ -332,7 +332,7 @@ class EntityEmbedding(_message.Message):
     """The entity."""
     @_builtins.property
     def input(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The vector it is read by in a history or on a page."""
+        """The vector that stands for it in a history or on a page."""
 
     @_builtins.property
     def output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
