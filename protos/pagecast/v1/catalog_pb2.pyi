@@ -27,7 +27,7 @@ class _EntityKind:
 class _EntityKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntityKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ENTITY_KIND_UNSPECIFIED: _EntityKind.ValueType  # 0
-    """Not said; refused in a catalog change."""
+    """Not specified; refused in a catalog change."""
     ENTITY_KIND_MOVIE: _EntityKind.ValueType  # 1
     """A film."""
     ENTITY_KIND_SHOW: _EntityKind.ValueType  # 2
@@ -35,13 +35,13 @@ class _EntityKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntityKind
     ENTITY_KIND_GAME: _EntityKind.ValueType  # 3
     """A game."""
     ENTITY_KIND_LIVE_EVENT: _EntityKind.ValueType  # 4
-    """An event that happens at a time: a match, a concert."""
+    """An event that happens at a set time: a match, a concert."""
 
 class EntityKind(_EntityKind, metaclass=_EntityKindEnumTypeWrapper):
     """The kind of an entity."""
 
 ENTITY_KIND_UNSPECIFIED: EntityKind.ValueType  # 0
-"""Not said; refused in a catalog change."""
+"""Not specified; refused in a catalog change."""
 ENTITY_KIND_MOVIE: EntityKind.ValueType  # 1
 """A film."""
 ENTITY_KIND_SHOW: EntityKind.ValueType  # 2
@@ -49,7 +49,7 @@ ENTITY_KIND_SHOW: EntityKind.ValueType  # 2
 ENTITY_KIND_GAME: EntityKind.ValueType  # 3
 """A game."""
 ENTITY_KIND_LIVE_EVENT: EntityKind.ValueType  # 4
-"""An event that happens at a time: a match, a concert."""
+"""An event that happens at a set time: a match, a concert."""
 Global___EntityKind: _TypeAlias = EntityKind  # noqa: Y015
 
 class _Comparison:
@@ -59,7 +59,7 @@ class _Comparison:
 class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COMPARISON_UNSPECIFIED: _Comparison.ValueType  # 0
-    """Not said; refused."""
+    """Not specified; refused."""
     COMPARISON_IN: _Comparison.ValueType  # 1
     """The attribute equals one of the values; for a repeated attribute, one of its items does."""
     COMPARISON_GREATER_OR_EQUAL: _Comparison.ValueType  # 2
@@ -71,7 +71,7 @@ class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
     """How a comparison compares."""
 
 COMPARISON_UNSPECIFIED: Comparison.ValueType  # 0
-"""Not said; refused."""
+"""Not specified; refused."""
 COMPARISON_IN: Comparison.ValueType  # 1
 """The attribute equals one of the values; for a repeated attribute, one of its items does."""
 COMPARISON_GREATER_OR_EQUAL: Comparison.ValueType  # 2
@@ -93,12 +93,12 @@ class _RowSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowSource.V
     ROW_SOURCE_RECENT: _RowSource.ValueType  # 2
     """The most recently released entities."""
     ROW_SOURCE_CONTINUE: _RowSource.ValueType  # 3
-    """What the user has begun and not finished."""
+    """Entities the user has begun and not finished."""
     ROW_SOURCE_BECAUSE: _RowSource.ValueType  # 4
-    """What is like one entity of the user's history, the row's argument."""
+    """Entities like one entity of the user's history, the row's argument."""
 
 class RowSource(_RowSource, metaclass=_RowSourceEnumTypeWrapper):
-    """A row whose candidates do not follow from entity attributes alone."""
+    """Where the candidates of a row come from if entity attributes alone do not decide."""
 
 ROW_SOURCE_UNSPECIFIED: RowSource.ValueType  # 0
 """Not a source."""
@@ -107,9 +107,9 @@ ROW_SOURCE_POPULAR: RowSource.ValueType  # 1
 ROW_SOURCE_RECENT: RowSource.ValueType  # 2
 """The most recently released entities."""
 ROW_SOURCE_CONTINUE: RowSource.ValueType  # 3
-"""What the user has begun and not finished."""
+"""Entities the user has begun and not finished."""
 ROW_SOURCE_BECAUSE: RowSource.ValueType  # 4
-"""What is like one entity of the user's history, the row's argument."""
+"""Entities like one entity of the user's history, the row's argument."""
 Global___RowSource: _TypeAlias = RowSource  # noqa: Y015
 
 @_typing.final
@@ -125,7 +125,7 @@ class AvailabilityWindow(_message.Message):
     """ISO 3166-1 alpha-2 country, upper case; empty means every country."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """First instant at which it may no longer be placed; unset means without end."""
+        """First instant at which it may no longer be placed; unset means never."""
 
     def __init__(
         self,
@@ -350,11 +350,11 @@ class Predicate(_message.Message):
     """Always true (if set, must be true)."""
     @_builtins.property
     def all(self) -> Global___Predicates:
-        """True if every operand is."""
+        """True if every operand is true."""
 
     @_builtins.property
     def any(self) -> Global___Predicates:
-        """True if at least one operand is."""
+        """True if at least one operand is true."""
 
     @_builtins.property
     def compare(self) -> Global___Compare:
@@ -406,7 +406,7 @@ class Row(_message.Message):
 
     @_builtins.property
     def first_entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entities to place first in the row, in this order, where eligible."""
+        """Entities to place first in the row, in this order, if eligible."""
 
     def __init__(
         self,
@@ -450,7 +450,7 @@ class CatalogChange(_message.Message):
     """Id of a row that is no longer offered."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
-        """When the change was made, by the clock of who made it."""
+        """When the change was made, by the clock of its author."""
 
     @_builtins.property
     def upsert_entity(self) -> Global___Entity:

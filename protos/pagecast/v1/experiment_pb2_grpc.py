@@ -62,16 +62,16 @@ class ExperimentServiceServicer:
     """
 
     def StartExperiment(self, request, context):
-        """Servers follow within two seconds. INVALID_ARGUMENT for shares above 1, an arm that is no alias
-        of the model registry, a name that was taken before, and one experiment too many.
+        """Starts an experiment; servers follow within two seconds. INVALID_ARGUMENT for shares above 1, an
+        arm that is not an alias in the model registry, a name used before, or too many experiments.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopExperiment(self, request, context):
-        """Its users get the champion's pages again; stopping twice changes nothing. NOT_FOUND with reason
-        EXPERIMENT_UNKNOWN.
+        """Stops an experiment: its users get the champion's pages again. Stopping twice changes nothing.
+        NOT_FOUND with reason EXPERIMENT_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,8 +85,9 @@ class ExperimentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetExperimentReport(self, request, context):
-        """Made from the offline log that the server can read, which takes a while. NOT_FOUND with reason
-        EXPERIMENT_UNKNOWN; RESOURCE_EXHAUSTED with reason REPORTS_EXHAUSTED while another is made.
+        """A report, made from the offline log that the server can read, which takes a while. NOT_FOUND
+        with reason EXPERIMENT_UNKNOWN; RESOURCE_EXHAUSTED with reason REPORTS_EXHAUSTED while another
+        is being made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

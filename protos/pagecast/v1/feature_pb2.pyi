@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PublishEventsRequest(_message.Message):
-    """A few events of any users."""
+    """Some events, of any users."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,7 +109,7 @@ class ForgetUserResponse(_message.Message):
 
     @_builtins.property
     def completed_at(self) -> _timestamp_pb2.Timestamp:
-        """When nothing was left; unset if that is not so yet."""
+        """When nothing was left; unset until then."""
 
     def __init__(
         self,

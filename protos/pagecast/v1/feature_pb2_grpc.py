@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FeatureServiceStub:
-    """What is known of users: reads it, adds to it, erases it.
+    """Reads what is known of users, adds to it, and erases it.
     """
 
     def __init__(self, channel):
@@ -53,12 +53,12 @@ class FeatureServiceStub:
 
 
 class FeatureServiceServicer:
-    """What is known of users: reads it, adds to it, erases it.
+    """Reads what is known of users, adds to it, and erases it.
     """
 
     def GetHistory(self, request, context):
-        """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
-        user has none.
+        """A user's history as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the user has
+        none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,8 +67,8 @@ class FeatureServiceServicer:
     def PublishEvents(self, request_iterator, context):
         """Takes events from backends that have no Kafka producer. The answer comes after the client has
         half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
-        takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
-        it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+        accepts has to wait. INVALID_ARGUMENT names the first event that is wrong: those before it are
+        in Kafka (`events_published` of the ErrorInfo), and sending the stream again has no second
         effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,9 +77,9 @@ class FeatureServiceServicer:
 
     def ForgetUser(self, request, context):
         """Erases everything known of a user: history, profile, logged events, served pages, published
-        embeddings. The order is an event in the user's own partition; what is sent after it begins a
-        new history. Answers with the receipt once the erasure is complete, or at the deadline with
-        what is known by then: the order stands, and asking again is harmless.
+        embeddings. The order is an event in the user's own partition; events after it begin a new
+        history. Answers with the receipt once the erasure is complete, or at the deadline with what is
+        known by then: the order stands, and asking again is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ def add_FeatureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeatureService:
-    """What is known of users: reads it, adds to it, erases it.
+    """Reads what is known of users, adds to it, and erases it.
     """
 
     @staticmethod

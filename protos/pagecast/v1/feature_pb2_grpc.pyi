@@ -27,55 +27,55 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FeatureServiceStub:
-    """What is known of users: reads it, adds to it, erases it."""
+    """Reads what is known of users, adds to it, and erases it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FeatureServiceAsyncStub: ...
     GetHistory: _grpc.UnaryUnaryMultiCallable[_feature_pb2.GetHistoryRequest, _feature_pb2.GetHistoryResponse]
-    """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
-    user has none.
+    """A user's history as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the user has
+    none.
     """
     PublishEvents: _grpc.StreamUnaryMultiCallable[_feature_pb2.PublishEventsRequest, _feature_pb2.PublishEventsResponse]
     """Takes events from backends that have no Kafka producer. The answer comes after the client has
     half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
-    takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
-    it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+    accepts has to wait. INVALID_ARGUMENT names the first event that is wrong: those before it are
+    in Kafka (`events_published` of the ErrorInfo), and sending the stream again has no second
     effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
     """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]
     """Erases everything known of a user: history, profile, logged events, served pages, published
-    embeddings. The order is an event in the user's own partition; what is sent after it begins a
-    new history. Answers with the receipt once the erasure is complete, or at the deadline with
-    what is known by then: the order stands, and asking again is harmless.
+    embeddings. The order is an event in the user's own partition; events after it begin a new
+    history. Answers with the receipt once the erasure is complete, or at the deadline with what is
+    known by then: the order stands, and asking again is harmless.
     """
 
 @_typing.type_check_only
 class FeatureServiceAsyncStub(FeatureServiceStub):
-    """What is known of users: reads it, adds to it, erases it."""
+    """Reads what is known of users, adds to it, and erases it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHistory: _aio.UnaryUnaryMultiCallable[_feature_pb2.GetHistoryRequest, _feature_pb2.GetHistoryResponse]  # type: ignore[assignment]
-    """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
-    user has none.
+    """A user's history as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the user has
+    none.
     """
     PublishEvents: _aio.StreamUnaryMultiCallable[_feature_pb2.PublishEventsRequest, _feature_pb2.PublishEventsResponse]  # type: ignore[assignment]
     """Takes events from backends that have no Kafka producer. The answer comes after the client has
     half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
-    takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
-    it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+    accepts has to wait. INVALID_ARGUMENT names the first event that is wrong: those before it are
+    in Kafka (`events_published` of the ErrorInfo), and sending the stream again has no second
     effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
     """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_feature_pb2.ForgetUserRequest, _feature_pb2.ForgetUserResponse]  # type: ignore[assignment]
     """Erases everything known of a user: history, profile, logged events, served pages, published
-    embeddings. The order is an event in the user's own partition; what is sent after it begins a
-    new history. Answers with the receipt once the erasure is complete, or at the deadline with
-    what is known by then: the order stands, and asking again is harmless.
+    embeddings. The order is an event in the user's own partition; events after it begin a new
+    history. Answers with the receipt once the erasure is complete, or at the deadline with what is
+    known by then: the order stands, and asking again is harmless.
     """
 
 class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What is known of users: reads it, adds to it, erases it."""
+    """Reads what is known of users, adds to it, and erases it."""
 
     @_abc_1.abstractmethod
     def GetHistory(
@@ -83,8 +83,8 @@ class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feature_pb2.GetHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feature_pb2.GetHistoryResponse, _abc.Awaitable[_feature_pb2.GetHistoryResponse]]:
-        """The history of a user as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the
-        user has none.
+        """A user's history as a page would see it now. NOT_FOUND with reason USER_UNKNOWN if the user has
+        none.
         """
 
     @_abc_1.abstractmethod
@@ -95,8 +95,8 @@ class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_feature_pb2.PublishEventsResponse, _abc.Awaitable[_feature_pb2.PublishEventsResponse]]:
         """Takes events from backends that have no Kafka producer. The answer comes after the client has
         half-closed, once Kafka has acknowledged every event. A client that sends faster than Kafka
-        takes is made to wait. INVALID_ARGUMENT names the first event that is wrong: what came before
-        it is in Kafka (`events_published` of the ErrorInfo), and a stream sent again has no second
+        accepts has to wait. INVALID_ARGUMENT names the first event that is wrong: those before it are
+        in Kafka (`events_published` of the ErrorInfo), and sending the stream again has no second
         effect. UNAVAILABLE with reason EVENT_LOG_UNAVAILABLE if Kafka does not acknowledge in time.
         """
 
@@ -107,9 +107,9 @@ class FeatureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feature_pb2.ForgetUserResponse, _abc.Awaitable[_feature_pb2.ForgetUserResponse]]:
         """Erases everything known of a user: history, profile, logged events, served pages, published
-        embeddings. The order is an event in the user's own partition; what is sent after it begins a
-        new history. Answers with the receipt once the erasure is complete, or at the deadline with
-        what is known by then: the order stands, and asking again is harmless.
+        embeddings. The order is an event in the user's own partition; events after it begin a new
+        history. Answers with the receipt once the erasure is complete, or at the deadline with what is
+        known by then: the order stands, and asking again is harmless.
         """
 
 def add_FeatureServiceServicer_to_server(servicer: FeatureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

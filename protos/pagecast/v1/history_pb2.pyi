@@ -21,8 +21,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class PackedHistory(_message.Message):
     """A user's history as it is stored: columns of little-endian numbers, each as wide as its comment
-    says. Columns of steps are aligned: value i of each is of step i, oldest first. `u16` columns that
-    name something are indices into `strings`, where 0 is the empty string.
+    says. Columns of steps are aligned: value i of each belongs to step i, oldest first. `u16` columns
+    that name something are indices into `strings`, where 0 is the empty string.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -51,9 +51,9 @@ class PackedHistory(_message.Message):
     STOPPED_ENTITY_FIELD_NUMBER: _builtins.int
     STOPPED_AT_MS_FIELD_NUMBER: _builtins.int
     format: _builtins.int
-    """Version of this format; readers refuse another one."""
+    """Version of this format; readers refuse any other."""
     fold: _builtins.int
-    """Fingerprint of the fold's configuration; histories of another one are not comparable."""
+    """Fingerprint of the fold's configuration; histories with different ones are not comparable."""
     strings: _builtins.str
     """String table, joined by NUL."""
     contexts: _builtins.bytes
@@ -89,12 +89,12 @@ class PackedHistory(_message.Message):
     steps_dropped: _builtins.int
     """Steps that have left the window."""
     stopped_entity: _builtins.bytes
-    """Entities that were stopped last, oldest first, u16."""
+    """Entities stopped most recently, oldest first, u16."""
     stopped_at_ms: _builtins.bytes
-    """When each was, as far as its resume position goes, milliseconds since 1970, i64."""
+    """Newest stop of each that set or cleared its resume position, milliseconds since 1970, i64."""
     @_builtins.property
     def entity_totals(self) -> Global___PackedTotals:
-        """What the steps that have left the window add up to, by entity."""
+        """Sums over the steps that have left the window, by entity."""
 
     @_builtins.property
     def row_totals(self) -> Global___PackedTotals:
@@ -146,7 +146,7 @@ class PackedTotals(_message.Message):
     WATCHED_MS_FIELD_NUMBER: _builtins.int
     LAST_AT_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.bytes
-    """Entity or row, u16 index into `strings`; 0 is none, and what there was no room for."""
+    """Entity or row, u16 index into `strings`; 0 stands for none, and for all that had no room."""
     steps: _builtins.bytes
     """Steps, u32."""
     watched_ms: _builtins.bytes
@@ -172,8 +172,8 @@ Global___PackedTotals: _TypeAlias = PackedTotals  # noqa: Y015
 @_typing.final
 class CanonicalPrompt(_message.Message):
     """A prompt in the form that is hashed into `PageServed.prompt_sha256`. Columns of steps and of
-    summaries are aligned; what names something is an index into `strings`, where 0 is the empty
-    string and the others are in the order of their first use.
+    summaries are aligned; numbers that name something are indices into `strings`, where 0 is the
+    empty string and the others are in order of first use.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -269,7 +269,7 @@ class CanonicalPrompt(_message.Message):
 
     @_builtins.property
     def genres(self) -> Global___CanonicalSummary:
-        """What has left the window, by genre."""
+        """Steps that have left the window, summed by genre."""
 
     @_builtins.property
     def kinds(self) -> Global___CanonicalSummary:
@@ -281,8 +281,8 @@ class CanonicalPrompt(_message.Message):
 
     @_builtins.property
     def new_entity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """New entities the prompt names, the latest first. A prompt that names none has the bytes it had
-        before there were any.
+        """New entities the prompt names, the latest first. A prompt that names none has the same bytes as
+        before this field existed.
         """
 
     @_builtins.property
@@ -372,7 +372,7 @@ Global___CanonicalSummary: _TypeAlias = CanonicalSummary  # noqa: Y015
 
 @_typing.final
 class PackedEmbedding(_message.Message):
-    """A published embedding as the online store holds it, behind the header of packed values."""
+    """A published embedding as the online store holds it, after the header of packed values."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -383,14 +383,14 @@ class PackedEmbedding(_message.Message):
     model_version: _builtins.str
     """Model version that made it."""
     embedded_at_ms: _builtins.int
-    """When, milliseconds since 1970."""
+    """When it was made, milliseconds since 1970."""
     @_builtins.property
     def input(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What it says where it stands in a history or on a page; empty for a user."""
+        """The vector that stands for it in a history or on a page; empty for a user."""
 
     @_builtins.property
     def output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """A user's vector, or what a user's vector is multiplied with."""
+        """A user's vector, or the vector that a user's is multiplied by."""
 
     def __init__(
         self,

@@ -31,9 +31,9 @@ class _Granularity:
 class _GranularityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Granularity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     GRANULARITY_UNSPECIFIED: _Granularity.ValueType  # 0
-    """Rows."""
+    """As GRANULARITY_ROWS."""
     GRANULARITY_ROWS: _Granularity.ValueType  # 1
-    """A message a row, the cheapest."""
+    """One message for each row; the cheapest."""
     GRANULARITY_ENTITIES: _Granularity.ValueType  # 2
     """`RowStarted` and every entity as it is decoded, then the whole row."""
 
@@ -41,9 +41,9 @@ class Granularity(_Granularity, metaclass=_GranularityEnumTypeWrapper):
     """How finely a page is streamed."""
 
 GRANULARITY_UNSPECIFIED: Granularity.ValueType  # 0
-"""Rows."""
+"""As GRANULARITY_ROWS."""
 GRANULARITY_ROWS: Granularity.ValueType  # 1
-"""A message a row, the cheapest."""
+"""One message for each row; the cheapest."""
 GRANULARITY_ENTITIES: Granularity.ValueType  # 2
 """`RowStarted` and every entity as it is decoded, then the whole row."""
 Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
@@ -55,9 +55,9 @@ class _RowFinishReason:
 class _RowFinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowFinishReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ROW_FINISH_REASON_UNSPECIFIED: _RowFinishReason.ValueType  # 0
-    """Not said."""
+    """Not specified."""
     ROW_FINISH_REASON_FULL: _RowFinishReason.ValueType  # 1
-    """As many entities as asked for."""
+    """It has as many entities as were asked for."""
     ROW_FINISH_REASON_NOTHING_ELIGIBLE: _RowFinishReason.ValueType  # 2
     """Nothing more was eligible."""
     ROW_FINISH_REASON_CAPPED: _RowFinishReason.ValueType  # 3
@@ -67,9 +67,9 @@ class RowFinishReason(_RowFinishReason, metaclass=_RowFinishReasonEnumTypeWrappe
     """Why a row ended."""
 
 ROW_FINISH_REASON_UNSPECIFIED: RowFinishReason.ValueType  # 0
-"""Not said."""
+"""Not specified."""
 ROW_FINISH_REASON_FULL: RowFinishReason.ValueType  # 1
-"""As many entities as asked for."""
+"""It has as many entities as were asked for."""
 ROW_FINISH_REASON_NOTHING_ELIGIBLE: RowFinishReason.ValueType  # 2
 """Nothing more was eligible."""
 ROW_FINISH_REASON_CAPPED: RowFinishReason.ValueType  # 3
@@ -83,9 +83,9 @@ class _FinishReason:
 class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FINISH_REASON_UNSPECIFIED: _FinishReason.ValueType  # 0
-    """Not said."""
+    """Not specified."""
     FINISH_REASON_ROWS: _FinishReason.ValueType  # 1
-    """As many rows as asked for."""
+    """It has as many rows as were asked for."""
     FINISH_REASON_NOTHING_ELIGIBLE: _FinishReason.ValueType  # 2
     """No row had enough eligible entities left."""
     FINISH_REASON_CAPPED: _FinishReason.ValueType  # 3
@@ -97,9 +97,9 @@ class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a page ended."""
 
 FINISH_REASON_UNSPECIFIED: FinishReason.ValueType  # 0
-"""Not said."""
+"""Not specified."""
 FINISH_REASON_ROWS: FinishReason.ValueType  # 1
-"""As many rows as asked for."""
+"""It has as many rows as were asked for."""
 FINISH_REASON_NOTHING_ELIGIBLE: FinishReason.ValueType  # 2
 """No row had enough eligible entities left."""
 FINISH_REASON_CAPPED: FinishReason.ValueType  # 3
@@ -137,15 +137,15 @@ class StreamHomepageRequest(_message.Message):
     seed: _builtins.int
     """Seed of random choices; the same inputs give the same page."""
     exact_entities: _builtins.int
-    """Entities of a row decoded one by one before the rest is filled from one pass; 0 means the
-    server's default, a value of at least `entities_per_row` is exact.
+    """Entities of a row decoded one by one before the rest are filled from one pass; 0 means the
+    server's default; with at least `entities_per_row`, all are exact.
     """
     continuation: _builtins.str
     """The last `RowCompleted.continuation` that was received: carries on that page, whether its stream
     broke or more of it is wanted. `rows` then counts further rows; 0 means those the page still
     owes, or the server's default if it owes none. `entities_per_row` and `exact_entities` of 0 and
-    an empty `exact_entities_by_row` are the page's; the seed is the page's whatever is said here;
-    `rules` are those of this request.
+    an empty `exact_entities_by_row` mean the page's own. The page always keeps its seed; `rules`
+    are those of this request.
     """
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
@@ -157,18 +157,18 @@ class StreamHomepageRequest(_message.Message):
 
     @_builtins.property
     def rules(self) -> _rules_pb2.RequestRules:
-        """What may stand on this page, of what the catalog's rules let stand."""
+        """What may stand on this page, out of what the catalog's rules allow."""
 
     @_builtins.property
     def sampling(self) -> _events_pb2.Sampling:
-        """Draws rows and entities with `seed`; unset or a temperature of 0 takes the best of each. A page
-        that is carried on keeps its own.
+        """Draws rows and entities with `seed`; if it is unset or its temperature 0, the best is taken each
+        time. A page that is carried on keeps its own.
         """
 
     @_builtins.property
     def exact_entities_by_row(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """`exact_entities` of the page's first rows, by their positions on the page; rows beyond have that
-        of the page. Say 10, 3, 1 for a first row that is exact and ever cheaper ones below it.
+        """`exact_entities` of the page's first rows, by their positions on the page; later rows have that
+        of the page. For example 10, 3, 1: an exact first row, and ever cheaper ones below it.
         """
 
     def __init__(
@@ -225,9 +225,9 @@ class PageStarted(_message.Message):
     rows_before: _builtins.int
     """Rows that already stood on the page: the position of the first row of this stream."""
     unknown_candidates: _builtins.int
-    """Rows and entities named in `StreamHomepageRequest.rules` that the catalog does not know."""
+    """How many rows and entities named in `StreamHomepageRequest.rules` are not in the catalog."""
     actions_reflected: _builtins.int
-    """With `BrowseHomepage`: the rows that follow reflect the first so many events of this call."""
+    """With `BrowseHomepage`: how many events of this call, from the first, the next rows reflect."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt."""
@@ -337,7 +337,7 @@ Global___EntityPlaced: _TypeAlias = EntityPlaced  # noqa: Y015
 
 @_typing.final
 class RowCompleted(_message.Message):
-    """A row is complete; holds all of it."""
+    """A row is complete; this holds all of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -346,10 +346,10 @@ class RowCompleted(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     CONTINUATION_FIELD_NUMBER: _builtins.int
     finish_reason: Global___RowFinishReason.ValueType
-    """Why it has no more of them."""
+    """Why the row ended."""
     continuation: _builtins.str
-    """Carries on the page after this row: `StreamHomepageRequest.continuation`. Opaque, at most 16384
-    bytes, good for six hours, on every replica with the same key.
+    """Carries on the page after this row, as `StreamHomepageRequest.continuation`. Opaque, at most
+    16384 bytes, valid for six hours on every replica with the same key.
     """
     @_builtins.property
     def row(self) -> Global___RowStarted:
@@ -397,7 +397,7 @@ class PageCompleted(_message.Message):
 
     @_builtins.property
     def time_in_queue(self) -> _duration_pb2.Duration:
-        """Time waited for a slot."""
+        """Time spent waiting for a slot."""
 
     def __init__(
         self,
@@ -424,13 +424,13 @@ class BrowsePage(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     ROWS_AHEAD_FIELD_NUMBER: _builtins.int
     rows_ahead: _builtins.int
-    """Rows decoded beyond the last one that was reported seen; 0 means the server's default (4). Fewer
-    make the page follow actions sooner, more bear a faster scroll.
+    """Rows decoded beyond the last one that was reported seen; 0 means the server's default (4). With
+    fewer the page follows actions sooner; with more it keeps up with faster scrolling.
     """
     @_builtins.property
     def page(self) -> Global___StreamHomepageRequest:
-        """What `StreamHomepage` takes. With a `continuation` a page is carried on, whichever of the two RPCs
-        it was begun with.
+        """What `StreamHomepage` takes. A `continuation` carries on a page that either of the two RPCs has
+        begun.
         """
 
     def __init__(
@@ -449,13 +449,13 @@ Global___BrowsePage: _TypeAlias = BrowsePage  # noqa: Y015
 
 @_typing.final
 class RowSeen(_message.Message):
-    """A row was on the screen, and all above it."""
+    """A row and all rows above it have been on the screen."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROW_POSITION_FIELD_NUMBER: _builtins.int
     row_position: _builtins.int
-    """Position of the row on the page, from 0; of a row that was sent."""
+    """Position of the row on the page, from 0; it must have been sent."""
     def __init__(
         self,
         *,
@@ -478,7 +478,7 @@ class BrowseActions(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.InteractionEvent]:
-        """Events of the page's user, in their order. A call takes at most 256, of 64 KiB together."""
+        """Events of the page's user, in order. A call takes at most 256, of 64 KiB together."""
 
     def __init__(
         self,
@@ -504,15 +504,15 @@ class BrowseHomepageRequest(_message.Message):
     ACTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def begin(self) -> Global___BrowsePage:
-        """The first message, and no other."""
+        """Only as the first message."""
 
     @_builtins.property
     def row_seen(self) -> Global___RowSeen:
-        """Something was seen: more rows are decoded."""
+        """A row was seen: more rows are decoded."""
 
     @_builtins.property
     def actions(self) -> Global___BrowseActions:
-        """Something was done: the next row to be begun reflects it."""
+        """Something was done: the next row to begin reflects it."""
 
     def __init__(
         self,
@@ -533,19 +533,19 @@ Global___BrowseHomepageRequest: _TypeAlias = BrowseHomepageRequest  # noqa: Y015
 
 @_typing.final
 class ActionsTaken(_message.Message):
-    """Whether actions are in the event log. They steer the page in any case."""
+    """Whether actions are in the event log. They steer the page in either case."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACTIONS_FIELD_NUMBER: _builtins.int
     UNPUBLISHED_REASON_FIELD_NUMBER: _builtins.int
     actions: _builtins.int
-    """The first so many events of this call have been dealt with; those since the message before are
-    meant.
+    """How many events of this call have been dealt with. This message is about those since the one
+    before.
     """
     unpublished_reason: _builtins.str
-    """Why they, or some of them, may not be in the event log, in UPPER_SNAKE; empty if all are. Then
-    publish them again, with the same ids: what has arrived has no second effect.
+    """Why some or all of them may not be in the event log, in UPPER_SNAKE; empty if all are. If set,
+    publish them again with the same ids: what has arrived has no second effect.
     """
     def __init__(
         self,
@@ -563,7 +563,7 @@ Global___ActionsTaken: _TypeAlias = ActionsTaken  # noqa: Y015
 
 @_typing.final
 class BrowseHomepageResponse(_message.Message):
-    """A piece of a page, or of what became of actions."""
+    """A piece of a page, or what became of actions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -578,7 +578,7 @@ class BrowseHomepageResponse(_message.Message):
     """Grows by one with every message of the stream, from 0."""
     @_builtins.property
     def page_started(self) -> Global___PageStarted:
-        """First message, and again whenever what the next rows are made from was looked up anew."""
+        """The first message, and again whenever what the next rows are made from was looked up anew."""
 
     @_builtins.property
     def row_started(self) -> Global___RowStarted:
@@ -590,7 +590,7 @@ class BrowseHomepageResponse(_message.Message):
 
     @_builtins.property
     def row_completed(self) -> Global___RowCompleted:
-        """Every row."""
+        """For every row."""
 
     @_builtins.property
     def page_completed(self) -> Global___PageCompleted:
@@ -598,7 +598,7 @@ class BrowseHomepageResponse(_message.Message):
 
     @_builtins.property
     def actions_taken(self) -> Global___ActionsTaken:
-        """After every message of actions, or a few of them together."""
+        """After every message of actions, or after several of them."""
 
     def __init__(
         self,
@@ -649,7 +649,7 @@ class StreamHomepageResponse(_message.Message):
 
     @_builtins.property
     def row_completed(self) -> Global___RowCompleted:
-        """Every row."""
+        """For every row."""
 
     @_builtins.property
     def page_completed(self) -> Global___PageCompleted:

@@ -59,10 +59,10 @@ class HomepageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BrowseHomepage(self, request_iterator, context):
-        """Decodes one page while a person goes through it: the client says what was seen and done, and the
-        rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
-        that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
-        then is carried on by the last continuation.
+        """Decodes one page while a person scrolls through it: the client says what was seen and done, and
+        the rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A
+        client that half-closes gets the rest of the page at once. A call lasts at most ten minutes; the
+        last continuation then carries on what is left of the page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

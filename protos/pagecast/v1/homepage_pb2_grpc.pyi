@@ -36,10 +36,10 @@ class HomepageServiceStub:
     StreamHomepage: _grpc.UnaryStreamMultiCallable[_homepage_pb2.StreamHomepageRequest, _homepage_pb2.StreamHomepageResponse]
     """Decodes one page and streams it row by row, or entity by entity."""
     BrowseHomepage: _grpc.StreamStreamMultiCallable[_homepage_pb2.BrowseHomepageRequest, _homepage_pb2.BrowseHomepageResponse]
-    """Decodes one page while a person goes through it: the client says what was seen and done, and the
-    rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
-    that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
-    then is carried on by the last continuation.
+    """Decodes one page while a person scrolls through it: the client says what was seen and done, and
+    the rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A
+    client that half-closes gets the rest of the page at once. A call lasts at most ten minutes; the
+    last continuation then carries on what is left of the page.
     """
 
 @_typing.type_check_only
@@ -50,10 +50,10 @@ class HomepageServiceAsyncStub(HomepageServiceStub):
     StreamHomepage: _aio.UnaryStreamMultiCallable[_homepage_pb2.StreamHomepageRequest, _homepage_pb2.StreamHomepageResponse]  # type: ignore[assignment]
     """Decodes one page and streams it row by row, or entity by entity."""
     BrowseHomepage: _aio.StreamStreamMultiCallable[_homepage_pb2.BrowseHomepageRequest, _homepage_pb2.BrowseHomepageResponse]  # type: ignore[assignment]
-    """Decodes one page while a person goes through it: the client says what was seen and done, and the
-    rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
-    that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
-    then is carried on by the last continuation.
+    """Decodes one page while a person scrolls through it: the client says what was seen and done, and
+    the rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A
+    client that half-closes gets the rest of the page at once. A call lasts at most ten minutes; the
+    last continuation then carries on what is left of the page.
     """
 
 class HomepageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,10 +73,10 @@ class HomepageServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_homepage_pb2.BrowseHomepageRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_homepage_pb2.BrowseHomepageResponse], _abc.AsyncIterator[_homepage_pb2.BrowseHomepageResponse]]:
-        """Decodes one page while a person goes through it: the client says what was seen and done, and the
-        rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A client
-        that half-closes gets the rest of the page at once. At most ten minutes; what is left of the page
-        then is carried on by the last continuation.
+        """Decodes one page while a person scrolls through it: the client says what was seen and done, and
+        the rows that follow are made from that. Decoding stays a few rows ahead of what was seen. A
+        client that half-closes gets the rest of the page at once. A call lasts at most ten minutes; the
+        last continuation then carries on what is left of the page.
         """
 
 def add_HomepageServiceServicer_to_server(servicer: HomepageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -60,7 +60,7 @@ class Model(_message.Message):
     code_version: _builtins.str
     """The code that trained it: package version and a digest of the sources."""
     bundle_freed: _builtins.bool
-    """Whether its bundle was removed to make room; it cannot be promoted then."""
+    """Whether its bundle was removed to make room; if so, it cannot be promoted."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was registered."""
@@ -71,11 +71,11 @@ class Model(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Evaluation, by name, for example "ndcg_at_10"."""
+        """Figures of the evaluation by name, for example "ndcg_at_10"."""
 
     @_builtins.property
     def verdict(self) -> Global___Verdict:
-        """What the gate said of it; absent if it was not asked."""
+        """The gate's verdict; absent if the gate was not asked."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
 class Verdict(_message.Message):
-    """What the gate says of a model."""
+    """The gate's verdict on a model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -167,7 +167,7 @@ Global___Criterion: _TypeAlias = Criterion  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
-    """Asks for all models."""
+    """Asks for the newest models."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -189,7 +189,7 @@ Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
 
 @_typing.final
 class ListModelsResponse(_message.Message):
-    """All models."""
+    """Models."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -269,7 +269,7 @@ class PromoteModelRequest(_message.Message):
     version: _builtins.str
     """Version."""
     force: _builtins.bool
-    """Overrules the gate; recorded if that was needed."""
+    """Overrules the gate; recorded if it was needed."""
     note: _builtins.str
     """Why, for the registry's records."""
     def __init__(
@@ -322,8 +322,8 @@ class RollbackModelRequest(_message.Message):
     note: _builtins.str
     """Why, for the registry's records."""
     from_version: _builtins.str
-    """The champion that is to go: if another one serves by now, nothing is moved, so that the call
-    can be repeated. Empty means whichever serves, and a repetition goes back one promotion more.
+    """The champion to be replaced: if another one already serves, nothing changes, so that the call
+    can be repeated. Empty means whichever serves, and a repeated call goes back one more promotion.
     """
     def __init__(
         self,
@@ -348,7 +348,7 @@ class RollbackModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """The champion of now."""
+        """The champion now."""
 
     def __init__(
         self,

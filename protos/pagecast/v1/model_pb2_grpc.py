@@ -62,7 +62,7 @@ class ModelServiceServicer:
     """
 
     def ListModels(self, request, context):
-        """All versions of a model, newest first.
+        """Registered versions, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,7 +85,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
+        """Makes the previous champion the champion again. FAILED_PRECONDITION with reason
         MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
         reason MODEL_UNKNOWN for a `from_version` that is not registered.
         """

@@ -34,7 +34,7 @@ class ModelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
-    """All versions of a model, newest first."""
+    """Registered versions, newest first."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]
     """One version. NOT_FOUND with reason MODEL_UNKNOWN."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.PromoteModelResponse]
@@ -43,7 +43,7 @@ class ModelServiceStub:
     bundle was removed.
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]
-    """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
+    """Makes the previous champion the champion again. FAILED_PRECONDITION with reason
     MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
     reason MODEL_UNKNOWN for a `from_version` that is not registered.
     """
@@ -54,7 +54,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """All versions of a model, newest first."""
+    """Registered versions, newest first."""
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.GetModelResponse]  # type: ignore[assignment]
     """One version. NOT_FOUND with reason MODEL_UNKNOWN."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.PromoteModelResponse]  # type: ignore[assignment]
@@ -63,7 +63,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     bundle was removed.
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.RollbackModelResponse]  # type: ignore[assignment]
-    """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
+    """Makes the previous champion the champion again. FAILED_PRECONDITION with reason
     MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
     reason MODEL_UNKNOWN for a `from_version` that is not registered.
     """
@@ -77,7 +77,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.ListModelsResponse, _abc.Awaitable[_model_pb2.ListModelsResponse]]:
-        """All versions of a model, newest first."""
+        """Registered versions, newest first."""
 
     @_abc_1.abstractmethod
     def GetModel(
@@ -104,7 +104,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.RollbackModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.RollbackModelResponse, _abc.Awaitable[_model_pb2.RollbackModelResponse]]:
-        """Makes the champion before this one the champion again. FAILED_PRECONDITION with reason
+        """Makes the previous champion the champion again. FAILED_PRECONDITION with reason
         MODEL_NO_PREDECESSOR if there is none, or MODEL_FREED if its bundle was removed; NOT_FOUND with
         reason MODEL_UNKNOWN for a `from_version` that is not registered.
         """

@@ -30,23 +30,23 @@ class _PredictionHead:
 class _PredictionHeadEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PredictionHead.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PREDICTION_HEAD_UNSPECIFIED: _PredictionHead.ValueType  # 0
-    """Not said; refused."""
+    """Not specified; refused."""
     PREDICTION_HEAD_ENTITY: _PredictionHead.ValueType  # 1
     """The entity itself."""
     PREDICTION_HEAD_GENRE: _PredictionHead.ValueType  # 2
-    """Its genres. An entity of several shares its probability among them."""
+    """Its genres. An entity with several shares its probability among them."""
     PREDICTION_HEAD_LANGUAGE: _PredictionHead.ValueType  # 3
     """Its first language."""
 
 class PredictionHead(_PredictionHead, metaclass=_PredictionHeadEnumTypeWrapper):
-    """What is predicted of the next entity."""
+    """What is predicted about the next entity."""
 
 PREDICTION_HEAD_UNSPECIFIED: PredictionHead.ValueType  # 0
-"""Not said; refused."""
+"""Not specified; refused."""
 PREDICTION_HEAD_ENTITY: PredictionHead.ValueType  # 1
 """The entity itself."""
 PREDICTION_HEAD_GENRE: PredictionHead.ValueType  # 2
-"""Its genres. An entity of several shares its probability among them."""
+"""Its genres. An entity with several shares its probability among them."""
 PREDICTION_HEAD_LANGUAGE: PredictionHead.ValueType  # 3
 """Its first language."""
 Global___PredictionHead: _TypeAlias = PredictionHead  # noqa: Y015
@@ -58,24 +58,24 @@ class _PredictionSource:
 class _PredictionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PredictionSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PREDICTION_SOURCE_UNSPECIFIED: _PredictionSource.ValueType  # 0
-    """Not said."""
+    """Not specified."""
     PREDICTION_SOURCE_HEAD: _PredictionSource.ValueType  # 1
-    """A head of the model that was trained to say it."""
+    """A head of the model that was trained for it."""
     PREDICTION_SOURCE_ENTITIES: _PredictionSource.ValueType  # 2
-    """The model has no such head (`ObjectiveConfig.genres`, `.languages`): probabilities of
-    entities, summed.
+    """The sums of entities' probabilities: the model has no such head (`ObjectiveConfig.genres`,
+    `.languages`).
     """
 
 class PredictionSource(_PredictionSource, metaclass=_PredictionSourceEnumTypeWrapper):
     """Where probabilities come from."""
 
 PREDICTION_SOURCE_UNSPECIFIED: PredictionSource.ValueType  # 0
-"""Not said."""
+"""Not specified."""
 PREDICTION_SOURCE_HEAD: PredictionSource.ValueType  # 1
-"""A head of the model that was trained to say it."""
+"""A head of the model that was trained for it."""
 PREDICTION_SOURCE_ENTITIES: PredictionSource.ValueType  # 2
-"""The model has no such head (`ObjectiveConfig.genres`, `.languages`): probabilities of
-entities, summed.
+"""The sums of entities' probabilities: the model has no such head (`ObjectiveConfig.genres`,
+`.languages`).
 """
 Global___PredictionSource: _TypeAlias = PredictionSource  # noqa: Y015
 
@@ -93,7 +93,7 @@ class PredictNextRequest(_message.Message):
     user_id: _builtins.str
     """The user, at most 256 bytes."""
     top_n: _builtins.int
-    """How many of each head, likeliest first; 0 means 10."""
+    """How many for each head, likeliest first; 0 means 10."""
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
         """The request-time half: device, country, language, surface, session."""
@@ -133,7 +133,7 @@ class Likely(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Entity id, or name of the genre or language; empty for entities without a known one."""
+    """Entity id, or name of the genre or language; empty for all entities without a known one."""
     title: _builtins.str
     """Title of an entity, else empty."""
     probability: _builtins.float
@@ -155,7 +155,7 @@ Global___Likely: _TypeAlias = Likely  # noqa: Y015
 
 @_typing.final
 class HeadPrediction(_message.Message):
-    """What one head says."""
+    """What one head predicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,7 +168,7 @@ class HeadPrediction(_message.Message):
     """Where its probabilities come from."""
     @_builtins.property
     def likely(self) -> _containers.RepeatedCompositeFieldContainer[Global___Likely]:
-        """Likeliest first; of equals the first of the catalog or vocabulary."""
+        """Likeliest first; equals are in the order of the catalog or vocabulary."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class PredictNextResponse(_message.Message):
     CATALOG_NUMBER_FIELD_NUMBER: _builtins.int
     PREDICTIONS_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
-    """Model version that says so."""
+    """Model version that predicts."""
     catalog_number: _builtins.int
     """Catalog number in force."""
     @_builtins.property
@@ -332,11 +332,11 @@ class EntityEmbedding(_message.Message):
     """The entity."""
     @_builtins.property
     def input(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What it says where it stands in a history or on a page."""
+        """The vector that stands for it in a history or on a page."""
 
     @_builtins.property
     def output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What a user's vector is multiplied with."""
+        """The vector that a user's is multiplied by."""
 
     def __init__(
         self,
@@ -428,8 +428,8 @@ class ScoredEntity(_message.Message):
     kind: _catalog_pb2.EntityKind.ValueType
     """Its kind."""
     score: _builtins.float
-    """Of similar entities the cosine, from -1 to 1; of retrieved ones the logit, to be compared within
-    one response.
+    """For similar entities the cosine, from -1 to 1; for retrieved ones the logit, comparable only
+    within one response.
     """
     def __init__(
         self,
@@ -496,10 +496,10 @@ class RetrieveEntitiesRequest(_message.Message):
     top_n: _builtins.int
     """How many; 0 means 100."""
     watched: _rules_pb2.WatchedPolicy.ValueType
-    """What becomes of the watched."""
+    """What becomes of watched entities."""
     @_builtins.property
     def context(self) -> _events_pb2.RequestContext:
-        """The request-time half; country and device count for the rules, too."""
+        """The request-time half; country and device also count for the rules."""
 
     @_builtins.property
     def requested_at(self) -> _timestamp_pb2.Timestamp:
@@ -507,7 +507,7 @@ class RetrieveEntitiesRequest(_message.Message):
 
     @_builtins.property
     def entities(self) -> _rules_pb2.CandidateEntities:
-        """Only some of these; unset: any eligible one. Ids the catalog does not know are ignored and
+        """Only some of these; unset: any eligible ones. Ids that are not in the catalog are ignored and
         counted.
         """
 
@@ -546,9 +546,9 @@ class RetrieveEntitiesResponse(_message.Message):
     catalog_number: _builtins.int
     """Catalog number in force."""
     eligible_entities: _builtins.int
-    """Entities that may stand, of which these are the likeliest."""
+    """How many entities may stand; these are the likeliest of them."""
     unknown_candidates: _builtins.int
-    """Entities named in the request that the catalog does not know."""
+    """How many entities named in the request are not in the catalog."""
     @_builtins.property
     def history_version(self) -> _events_pb2.HistoryVersion:
         """History version in the prompt; unset for a stranger."""

@@ -26,14 +26,15 @@ if _version_not_supported:
 
 
 class PredictionServiceStub:
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     def __init__(self, channel):
@@ -70,18 +71,19 @@ class PredictionServiceStub:
 
 
 class PredictionServiceServicer:
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     def PredictNext(self, request, context):
-        """What the user goes on with: the distribution after [prompt, ROW `top`], every entity of the
+        """What the user goes on with: the distribution after [prompt, ROW `top`], with every entity of the
         catalog eligible, whatever the rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,15 +99,15 @@ class PredictionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EmbedEntities(self, request, context):
-        """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that the
-        catalog does not know.
+        """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that is not in
+        the catalog.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSimilarEntities(self, request, context):
-        """Entities whose `output` vectors point the same way, without itself and without retired ones.
+        """Entities whose `output` vectors point the same way, except the entity itself and retired ones.
         NOT_FOUND with reason ENTITY_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -113,8 +115,8 @@ class PredictionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetrieveEntities(self, request, context):
-        """The likeliest entities among those that may stand on this user's page here and now, by the rules
-        of the catalog: candidates for a system that ranks or places them itself.
+        """The likeliest entities of those that the catalog's rules allow on this user's page here and now:
+        candidates for a system that ranks or places them itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,14 +159,15 @@ def add_PredictionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PredictionService:
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     @staticmethod

@@ -27,14 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PredictionServiceStub:
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     @_typing.overload
@@ -42,7 +43,7 @@ class PredictionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PredictionServiceAsyncStub: ...
     PredictNext: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.PredictNextRequest, _prediction_pb2.PredictNextResponse]
-    """What the user goes on with: the distribution after [prompt, ROW `top`], every entity of the
+    """What the user goes on with: the distribution after [prompt, ROW `top`], with every entity of the
     catalog eligible, whatever the rules.
     """
     EmbedUser: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.EmbedUserRequest, _prediction_pb2.EmbedUserResponse]
@@ -50,33 +51,34 @@ class PredictionServiceStub:
     logit in PredictNext and its score in RetrieveEntities.
     """
     EmbedEntities: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.EmbedEntitiesRequest, _prediction_pb2.EmbedEntitiesResponse]
-    """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that the
-    catalog does not know.
+    """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that is not in
+    the catalog.
     """
     ListSimilarEntities: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.ListSimilarEntitiesRequest, _prediction_pb2.ListSimilarEntitiesResponse]
-    """Entities whose `output` vectors point the same way, without itself and without retired ones.
+    """Entities whose `output` vectors point the same way, except the entity itself and retired ones.
     NOT_FOUND with reason ENTITY_UNKNOWN.
     """
     RetrieveEntities: _grpc.UnaryUnaryMultiCallable[_prediction_pb2.RetrieveEntitiesRequest, _prediction_pb2.RetrieveEntitiesResponse]
-    """The likeliest entities among those that may stand on this user's page here and now, by the rules
-    of the catalog: candidates for a system that ranks or places them itself.
+    """The likeliest entities of those that the catalog's rules allow on this user's page here and now:
+    candidates for a system that ranks or places them itself.
     """
 
 @_typing.type_check_only
 class PredictionServiceAsyncStub(PredictionServiceStub):
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PredictNext: _aio.UnaryUnaryMultiCallable[_prediction_pb2.PredictNextRequest, _prediction_pb2.PredictNextResponse]  # type: ignore[assignment]
-    """What the user goes on with: the distribution after [prompt, ROW `top`], every entity of the
+    """What the user goes on with: the distribution after [prompt, ROW `top`], with every entity of the
     catalog eligible, whatever the rules.
     """
     EmbedUser: _aio.UnaryUnaryMultiCallable[_prediction_pb2.EmbedUserRequest, _prediction_pb2.EmbedUserResponse]  # type: ignore[assignment]
@@ -84,27 +86,28 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     logit in PredictNext and its score in RetrieveEntities.
     """
     EmbedEntities: _aio.UnaryUnaryMultiCallable[_prediction_pb2.EmbedEntitiesRequest, _prediction_pb2.EmbedEntitiesResponse]  # type: ignore[assignment]
-    """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that the
-    catalog does not know.
+    """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that is not in
+    the catalog.
     """
     ListSimilarEntities: _aio.UnaryUnaryMultiCallable[_prediction_pb2.ListSimilarEntitiesRequest, _prediction_pb2.ListSimilarEntitiesResponse]  # type: ignore[assignment]
-    """Entities whose `output` vectors point the same way, without itself and without retired ones.
+    """Entities whose `output` vectors point the same way, except the entity itself and retired ones.
     NOT_FOUND with reason ENTITY_UNKNOWN.
     """
     RetrieveEntities: _aio.UnaryUnaryMultiCallable[_prediction_pb2.RetrieveEntitiesRequest, _prediction_pb2.RetrieveEntitiesResponse]  # type: ignore[assignment]
-    """The likeliest entities among those that may stand on this user's page here and now, by the rules
-    of the catalog: candidates for a system that ranks or places them itself.
+    """The likeliest entities of those that the catalog's rules allow on this user's page here and now:
+    candidates for a system that ranks or places them itself.
     """
 
 class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the champion says of users and entities, without making a page. Arms of experiments are about
-    pages: their models do not answer here, so that vectors of users and entities fit together.
+    """What the champion says about users and entities, without making a page. Experiments' arms are only
+    for pages: their models do not answer here, so that vectors of users and entities fit together.
 
-    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or CATALOG_EMPTY
-    without entities. Calls about a user are UNAVAILABLE with reason FEATURE_STORE_UNAVAILABLE if the
-    history cannot be read, RESOURCE_EXHAUSTED with reason PREDICTIONS_EXHAUSTED and a RetryInfo if too
-    many wait, DEADLINE_EXCEEDED if the model does not come to them in time. A user nobody knows has the
-    prompt of a stranger: then `history_version` is unset.
+    Every call is UNAVAILABLE with reason MODEL_NOT_LOADED while there is no champion, or
+    CATALOG_EMPTY without entities. Calls about a user are UNAVAILABLE with reason
+    FEATURE_STORE_UNAVAILABLE if the history cannot be read, RESOURCE_EXHAUSTED with reason
+    PREDICTIONS_EXHAUSTED and a RetryInfo if too many wait, and DEADLINE_EXCEEDED if the model does
+    not get to them in time. An unknown user has the prompt of a stranger: then `history_version` is
+    unset.
     """
 
     @_abc_1.abstractmethod
@@ -113,7 +116,7 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prediction_pb2.PredictNextRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_pb2.PredictNextResponse, _abc.Awaitable[_prediction_pb2.PredictNextResponse]]:
-        """What the user goes on with: the distribution after [prompt, ROW `top`], every entity of the
+        """What the user goes on with: the distribution after [prompt, ROW `top`], with every entity of the
         catalog eligible, whatever the rules.
         """
 
@@ -133,8 +136,8 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prediction_pb2.EmbedEntitiesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_pb2.EmbedEntitiesResponse, _abc.Awaitable[_prediction_pb2.EmbedEntitiesResponse]]:
-        """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that the
-        catalog does not know.
+        """The vectors of entities. NOT_FOUND with reason ENTITY_UNKNOWN names the first id that is not in
+        the catalog.
         """
 
     @_abc_1.abstractmethod
@@ -143,7 +146,7 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prediction_pb2.ListSimilarEntitiesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_pb2.ListSimilarEntitiesResponse, _abc.Awaitable[_prediction_pb2.ListSimilarEntitiesResponse]]:
-        """Entities whose `output` vectors point the same way, without itself and without retired ones.
+        """Entities whose `output` vectors point the same way, except the entity itself and retired ones.
         NOT_FOUND with reason ENTITY_UNKNOWN.
         """
 
@@ -153,8 +156,8 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prediction_pb2.RetrieveEntitiesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_pb2.RetrieveEntitiesResponse, _abc.Awaitable[_prediction_pb2.RetrieveEntitiesResponse]]:
-        """The likeliest entities among those that may stand on this user's page here and now, by the rules
-        of the catalog: candidates for a system that ranks or places them itself.
+        """The likeliest entities of those that the catalog's rules allow on this user's page here and now:
+        candidates for a system that ranks or places them itself.
         """
 
 def add_PredictionServiceServicer_to_server(servicer: PredictionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

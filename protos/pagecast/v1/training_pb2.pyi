@@ -28,13 +28,13 @@ class _TrainingTrigger:
 class _TrainingTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingTrigger.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRAINING_TRIGGER_UNSPECIFIED: _TrainingTrigger.ValueType  # 0
-    """Not said; refused."""
+    """Not specified; refused."""
     TRAINING_TRIGGER_EVENTS: _TrainingTrigger.ValueType  # 1
-    """So many events came since the last request."""
+    """Enough events came since the last request."""
     TRAINING_TRIGGER_NEW_ENTITIES: _TrainingTrigger.ValueType  # 2
-    """Entities came that no request was made for yet."""
+    """Entities came for which no request has been made yet."""
     TRAINING_TRIGGER_DRIFT: _TrainingTrigger.ValueType  # 3
-    """What people do, or with what, has changed."""
+    """What people do, or what they do it with, has changed."""
     TRAINING_TRIGGER_SCHEDULE: _TrainingTrigger.ValueType  # 4
     """It is time."""
 
@@ -42,13 +42,13 @@ class TrainingTrigger(_TrainingTrigger, metaclass=_TrainingTriggerEnumTypeWrappe
     """Why a training is asked for."""
 
 TRAINING_TRIGGER_UNSPECIFIED: TrainingTrigger.ValueType  # 0
-"""Not said; refused."""
+"""Not specified; refused."""
 TRAINING_TRIGGER_EVENTS: TrainingTrigger.ValueType  # 1
-"""So many events came since the last request."""
+"""Enough events came since the last request."""
 TRAINING_TRIGGER_NEW_ENTITIES: TrainingTrigger.ValueType  # 2
-"""Entities came that no request was made for yet."""
+"""Entities came for which no request has been made yet."""
 TRAINING_TRIGGER_DRIFT: TrainingTrigger.ValueType  # 3
-"""What people do, or with what, has changed."""
+"""What people do, or what they do it with, has changed."""
 TRAINING_TRIGGER_SCHEDULE: TrainingTrigger.ValueType  # 4
 """It is time."""
 Global___TrainingTrigger: _TypeAlias = TrainingTrigger  # noqa: Y015
@@ -60,21 +60,21 @@ class _TrainingKind:
 class _TrainingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRAINING_KIND_UNSPECIFIED: _TrainingKind.ValueType  # 0
-    """Not said: a full one."""
+    """As TRAINING_KIND_FULL."""
     TRAINING_KIND_FULL: _TrainingKind.ValueType  # 1
     """From nothing, on all the data."""
     TRAINING_KIND_INCREMENTAL: _TrainingKind.ValueType  # 2
-    """From a model, on what came since; in full where the trainer says that one is due."""
+    """From a model, on the data since; a full one instead if the trainer says that one is due."""
 
 class TrainingKind(_TrainingKind, metaclass=_TrainingKindEnumTypeWrapper):
-    """From what a training starts."""
+    """What a training starts from."""
 
 TRAINING_KIND_UNSPECIFIED: TrainingKind.ValueType  # 0
-"""Not said: a full one."""
+"""As TRAINING_KIND_FULL."""
 TRAINING_KIND_FULL: TrainingKind.ValueType  # 1
 """From nothing, on all the data."""
 TRAINING_KIND_INCREMENTAL: TrainingKind.ValueType  # 2
-"""From a model, on what came since; in full where the trainer says that one is due."""
+"""From a model, on the data since; a full one instead if the trainer says that one is due."""
 Global___TrainingKind: _TypeAlias = TrainingKind  # noqa: Y015
 
 class _TrainingPromotion:
@@ -84,19 +84,19 @@ class _TrainingPromotion:
 class _TrainingPromotionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingPromotion.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRAINING_PROMOTION_UNSPECIFIED: _TrainingPromotion.ValueType  # 0
-    """Not said: if the gate lets it."""
+    """As TRAINING_PROMOTION_GATE."""
     TRAINING_PROMOTION_GATE: _TrainingPromotion.ValueType  # 1
-    """If the gate lets it."""
+    """If the gate allows it."""
     TRAINING_PROMOTION_NEVER: _TrainingPromotion.ValueType  # 2
     """It waits for PromoteModel."""
 
 class TrainingPromotion(_TrainingPromotion, metaclass=_TrainingPromotionEnumTypeWrapper):
-    """Whether the model may become the champion without being asked for again."""
+    """Whether the model may become the champion without a further request."""
 
 TRAINING_PROMOTION_UNSPECIFIED: TrainingPromotion.ValueType  # 0
-"""Not said: if the gate lets it."""
+"""As TRAINING_PROMOTION_GATE."""
 TRAINING_PROMOTION_GATE: TrainingPromotion.ValueType  # 1
-"""If the gate lets it."""
+"""If the gate allows it."""
 TRAINING_PROMOTION_NEVER: TrainingPromotion.ValueType  # 2
 """It waits for PromoteModel."""
 Global___TrainingPromotion: _TypeAlias = TrainingPromotion  # noqa: Y015
@@ -110,13 +110,13 @@ class _TrainingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trainin
     TRAINING_STATE_UNSPECIFIED: _TrainingState.ValueType  # 0
     """Never sent."""
     TRAINING_STATE_WAITING: _TrainingState.ValueType  # 1
-    """No trainer has taken it up, or the one that had has given it back."""
+    """No trainer has taken it up, or the one that did has given it back."""
     TRAINING_STATE_RUNNING: _TrainingState.ValueType  # 2
     """A trainer runs it."""
     TRAINING_STATE_SUCCEEDED: _TrainingState.ValueType  # 3
     """It has made a model."""
     TRAINING_STATE_FAILED: _TrainingState.ValueType  # 4
-    """It has made none, and is not tried again."""
+    """It has made no model, and is not tried again."""
     TRAINING_STATE_CANCELLED: _TrainingState.ValueType  # 5
     """Somebody has ended it."""
 
@@ -126,21 +126,21 @@ class TrainingState(_TrainingState, metaclass=_TrainingStateEnumTypeWrapper):
 TRAINING_STATE_UNSPECIFIED: TrainingState.ValueType  # 0
 """Never sent."""
 TRAINING_STATE_WAITING: TrainingState.ValueType  # 1
-"""No trainer has taken it up, or the one that had has given it back."""
+"""No trainer has taken it up, or the one that did has given it back."""
 TRAINING_STATE_RUNNING: TrainingState.ValueType  # 2
 """A trainer runs it."""
 TRAINING_STATE_SUCCEEDED: TrainingState.ValueType  # 3
 """It has made a model."""
 TRAINING_STATE_FAILED: TrainingState.ValueType  # 4
-"""It has made none, and is not tried again."""
+"""It has made no model, and is not tried again."""
 TRAINING_STATE_CANCELLED: TrainingState.ValueType  # 5
 """Somebody has ended it."""
 Global___TrainingState: _TypeAlias = TrainingState  # noqa: Y015
 
 @_typing.final
 class TrainingRequested(_message.Message):
-    """A training should be run; the topic has one partition and the key is `request_id`. What is to be
-    trained is told as StartTraining is told it, and refused for the same reasons.
+    """A training should be run; the topic has one partition and the key is `request_id`. The fields say
+    what to train, as in StartTrainingRequest, and are refused for the same reasons.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -163,17 +163,17 @@ class TrainingRequested(_message.Message):
     trigger: Global___TrainingTrigger.ValueType
     """Why."""
     detail: _builtins.str
-    """The figure that set it off, for people: "12000 events since 2026-10-01T12:00:00Z"."""
+    """The figure that triggered it, for people: "12000 events since 2026-10-01T12:00:00Z"."""
     kind: Global___TrainingKind.ValueType
-    """From what it starts; not said: a full one."""
+    """What it starts from; unspecified: a full one."""
     base_version: _builtins.str
     """The model an incremental training starts from; empty is the champion."""
     hold_out: _builtins.float
-    """Keeps this share of the time, 0 to 0.9, from the training. Not said: 0.1."""
+    """Holds this share of the time, 0 to 0.9, back from the training. Unset: 0.1."""
     budget_minutes: _builtins.float
-    """Minutes after which the training loop stops; not said: the trainer's setting."""
+    """Minutes after which the training loop stops; unset: the trainer's setting."""
     budget_steps: _builtins.int
-    """Steps of the optimiser after which it stops; not said: as many as its epochs have."""
+    """Steps of the optimiser after which it stops; unset: as many as its epochs have."""
     profile: _builtins.str
     """Size of the model: "tiny", "small", "base" or "large"; empty: the trainer's setting."""
     promotion: Global___TrainingPromotion.ValueType
@@ -186,7 +186,7 @@ class TrainingRequested(_message.Message):
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Keeps everything from this moment on."""
+        """Holds back everything from this moment on."""
 
     def __init__(
         self,
@@ -253,11 +253,11 @@ class Training(_message.Message):
     model_version: _builtins.str
     """The model it has made; empty if none."""
     error: _builtins.str
-    """Why it has failed, or how its process ended last; empty if it has not."""
+    """Why it failed, or how its process last ended; empty if neither has happened."""
     attempts: _builtins.int
     """How often it was taken up."""
     cancel_asked: _builtins.bool
-    """Whether somebody has asked to end it."""
+    """Whether somebody has asked for it to be ended."""
     @_builtins.property
     def asked_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -272,7 +272,7 @@ class Training(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___TrainingProgress:
-        """How far it is; absent before it has begun."""
+        """How far it has come; absent before it has begun."""
 
     def __init__(
         self,
@@ -300,7 +300,7 @@ Global___Training: _TypeAlias = Training  # noqa: Y015
 
 @_typing.final
 class TrainingProgress(_message.Message):
-    """How far a training is."""
+    """How far a training has come."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -339,18 +339,18 @@ class TrainingProgress(_message.Message):
     step: _builtins.int
     """Steps of the optimiser."""
     entity_loss: _builtins.float
-    """Running mean of the loss of entities, nats; absent before there is one."""
+    """Running mean of the loss on entities, in nats; absent before there is one."""
     row_loss: _builtins.float
-    """The same of rows."""
+    """The same on rows."""
     examples_per_second: _builtins.float
-    """Predictions learned from, a second."""
+    """Predictions learned from per second."""
     @_builtins.property
     def eta(self) -> _duration_pb2.Duration:
-        """What is left of the stage, if that is known."""
+        """Time left in the stage, if known."""
 
     @_builtins.property
     def evaluation(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Figures of the evaluation by name, once there are some; for example "ndcg_at_10"."""
+        """Figures of the evaluation by name, for example "ndcg_at_10", once there are some."""
 
     def __init__(
         self,
@@ -403,17 +403,17 @@ class StartTrainingRequest(_message.Message):
     request_id: _builtins.str
     """Id of the request; a retry carries the same one, and is one request."""
     kind: Global___TrainingKind.ValueType
-    """From what it starts."""
+    """What it starts from."""
     base_version: _builtins.str
     """The model an incremental training starts from; empty is the champion."""
     hold_out: _builtins.float
-    """Keeps this share of the time, 0 to 0.9, from the training; 0 keeps nothing, and the model is
-    not judged. Not said: 0.1.
+    """Holds this share of the time, 0 to 0.9, back from the training; with 0 nothing is held back,
+    and the model is not judged. Unset: 0.1.
     """
     budget_minutes: _builtins.float
-    """Minutes after which the training loop stops; not said: the trainer's setting."""
+    """Minutes after which the training loop stops; unset: the trainer's setting."""
     budget_steps: _builtins.int
-    """Steps of the optimiser after which it stops; not said: as many as its epochs have."""
+    """Steps of the optimiser after which it stops; unset: as many as its epochs have."""
     profile: _builtins.str
     """Size of the model: "tiny", "small", "base" or "large"; empty: the trainer's setting."""
     promotion: Global___TrainingPromotion.ValueType
@@ -424,7 +424,7 @@ class StartTrainingRequest(_message.Message):
     """Why, for people."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Keeps everything from this moment on."""
+        """Holds back everything from this moment on."""
 
     def __init__(
         self,
@@ -652,14 +652,14 @@ Global___CancelTrainingRequest: _TypeAlias = CancelTrainingRequest  # noqa: Y015
 
 @_typing.final
 class CancelTrainingResponse(_message.Message):
-    """Told to end."""
+    """The training has been told to end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRAINING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def training(self) -> Global___Training:
-        """The training; one that runs ends within seconds."""
+        """The training; one that is running ends within seconds."""
 
     def __init__(
         self,

@@ -67,8 +67,8 @@ class TrainingServiceServicer:
     """
 
     def StartTraining(self, request, context):
-        """Asks for a training; asked again with the same request_id, answers with the one there is.
-        ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for otherwise;
+        """Asks for a training; asked again with the same request_id, answers with the existing one.
+        ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for differently;
         RESOURCE_EXHAUSTED with reason TRAININGS_WAITING if too many wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,9 +90,9 @@ class TrainingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTraining(self, request, context):
-        """The training as it is now, and again whenever that changes, until it has ended. NOT_FOUND with
+        """The training as it is now, and again whenever it changes, until it has ended. NOT_FOUND with
         reason TRAINING_UNKNOWN; RESOURCE_EXHAUSTED with reason TOO_MANY_WATCHERS. A watch that breaks
-        is simply begun again.
+        can simply be begun again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,8 +34,8 @@ class TrainingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     StartTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.StartTrainingRequest, _training_pb2.StartTrainingResponse]
-    """Asks for a training; asked again with the same request_id, answers with the one there is.
-    ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for otherwise;
+    """Asks for a training; asked again with the same request_id, answers with the existing one.
+    ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for differently;
     RESOURCE_EXHAUSTED with reason TRAININGS_WAITING if too many wait.
     """
     GetTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.GetTrainingRequest, _training_pb2.GetTrainingResponse]
@@ -43,9 +43,9 @@ class TrainingServiceStub:
     ListTrainings: _grpc.UnaryUnaryMultiCallable[_training_pb2.ListTrainingsRequest, _training_pb2.ListTrainingsResponse]
     """Trainings, newest first."""
     WatchTraining: _grpc.UnaryStreamMultiCallable[_training_pb2.WatchTrainingRequest, _training_pb2.WatchTrainingResponse]
-    """The training as it is now, and again whenever that changes, until it has ended. NOT_FOUND with
+    """The training as it is now, and again whenever it changes, until it has ended. NOT_FOUND with
     reason TRAINING_UNKNOWN; RESOURCE_EXHAUSTED with reason TOO_MANY_WATCHERS. A watch that breaks
-    is simply begun again.
+    can simply be begun again.
     """
     CancelTraining: _grpc.UnaryUnaryMultiCallable[_training_pb2.CancelTrainingRequest, _training_pb2.CancelTrainingResponse]
     """Ends a training that waits or runs; one that has ended stays as it is. NOT_FOUND with reason
@@ -58,8 +58,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.StartTrainingRequest, _training_pb2.StartTrainingResponse]  # type: ignore[assignment]
-    """Asks for a training; asked again with the same request_id, answers with the one there is.
-    ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for otherwise;
+    """Asks for a training; asked again with the same request_id, answers with the existing one.
+    ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for differently;
     RESOURCE_EXHAUSTED with reason TRAININGS_WAITING if too many wait.
     """
     GetTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.GetTrainingRequest, _training_pb2.GetTrainingResponse]  # type: ignore[assignment]
@@ -67,9 +67,9 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     ListTrainings: _aio.UnaryUnaryMultiCallable[_training_pb2.ListTrainingsRequest, _training_pb2.ListTrainingsResponse]  # type: ignore[assignment]
     """Trainings, newest first."""
     WatchTraining: _aio.UnaryStreamMultiCallable[_training_pb2.WatchTrainingRequest, _training_pb2.WatchTrainingResponse]  # type: ignore[assignment]
-    """The training as it is now, and again whenever that changes, until it has ended. NOT_FOUND with
+    """The training as it is now, and again whenever it changes, until it has ended. NOT_FOUND with
     reason TRAINING_UNKNOWN; RESOURCE_EXHAUSTED with reason TOO_MANY_WATCHERS. A watch that breaks
-    is simply begun again.
+    can simply be begun again.
     """
     CancelTraining: _aio.UnaryUnaryMultiCallable[_training_pb2.CancelTrainingRequest, _training_pb2.CancelTrainingResponse]  # type: ignore[assignment]
     """Ends a training that waits or runs; one that has ended stays as it is. NOT_FOUND with reason
@@ -85,8 +85,8 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_pb2.StartTrainingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_pb2.StartTrainingResponse, _abc.Awaitable[_training_pb2.StartTrainingResponse]]:
-        """Asks for a training; asked again with the same request_id, answers with the one there is.
-        ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for otherwise;
+        """Asks for a training; asked again with the same request_id, answers with the existing one.
+        ALREADY_EXISTS with reason REQUEST_DIFFERS if that one was asked for differently;
         RESOURCE_EXHAUSTED with reason TRAININGS_WAITING if too many wait.
         """
 
@@ -112,9 +112,9 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_pb2.WatchTrainingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_training_pb2.WatchTrainingResponse], _abc.AsyncIterator[_training_pb2.WatchTrainingResponse]]:
-        """The training as it is now, and again whenever that changes, until it has ended. NOT_FOUND with
+        """The training as it is now, and again whenever it changes, until it has ended. NOT_FOUND with
         reason TRAINING_UNKNOWN; RESOURCE_EXHAUSTED with reason TOO_MANY_WATCHERS. A watch that breaks
-        is simply begun again.
+        can simply be begun again.
         """
 
     @_abc_1.abstractmethod

@@ -1,6 +1,6 @@
 """The head: which of the eligible tokens follows a hidden state (docs/papers.md 1.8).
 
-Logits are products with the output embeddings of the eligible alone, in numpy: a full head in the
+Logits are products with the output embeddings of the eligible only, in numpy: a full head in the
 graph would evict the decoder's weights from the processor's cache at every step (docs/facts.md).
 
 Letters in names: N entities of the snapshot, C candidates of a row, V what competes: rows or
@@ -17,7 +17,7 @@ from pagecast.engine.graph import FloatArray
 from pagecast.rules.predicates import Indices, Mask
 
 NEAR_TIE = 1e-3
-"""Below this lead of the best logit over the second, another chunking may choose the other."""
+"""If the best logit leads the second by less, another chunking may choose the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,13 @@ class Choice:
 def choose(logits_V: FloatArray, mask_V: Mask) -> Choice:
     """The best of what the mask allows; the first of equals. `mask_V` must allow something.
 
-    Raises EngineError if the best logit is no number: then the model is broken, not the page.
+    Raises EngineError if the best logit is not a number: the model is broken, not the page.
     """
     return best(np.where(mask_V, logits_V, -np.inf))
 
 
 def best(masked_V: FloatArray) -> Choice:
-    """The same of logits that are minus infinity where the mask allows nothing."""
+    """As `choose`, of logits that are minus infinity where the mask allows nothing."""
     position = int(masked_V.argmax())
     most = masked_V[position]
     if not math.isfinite(most):
@@ -59,12 +59,12 @@ class CandidateHead:
     """Logits of one row's candidates: their output embeddings, gathered once for the row."""
 
     def __init__(self, output_ND: FloatArray, candidates_C: Indices) -> None:
-        # Copying most of a table costs more than multiplying the rest of it in vain.
+        # Copying most of a table costs more than multiplying the rest of it needlessly.
         gathers = len(candidates_C) < len(output_ND) // 2
         self._output_VD = output_ND.take(candidates_C, axis=0) if gathers else output_ND
         self._selected = None if gathers else candidates_C
 
     def logits(self, hidden_D: FloatArray) -> FloatArray:
-        """[C], the caller's to write to."""
+        """Logits [C], which the caller may write to."""
         logits_V = self._output_VD @ hidden_D
         return logits_V if self._selected is None else logits_V.take(self._selected)

@@ -1,4 +1,4 @@
-"""How a page is decoded: what its caller chooses, beside model and rules."""
+"""How a page is decoded: what its caller chooses, besides model and rules."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class DecodeOptions:
     """How a page is decoded.
 
     The first `exact_entities` of a row are decoded one by one, the rest is filled from one run
-    (hybrid row decoding, docs/papers.md 1.8); a number of at least the row's length is exact.
-    `exact_entities_by_row` says it for the first rows of a page, by their positions.
+    (hybrid row decoding, docs/papers.md 1.8); with at least the row's length, all are exact.
+    `exact_entities_by_row` sets it for the first rows of a page, by their positions.
     At a `temperature` above 0 tokens are drawn, with `seed`, among the likeliest that have `top_p`
     together; at 0 each is the best, and nothing is drawn.
-    With a `shortlist` above 0 a row's candidates are scored in full once, and only so many of the
-    likeliest compete in that row (docs/serving.md); at 0 all of them do, at every entity.
+    With a `shortlist` above 0 a row's candidates are scored in full once, and only that many of the
+    likeliest compete in that row (docs/serving.md); at 0 all compete, for every entity.
     """
 
     exact_entities: int = 3

@@ -1,6 +1,6 @@
 """Decodes a page again along recorded choices, and compares each with what would be picked now.
 
-So one choice that comes out otherwise does not make everything behind it incomparable. A page that
+So one choice that comes out differently does not make everything after it incomparable. A page that
 was decoded in fp32 comes out as recorded; one that was served quantised may differ where the
 quantised logits put another token first.
 
@@ -20,14 +20,14 @@ from pagecast.rules.standing_row import StandingRow
 
 
 class NotAllowedError(ValueError):
-    """What was recorded may not stand where it was recorded: the rules are not the page's."""
+    """A recorded token may not stand where it was recorded: the rules are not the page's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
     """A token that was followed. `recorded` and `picked` are rows or entities of the snapshot.
 
-    `picked` is None where another one would be picked, and which is not known (`following_ids`).
+    `picked` is None if another one would be picked but it is unknown which (`following_ids`).
     """
 
     place: Place
@@ -74,7 +74,7 @@ class Following:
         return self._picker.log_probability(masked_V, position)
 
     def expects(self, row_position: int) -> Sequence[int]:
-        """8-bit weights may have put an entity on their shortlist that is not on this one."""
+        """8-bit weights may have shortlisted an entity that is not on this shortlist."""
         return self._rows[row_position - self._first].entities
 
     def _recorded(self, place: Place) -> int:

@@ -15,8 +15,8 @@ from pagecast.engine.providers import Provider, why_missing
 Array = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float32]
 
-# onnxruntime reads it when a session is made. Its flash attention costs a step the same and a chunk
-# of 64 positions a quarter more (docs/adr/0012).
+# onnxruntime reads this when a session is made. Its flash attention makes a step no cheaper and a
+# chunk of 64 positions a quarter dearer (docs/adr/0012).
 os.environ.setdefault("ORT_GQA_DISABLE_FLASH_ATTENTION", "1")
 
 THREADS_PER_RUN = 1
@@ -32,7 +32,7 @@ class EngineConfig:
     """Where graphs run, and in which form."""
 
     provider: Provider = Provider.CPU
-    """What runs the graphs; it must really be there (`providers.usable_provider`)."""
+    """What runs the graphs; it must really be usable (`providers.usable_provider`)."""
 
     decode_weights: DecodeWeights = DecodeWeights.FP32
     """Which form of a bundle's decode graph is loaded; the other one is not."""
@@ -48,8 +48,8 @@ class Graph:
         config: EngineConfig,
         tables: Mapping[str, Array] = NO_TABLES,
     ) -> None:
-        """`tables` are those that the graph names and that are not in `data`; they are used where
-        they lie. Raises BundleError if onnxruntime refuses the graph or has not the provider."""
+        """`tables` are those that the graph names but `data` does not hold; they are used in place.
+        Raises BundleError if onnxruntime refuses the graph or lacks the provider."""
         self.name = name
         self._tables = dict(tables)  # onnxruntime does not own them
         self.provider = wanted = config.provider
@@ -80,7 +80,7 @@ class Graph:
         return dict(zip(self.outputs, outputs, strict=True))
 
     def binding(self) -> "Binding":
-        """Nothing bound yet."""
+        """A binding with nothing bound yet."""
         return Binding(self._session.io_binding())
 
     def run_bound(self, binding: "Binding") -> None:
@@ -94,7 +94,7 @@ class Graph:
 class Binding:
     """Inputs and outputs of a graph as places in memory, read and written by every run.
 
-    Arrays must be contiguous and outlive the binding; of one name the newest binding counts.
+    Arrays must be contiguous and outlive the binding; for each name the newest array counts.
     """
 
     def __init__(self, io: onnxruntime.IOBinding) -> None:
@@ -120,7 +120,7 @@ def _session_options(tables: Mapping[str, Array]) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = THREADS_PER_RUN
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # One memory pattern is kept per input shape, and every step of a page has another one.
+    # It would keep one memory pattern per input shape, and every step of a page has another shape.
     options.enable_mem_pattern = False
     options.log_severity_level = LOG_ERRORS_ONLY
     return options

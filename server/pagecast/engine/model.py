@@ -18,8 +18,8 @@ class Model:
     """A model for one catalog number. Never changes, so any number of pages may share it.
 
     A newer snapshot needs a newer model, `Model(bundle, snapshot, older=model)`: cheap, since only
-    what changed is embedded; an `older` one of another bundle is of no use and is ignored. Rows
-    the vocabulary does not know have the fallback's embedding.
+    what changed is embedded; an `older` model of another bundle is ignored. Rows that are not in
+    the vocabulary have the fallback's embedding.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Model:
         return self.bundle.version
 
     def entity_tokens(self, entities: Sequence[int]) -> FloatArray:
-        """What a page is fed for its entities, [S, D]: a token each, or each one's ID."""
+        """What a page is fed for its entities, [S, D]: one token each, or those of each ID."""
         indices, named = np.array(entities, np.int64), self.entities.named
         if named is None or self.bundle.spelling is None:
             tokens_SD: FloatArray = self.entities.input_ND[indices]

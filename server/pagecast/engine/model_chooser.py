@@ -23,8 +23,8 @@ from pagecast.rules.predicates import Indices, Mask
 class ModelChooser:
     """Chooses by what the model finds likely: the best, or what its picker draws.
 
-    What was chosen is fed when the next hidden state is needed, so entities filled from one run are
-    fed as one chunk. The row that will probably follow is fed with them: if it is then chosen (on
+    Choices are fed when the next hidden state is needed, so entities filled from one run are fed as
+    one chunk. The row that will probably follow is fed with them: if it is then chosen (on
     MovieLens 100K five times in six), that saves a run; if not, it is taken back.
     """
 
@@ -103,7 +103,7 @@ class ModelChooser:
         return self._feed()
 
     def choose_entity(self, mask: EntityMask) -> Choice | None:
-        # `begin_row` has counted the row in hand.
+        # `begin_row` has already counted the row in hand.
         place = Place(self._rows - 1, self._row_entities + 1)
         if self._speller is not None:
             return self._spell(self._speller, mask, place)
@@ -140,7 +140,7 @@ class ModelChooser:
         """What brings the hidden state up to date with every token of the page."""
         if not self._unfed:
             return None
-        # One token, which is nearly always all, is no copy: stacking costs more than choosing.
+        # One token, the usual case, is not copied: stacking would cost more than choosing.
         alone = len(self._unfed) == 1
         tokens_SD = self._unfed[0][None] if alone else np.stack(self._unfed)
         feed = Feed(tokens_SD=tokens_SD, take_back=self._to_take_back)
@@ -156,8 +156,8 @@ class ModelChooser:
 def _speller_of(model: Model) -> Callable[[Indices], RowSpeller] | None:
     """Makes what spells a row's candidates; None for a model of entity tokens.
 
-    An ID is spelled token by token, so no one run scores all entities: there are neither hybrid
-    rows nor shortlists of spelled ones.
+    An ID is spelled token by token, so no single run scores all entities: spelled entities have
+    neither hybrid rows nor shortlists.
     """
     spelling, named = model.bundle.spelling, model.entities.named
     if spelling is None or named is None:

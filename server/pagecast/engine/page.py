@@ -29,7 +29,7 @@ def begin_page(
     hidden_D: FloatArray,
     picker: Picker | None = None,
 ) -> PageWalk:
-    """The walk of a page whose prompt, and what stands on it, has been fed.
+    """The walk of a page whose prompt and standing rows have been fed.
 
     `request_D` is the prompt's last token, `hidden_D` the hidden state after all that was fed.
     `picker` is the options' unless another is given.

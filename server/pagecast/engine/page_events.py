@@ -44,7 +44,7 @@ class PageEnded:
     """The page is complete.
 
     `rows_cut_short` rows ended before they were full. `near_ties` choices were so close that
-    another machine may choose otherwise. `runs` counts the runs of the model's graphs.
+    another machine may choose differently. `runs` counts the runs of the model's graphs.
     """
 
     rows: int

@@ -8,19 +8,19 @@ from contextlib import contextmanager
 class Parts:
     """Seconds by part, in the order in which they were begun; for one thread at a time.
 
-    Of the CPU those of the part's thread: what is beyond them it waited, for others or the disk.
+    CPU time is that of the part's thread: the rest of the time it waited, for others or the disk.
     """
 
     def __init__(self, rest: Callable[[float], None] = lambda _: None) -> None:
-        """`rest` is called behind every part that succeeds, in its thread, with its seconds: who
-        is in no hurry waits there, which counts for no part. What it raises ends the work."""
+        """`rest` is called after every part that succeeds, in its thread, with its seconds: work
+        in no hurry pauses there, which counts for no part. What it raises ends the work."""
         self.wall_s: dict[str, float] = {}
         self.cpu_s: dict[str, float] = {}
         self.rest = rest
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What is done inside counts for the part, whether it succeeds or not."""
+        """Work done inside counts for the part, whether it succeeds or not."""
         wall_s, cpu_s = time.perf_counter(), time.thread_time()
         try:
             yield

@@ -1,9 +1,9 @@
 """Which token is picked at a place on a page: the best, or one that is drawn.
 
-Drawing is reproducible: the randomness of a place depends on the page's seed and on the place, and
-on nothing that was drawn before (a counter-based generator, Philox). It is added to the logits
-(the Gumbel-max trick), so that the token drawn is the best of the perturbed ones, and what is said
-of near ties holds for it too.
+Drawing is reproducible: the randomness of a place depends only on the page's seed and on the place,
+not on what was drawn before (a counter-based generator, Philox). It is added to the logits (the
+Gumbel-max trick), so the token drawn is the best by perturbed logits, and near ties are told for it
+in the same way.
 
 Letters in names: V what competes: rows or candidates. `masked_V` are logits, minus infinity where
 the rules let nothing stand.
@@ -29,7 +29,7 @@ _STREAM = 0x5041474543415354
 class Place(NamedTuple):
     """Where on the page: the row's position, and in it 0 for the row, 1 for its first entity...
 
-    Where an entity is spelled, `code` is 1 for the first token of its ID; else 0.
+    If entities are spelled, `code` is 1 for the first token of an ID; otherwise it is 0.
     """
 
     row: int
@@ -47,10 +47,10 @@ class Picker(Protocol):
         """
 
     def log_probability(self, masked_V: FloatArray, position: int) -> float:
-        """Of a token, under the distribution that is picked from; minus infinity outside of it."""
+        """Of a token under the distribution that is picked from; minus infinity outside it."""
 
     def expects(self, row_position: int, /) -> Sequence[int]:
-        """Entities that will be picked in a row however unlikely they are: no shortlist is without
+        """Entities that will be picked in a row however unlikely they are: every shortlist has
         them."""
 
 
@@ -83,7 +83,7 @@ class Sampler(ExpectsNothing):
         log_p_V = self._distribution(masked_V)
         perturbed_V = log_p_V + gumbel(self.seed, place, len(log_p_V))
         position = int(perturbed_V.argmax())
-        # What moves a logit by NEAR_TIE moves it by this here.
+        # A shift of a logit by NEAR_TIE is one of this size here.
         lead = perturbed_V[position] - NEAR_TIE / self.temperature
         return Choice(
             position=position,
@@ -102,7 +102,7 @@ class Sampler(ExpectsNothing):
 def gumbel(seed: int, place: Place, count: int) -> npt.NDArray[np.float64]:
     """Standard Gumbel numbers of a place; the same on every machine and with every numpy.
 
-    The generator's raw output is used: how numpy makes other numbers of it may change.
+    The generator's raw output is used: how numpy turns it into other numbers may change.
     """
     key = np.array([seed, _STREAM], np.uint64)
     counter = np.array([0, place.token, place.row, place.code], np.uint64)

@@ -1,7 +1,7 @@
 """Where graphs run: on the CPU, or on a GPU through onnxruntime's CUDA provider.
 
-onnxruntime takes the CPU, with no more than a log line, where a provider does not start
-(docs/serving.md, "On a GPU"): so it is asked for what it has taken.
+onnxruntime falls back to the CPU, with no more than a log line, if a provider does not start
+(docs/serving.md, "On a GPU"): so it is asked which one it has taken.
 """
 
 from enum import StrEnum
@@ -42,7 +42,7 @@ class Provider(StrEnum):
     def sessions(self) -> list[str | tuple[str, dict[str, str]]]:
         """What a session is made with. The CPU takes the operators that a GPU has no kernel for.
 
-        TF32 would round products to 10 bits: further off than the canary of a bundle bears.
+        TF32 would round products to 10 bits, which a bundle's canary does not tolerate.
         """
         if self is Provider.CPU:
             return [self.onnxruntime_name]
@@ -50,9 +50,9 @@ class Provider(StrEnum):
 
 
 def usable_provider(wanted: Provider, *, fallback: bool) -> Provider:
-    """`wanted` if it runs here; else, with `fallback`, the CPU and a warning.
+    """`wanted` if it runs here; otherwise, with `fallback`, the CPU and a warning.
 
-    Raises ProviderMissingError without.
+    Raises ProviderMissingError without `fallback`.
     """
     reason = why_missing(wanted)
     if not reason:

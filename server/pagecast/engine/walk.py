@@ -1,8 +1,8 @@
 """Walks the grammar of a page with something that chooses; every page is made here.
 
-So a page of a model and a page without one obey the same rules and make the same events. The walk
-never runs a model itself: it stops and says what must be fed (`Feed`), and whoever drives it, one
-page alone or a batch of many, sends the hidden states back.
+So a page by a model and a page without one obey the same rules and make the same events. The walk
+never runs a model itself: it stops and says what must be fed (`Feed`), and its driver, for one page
+alone or a batch of many, sends back the hidden states.
 
 Letters in names: S tokens to feed, D width.
 """
@@ -30,7 +30,7 @@ class Feed:
 
 
 PageWalk: TypeAlias = Generator[PageEvent | Feed, FloatArray | None, None]
-"""Yields events, to which nothing is sent, and feeds, to which hidden states are."""
+"""Yields events, which get no answer, and feeds, which are answered with hidden states."""
 
 
 class Chooser(Protocol):
@@ -50,9 +50,9 @@ class Chooser(Protocol):
         """That row has begun; its entities come from `candidates_C`."""
 
     def shortlist(self) -> Indices | None:
-        """Positions in `candidates_C`, ascending, beyond which it will not look in this row.
+        """Positions in `candidates_C`, ascending, that it would look at in this row; None for all.
 
-        Asked before the row's first entity, when what was to be fed has been.
+        Asked before the row's first entity, once all that was to be fed has been fed.
         """
 
     def narrowed(self, candidates_C: Indices, /) -> None:
@@ -68,7 +68,7 @@ class Chooser(Protocol):
         """
 
     def fed(self, hidden_SD: FloatArray, /) -> None:
-        """What was to be fed has been."""
+        """What had to be fed has been fed."""
 
 
 class FedNothing:

@@ -1,4 +1,4 @@
-"""The rows a caller lets stand, and what it asks of each.
+"""The rows a caller allows, and what it asks of each.
 
 Letters in names: R rows of the snapshot, W words of 64 entities.
 """
@@ -14,7 +14,7 @@ from pagecast.rules.predicates import Indices
 
 
 class AskedRows:
-    """A request's `asked_rows` by index; those the catalog does not know are ignored."""
+    """A request's `asked_rows` by index; those not in the catalog are ignored."""
 
     def __init__(self, snapshot: CatalogSnapshot, facts: RequestFacts) -> None:
         self._snapshot, self._facts = snapshot, facts
@@ -23,7 +23,7 @@ class AskedRows:
         self._asked = {index[row.row_id]: row for row in asked if row.row_id in index}
 
     def narrow(self, candidates_RW: Words) -> None:
-        """Leaves in each row what the caller lets stand in it."""
+        """Leaves in each row only what the caller allows in it."""
         if self._facts.asked_rows is None:
             return
         others = np.ones(len(candidates_RW), bool)

@@ -1,4 +1,4 @@
-"""Where, when and on what entities may be placed: windows and devices as columns.
+"""Where, when and on which devices entities may be placed: windows and devices as columns.
 
 Letters in names: N entities, W words of 64 of them, V windows of all of them.
 """
@@ -14,13 +14,13 @@ from pagecast.rules.kept_sets import KeptSets
 from pagecast.rules.predicates import Indices, Mask, positions_by_name
 
 BEGINNING_MS, END_MS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-"""What an open end of a window is compared as."""
+"""What a window without a beginning or an end is compared as."""
 
 EVERYWHERE = ""
 """The country of a window that counts in every country."""
 
 SETS_KEPT_MAX = 64
-"""Sets of a kind that are kept, by country and time or by device: 8 MB at a million entities."""
+"""Sets kept of each kind, by country and time or by device: 8 MB at a million entities."""
 
 
 class Availability:
@@ -46,15 +46,15 @@ class Availability:
     def here_and_now(self, country: str, at_ms: int) -> Words:
         """Entities [W] without windows, or with an open one that counts in the country.
 
-        An unknown country ("") is in no country's window. The set changes only when a window opens
-        or closes, so it is found once for all moments between two of these.
+        For an unknown country ("") only windows of every country count. The set changes only when a
+        window opens or closes, so it is found once for all times between two such changes.
         """
         country = country if country in self._windows_of else EVERYWHERE
         before = int(np.searchsorted(self._bounds_of[country], at_ms, side="right"))
         return self._open.get((country, before), lambda: self._find_open(country, before))
 
     def on(self, device: str) -> Words:
-        """Entities [W] made for every device or for this one; an unknown one ("") is neither."""
+        """Entities [W] made for every device or for this one; if it is "", only the former."""
         device = device if device in self._entities_of else ""
         return self._made_for.get(device, lambda: self._find_made_for(device))
 
@@ -66,7 +66,7 @@ class Availability:
         return np.unique(np.concatenate([self._from_V[windows], self._until_V[windows]]))
 
     def _find_open(self, country: str, before: int) -> Words:
-        """What is open from the bound with `before - 1` bounds before it until the next one."""
+        """What is open between two bounds, of which the first has `before - 1` bounds before it."""
         at_ms = BEGINNING_MS if before == 0 else self._bounds_of[country][before - 1]
         windows = self._windows_in(country)
         open_V = (self._from_V[windows] <= at_ms) & (at_ms < self._until_V[windows])

@@ -8,13 +8,13 @@ from pagecast.featurestore.history.history import Action
 from pagecast.featurestore.history.step_columns import StepColumns
 
 BECAUSE_ARGUMENTS_MAX = 40
-"""Entities of a history a BECAUSE row may stand for: more than a page has rows is never used."""
+"""Entities of a history BECAUSE rows may be about: more than a page has rows is never used."""
 
 RATING_POSITIVE_MIN = 3.5
-"""On a scale from 0 to 5: `because you watched` must not follow what was disliked."""
+"""On a scale from 0 to 5: `because you watched` must not be about what was disliked."""
 
 _RATED_POSITIVE_MIN = int(RATING_POSITIVE_MIN * 2) + 1
-"""The same as a step's column holds it."""
+"""The same as in a step's column."""
 
 PLAYED_ACTIONS = frozenset(
     {Action.PLAY_FEATURE, Action.PLAY_LIVE, Action.PURCHASE, Action.COMPLETE}
@@ -26,7 +26,7 @@ def because_arguments(
 ) -> tuple[str, ...]:
     """Entities of the catalog the user liked and has not hidden, newest first.
 
-    The newest judgement of an entity counts: who rated 1 after a play did not like it.
+    The newest judgement of an entity counts: a user who rated it 1 after a play did not like it.
     """
     liked: dict[str, bool] = {}
     names = steps.strings.names

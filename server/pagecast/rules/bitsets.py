@@ -1,7 +1,7 @@
-"""Sets of entities as bits: 64 entities a word, so that rules are combined a word at a time.
+"""Sets of entities as bits: 64 entities per word, so that rules are combined a word at a time.
 
-At 100,000 entities that costs a tenth of the same on an array of bool (benchmarks/serve.md). Bits
-past the last entity are never set.
+At 100,000 entities that costs a tenth of what arrays of bool would (benchmarks/serve.md). Bits past
+the last entity are never set.
 
 Letters in names: N entities, W words of 64 of them, X sets, I entities that are asked about.
 """
@@ -18,7 +18,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 WORD_BITS = 64
 _ONE = np.uint64(1)
 _LITTLE_ENDIAN = "<u8"
-"""So that the digest of a page's rules is the same on every machine."""
+"""Fixed, so that the digest of a page's rules is the same on every machine."""
 
 
 def words_of(entities: int) -> int:
@@ -50,7 +50,7 @@ def members(words_W: Words, entities: int) -> Indices:
 
 
 def sizes(words_XW: Words) -> Indices:
-    """How many entities each set [X] holds; a set alone has a size of shape []."""
+    """How many entities each set [X] holds; for a single set the shape is []."""
     sizes_X: Indices = np.bitwise_count(words_XW).sum(axis=-1, dtype=np.int64)
     return sizes_X
 
@@ -63,14 +63,14 @@ def holds(words_XW: Words, entity: int) -> Mask:
 
 
 def held(words_XW: Words, entities_I: Indices) -> Mask:
-    """Which of the entities each set holds: [X, I], or [I] of a set alone."""
+    """Which of the entities each set holds: [X, I], or [I] for a single set."""
     bits_I = _ONE << (entities_I % WORD_BITS).astype(np.uint64)
     held_XI: Mask = (words_XW[..., entities_I // WORD_BITS] & bits_I) != 0
     return held_XI
 
 
 def add(words_W: Words, entities_I: Indices) -> None:
-    """Puts entities into the set. Costs what they are, not what the catalog is."""
+    """Puts entities into the set. The cost depends on their number, not on the catalog's size."""
     bits_I = _ONE << (entities_I % WORD_BITS).astype(np.uint64)
     np.bitwise_or.at(words_W, entities_I // WORD_BITS, bits_I)
 
@@ -91,7 +91,7 @@ def of(entities_I: Indices, entities: int) -> Words:
 def first_held(words_W: Words, ordered_I: Indices, most: int) -> Indices:
     """The first `most` of `ordered_I` that the set holds, in that order.
 
-    Looks at no more of a long order than it must.
+    Looks at no more of a long order than necessary.
     """
     found: list[Indices] = []
     begin, length = 0, 4 * most

@@ -15,7 +15,7 @@ from pagecast.rules.kept_sets import KeptSets
 from pagecast.rules.predicates import AttributeColumns, Indices, Mask, evaluate
 
 GENRES_KEPT_MAX = 1024
-"""Sets of entities by genre that are kept, as BECAUSE rows ask: 128 MB at a million entities."""
+"""Sets of entities by genre kept for BECAUSE rows: 128 MB at a million entities."""
 
 
 def changed_entities(older: CatalogSnapshot, newer: CatalogSnapshot) -> Indices:
@@ -47,7 +47,7 @@ class CompiledCatalog:
 
     @cached_property
     def bitmaps_RN(self) -> Mask:
-        """`words_RW` as bool, for those who look entities up one by one."""
+        """`words_RW` as bool, for looking up entities one by one."""
         entities = len(self.snapshot.entities)
         bits_RN = np.unpackbits(
             self.words_RW.view(np.uint8), axis=1, count=entities, bitorder="little"
@@ -63,8 +63,8 @@ class CompiledCatalog:
 
     @cached_property
     def newest_released(self) -> tuple[Indices, Indices]:
-        """Entities with a release, newest first (ties: lowest index first), and the negative of
-        when that was: growing, for a binary search."""
+        """Entities with a release, newest first (ties: lowest index first), and its time negated:
+        ascending, for a binary search."""
         released = [
             (-entity.released_at_ms, index)
             for index, entity in enumerate(self.snapshot.entities)
@@ -75,7 +75,7 @@ class CompiledCatalog:
         return np.array([index for _, index in released], np.int64), before_ms
 
     def suitable(self, maturity_limit: int) -> Words:
-        """Entities [W] meant for this age."""
+        """Entities [W] suitable for this age."""
         return self._suitable.get(
             maturity_limit, lambda: bitsets.pack(self._maturity_N <= maturity_limit)
         )
@@ -120,7 +120,7 @@ class CompiledCatalog:
 
 
 def _version(entity: CatalogEntity) -> tuple[str, int, int]:
-    # A catalog topic that starts over counts from 0 again, so the number alone does not do.
+    # A catalog topic that starts over counts from 0 again, so the number alone is not enough.
     return entity.entity_id, entity.number, entity.changed_at_ms
 
 

@@ -1,4 +1,4 @@
-"""Which entities may stand on a page at all, whatever the row.
+"""Which entities may stand on a page at all, in any row.
 
 Letters in names: N entities of the snapshot, W words of 64 of them.
 """
@@ -32,8 +32,8 @@ def offered_entities(catalog: CompiledCatalog, facts: RequestFacts) -> Words:
 
 
 def asked_for_entities(catalog: CompiledCatalog, facts: RequestFacts, offered_W: Words) -> Words:
-    """Entities [W] that may stand in CONTINUE: the offered ones, or those of them the caller
-    named."""
+    """Entities [W] that may stand in CONTINUE: the offered ones, or only the named ones of them if
+    the caller names entities."""
     if facts.entities is None:
         return offered_W
     named = known_indices(catalog.snapshot, facts.entities)
@@ -41,9 +41,9 @@ def asked_for_entities(catalog: CompiledCatalog, facts: RequestFacts, offered_W:
 
 
 def eligible_entities(catalog: CompiledCatalog, facts: RequestFacts, asked_W: Words) -> Words:
-    """Entities [W] that may stand in any row but CONTINUE: of these the ones not yet watched.
+    """Entities [W] that may stand in rows other than CONTINUE: those of `asked_W` not yet watched.
 
-    Unless the caller lets the watched stand again.
+    Watched ones too if the caller allows them again.
     """
     eligible_W = asked_W.copy()
     if not facts.watched_again:
@@ -52,7 +52,7 @@ def eligible_entities(catalog: CompiledCatalog, facts: RequestFacts, asked_W: Wo
 
 
 def known_indices(snapshot: CatalogSnapshot, entity_ids: Iterable[str]) -> Indices:
-    """Indices of the ids the catalog knows, each once, in the order given."""
+    """Indices of the ids that are in the catalog, each once, in the order given."""
     known = dict.fromkeys(map(snapshot.entity_index.get, entity_ids))
     known.pop(None, None)
     return np.fromiter(known, np.int64, len(known))

@@ -1,7 +1,7 @@
 """Which candidates of a row may be placed next, kept so that applying it to logits costs little.
 
-Of a row's candidates only those placed are closed, a few dozen among perhaps a hundred thousand:
-writing to these costs a microsecond, a mask over all of them eighty (benchmarks/serve.md).
+Usually only the placed ones among a row's candidates are closed, a few dozen of perhaps a hundred
+thousand: writing to these costs 1 µs, applying a mask over all of them 80 (benchmarks/serve.md).
 
 Letters in names: C candidates of the row.
 """
@@ -32,7 +32,7 @@ class EntityMask:
         self._closed.append(position)
 
     def close_all(self, closed_C: Mask) -> None:
-        """Closes many at once, as a cap does that is reached."""
+        """Closes many at once, as when a cap is reached."""
         self._closed_C = closed_C if self._closed_C is None else self._closed_C | closed_C
 
     def is_open(self, position: int) -> bool:
@@ -48,7 +48,7 @@ class EntityMask:
 
         Writes to `scores_C` over what is closed; where there is an `only`, returns a copy.
         """
-        # One by one: a few dozen at most, and numpy's way with a list costs as much as ten.
+        # One by one: there are a few dozen at most, and indexing with a list costs as much as ten.
         for position in self._closed:
             scores_C[position] = -np.inf
         if self._closed_C is not None:
@@ -61,7 +61,7 @@ class EntityMask:
 
     @property
     def mask_C(self) -> Mask:
-        """What it allows, as a new bool array: for those who look at every position anyway."""
+        """What it allows, as a new bool array: for callers that look at every position anyway."""
         mask_C = np.full(self._candidates, self.only is None)
         if self.only is not None:
             mask_C[self.only] = True

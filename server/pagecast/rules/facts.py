@@ -1,4 +1,4 @@
-"""What the rules of a page depend on beside the catalog."""
+"""What the rules of a page depend on besides the catalog."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ class RulesConfig:
     """A row that could hold fewer entities is not placed: it would look broken."""
 
     continue_entities_min: int = 1
-    """The same for CONTINUE: one unfinished film is worth its row."""
+    """The same for CONTINUE: one unfinished film is worth a row."""
 
     popular_entities_max: int = 100
-    """Candidates of POPULAR: twice the longest row and some, so that rows above it leave enough."""
+    """Candidates of POPULAR: over twice the longest row, so that rows above it leave enough."""
 
     recent_entities_max: int = 60
-    """Candidates of RECENT: the longest row and half of one that rows above it may have taken. Many
-    more and the row's title would be untrue."""
+    """Candidates of RECENT: the longest row and half of one that rows above it may have taken. With
+    many more, the row's title would be untrue."""
 
     continue_entities_max: int = 40
     """Candidates of CONTINUE: the longest row."""
@@ -40,7 +40,7 @@ class RulesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindCap:
-    """At most so many entities of a kind in a row, and on the page; None for no bound."""
+    """The most entities of a kind in a row, and on the page; None for no bound."""
 
     kind: int
     row_max: int | None = None
@@ -53,7 +53,7 @@ class KindCap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedRow:
-    """A row the caller lets stand. What is None is as the catalog or the request says.
+    """A row the caller allows. A field that is None is as the catalog or the request says.
 
     Of the row's own candidates only `entities` may stand in it, `entities_min` to `entities_max`
     of them; `pin` is its position on the page.
@@ -73,7 +73,7 @@ class AskedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestFacts:
-    """What is known of one request, in ids; ids the catalog does not know are ignored.
+    """What is known of one request, by id; ids that are not in the catalog are ignored.
 
     `resume` holds the entities with a resume position, `because` the candidate arguments of
     BECAUSE rows, both newest first. `maturity_limit` is in years, None for no limit. An empty
@@ -81,8 +81,8 @@ class RequestFacts:
 
     What a caller asks for narrows what the catalog allows: `asked_rows` are the rows that may
     stand and `entities` the entities, None for all; `kind_caps` names a kind at most once;
-    `row_entities_min` stands in for the minima of `RulesConfig`. Only `watched_again` widens: then
-    what was watched may stand in any row.
+    `row_entities_min` replaces the minima of `RulesConfig`. Only `watched_again` widens: with it,
+    watched entities may stand in any row.
     """
 
     at_ms: int

@@ -1,4 +1,4 @@
-"""Sets of entities that are worked out once and kept for the pages that follow."""
+"""Sets of entities that are worked out once and kept for later pages."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -9,8 +9,8 @@ from pagecast.rules.bitsets import Words
 class KeptSets:
     """Sets by key, at most `most` of them; the one kept longest goes first.
 
-    Two threads may work out the same set at the same time; both get the same. Nobody may write to
-    a set that is kept. (No `lru_cache` on methods: it would hold on to their catalog.)
+    Two threads may work out the same set at the same time; both get equal sets. A kept set must not
+    be written to. (No `lru_cache` on methods: it would hold on to their catalog.)
     """
 
     def __init__(self, most: int) -> None:

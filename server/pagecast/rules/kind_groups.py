@@ -1,8 +1,8 @@
-"""Caps: at most so many entities of a kind in a row and on a page.
+"""Caps: how many entities of a kind may stand in a row and on a page.
 
-Kinds share no entity, so capped kinds and the rest are groups that split any set. Of a set, as
-many entities can be placed as its groups have members or room for, whatever is chosen first: so a
-row that begins is as long as was foreseen. (Caps on what overlaps, genres for example, would make
+Kinds share no entity, so capped kinds and the rest are groups that split any set. As many entities
+of a set can be placed as its groups have members or room for, whatever is chosen first: so a row
+that begins gets the length that was foreseen. (Caps on what overlaps, such as genres, would make
 that a matching problem.)
 
 Letters in names: G groups, W words of 64 entities, X sets.
@@ -20,13 +20,13 @@ from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX, KindCap
 from pagecast.rules.predicates import Indices
 
 UNCAPPED = ROWS_MAX * ENTITIES_PER_ROW_MAX
-"""What a group without a cap has room for: the longest page."""
+"""The room of a group without a cap: the longest page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KindGroups:
-    """G groups that share no entity and hold them all; `words_GW` is one of one if nothing is
-    capped. Never changes."""
+    """G groups that share no entity and together hold all; there is one if nothing is capped. Never
+    changes."""
 
     words_GW: Words
     row_max_G: Indices

@@ -41,14 +41,14 @@ class PageRules:
 
     `candidates_RW`: what may stand in each row. A BECAUSE row whose argument is entity
     `arguments_A[a]` holds what is in its own set and in `like_AW[a]`.
-    `entities_min_R`, `entities_max_R`: a row begins only if it can hold the one, and holds no more
-    than the other.
+    `entities_min_R`, `entities_max_R`: a row begins only if it can hold the minimum, and never
+    holds more than the maximum.
     `pin_R`: the row's position on the page, or UNPINNED.
     `groups`: what the caps bound.
-    `first_entities`: per row, what is placed first, in this order, where it is a candidate.
+    `first_entities`: per row, what is placed first, in this order, if it is a candidate.
     `source_order`: per row, its candidates in the order of its source, best first; empty for rows
     without one. The grammar does not ask for this order; a page without a model follows it.
-    `standing`: rows that stand already, of the `rows_max`; the page is carried on behind them.
+    `standing`: rows that already stand, out of `rows_max`; the page is carried on after them.
     """
 
     catalog: CompiledCatalog
@@ -67,7 +67,7 @@ class PageRules:
 
     @property
     def popular(self) -> tuple[int, ...]:
-        """Candidates of POPULAR rows, best first: given as `popular` they compile to the same."""
+        """Candidates of POPULAR rows, best first: as `popular`, they compile to the same rules."""
         rows = zip(self.catalog.snapshot.rows, self.source_order, strict=True)
         orders = (o for row, o in rows if row.source == catalog_pb2.ROW_SOURCE_POPULAR and o)
         return next(orders, ())
@@ -137,7 +137,7 @@ def compile_rules(
         rows_max=facts.rows,
         candidates_RW=candidates_RW,
         like_AW=like_AW,
-        # Rows shorter than the minimum are had by asking for them: not an empty page.
+        # A caller that asks for rows shorter than the minimum gets them, not an empty page.
         entities_min_R=np.minimum(
             asked.entities_min_R(_minima(rows, facts, config)), entities_max_R
         ),

@@ -1,16 +1,16 @@
 """Step 6 of the life of a page: its grammar, (ROW ENTITY+)+, position by position.
 
 A page is a sequence of rows: begin_row, place, place..., end_row. At each position the state says
-what may come next; whatever is chosen among it, no rule is broken:
+what may come next; whichever of it is chosen, no rule is broken:
 
-- a row stands at most once on a page, an entity at most once, in whichever row;
+- a row stands at most once on a page, an entity at most once, whatever the row;
 - a row begins only if enough of its candidates are unplaced and within the caps; a pinned row
   begins at its position and nowhere else, and where one can begin, no other may;
-- a BECAUSE row takes the newest argument no other row has taken that leaves it enough candidates;
-- a row's first entities come first, where no cap holds them back; a row ends when it is full or
+- a BECAUSE row takes the newest argument not taken by another row that leaves it enough candidates;
+- a row's first entities come first, unless a cap holds them back; a row ends when it is full or
   nothing more may stand in it;
 - the page ends when it has its rows or no row can begin;
-- what stands already counts, whatever the rules say of it now.
+- what already stands counts, whatever the rules say about it now.
 
 Letters in names: N entities, R rows, A arguments, G groups of kinds, W words of 64 entities, C
 candidates of the row in hand.
@@ -34,7 +34,7 @@ NO_ARGUMENT = -1
 
 
 class RuleBrokenError(ValueError):
-    """What was to be placed may not stand here; the state is as before."""
+    """Something to be placed may not stand here; the state is as before."""
 
 
 class RowEnd(Enum):
@@ -43,16 +43,16 @@ class RowEnd(Enum):
     FULL = "full"
     CANDIDATES_RAN_OUT = "candidates_ran_out"
     CAPPED = "capped"
-    """Candidates were left, but caps hold them back."""
+    """Candidates were left, but caps held them back."""
 
 
 class PageState:
     """One page in the making: what stands, and what may come next.
 
-    `rows_ended` rows stand, and `row_entities` entities in the row in hand, of which there will be
-    `row_length`. `candidates_C` are the entities, in ascending order, that could stand in it when
-    it began, and `entity_mask` says which of them may be placed next. `rows_cut_short` counts the
-    rows that ended before they were full. Masks must not be written to.
+    `rows_ended` rows stand, and `row_entities` of the `row_length` entities of the row in hand.
+    `candidates_C` are the entities, in ascending order, that could stand in it when it began, and
+    `entity_mask` says which of them may be placed next. `rows_cut_short` counts the rows that ended
+    before they were full. Masks must not be written to.
     """
 
     def __init__(self, rules: PageRules) -> None:
@@ -128,8 +128,8 @@ class PageState:
     def narrow(self, kept: Indices) -> bool:
         """Leaves only these positions of `candidates_C`, and what must come first, to choose from.
 
-        For a row just begun, `kept` ascending. The row's length stays: what could not fill the row
-        under the caps is refused, with False, and nothing changes.
+        For a row just begun; `kept` is ascending. The row's length stays: if they could not fill it
+        under the caps, nothing changes and False is returned.
         """
         assert self._in_row and not self.row_entities, "a row is narrowed before its first entity"
         first = self.candidates_C[self._first]
@@ -152,7 +152,7 @@ class PageState:
         self.place_candidate(position)
 
     def place_candidate(self, position: int) -> int:
-        """The same of the entity at a position of `candidates_C`, which is returned."""
+        """Does the same for the entity at a position of `candidates_C`, and returns it."""
         entity = int(self.candidates_C[position])
         if not self._in_row or self.row_complete or not self.entity_mask.allows(position):
             raise self._may_not_stand(entity)
@@ -184,7 +184,7 @@ class PageState:
         return self._end
 
     def _stand(self, row: StandingRow) -> None:
-        """Takes note of a row that stands already; caps count it, and may be broken by it."""
+        """Takes note of a row that already stands; it counts for caps, and may exceed them."""
         self._begun_R[row.row] = True
         self._taken_A |= self.rules.arguments_A == row.argument
         for entity in row.entities:
@@ -195,7 +195,7 @@ class PageState:
         self.rows_ended += 1
 
     def _open_row(self, row: int, open_W: Words) -> None:
-        """Its candidates, its length, and so why it will end."""
+        """Finds the row's candidates and its length, and so why it will end."""
         rules, groups, self._row_room_G = self.rules, self.rules.groups, self._room_G()
         sizes_G = groups.sizes(open_W[None])[0]
         capacity = int(np.minimum(sizes_G, self._row_room_G).sum())
@@ -214,7 +214,7 @@ class PageState:
         self._put_first_first()
 
     def _take_from_other_rows(self) -> None:
-        """What was placed may stand in none; told once a row, because that is when it counts."""
+        """What was placed may stand in no other row; done once per row, which is soon enough."""
         for group, entities in enumerate(self._placed):
             placed = np.array(entities, np.int64)
             bitsets.add(self._placed_W, placed)
@@ -228,7 +228,7 @@ class PageState:
         mask.only = self._first[0] if self._first else None
 
     def _room_G(self) -> Indices:
-        """How many of each group a row could hold that begins now."""
+        """How many of each group a row that begins now could hold."""
         return np.minimum(self.rules.groups.row_max_G, self._page_room_G)
 
     def _rows_that_may_begin(self, room_G: Indices) -> Mask:

@@ -30,8 +30,8 @@ class AttributeColumns:
     """The attributes of N entities, turned into columns when a predicate first asks for them.
 
     An attribute is a list of texts per entity (none, one, or several). IN holds if one of them is
-    among the values; an ordered comparison holds if one of them is a decimal number for which it
-    does. So nothing is compared with an attribute an entity does not have.
+    among the values; an ordered comparison holds if it does for one of them that is a decimal
+    number. So no comparison holds for an attribute that an entity does not have.
     """
 
     def __init__(self, entities: Sequence[CatalogEntity]) -> None:
@@ -91,7 +91,7 @@ class AttributeColumns:
 def evaluate(predicate: catalog_pb2.Predicate, columns: AttributeColumns) -> Mask:
     """For which entities of `columns` the predicate holds, as a new bool array [N].
 
-    What the protos' own rules refuse, such as a node that is not said, holds for none.
+    What the protos' own rules refuse, such as a node that is not set, holds for none.
     """
     match predicate.WhichOneof("node"):
         case "all":

@@ -22,7 +22,7 @@ def popular(ranking: Indices, eligible_W: Words, entities_max: int) -> Indices:
 def recent(catalog: CompiledCatalog, at_ms: int, eligible_W: Words, entities_max: int) -> Indices:
     """RECENT: the eligible entities released last but not after `at_ms`, newest first."""
     indices, before_ms = catalog.newest_released
-    # What is not out yet stands before the rest.
+    # Entities that are not out yet come before the rest.
     released = indices[np.searchsorted(before_ms, -at_ms, side="left") :]
     return bitsets.first_held(eligible_W, released, entities_max)
 
@@ -30,14 +30,14 @@ def recent(catalog: CompiledCatalog, at_ms: int, eligible_W: Words, entities_max
 def newest(indices: Indices, offered_W: Words, entities_max: int) -> Indices:
     """The first `entities_max` of `indices` (newest first) that are offered, watched or not.
 
-    CONTINUE: of the entities with a resume position. BECAUSE: of the entities a row may be about;
-    an argument's title is shown, so it must be one that could stand on this page itself.
+    For CONTINUE, of the entities with a resume position. For BECAUSE, of the entities a row may be
+    about: an argument's title is shown, so it must itself be allowed on this page.
     """
     return bitsets.first_held(offered_W, indices, entities_max)
 
 
 def like(catalog: CompiledCatalog, argument: int, eligible_W: Words) -> Words:
-    """BECAUSE: entities [W] that share a genre with the argument, which is not among them."""
+    """BECAUSE: entities [W] that share a genre with the argument, itself excluded."""
     like_W = catalog.sharing_genre(argument)
     like_W &= eligible_W
     bitsets.remove(like_W, np.array([argument]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class StandingRow:
     """Indices of the catalog snapshot; `argument` is an entity, or NO_ARGUMENT (-1).
 
-    What stands was lawful when it was placed and stays, whatever the rules say now.
+    It was allowed when it was placed and stays, whatever the rules say now.
     """
 
     row: int

@@ -47,11 +47,11 @@ REQUEST_BYTES_MAX = 256 * 1024
 """A request is a few hundred bytes; the default of 4 MiB is only useful to an attacker."""
 
 RPCS_MAX = 10_000
-"""Open RPCs; the last line of defence of memory. Slots refuse pages long before."""
+"""Open RPCs: the last defence of memory. Slots refuse pages long before."""
 
 PENDING_CALLS_MAX = 20_000
-"""Accepted calls whose handler has not begun. At the default of 1,000 grpc-core sheds load by
-itself, with CANCELLED instead of RESOURCE_EXHAUSTED (docs/facts.md)."""
+"""Accepted calls whose handler has not begun. At its default of 1,000, grpc-core sheds load itself,
+with CANCELLED instead of RESOURCE_EXHAUSTED (docs/facts.md)."""
 
 KEEPALIVE_TIME_MS = 15_000
 KEEPALIVE_TIMEOUT_MS = 10_000
@@ -61,10 +61,10 @@ PING_INTERVAL_MIN_MS = 10_000
 """Clients that ping more often are sent away."""
 
 HEALTH_HEADSTART_S = 0.1
-"""Between NOT_SERVING and the end of the connections, so that health watchers hear it."""
+"""Between NOT_SERVING and the closing of connections, so that health watchers hear of it."""
 
 STATUS_TIME_S = 0.25
-"""For the last statuses to leave when no page is in flight any more."""
+"""Time for the last statuses to leave once no page is in flight."""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
@@ -169,7 +169,7 @@ class PagecastServer:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        # It looks at what kind of server it is given; one method more to wait for is not much.
+        # It checks what kind of server it is given; one more method to wait for costs little.
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
 
     def _bind(self, metrics_port: int) -> Listening:

@@ -1,4 +1,4 @@
-"""What a server can be told. Checked once, here; inside it is taken for granted."""
+"""A server's settings. They are checked once, here, and taken for granted inside."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from pagecast.server.carrying_on.continuation import check_keys
 from pagecast.server.page.slots import SLOTS_DEFAULT, WAITING_DEFAULT
 
 SHORTLIST_MAX = 1_000_000
-"""Beyond as many candidates a shortlist saves nothing."""
+"""With more candidates than this a shortlist saves nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class ServerConfig:
     """Listen beside other processes on `port`, which somebody holds for them (`shared_port`)."""
 
     metrics_port: int = 9464
-    """TCP port of /metrics, on loopback whatever `host` is; 0: a free one."""
+    """TCP port of /metrics, on loopback regardless of `host`; 0: a free one."""
 
     insecure: bool = False
     """Listen where others can reach it, though there is neither authentication nor TLS."""
@@ -53,10 +53,10 @@ class ServerConfig:
     """Take `requested_at` from clients: for demos, simulation and tests."""
 
     slots_max: int = SLOTS_DEFAULT
-    """Pages decoded at the same time, by one core together."""
+    """Pages decoded at the same time, together on one core."""
 
     waiting_max: int = WAITING_DEFAULT
-    """Pages waiting for a slot before the next one is refused: a second or two of work."""
+    """Pages that may wait for a slot before the next is refused: a second or two of work."""
 
     prefix_cache_mb: int = PREFIX_BYTES_MAX >> 20
     """MiB of users' histories kept as keys and values; 0 keeps none."""
@@ -68,7 +68,7 @@ class ServerConfig:
     """What runs the model: `cpu`, or `cuda` with onnxruntime-gpu (docs/serving.md)."""
 
     provider_fallback: bool = False
-    """Where the provider does not run, go on with the CPU and a warning; else do not start."""
+    """If the provider does not run, go on with the CPU and a warning; otherwise do not start."""
 
     rows_default: int = 8
     """Rows of a page if the client does not say."""
@@ -80,19 +80,19 @@ class ServerConfig:
     """Entities of a row decoded one by one if the client does not say."""
 
     shortlist: int = 0
-    """Candidates of a row that compete after all have been scored once; 0: all do, at every entity.
+    """Candidates of a row that compete after all have been scored once; 0: all, for every entity.
     For catalogs of hundreds of thousands (docs/serving.md); the same on all replicas."""
 
     continuation_key: str = field(default="", repr=False)
-    """Signs continuations: the same on all replicas, at least 32 characters. Several, separated by
-    commas, are all accepted and the first signs, so that a key can be exchanged. Empty: a random
+    """Signs continuations: the same on all replicas, at least 32 characters. Of several, separated
+    by commas, the first signs and all are accepted, so that a key can be replaced. Empty: a random
     one, and no other process can carry on this one's pages."""
 
     rewards: RewardConfig = field(default_factory=RewardConfig)
-    """What outcomes are worth in reports of experiments; has to be the training's."""
+    """What outcomes are worth in reports of experiments; must be the same as in training."""
 
     fold: FoldConfig = DEFAULT_FOLD
-    """How actions are laid over histories: what ingest was told."""
+    """How actions are laid over histories; must be the same as for ingest."""
 
     grace_seconds: float = 10.0
     """Seconds a drain waits for the pages in flight."""

@@ -11,15 +11,15 @@
  8  the same page, carried on later, or as it is browsed        carrying_on; browse
  9  what was delivered is reported                              page/basis, page/served
 
-All of it happens in the event loop, but for steps 3 and 4, which take Python a millisecond or two
-in a thread of their own, and the decoding, which all pages share in one. What happens when
-something is missing:
+All of it happens in the event loop, except steps 3 and 4, which take Python a millisecond or two in
+a thread of their own, and the decoding, for which all pages share one thread. When something is
+missing:
 
-- no model of the user's arm: the champion's page, whose arm it stays,
+- no model of the user's arm: the champion's page, but recorded under that arm,
 - no champion, or it fails before the first row: a page by popularity under the same rules,
 - the history cannot be read: the page of a stranger,
-- no slot in sight, no catalog, the model fails on the way: the RPC ends with a status,
-- a page is carried on whose model or token is not good any more: likewise.
+- no slot in sight, no catalog, or the model fails on the way: the RPC ends with a status,
+- the model or token of a page that is carried on is no longer valid: likewise.
 """
 
 import asyncio
@@ -55,19 +55,19 @@ from pagecast.v1 import continuation_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSES_MAX = 1_000
 """Pages browsed at the same time: each holds its user's history and its rows between its parts, and
-wakes up when its reader scrolls. So many parts of them may wait for a slot beside other pages."""
+wakes up when its reader scrolls. As many parts may wait for a slot beside other pages."""
 
 BROWSES_OF_CLIENT_MAX = 900
-"""Those of one client: a flood leaves a hundred to all others, and who is alone, such as a proxy
-that names nobody, hardly misses them."""
+"""Pages browsed by one client: a flood leaves a hundred to all others, and a client that is alone,
+such as a proxy that names nobody, hardly misses them."""
 
 BROWSES_RETRY_MS = 1_000
-"""When a refused client may try again: a page is left every few seconds where so many are read."""
+"""When a refused client may try again: with so many readers one leaves every few seconds."""
 
 
 BEGIN_SECONDS_MAX = 5.0
-"""In which a call of BrowseHomepage must say whose page it is of: clients send that with the call,
-and who says nothing would keep a place from others for ten minutes."""
+"""Within which a call of BrowseHomepage must say whose page it wants: clients send that with the
+call, and one that says nothing would keep a place from others for ten minutes."""
 
 
 class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
@@ -81,7 +81,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         metrics.follow_browses(self._browses.total)
 
     def cut_browses(self) -> None:
-        """The server stops: pages that are browsed end behind the row in hand."""
+        """The server stops: pages that are browsed end after the row in hand."""
         for browse in self._browsed:
             browse.cut()
 
@@ -90,7 +90,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         self, request: homepage_pb2.StreamHomepageRequest, context: Any
     ) -> AsyncIterator[Response]:
         """Raises Refusal, which the interceptor turns into a status."""
-        # 5. begins here: where there is no place, nobody looks at the request.
+        # 5 begins here: if there is no place, the request is not even looked at.
         client = client_of(context)
         self._check_room(client)
         # 1. The request is validated, and gets its clock and its defaults.
@@ -98,8 +98,8 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         clock = PageClock.start(context.time_remaining())
         now_ms, carried_on = time.time_ns() // 1_000_000, self._carried_on(request)
         page = read_request(request, self._config, clock, now_ms, carried_on)
-        # 2. The user's arm, and model, catalog and popularity of this moment are those of the whole
-        #    page; one that is carried on keeps its arm and model.
+        # 2. The user's arm, and the model, catalog and popularity of this moment, stay those of the
+        #    whole page; a page that is carried on keeps its arm and model.
         serving = await self._serving(page)
         # 5. A place comes before the read (3) and the rules (4): a page that is refused has cost
         #    nothing, and one that had to wait, in `making`, sees the newest history.
@@ -115,14 +115,14 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
         finally:
             # A client that cancelled, or a deadline, frees the slot within one decode step.
             making.close()
-            # 8. Nothing of the page is kept: who carries it on sends its last continuation.
+            # 8. Nothing of the page is kept: to carry it on, a client sends its last continuation.
             # 9. What was delivered is reported, after the page and off its path.
             self._report(making, delivered)
 
     async def BrowseHomepage(
         self, requests: Requests, context: Any
     ) -> AsyncIterator[homepage_pb2.BrowseHomepageResponse]:
-        """The same in parts, each carried on behind the one before (`browse`). Raises Refusal."""
+        """The same in parts, each carried on after the one before (`browse`). Raises Refusal."""
         client = client_of(context)
         self._check_browses(client)
         self._browses[client] += 1
@@ -214,7 +214,7 @@ class HomepageService(homepage_pb2_grpc.HomepageServiceServicer):
             raise at_capacity(slots) from error
 
     def _report(self, making: Making, delivered: int) -> None:
-        """`delivered` rows were sent: others were decoded in vain, and none are not reported."""
+        """Reports the `delivered` rows that were sent, if any, and none decoded beyond them."""
         reporter = self._resources.reporter
         if reporter is None:
             return

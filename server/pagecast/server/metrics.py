@@ -1,4 +1,4 @@
-"""What the server measures, by Prometheus names."""
+"""What the server measures, under its Prometheus names."""
 
 from collections.abc import Callable
 
@@ -17,18 +17,18 @@ PAGE_BUCKETS_S = (
     *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5),
     *(5.0, 10.0, 20.0, 30.0),
 )
-"""A first row takes 10 to 100 ms, a whole page up to a second, and behind a full line many; the
-last is a page's time."""
+"""A first row takes 10 to 100 ms, a whole page up to a second, or many seconds behind a full line;
+the last is a page's time."""
 
 ENTITY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05)
-"""A decode step takes 0.2 to 3 ms, and among others it waits for theirs."""
+"""A decode step takes 0.2 to 3 ms, and a page beside others also waits for theirs."""
 
 SWAP_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0)
 """The parts of a swap together should take less than two seconds."""
 
 
 MODELS_NAMED_MAX = 2
-"""Versions that `pagecast_model_info` names: the one that serves, and the one it has followed."""
+"""Versions that `pagecast_model_info` names: the one that serves and the one before it."""
 
 
 class Metrics:
@@ -162,7 +162,7 @@ class Metrics:
         for before in self._named:
             if before != version:
                 self.model_info.labels(version=before).set(0)
-        # A label that stays for every version ever served would grow for as long as models learn.
+        # Keeping a label for every version ever served would grow with every training.
         for forgotten in self._named[:-MODELS_NAMED_MAX]:
             self.model_info.remove(forgotten)
         del self._named[:-MODELS_NAMED_MAX]

@@ -11,7 +11,7 @@ _log = structlog.get_logger(__name__)
 class Periodic:
     """Calls `action` every `period_s` from now on. Call `stop` in the end.
 
-    An action that fails is logged once and called again: it must leave things as they were.
+    An action that fails is logged once and called again, so it must leave things as they were.
     """
 
     def __init__(self, name: str, period_s: float, action: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class Periodic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits for an action that runs."""
+        """Waits for a running action."""
         self._stopping.set()
         self._thread.join()
 

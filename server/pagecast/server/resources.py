@@ -1,4 +1,4 @@
-"""What a server holds open beside its ports: stores, followers, slots, the reporter."""
+"""What a server holds open besides its ports: stores, followers, slots, the reporter."""
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -52,8 +52,8 @@ POPULARITY_PERIOD_S = 5.0
 
 
 PREPARING_THREADS = 4
-"""Pages whose history is read and whose rules are compiled at once. A read that hangs holds one for
-a second at most (`users`); the work itself holds the GIL, so more would only take turns."""
+"""Pages prepared at once: history read, rules compiled. A read that hangs holds one for a second at
+most (`users`); the work itself holds the GIL, so more threads would only take turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +107,10 @@ class Resources:
             champion.check()
             arms = ArmFollower(registry, Experiments(engine), config.state.bundles, servings, runs)
             arms.check()
-            # What was read just now was in no page's way; from here on it steps back behind them.
+            # What was read so far delayed no page; from here on, reading steps back behind pages.
             reader = low_priority_thread("read-bundle")
             stack.callback(reader.shutdown)
-            # Of its own: it pauses between files, and an arm is to be followed within two seconds.
+            # A second one: it pauses between files, and arms must be followed within two seconds.
             unhurried = low_priority_thread("read-ahead")
             stack.callback(unhurried.shutdown)
             prefixes = PrefixCache(config.prefix_cache_mb << 20)
@@ -177,14 +177,14 @@ class Resources:
             )
 
     def close(self) -> None:
-        """Ends pages first, then reports what is left, then the rest."""
+        """Ends pages first, then reports what is left, then closes the rest."""
         self.closing.close()
 
 
 def _follow(
     champion: ChampionFollower, reader: Executor, ahead: LoadedAhead, unhurried: Executor
 ) -> None:
-    """The champion first: one that has moved waits for no challenger."""
+    """The champion first: a promotion does not wait for a challenger to load."""
     champion.check(reader)
     ahead.check(unhurried)
 

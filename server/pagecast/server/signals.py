@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT ask a process to end in order; a second one insists."""
+"""SIGTERM and SIGINT ask a process to end cleanly; a second one insists."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True, kw_only=True)
 class EndWanted:
-    """Events of the running loop."""
+    """Events of the running event loop."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     insisted: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,1 +1,1 @@
-"""Many pages decoded together, and what of their prompts is kept for the next."""
+"""Many pages decoded together, and the parts of their prompts that are kept for the next ones."""

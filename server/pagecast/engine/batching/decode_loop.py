@@ -1,8 +1,8 @@
 """The one thread that decodes: pages come in through a queue, events leave through their sinks.
 
-It owns the slots of every model that has pages; onnxruntime releases the GIL while it runs, so the
-event loop of the server goes on meanwhile. A page stays with the model it came with; when a model's
-last page has left and nobody else holds the model, its slots are freed with it.
+It owns the slots of every model that has pages. onnxruntime releases the GIL while it runs, so the
+server's event loop goes on meanwhile. A page stays with the model it came with; when a model's last
+page has left and nothing else holds the model, its slots are freed with it.
 """
 
 import threading
@@ -33,7 +33,7 @@ class DecodeLoop:
         self._prefixes = prefixes
         self._batches: WeakKeyDictionary[Bundle, PageBatch] = WeakKeyDictionary()
         self._busy: list[PageBatch] = []
-        """Those with pages."""
+        """Batches that have pages."""
         self._arrived: deque[PageJob] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -41,10 +41,10 @@ class DecodeLoop:
         self._thread.start()
 
     def submit(self, job: PageJob) -> None:
-        """The page joins with the next turn that has a free slot. Never waits.
+        """The page joins at the next turn that has a free slot. Never waits.
 
-        How many may be submitted is not bounded here (`server.slots`). After `close` a page ends at
-        once.
+        How many may be submitted is bounded elsewhere (`server.slots`). After `close` a page ends
+        at once.
         """
         with self._changed:
             if not self._closed:
@@ -65,7 +65,7 @@ class DecodeLoop:
             while self._wait():
                 self._join_arrived()
                 self._turn()
-        finally:  # whatever ends the thread, nobody waits for it in vain
+        finally:  # whatever ends the thread, no page waits in vain
             self._end_all()
 
     def _turn(self) -> None:
@@ -86,14 +86,14 @@ class DecodeLoop:
             self._arrived.popleft().sink.end(_closed())
 
     def _wait(self) -> bool:
-        """Until there is something to do; False once the loop is to end."""
+        """Waits until there is something to do; False once the loop is to end."""
         with self._changed:
             while not (self._closed or self._arrived or self._busy):
                 self._changed.wait()
             return not self._closed
 
     def _join_arrived(self) -> None:
-        """In the order of arrival; who finds no slot is the first again at the next turn."""
+        """In order of arrival; a page that finds no slot is first again at the next turn."""
         waiting = []
         for _ in range(len(self._arrived)):
             job = self._arrived.popleft()
@@ -101,7 +101,7 @@ class DecodeLoop:
                 job.sink.end(None)
             elif not self._joins(job):
                 waiting.append(job)
-        # In front of who came meanwhile: behind them, they might be overtaken for ever.
+        # In front of pages that came meanwhile: behind them, they might be overtaken for ever.
         self._arrived.extendleft(reversed(waiting))
 
     def _joins(self, job: PageJob) -> bool:
@@ -111,7 +111,7 @@ class DecodeLoop:
             if batch.full:
                 return False
             batch.join(job)
-        except Exception as error:  # no memory for a model's slots, say: others have theirs
+        except Exception as error:  # say, no memory for a model's slots: other models have theirs
             _log.exception("join_failed")
             job.sink.end(_failed(error))
             return True

@@ -23,8 +23,8 @@ def cache_names(layers: int) -> tuple[str, ...]:
 class KvSlots:
     """The buffers of `slots` pages of one model; slot i holds `filled_N[i]` positions.
 
-    Memory is taken by the system when a position is first written. numpy asks it for pages of 2 MB,
-    which a step of many slots is faster with; where it has them, a slot that is used costs about as
+    The system hands out memory when a position is first written. numpy asks it for pages of 2 MB,
+    which make a step of many slots faster; where the system has them, a slot in use costs about as
     much as it has room for, however short its pages.
     """
 
@@ -41,7 +41,7 @@ class KvSlots:
         return len(self.filled_N)
 
     def check_room(self, slot: int, positions: int) -> None:
-        """Raises EngineError if the slot has no room for so many more."""
+        """Raises EngineError if the slot has no room for `positions` more."""
         until = int(self.filled_N[slot]) + positions
         if until > self.positions_max:
             raise EngineError(f"a page of {until} positions, a slot holds {self.positions_max}")

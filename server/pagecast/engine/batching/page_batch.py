@@ -1,11 +1,11 @@
 """Many pages of one model, decoded together: they join and leave between turns.
 
-One turn is: pages that are no longer wanted leave; one chunk of one prompt is fed, then the chunks
-of rows filled at once; then every page steps, also one whose chunk has just been fed, and a prompt
-of which one position is left. A step of neighbouring slots is one run, and one of all pages costs
-little more than one of most: so none sits a step out, wherever in its rows it is. While somebody
-in a hurry waits for a first row, pages beyond theirs only go on every `LATER_ROWS_EVERY` turns: a
-client has something to show once it has a row, and is in no hurry for the eighth.
+In a turn, pages that are no longer wanted leave; one chunk of one prompt is fed, then the chunks of
+rows filled at once; then every page steps, including one whose chunk has just been fed, and a
+prompt with one position left. A step of neighbouring slots is one run, and a run of all pages costs
+little more than one of most: so no page sits out a step, wherever in its rows it is. But while a
+page in a hurry waits for its first row, pages past theirs go on only every `LATER_ROWS_EVERY`
+turns: a client has something to show once it has a row, and is in no hurry for the eighth.
 
 No threads here: `decode_loop` calls this from its own.
 
@@ -26,14 +26,15 @@ from pagecast.engine.page_events import PageEnded, PageEvent, RowEnded
 from pagecast.engine.walk import Feed, PageWalk
 
 LATER_ROWS_EVERY = 3
-"""Turns from one step of later rows to the next while a first row is waited for in a hurry. With 16
-slots in use somebody nearly always waits: first rows come about twice as soon for that, and some
-three runs a page, of one or two pages, cost 3 to 5 % of the throughput. A turn of all pages takes
-ten times as long as one of a page, so first rows would be later with 2 (benchmarks/serve.md)."""
+"""Turns from one step of later rows to the next while a page in a hurry waits for its first row.
+With 16 slots in use one nearly always waits: first rows come about twice as soon, and some three
+runs per page, of one or two pages each, cost 3 to 5 % of the throughput. A turn of all pages takes
+ten times as long as that of a single one, so first rows would be later with 2
+(benchmarks/serve.md)."""
 
 
 GAP_MAX = 3
-"""Slots between two of a run that are read in vain: each costs a fifth of a run of its own."""
+"""Slots that a run reads in vain between two of its own: each costs a fifth of a separate run."""
 
 
 class _Page:
@@ -50,7 +51,7 @@ class _Page:
         self.prompt_fed(0)
 
     def prompt_fed(self, positions: int) -> None:
-        """So many more of the prompt are in the slot. The last one is a step as any other."""
+        """`positions` more of the prompt are in the slot. The last one is a step like any other."""
         self.prompt_TD = self.prompt_TD[positions:]
         self.feed = Feed(tokens_SD=self.prompt_TD) if len(self.prompt_TD) == 1 else None
 
@@ -60,7 +61,7 @@ class _Page:
 
     @property
     def comes_first(self) -> bool:
-        """Whether its first row is waited for, by somebody in a hurry."""
+        """Whether it is in a hurry and its first row is still to come."""
         return self.rows == 0 and self.job.sink.in_a_hurry
 
     def take(self, event: PageEvent) -> None:
@@ -79,7 +80,7 @@ class _Page:
 
 
 class PageBatch:
-    """The pages in the slots of one decoder. Never raises for what goes wrong with a page."""
+    """The pages in the slots of one decoder. Never raises an error of a single page."""
 
     def __init__(self, decoder: SlotDecoder, prefixes: PrefixCache) -> None:
         self._decoder = decoder
@@ -102,7 +103,7 @@ class PageBatch:
         self._pages[slot] = _Page(job, slot)
 
     def turn(self) -> None:
-        """Brings every page forward, as said above."""
+        """Moves the pages on, as described above."""
         self._turns += 1
         for page in list(self._pages.values()):
             if page.job.sink.stopped():
@@ -111,7 +112,7 @@ class PageBatch:
         ready = self._pages_to_feed()
         for page in [page for page in ready if not page.waits_for_step]:
             self._run([page], partial(self._chunk, page))
-        # Asked again: a chunk is mostly followed by a step.
+        # Asked again: a chunk is usually followed by a step.
         stepping = self._with_room([page for page in ready if page.waits_for_step])
         for pages in _neighbours(stepping):
             self._run(pages, partial(self._step, pages))
@@ -122,7 +123,7 @@ class PageBatch:
             self._leave(page, error)
 
     def _feed_prompt(self) -> None:
-        """One chunk of the prompt that was begun first."""
+        """Feeds one chunk of the prompt that was begun first."""
         unfed = (p for p in self._pages.values() if p.walk is None and len(p.prompt_TD) > 1)
         page = next(unfed, None)
         if page is not None:
@@ -141,7 +142,7 @@ class PageBatch:
         return [page for page in pages if page.feed is not None]
 
     def _with_room(self, pages: Sequence[_Page]) -> list[_Page]:
-        """Those whose slots hold one more; each other leaves, before it fails a run with others."""
+        """Pages whose slots have room for one more; others leave before they fail a shared run."""
         for page in pages:
             assert page.feed is not None, "only pages that wait step"
             try:
@@ -163,7 +164,7 @@ class PageBatch:
         return hidden_BD[:, None]
 
     def _taken_back(self, page: _Page) -> FloatArray:
-        """The tokens [S, D] to feed a page that waits, what they replace being taken back."""
+        """Takes back what a waiting page's next tokens replace, and returns these [S, D]."""
         feed = page.feed
         assert feed is not None, "only pages that wait are fed"
         if feed.take_back:
@@ -171,7 +172,7 @@ class PageBatch:
         return feed.tokens_SD
 
     def _run(self, pages: Sequence[_Page], run: Callable[[], FloatArray]) -> None:
-        """Runs the model for some pages, then lets each go on; what fails ends those pages."""
+        """Runs the model for some pages, then lets each go on; an error ends those it concerns."""
         try:
             hidden_BSD = run()
         except Exception as error:
@@ -216,14 +217,14 @@ class PageBatch:
 
     def _leave(self, page: _Page, error: BaseException | None = None) -> None:
         if self._pages.pop(page.slot, None) is not None:
-            page.feed = None  # who has left waits for nothing, whatever its chunk left behind
+            page.feed = None  # a page that has left waits for nothing, whatever its chunk asked
             page.job.sink.end(error)
 
 
 def _walk(
     walk: PageWalk, answer: FloatArray | None, take: Callable[[PageEvent], None]
 ) -> Feed | None:
-    """Takes the events that follow an answer; the feed they end with, None behind the last."""
+    """Takes the events after an answer; returns the feed they end with, None after the last."""
     try:
         item = walk.send(answer)
         while not isinstance(item, Feed):

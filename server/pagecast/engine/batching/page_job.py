@@ -1,7 +1,7 @@
 """One page to be decoded in a batch: what it is made from, and where its events go.
 
-Letters in names: T positions of the prompt, and of what stands on the page, that are still to be
-fed, S those of what stands, D width.
+Letters in names: T positions still to be fed, of the prompt and of the rows that stand, S those of
+the rows that stand, D width.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,16 +27,16 @@ class PageSink:
     """Where a page goes. All three are called in the decode loop's thread and must not wait."""
 
     put: Callable[[Sequence[PageEvent]], None]
-    """Takes the next events. What it raises ends the page, and is what it ends with."""
+    """Takes the next events. What it raises ends the page, and is passed to `end`."""
 
     end: Callable[[BaseException | None], None]
     """Called once, when the slot is free again: with what went wrong, or None."""
 
     stopped: Callable[[], bool] = lambda: False
-    """Asked before every step; once it says so the page ends early."""
+    """Asked before every step; once it returns True the page ends early."""
 
     whole_rows: bool = True
-    """Events come a whole row at a time; else each as soon as it is decided."""
+    """Events come a whole row at a time; otherwise each as soon as it is decided."""
 
     in_a_hurry: bool = True
     """Its first row comes before later rows of others."""
@@ -75,8 +75,8 @@ def prepare(
     *,
     forgotten: int | None,
 ) -> PageJob:
-    """`forgotten` is that of `prefixes` before the user's history was read; None if it could not
-    be: then what is kept of the user stays as it is, and nothing of this page is.
+    """`forgotten` is that of `prefixes` before the user's history was read; None if it could not be
+    read: then what is kept of the user stays as it is, and nothing of this page is kept.
 
     Raises EngineError if the model was not made for the prompt, ValueError if rules and model
     are not of one snapshot.

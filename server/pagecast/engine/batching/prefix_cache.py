@@ -3,10 +3,10 @@
 A prompt begins with what does not depend on the request (profile and history); the keys and values
 of those positions are the same on the next page, up to the first position that was made from
 something else. That is what is compared, position by position: the fields of the vocabulary, the
-entity, and its version in the catalog. So a new event costs its own position, a late one and a
-catalog change everything from theirs on, a dropped oldest part everything after the profile, and no
-invalidation can be forgotten. Another model is another key. Where old steps share positions, one is
-made from all its steps: it differs with any of them, and when a block of them becomes groups.
+entity, and its version in the catalog. So a new event costs its own position; a late event or a
+catalog change, everything from there on; a dropped oldest part, everything after the profile; and
+no invalidation can be forgotten. Another model is another key. Where old steps share a position, it
+is made from all of them: it differs if any of them does, and when a block of steps becomes groups.
 
 Letters in names: T positions as encoded, F fields, P positions kept, Y caches of the model (keys,
 then values), H key/value heads, K head width.
@@ -28,12 +28,12 @@ from pagecast.featurestore.prompt.encoding import EncodedPrompt
 from pagecast.rules.predicates import Indices
 
 PREFIX_BYTES_MAX = 256 << 20
-"""Kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB as
-fp32, so about 300 users; who comes back after being dropped pays one prefill."""
+"""All kept prefixes together. One of 260 positions of 6 layers with one key/value head takes 0.8 MB
+as fp32, so about 300 users fit; one who comes back after being dropped pays one prefill."""
 
 PREFIX_IDLE_SECONDS_MAX = 3600.0
-"""A prefix unused for longer is dropped: it was made from what a person did, and is kept no longer
-than it is of use."""
+"""A prefix unused for longer is dropped: it was made from what a person did, and is kept only as
+long as it is of use."""
 
 PREFIX_POSITIONS_MIN = 8
 """A shorter prefix is not kept: feeding it costs about as much as copying it."""
@@ -76,14 +76,14 @@ class MadeFrom:
         return positions_fed(len(self.entities), self.compressed)
 
     def common(self, other: "MadeFrom") -> int:
-        """How many of the positions fed, from the first on, were made from the same."""
+        """How many of the positions fed, from the first on, were made from the same things."""
         same, compressed = self._same(other), min(self.compressed, other.compressed)
         if self.compressed != other.compressed:
             same = min(same, 1 + compressed)
         return positions_fed(same, compressed)
 
     def _same(self, other: "MadeFrom") -> int:
-        """The same as encoded."""
+        """The same in positions as encoded."""
         length = min(len(self.entities), len(other.entities))
         same_T = (self.fields_TF[:length] == other.fields_TF[:length]).all(axis=1)
         if not same_T.all():
@@ -108,8 +108,8 @@ class Prefix:
         return self.caches_YHPK.nbytes + self.made_from.fields_TF.nbytes
 
     def shared(self, made_from: MadeFrom) -> "Prefix":
-        """What another prompt begins with; never its last position: a page begins from its hidden
-        state. A copy where that is less, so that the rest is nowhere."""
+        """The part that another prompt begins with, but never its last position: a page begins from
+        the hidden state there. A shorter part is a copy, so that nothing of the rest stays."""
         found = min(self.made_from.common(made_from), self.positions, made_from.positions - 1)
         caches_YHPK = self.caches_YHPK
         if found < self.positions:
@@ -124,9 +124,9 @@ PrefixKey = tuple[str, str]
 class PrefixCache:
     """The most recently used prefixes, bounded in bytes; safe for threads.
 
-    `positions_found` and `positions_asked` count over all look-ups, so that their quotient is the
-    share of prompts that was not fed again. `forgotten` counts users: what was made from a history
-    that was read before it grew is not kept.
+    `positions_found` and `positions_asked` count over all look-ups: their quotient is the share of
+    prompts that did not have to be fed again. `forgotten` counts forgotten users: a prefix made
+    from a history that was read before it grew is not kept.
     """
 
     def __init__(self, bytes_max: int = PREFIX_BYTES_MAX) -> None:
@@ -143,9 +143,9 @@ class PrefixCache:
         return len(self._prefixes)
 
     def find(self, key: PrefixKey, made_from: MadeFrom) -> Prefix | None:
-        """What is kept under the key and this prompt begins with.
+        """The part of what is kept under the key that this prompt begins with.
 
-        Only that stays: what was made from something else is in no history any more, or was erased.
+        Only that part stays: the rest is no longer in the history, or was erased.
         """
         with self._lock:
             prefix = self._prefixes.get(key)
@@ -159,12 +159,12 @@ class PrefixCache:
         return shared if found else None
 
     def keeps(self, key: PrefixKey) -> bool:
-        """Whether anything is kept under the key; that is no use of it."""
+        """Whether anything is kept under the key; asking does not count as use."""
         with self._lock:
             return key in self._prefixes
 
     def keep(self, key: PrefixKey, prefix: Prefix, forgotten: int) -> None:
-        """Instead of what was kept under the key; the least recently used make room.
+        """Replaces what was kept under the key; the least recently used make room.
 
         `forgotten` is the count before the history was read: nothing is kept if it has grown.
         """
@@ -173,7 +173,7 @@ class PrefixCache:
                 self._keep(key, prefix)
 
     def keep_beside(self, key: PrefixKey, prefix: Prefix, other: PrefixKey) -> bool:
-        """The same if something is kept under `other` and nothing under the key; else False."""
+        """Keeps it if something is kept under `other` and nothing under the key; else False."""
         with self._lock:
             if other not in self._prefixes or key in self._prefixes:
                 return False
@@ -181,7 +181,7 @@ class PrefixCache:
             return key in self._prefixes
 
     def forget(self, user_id: str) -> None:
-        """Drops what is kept of a user, of whatever model, and what pages in hand would keep."""
+        """Drops what is kept of a user, by any model, and keeps nothing of pages in hand."""
         with self._lock:
             self.forgotten += 1
             for key in [key for key in self._prefixes if key[0] == user_id]:
@@ -213,7 +213,7 @@ class PrefixCache:
 def _version(entity_id: str, snapshot: CatalogSnapshot, token_NL: Indices | None) -> EntityVersion:
     index = snapshot.entity_index.get(entity_id)
     if index is None:
-        # Known to the vocabulary alone, or to nobody: then its embedding is the model's.
+        # Known only to the vocabulary, or not at all: its embedding depends on the model alone.
         return (entity_id, -1, -1) if entity_id else None
     entity = snapshot.entities[index]
     named = () if token_NL is None else tuple(token_NL[index].tolist())

@@ -37,8 +37,8 @@ class PrefixJob:
 def prepare_prefix(
     model: Model, user_id: str, prompt: Prompt, beside: str, prefixes: PrefixCache
 ) -> PrefixJob | None:
-    """In any thread; takes a millisecond or two. None if the history is kept for the model already,
-    or not for version `beside`, or is hardly one.
+    """In any thread; takes a millisecond or two. None if the history is already kept for the model,
+    or not for version `beside`, or is too short to keep.
 
     Raises EngineError if the model was not made for the prompt.
     """
@@ -68,7 +68,7 @@ class PrefixFeeder:
     def feed(self, job: PrefixJob, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Whether the history is kept now, and was not before.
 
-        It is kept only beside the other one: who was forgotten meanwhile stays forgotten. `stopped`
+        It is kept only beside the other one: a user forgotten meanwhile stays forgotten. `stopped`
         is asked before every chunk. Raises EngineError if the graph fails.
         """
         decoder, positions = self._decoder(job.bundle), len(job.tokens_UD)

@@ -1,7 +1,7 @@
 """The inputs of the prompt graph: a prompt's positions, and its old steps in groups.
 
-A model that compresses is fed fewer positions than a prompt is encoded in: the profile's, one for
-each group of old steps, then the others.
+A model that compresses is fed fewer positions than a prompt is encoded in: that of the profile, one
+for each group of old steps, then the others.
 
 Letters in names: B batch (1), T positions as encoded, G groups of old steps, M steps of a group, F
 fields, D width.
@@ -19,9 +19,9 @@ def prompt_inputs(
 ) -> dict[str, Array]:
     """The graph's inputs by name.
 
-    `compressed` counts the steps that share positions, which are those after the first position;
-    where there are none the positions may begin anywhere in a prompt. `compresses` says whether the
-    model ever does, and then the graph has inputs for groups.
+    `compressed` counts the steps that share positions, which follow the first position; if there
+    are none, the positions may begin anywhere in a prompt. `compresses` says whether the model ever
+    compresses: then the graph has inputs for groups.
     """
     if not compresses:
         return {"entity_BTD": entity_TD[None], "fields_BTF": fields_TF[None]}
@@ -35,7 +35,7 @@ def prompt_inputs(
 
 
 def positions_fed(encoded: int, compressed: int) -> int:
-    """How many of the positions fed are made of nothing but the first `encoded` ones.
+    """How many of the positions fed are made only from the first `encoded` ones.
 
     A group counts once all its steps are among them.
     """

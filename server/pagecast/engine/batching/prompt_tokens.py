@@ -53,6 +53,6 @@ def tokens_of(model: Model, encoded: EncodedPrompt, start: int = 0) -> FloatArra
 def cacheable_positions(model: Model, encoded: EncodedPrompt) -> int:
     """How many of the positions fed, from the first on, do not depend on the request.
 
-    Context and request do: who comes back later is told of other entities.
+    Context and request do: the prompt of someone who comes back later names other entities.
     """
     return positions_fed(encoded.prefix, old_steps(model, encoded))

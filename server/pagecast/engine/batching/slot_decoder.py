@@ -13,20 +13,20 @@ from pagecast.engine.graph import Binding, FloatArray, Graph
 
 CHUNK_MAX = 64
 """Tokens of one page fed by one run. A longer prompt takes several, and pages that are being
-decoded take their steps in between; shorter chunks would cost more of a run's fixed cost."""
+decoded take their steps in between; shorter chunks would pay a run's fixed cost more often."""
 
 MANY_TOKENS_MIN = 8
-"""Tokens of a run from which on the graph for many takes it: with fewer it is no cheaper
+"""Runs of at least this many tokens go to the graph for many: with fewer it is no cheaper
 (docs/adr/0023)."""
 
 
 class SlotDecoder:
     """Owned by one thread. `slots.filled_N` says what has been fed.
 
-    A graph for runs of `many` tokens takes the same inputs and writes the same caches.
+    The graph for runs of `many` tokens takes the same inputs and writes the same caches.
 
-    With `gives_states`, which the graph of a bundle with heads can, `state_D` is the decoder's own
-    state after the newest token of a chunk: what the output head makes hidden states of.
+    With `gives_states`, for which the bundle must have heads, `state_D` is the decoder's own state
+    after the newest token of a chunk: what the output head makes hidden states of.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class SlotDecoder:
     def step(self, slots: Sequence[int], tokens_BD: Iterable[FloatArray]) -> FloatArray:
         """Feeds one token [D] each to the pages in these slots, which ascend.
 
-        One run reads all slots from the first to the last. What it does for those in between is
-        waste, and harm to nobody: it is written after what such a slot holds, where the slot's next
+        One run covers all slots from the first to the last. What it computes for others in between
+        is wasted but harmless: it is written after what such a slot holds, where the slot's next
         token goes. Returns the hidden states [B, O]. Raises EngineError; then nothing was fed.
         """
         first, span = slots[0], slots[-1] - slots[0] + 1
@@ -109,11 +109,11 @@ class SlotDecoder:
         self.slots.filled_N[slot] -= tokens
 
     def _graph_of(self, tokens: int) -> Graph:
-        """What takes a run of so many tokens, of one page or of several."""
+        """The graph for a run of `tokens` tokens, of one page or of several."""
         return self._many if tokens >= MANY_TOKENS_MIN else self._few
 
     def _bind(self, graph: Graph, first: int, pages: int) -> Binding:
-        """Binds what stays the same for these slots: 79 us for 24 caches, so each is kept."""
+        """Binds what stays the same for these slots: 79 us for 24 caches, so bindings are kept."""
         binding = graph.binding()
         batch = slice(first, first + pages)
         binding.take("last_B", self._last_N[batch])

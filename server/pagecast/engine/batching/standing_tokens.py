@@ -1,4 +1,4 @@
-"""What stands on a page that is carried on, as the tokens the decoder is fed after the prompt.
+"""The rows that stand on a page that is carried on, as tokens fed to the decoder after the prompt.
 
 Letters in names: S tokens of the rows that stand, D width.
 """

@@ -45,7 +45,7 @@ DEFAULT_CONFIG = EngineConfig()
 ROW_TABLES = ("row_input_RD", "row_output_RD")
 
 TOWER_TABLES_PREFIX = f"{TOWER_FILE}/"
-"""Of the names of the tower's tables in SERVING_FILE; its graph says which it has there."""
+"""Prefix of the tower's tables in SERVING_FILE; its graph says which it has there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,8 +54,8 @@ _log = structlog.get_logger(__name__)
 class Bundle:
     """A model's graphs, vocabulary and row embeddings; a `Model` binds it to a catalog.
 
-    Embeddings are published through `stabilisation`, and pages are made without it. Each is itself
-    alone: two loaded from the same files are two.
+    Embeddings are published through `stabilisation`; pages are made without it. A bundle equals
+    only itself: two loaded from the same files differ.
     """
 
     manifest: Manifest
@@ -68,9 +68,9 @@ class Bundle:
     stabilisation: Stabilisation
     heads: Graph | None = None
     decode_many: Graph | None = None
-    """What runs of many tokens take instead of `decode` (`slot_decoder.MANY_TOKENS_MIN`)."""
+    """The graph that runs of many tokens use instead (`slot_decoder.MANY_TOKENS_MIN`)."""
     spelling: Spelling | None = None
-    """Of a model of semantic IDs."""
+    """Only for a model of semantic IDs."""
     ready: OnlyOnce = field(default_factory=lambda: OnlyOnce(None))
     """Embeddings for the first binding to a catalog."""
 
@@ -89,7 +89,7 @@ class Bundle:
         return self.vocabulary.context
 
     def decoder(self, slots: int, *, gives_states: bool = False) -> SlotDecoder:
-        """So many empty slots of this model; `gives_states` if heads are to be read."""
+        """A decoder with `slots` empty slots; `gives_states` if heads are to be read."""
         return SlotDecoder(
             self.decode,
             self.manifest.model,
@@ -105,13 +105,13 @@ def load_bundle(
     parts: Parts | None = None,
     reader: Executor | None = None,
 ) -> Bundle:
-    """Loads the bundle in the directory `path`; `parts` is told how long what took, `reader` reads
-    and compares its files.
+    """Loads the bundle in the directory `path`; `parts` is told how long each part took, `reader`
+    reads and compares its files.
 
     Raises BundleError with the file and the reason if anything in it is missing, truncated,
     altered, of another bundle or format, does not fit its vocabulary, or computes other outputs
-    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX. What is not used (`_used`)
-    must be there and of its size, and is not read.
+    than where it was made; 8-bit weights may be off by INT8_ERROR_MAX. A file that is not used
+    (`_used`) must be there with its size, and is not read.
     """
     parts = parts or Parts()
     read = partial(_read, path, config, parts)
@@ -166,8 +166,8 @@ def _read(path: Path, config: EngineConfig, parts: Parts) -> tuple[Manifest, dic
 
 
 def _used(stored: Collection[str], config: EngineConfig) -> list[str]:
-    """Names of the files that a server needs: neither other forms of the decode graph, nor the
-    checkpoint if what is needed of it stands by itself."""
+    """Names of the files that a server needs: no other form of the decode graph, and no checkpoint
+    if what is needed of it has a file of its own."""
     needed = {
         VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, CANARY_FILE,
         config.decode_weights.file, config.decode_weights.many_file,
@@ -177,13 +177,13 @@ def _used(stored: Collection[str], config: EngineConfig) -> list[str]:
 
 
 def _weights_file(stored: Collection[str]) -> str:
-    """Where rows' embeddings and what spells entities stand: bundles of before SERVING_FILE have
-    them in the checkpoint only."""
+    """The file with rows' embeddings and what spells entities: bundles older than SERVING_FILE have
+    them only in the checkpoint."""
     return SERVING_FILE if SERVING_FILE in stored else CHECKPOINT_FILE
 
 
 def serving_tensors(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
-    """What a server needs of a checkpoint beside its graphs; it stands in SERVING_FILE, with the
+    """What a server needs of a checkpoint besides its graphs: SERVING_FILE holds it, with the
     tower's tables."""
     return {
         name: tensor
@@ -193,7 +193,7 @@ def serving_tensors(checkpoint: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _tower_tables(weights: Mapping[str, Array]) -> dict[str, Array]:
-    """What the tower looks up, as views; none where they are in its graph."""
+    """The tables the tower looks up, as views; none if they are in its graph."""
     own = [name for name in weights if name.startswith(TOWER_TABLES_PREFIX)]
     return {name.removeprefix(TOWER_TABLES_PREFIX): weights[name] for name in own}
 
@@ -204,12 +204,12 @@ def _graphs(
     tower_tables: Mapping[str, Array],
     parts: Parts,
 ) -> dict[str, Graph]:
-    """Each a part by itself: nothing else of Python goes on while onnxruntime makes one."""
+    """Makes each graph as a part of its own: no other Python runs while onnxruntime makes one."""
     used = {"tower": TOWER_FILE, "prompt": PROMPT_FILE, "decode": config.decode_weights.file}
     if HEADS_FILE in files:
         used["heads"] = HEADS_FILE
     many_file = config.decode_weights.many_file
-    # A GPU has no such products: its graph would go to and fro between it and the CPU.
+    # A GPU has no such products: the graph would go back and forth between it and the CPU.
     if many_file is not None and many_file in files and config.provider is Provider.CPU:
         used["decode_many"] = many_file
     graphs: dict[str, Graph] = {}

@@ -1,4 +1,4 @@
-"""Whether the parts of a bundle belong together and still do what they did where they were made.
+"""Whether the parts of a bundle belong together and compute what they did where they were made.
 
 Letters in names: E entities, G genres and the fallback, A age features, O countries of origin and
 P people of an entity, C dimensions and N names of content embeddings, B batch, T prompt positions,
@@ -36,9 +36,10 @@ CANARY_TOLERANCE = 1e-3
 other processors differ by 1e-5; a flipped bit that matters differs by more than this."""
 
 INT8_ERROR_MAX = 0.1
-"""Largest error of 8-bit weights that are served: length of the difference by that of the recorded
-output. Random weights at d 256 are off by one hundredth; beyond this a model does not bear 8 bits.
-How good its pages are is measured (`trainer.benchmarks.decoding`), not concluded from this."""
+"""Largest error of 8-bit weights that are served: the length of the difference divided by that of
+the recorded output. Random weights at d 256 are off by 0.01; a model beyond this is unfit for 8
+bits. How good its pages are is measured (`trainer.benchmarks.decoding`), not concluded from this.
+"""
 
 Shape = Sequence[int | str | None]
 
@@ -110,7 +111,7 @@ def check_canary(
 ) -> None:
     """Raises BundleError unless each graph gives the outputs recorded for the recorded inputs.
 
-    Those of the decode graph are of exact weights, whatever is loaded.
+    Outputs of the decode graph were recorded with exact weights, whichever form is loaded.
     """
     for name, (inputs, outputs) in _contract(graphs, model, vocabulary).items():
         try:
@@ -134,7 +135,7 @@ def check_canary(
 
 
 def relative_error(found: FloatArray, expected: FloatArray) -> float:
-    """Length of the difference by the length of what is expected; infinite if it is no number."""
+    """Length of the difference divided by that of `expected`; infinite if it is not a number."""
     error = float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))
     return error if np.isfinite(error) else float("inf")
 
@@ -163,7 +164,7 @@ def _contract(
 ) -> dict[str, tuple[dict[str, Shape], dict[str, Shape]]]:
     """Inputs and outputs of each graph with their shapes; letters stand for what may vary.
 
-    Where there are heads, decode gives out what they take.
+    If there are heads, the decode graph also returns what they take.
     """
     d, o = model.d_model, model.output_dim
     cache = ("B", model.kv_heads, "C", model.head_dim)

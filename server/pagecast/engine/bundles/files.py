@@ -2,8 +2,8 @@
 
 Single bit flips of a graph load without complaint and change its outputs (docs/facts.md), so
 nothing is parsed before its digest is known to be right. A file is read when it is asked for: a
-server needs half of a bundle, and reads it while it serves. That all files are there and of their
-size is seen at once, and `BundleFiles.verify` compares them all.
+server needs half of a bundle, and reads it while it serves. Missing files and wrong sizes are
+noticed at once; `BundleFiles.verify` compares all files.
 """
 
 import json
@@ -46,7 +46,7 @@ def kind_of(path: Path) -> str:
     try:
         contents = json.loads(data)
     except (ValueError, RecursionError):
-        return GENERATIVE  # Who loads it says what is wrong with it.
+        return GENERATIVE  # Loading it says what is wrong with it.
     kind = contents.get("kind") if isinstance(contents, dict) else None
     return kind if isinstance(kind, str) else GENERATIVE
 
@@ -55,11 +55,11 @@ class BundleFiles(Mapping[str, bytes]):
     """Contents by name. Each look-up reads the file and compares it: look each up once.
 
     A file is read whole, not mapped: what was compared cannot change afterwards, and a file that is
-    cut short meanwhile is an error here instead of the end of the process.
+    cut short meanwhile raises an error here instead of ending the process.
     """
 
     def __init__(self, path: Path, digests: Mapping[str, FileDigest]) -> None:
-        """Raises BundleError if a file is not there or not of its size."""
+        """Raises BundleError if a file is missing or has another size."""
         self._path = path
         self._digests = digests
         for name, digest in digests.items():
@@ -79,7 +79,7 @@ class BundleFiles(Mapping[str, bytes]):
         return len(self._digests)
 
     def verify(self) -> int:
-        """Compares every file, those too that nobody asks for; returns their bytes together.
+        """Compares every file, even if nobody asks for it; returns their bytes together.
 
         Raises BundleError.
         """
@@ -88,7 +88,7 @@ class BundleFiles(Mapping[str, bytes]):
 
 def open_bundle(path: Path) -> tuple[Manifest, BundleFiles]:
     """The manifest of the generative model in the directory `path`, and its files: BUNDLE_FILES,
-    and which of OPTIONAL_FILES it has.
+    and those of OPTIONAL_FILES that it has.
 
     Raises BundleError with the file and the reason.
     """
@@ -103,8 +103,8 @@ def open_bundle(path: Path) -> tuple[Manifest, BundleFiles]:
 def open_files(
     path: Path, manifest_type: type[AnyManifest], names: Collection[str], may: Collection[str] = ()
 ) -> tuple[AnyManifest, BundleFiles]:
-    """The manifest of the bundle in the directory `path`, and its files: `names`, and which of
-    `may` it has.
+    """The manifest of the bundle in the directory `path`, and its files: `names`, and those of
+    `may` that it has.
 
     Raises BundleError with the file and the reason.
     """

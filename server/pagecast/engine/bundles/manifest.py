@@ -35,7 +35,7 @@ BUNDLE_FILES = (
     VOCABULARY_FILE, TOWER_FILE, PROMPT_FILE, DECODE_FILE, DECODE_INT8_FILE, CHECKPOINT_FILE,
     CANARY_FILE,
 )  # fmt: skip
-"""What every bundle holds beside its manifest."""
+"""What every bundle holds besides its manifest."""
 
 OPTIONAL_FILES = (
     STABILISATION_FILE,
@@ -44,14 +44,14 @@ OPTIONAL_FILES = (
     SERVING_FILE,
     DECODE_INT8_MANY_FILE,
 )
-"""What a bundle may hold as well. One of before they were invented still serves: what the first is
-for has a documented default, `Manifest.heads` says which heads there are, embeddings that are not
-ready are made, what a server needs of the checkpoint is read from there, and without a form for
-runs of many tokens the other one with 8-bit weights takes them, at twice the cost."""
+"""What a bundle may also hold. One that is older than these still serves: what the first is for has
+a documented default, `Manifest.heads` says which heads there are, embeddings that are not ready are
+made, what a server needs of the checkpoint is read from there, and without a form for runs of many
+tokens the other one with 8-bit weights takes them, at twice the cost."""
 
 
 class PredictionHead(StrEnum):
-    """What a head predicts of the next entity, beside the entity itself."""
+    """What a head predicts about the next entity, besides the entity itself."""
 
     GENRE = "genre"
     LANGUAGE = "language"
@@ -77,7 +77,7 @@ class DecodeWeights(StrEnum):
 
     @property
     def many_file(self) -> str | None:
-        """Of a form for runs of many tokens, if there is one of its own."""
+        """The file of its form for runs of many tokens, if it has a separate one."""
         return DECODE_INT8_MANY_FILE if self is DecodeWeights.INT8 else None
 
 
@@ -87,9 +87,9 @@ class ModelShape(Sealed):
     Output embeddings and the hidden states they are multiplied with are `output_dim` wide, input
     embeddings `d_model`. `genres` counts the genres of the vocabulary, `steps_max` the steps of the
     longest prompt, `positions_max` the positions of the longest prompt and page together;
-    `compress_keep` is that of `pagecast.featurestore.prompt.compression`. `codes` are those of a
-    level of semantic IDs, 0 if entities are tokens: then it is not in the file, as before there
-    were any.
+    `compress_keep` is that of `pagecast.featurestore.prompt.compression`. `codes` counts the codes
+    of a level of semantic IDs; it is 0 if entities are tokens, and then not in the file, as before
+    there were semantic IDs.
     """
 
     d_model: int = Field(gt=0)
@@ -121,8 +121,8 @@ class Manifest(SealedManifest):
     that ran the whole model, and one for tokens that copied the cache at every run; it had no graph
     with 8-bit weights.
 
-    `heads` are those that the training trained; with any, the bundle has `heads.onnx`, and its
-    decode graph gives out the decoder's state.
+    `heads` names the heads that were trained; if there are any, the bundle has `heads.onnx`, and
+    its decode graph also returns the decoder's state.
     """
 
     older_formats: ClassVar[tuple[int, ...]] = (1, 2, 3)

@@ -1,7 +1,7 @@
-"""Embeddings that a bundle brings with it, so that taking up a model need not embed a catalog.
+"""Embeddings that a bundle brings along, so that taking up a model need not embed a catalog.
 
-They are those of its own entity tower for the catalog it was trained on, each bound to a version of
-an entity. A server takes those whose version is that of its catalog, and embeds the others
+They come from its own entity tower for the catalog it was trained on, each bound to a version of an
+entity. A server uses those whose version is the one in its catalog, and embeds the others
 (docs/adr/0021-ready-embeddings.md).
 
 Letters in names: E entities of the catalog of training, N of the snapshot, D width.
@@ -27,10 +27,10 @@ Longs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReadyEmbeddings:
-    """Of one entity at least, as they were when their change had `number_E` and happened at
-    `changed_at_ms_E`.
+    """Of at least one entity, each as its change with `number_E` at `changed_at_ms_E` left it.
 
-    The three together name a version: numbers begin anew with a catalog topic that starts over.
+    Id, number and time together name a version: numbers begin anew when a catalog topic starts
+    over.
     """
 
     entity_ids: Sequence[str]
@@ -54,7 +54,7 @@ class ReadyEmbeddings:
 
     @classmethod
     def from_bytes(cls, data: bytes, model: ModelShape) -> Self:
-        """Raises BundleError for what is no such file, or of another model."""
+        """Raises BundleError if `data` is not such a file, or is another model's."""
         try:
             tensors: Mapping[str, Any] = TensorFile(data)
             entity_ids = json.loads(tensors["entity_ids"].tobytes())
@@ -90,7 +90,8 @@ class ReadyEmbeddings:
     ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
         """Input and output embeddings [N, D] of `entities`, and which of them are right [N].
 
-        The others' rows are anybody's. Without one of those, the arrays are these here: read-only.
+        The other rows are arbitrary. If all are right and in the same order, the arrays are this
+        object's own: read-only.
         """
         index = {entity_id: at for at, entity_id in enumerate(self.entity_ids)}
         here_N = np.array([index.get(entity.entity_id, -1) for entity in entities], np.int64)
@@ -103,13 +104,13 @@ class ReadyEmbeddings:
 
 
 class OnlyOnce:
-    """What is taken the first time and not held afterwards."""
+    """Holds embeddings until they are taken for the first time."""
 
     def __init__(self, ready: ReadyEmbeddings | None) -> None:
         self._ready = [] if ready is None else [ready]
 
     def take(self) -> ReadyEmbeddings | None:
-        """None if there never was any, or somebody has it. Safe for threads."""
+        """None if there never were any, or they have been taken. Safe for threads."""
         try:
             return self._ready.pop()
         except IndexError:
@@ -117,7 +118,7 @@ class OnlyOnce:
 
 
 def ready_of(files: Mapping[str, bytes], model: ModelShape) -> OnlyOnce:
-    """Those of a bundle's files, if it was published with any. Raises BundleError."""
+    """The embeddings in a bundle's files, if it was published with any. Raises BundleError."""
     data = files.get(EMBEDDINGS_FILE)
     return OnlyOnce(None if data is None else ReadyEmbeddings.from_bytes(data, model))
 

@@ -1,4 +1,4 @@
-"""What manifests of every kind of bundle have in common: one sequence of bytes for their contents.
+"""What manifests of all kinds of bundles share: exactly one sequence of bytes for their contents.
 
 A manifest is canonical JSON that contains its own digest: any other bytes are refused
 (docs/facts.md: single bit flips of a graph load without complaint and change its outputs).
@@ -40,7 +40,7 @@ class SealedManifest(Sealed):
     """Formats that are no longer read."""
 
     left_out_if_empty: ClassVar[tuple[str, ...]] = ()
-    """Fields younger than the format, by dotted path: older manifests, whose bytes are sealed, lack
+    """Fields newer than the format, by dotted path: older manifests, whose bytes are sealed, lack
     them."""
 
     format: int

@@ -48,7 +48,8 @@ def load_served(
 
 def verify_served(path: Path) -> int:
     """Compares every file of the bundle in the directory `path`, of whichever kind, with what was
-    published; returns their bytes together. Loading reads only what it needs. Raises BundleError.
+    published; returns their bytes together. (Loading compares only what it reads.) Raises
+    BundleError.
     """
     if kind_of(path) == MULTI_STAGE:
         _, files = open_files(path, MultiStageManifest, MULTI_STAGE_FILES)
@@ -60,7 +61,7 @@ def verify_served(path: Path) -> int:
 def bind(
     bundle: ServedBundle, snapshot: CatalogSnapshot, older: ServedModel | None = None
 ) -> ServedModel:
-    """The bundle for a catalog; of an `older` one of the same bundle, only changes are embedded.
+    """Binds the bundle to a catalog; given an `older` model of it, only changes are embedded.
 
     Raises EngineError.
     """
@@ -85,7 +86,7 @@ def whole_page(
 def following(
     model: ServedModel, picker: Picker, rows: Sequence[StandingRow], first: int
 ) -> Following:
-    """What follows the recorded `rows` of a page, which stand from row position `first` on."""
+    """A picker that follows a page's recorded `rows`, which stand from row position `first` on."""
     if isinstance(model, MultiStageModel):
         return Following(picker, rows, first)
     return following_ids.following(model, picker, rows, first)

@@ -1,8 +1,9 @@
-"""Tensors of a safetensors file as views on its bytes: what nobody asks for costs nothing.
+"""Tensors of a safetensors file as views on its bytes: one that nobody asks for costs nothing.
 
 The library copies every tensor of a file, and holds Python's lock meanwhile: 0.2 s for the
 checkpoint of 100,000 entities, of which a server needs two small tables. The format is eight bytes
-of length, a JSON header of that length, then the data (https://github.com/huggingface/safetensors).
+with a length, a JSON header of that length, then the data
+(https://github.com/huggingface/safetensors).
 """
 
 import json
@@ -36,7 +37,7 @@ class TensorFile(Mapping[str, Array]):
         header.pop("__metadata__", None)
         self._data, self._told = data, header
         for name in header:
-            self[name]  # what does not fit is noticed now
+            self[name]  # a tensor that does not fit is noticed now
 
     def __getitem__(self, name: str) -> Array:
         told: dict[str, Any] = self._told[name]

@@ -12,7 +12,7 @@ from pagecast.featurestore.prompt.context import NO_CONTEXT, ContextConfig
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MultiStageBundle:
-    """A `MultiStageModel` binds it to a catalog. Each is itself alone, as a `Bundle` is."""
+    """A `MultiStageModel` binds it to a catalog. Like a `Bundle`, it equals only itself."""
 
     manifest: MultiStageManifest
     tables: MultiStageTables
@@ -33,6 +33,6 @@ class MultiStageBundle:
 
 
 def load_multi_stage(path: Path) -> MultiStageBundle:
-    """Raises BundleError with the file and the reason for anything missing, altered or unfit."""
+    """Raises BundleError with the file and the reason if anything is missing, altered or unfit."""
     manifest, files = open_files(path, MultiStageManifest, MULTI_STAGE_FILES)
     return MultiStageBundle(manifest=manifest, tables=MultiStageTables.of_files(files))

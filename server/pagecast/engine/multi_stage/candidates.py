@@ -1,4 +1,4 @@
-"""The first stage: what a user may be shown, scored by EASE, and what the rankers are told of it.
+"""The first stage: what a user may be shown, scored by EASE, and the rankers' features of it.
 
 Letters in names: N entities of the snapshot, C entities of the training, H distinct entities of a
 history, K genres, F features of an entity.
@@ -30,15 +30,15 @@ TAKEN_UP = frozenset(
         Action.COMPLETE,
     }
 )
-"""Steps that say something for an entity; the same that training counts as interactions."""
+"""Steps that speak for an entity; the same that training counts as interactions."""
 
 GENRE_HALF = 20.0
-"""After how many newer entities one weighs half as much in a user's genres: tastes in genres
-change more slowly than what EASE follows."""
+"""The number of newer entities after which one weighs half as much in a user's genres: taste in
+genres changes more slowly than what EASE follows."""
 
 RELEASE_DAYS = 365.0
-"""After so many days a release is down to a third of a new one. Long, because histories hold few
-choices of what was quite new, and what is learned from them is applied to premieres."""
+"""After this many days a release counts a third of a new one. Long, because histories hold few
+choices of very new releases, and what is learned from them is applied to premieres."""
 
 _DAY_MS = 86_400_000
 
@@ -89,7 +89,7 @@ class Candidates:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _ease(self, entity_H: Indices) -> FloatArray:
-        """Scores [N] of the candidate generation; 0 for what EASE has not met."""
+        """Scores [N] for generating candidates; 0 for entities that EASE has not met."""
         column_H = self._column_N[entity_H]
         weight_H = _decay(len(entity_H), self.tables.history_half)
         known_H = column_H >= 0

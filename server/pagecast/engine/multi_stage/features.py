@@ -10,8 +10,8 @@ ENTITY_FEATURES = (
     "unknown",
 )
 """Of an entity for a request: EASE's score of the history, its logarithm, how often the entity was
-taken up lately when the baseline was trained, its place among the popular of this moment, how alike
-its genres and the history's are, how lately it was released, whether EASE has not met it.
+taken up lately when the baseline was trained, its place among what is popular now, how alike its
+genres and the history's are, how recently it was released, whether EASE has not met it.
 """
 
 ROW_FEATURES = (
@@ -22,8 +22,8 @@ ROW_FEATURES = (
     "recent",
     "because",
 )
-"""Of a row for a request: how likely its first entities hold the next one taken up, which share of
-the history fell into it, which share of everybody's, and where its candidates come from."""
+"""Of a row for a request: how likely its first entities hold the next one taken up, what share of
+the history fell into it, what share of everybody's, and where its candidates come from."""
 
 NEVER = 1e-2
-"""Added to shares and scores before their logarithm: what never happened is not impossible."""
+"""Added to shares and scores before their logarithm: what has never happened is not impossible."""

@@ -11,7 +11,7 @@ ENTITIES_FILE = "entities.json"
 TABLES_FILE = "tables.safetensors"
 
 MULTI_STAGE_FILES = (ENTITIES_FILE, TABLES_FILE)
-"""What the bundle holds beside its manifest."""
+"""What the bundle holds besides its manifest."""
 
 
 class MultiStageManifest(SealedManifest):

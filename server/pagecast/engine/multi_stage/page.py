@@ -22,8 +22,8 @@ from pagecast.rules.predicates import Indices, Mask
 from pagecast.v1 import catalog_pb2
 
 CONTINUE_FIRST = 8.0
-"""Added to the logit of a CONTINUE row: what is unfinished comes first wherever it may stand, as on
-the homepages people know. Histories do not say where such a row should be; logged pages would."""
+"""Added to the logit of a CONTINUE row: it comes first wherever it may stand, as on the homepages
+people know. Histories do not say where such a row should be; logged pages would."""
 
 
 def multi_stage_page(
@@ -89,7 +89,7 @@ class MultiStageChooser(FedNothing):
             self._logits_C = self._logits_N[candidates_C]
 
     def choose_entity(self, mask: EntityMask) -> Choice:
-        # `begin_row` has counted the row in hand.
+        # `begin_row` has already counted the row in hand.
         place = Place(self._rows - 1, self._row_entities + 1)
         choice = self._picker.pick(mask.apply(self._logits_C), place, self._candidates_C)
         self._views.place(int(self._candidates_C[choice.position]))

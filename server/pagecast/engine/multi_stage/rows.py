@@ -1,4 +1,4 @@
-"""The row ranker's view: what each row could hold now, and what that is worth to the user.
+"""The row ranker's view: what each row could hold now, and what it is worth to the user.
 
 Letters in names: R rows and N entities of the snapshot, L the likeliest candidates of a row, H
 distinct entities of a history, G features of a row.
@@ -24,10 +24,10 @@ _SOURCES = (
 
 
 class RowViews:
-    """Rows of one page in the making; `place` says what stands, and so is in no other row.
+    """Rows of one page in the making; an entity given to `place` is in no other row.
 
-    Of each row the likeliest candidates are kept, as many as a page could take from it: which of
-    them come first does not change while the page grows.
+    Each row's likeliest candidates are kept, as many as a page could take from it: their order does
+    not change while the page grows.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RowViews:
         return feature_RG
 
     def first_entities(self, row: int) -> Indices:
-        """The likeliest of a row's candidates that stand nowhere yet, as many as it may hold."""
+        """The likeliest of a row's candidates that are not placed yet, as many as it may hold."""
         likely_L = self._likeliest(row)
         return likely_L[self._open_N[likely_L]][: int(self._rules.entities_max_R[row])]
 
@@ -81,7 +81,7 @@ class RowViews:
 
 
 def _chances(rules: PageRules, logits_N: FloatArray) -> npt.NDArray[np.float64]:
-    """How likely each entity [N] is the next, among all that may stand anywhere on the page."""
+    """How likely each entity [N] is to be next, among all that may stand anywhere on the page."""
     any_W = np.bitwise_or.reduce(rules.candidates_RW, axis=0)
     members = bitsets.members(any_W, len(logits_N))
     chance_N = np.zeros(len(logits_N), np.float64)

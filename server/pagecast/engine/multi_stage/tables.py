@@ -22,9 +22,9 @@ from pagecast.engine.multi_stage.manifest import ENTITIES_FILE, TABLES_FILE
 class MultiStageTables:
     """Tables by entity id, float32.
 
-    `weight_CC` is EASE's matrix, `count_C` how often each was taken up lately when it was trained,
-    `entity_ranker_F` and `row_ranker_G` are what the rankers multiply features with. After
-    `history_half` newer entities of a history one weighs half as much.
+    `weight_CC` is EASE's matrix, `count_C` how often each was taken up lately when it was trained;
+    `entity_ranker_F` and `row_ranker_G` are the rankers' weights of features. After `history_half`
+    newer entities, one in a history weighs half as much.
     """
 
     entity_ids: tuple[str, ...]
@@ -51,7 +51,7 @@ class MultiStageTables:
 
     @classmethod
     def of_files(cls, files: Mapping[str, bytes]) -> "MultiStageTables":
-        """Raises BundleError with the file and the reason for what is unfit."""
+        """Raises BundleError with the file and the reason if something is unfit."""
         entity_ids = _names(files[ENTITIES_FILE])
         entities = len(entity_ids)
         try:

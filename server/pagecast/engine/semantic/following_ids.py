@@ -18,8 +18,8 @@ from pagecast.rules.standing_row import StandingRow
 class FollowingIds(Following):
     """`tokens` has one entry for each row and entity, however many tokens its ID has.
 
-    An entity that would not be picked now has no `picked`: where its ID is left, nobody has
-    spelled the other one to its end.
+    For an entity that would not be picked now `picked` is None: once another token is preferred,
+    nobody has spelled that other ID to its end.
     """
 
     def __init__(

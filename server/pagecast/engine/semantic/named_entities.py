@@ -22,9 +22,9 @@ Fused = Callable[[Sequence[CatalogEntity]], FloatArray]
 class NamedEntities:
     """`token_NL`, no two alike. Never changes.
 
-    Names are given anew for each snapshot, in its order: so they depend on the catalog alone and
-    not on when a server began to follow it. Only changed entities go through the tower; where none
-    of them is new, all names stay.
+    Names are given anew for each snapshot, in its order, so they depend on the catalog alone, not
+    on when a server began to follow it. Only changed entities go through the tower; if none of them
+    is new to the vocabulary, all names stay.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class NamedEntities:
 
 
 def tokens_of_known(spelling: Spelling, vocabulary: Vocabulary, known: Iterable[str]) -> Indices:
-    """`token_NL` of what the catalog has lost, for prompts; a first digit says nothing there."""
+    """`token_NL` of entities the catalog lost, for prompts; a first digit says nothing there."""
     ids = [vocabulary.entity_ids[entity_id] - 1 for entity_id in known]
     code_NL = spelling.codebook.code_VL[ids]
     return as_tokens(code_NL, np.ones(len(code_NL), np.bool_), spelling.codebook.codes)

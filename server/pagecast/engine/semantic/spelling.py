@@ -1,7 +1,7 @@
-"""How a model spells entities: the tokens of semantic IDs, and the codebook they are of.
+"""How a model spells entities: the tokens of semantic IDs, and the codebook they come from.
 
 Letters in names: N entities, L tokens of an ID, C tokens in all or candidates of a row, A those
-that begin as what was chosen, K tokens of a level, S width of what is coded, D width, X three D.
+that begin with what was chosen, K tokens of a level, S width of what is coded, D width, X three D.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from pagecast.rules.entity_mask import EntityMask
 from pagecast.rules.predicates import Indices
 
 SPELLING_PREFIX = "tower.codes."
-"""Names of the tensors that are needed here begin with it."""
+"""What names of the tensors that are needed here begin with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,19 +89,19 @@ class Spelling:
         return merged_ND
 
     def spelled(self, token_NL: Indices) -> FloatArray:
-        """Tokens of entities one after the other, [T, D], as a page is fed them."""
+        """The entities' tokens in a row, [T, D], as they are fed to a page."""
         token_T = token_NL[token_NL != NO_TOKEN]
         tokens_TD: FloatArray = self.input_CD[token_T]
         return tokens_TD
 
 
 class RowSpeller:
-    """Chooses a row's entities token by token, under the mask of what its candidates have.
+    """Chooses a row's entities token by token, masked by the tokens its candidates have.
 
-    The trie of IDs is never built for a request: behind what was chosen stand the candidates that
-    begin with it, and the tokens they go on with are what may come next. So the rules' sets of
-    eligible entities are the mask at every token: nothing comes out that does not exist or may not
-    stand. One pass over the candidates for an entity's first token, over ever fewer for the others.
+    The trie of IDs is never built for a request: the candidates that begin with what was chosen
+    remain, and the tokens they go on with are what may come next. So the rules' sets of eligible
+    entities are the mask at every token: no entity comes out that does not exist or may not stand.
+    An entity's first token takes one pass over the candidates, the others over ever fewer.
     """
 
     def __init__(self, spelling: Spelling, token_CL: Indices) -> None:

@@ -23,7 +23,7 @@ from pagecast.rules.predicates import Indices
 _log = structlog.get_logger(__name__)
 
 TOWER_ENTITIES_MAX = 256
-"""Entities of one run of the tower: what is in between stays in a core's cache, and pages that are
+"""Entities of one run of the tower: intermediate results stay in a core's cache, and pages that are
 being decoded wait for a few milliseconds at most. 1,024 took a tenth longer."""
 
 
@@ -33,8 +33,8 @@ class EntityTable:
 
     Given an `older` table of the same bundle, only the entities in `changed` (indices) go through
     the tower: one launched through the catalog can be placed with no retrain and no restart.
-    Without one, those that the bundle does not bring (`Bundle.ready`). Where the model spells
-    entities, `named` are their IDs, and they have no output embedding.
+    Without an `older` one, only those that the bundle does not bring (`Bundle.ready`). If the model
+    spells entities, `named` are their IDs, and they have no output embedding.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EntityTable:
             self.input_ND[run], self.output_ND[run] = input_ED, output_ED
 
     def _take_ready(self, ready: ReadyEmbeddings | None) -> Indices:
-        """Returns the indices of the entities that are not among them."""
+        """Returns the indices of the entities that `ready` lacks."""
         if ready is None:
             return self.changed
         self.input_ND, self.output_ND, right_N = ready.tables(self.snapshot.entities)
@@ -95,7 +95,7 @@ class EntityTable:
     def prompt_inputs(self, entity_ids: Sequence[str]) -> FloatArray:
         """Input embeddings [T, D] of a prompt's entities.
 
-        What neither the catalog nor the vocabulary knows, "" among it, is zeros.
+        Zeros for what neither the catalog nor the vocabulary knows, "" included.
         """
         input_TD = np.zeros((len(entity_ids), self.input_ND.shape[1]), np.float32)
         index = self.snapshot.entity_index
@@ -110,7 +110,7 @@ class EntityTable:
 def make_ready(
     tower: Graph, vocabulary: Vocabulary, entities: Sequence[CatalogEntity]
 ) -> ReadyEmbeddings:
-    """What a bundle brings for the catalog it was trained on. Raises EngineError as `embed`."""
+    """What a bundle brings for the catalog it was trained on. Raises EngineError like `embed`."""
     runs = [
         embed(tower, vocabulary, entities[start : start + TOWER_ENTITIES_MAX])
         for start in range(0, len(entities), TOWER_ENTITIES_MAX)
@@ -122,7 +122,7 @@ def make_ready(
 def embed(
     tower: Graph, vocabulary: Vocabulary, entities: Sequence[CatalogEntity]
 ) -> tuple[FloatArray, FloatArray]:
-    """Input and output embeddings [E, D] of one run. Raises EngineError for what is no number."""
+    """Input and output embeddings [E, D] of one run. Raises EngineError if any is not a number."""
     outputs = tower.run(entity_features(entities, vocabulary))
     input_ED, output_ED = outputs["input_ED"], outputs["output_ED"]
     finite_E = np.isfinite(input_ED).all(axis=1) & np.isfinite(output_ED).all(axis=1)
@@ -152,7 +152,7 @@ def _fused(bundle: Bundle, entities: Sequence[CatalogEntity]) -> FloatArray:
 
 
 def _tell_misfits(bundle: Bundle, entities: Sequence[CatalogEntity]) -> None:
-    """Content embeddings from another source than training's count as missing, not unnoticed."""
+    """Logs content embeddings from another source than training's: they count as missing."""
     sizes = dict(bundle.vocabulary.embeddings)
     misfits = [
         (entity.entity_id, vector.name)
@@ -174,9 +174,9 @@ def _tell_misfits(bundle: Bundle, entities: Sequence[CatalogEntity]) -> None:
 def _embed_outside(
     bundle: Bundle, snapshot: CatalogSnapshot, older: EntityTable | None
 ) -> dict[str, FloatArray]:
-    """Input embeddings of what the vocabulary knows and the catalog does not, by its id alone.
+    """Input embeddings of entities in the vocabulary but not in the catalog, by id alone.
 
-    Histories may hold such entities when a catalog starts over; there are none otherwise.
+    Histories may hold such entities when a catalog starts over; otherwise there are none.
     """
     outside = [e for e in bundle.vocabulary.entities if e not in snapshot.entity_index]
     if older is not None and outside == list(older._outside):

@@ -1,7 +1,7 @@
 """Which of some entities have the largest products with a vector: exactly, or through an index.
 
-The index is faiss's HNSW graph over products (docs/adr/0017), which also walks past what a set of
-entities forbids.
+The index is faiss's HNSW graph over products (docs/adr/0017), which also walks past entities that
+are not allowed.
 
 Letters in names: N entities of the snapshot, O width of output embeddings, W words of 64 entities,
 I entities.
@@ -18,18 +18,18 @@ from pagecast.rules.bitsets import Words
 from pagecast.rules.predicates import Indices
 
 EXACT_ENTITIES_MAX = 20_000
-"""Up to so many candidates every product is taken: a millisecond or two at a width of 256. A set of
-so few is also where a filtered walk through a graph begins to miss what it looks for."""
+"""Up to this many candidates every product is computed: a millisecond or two at a width of 256. So
+few are also where a filtered walk through a graph begins to miss what it looks for."""
 
 FRESH_SHARE_MAX = 0.1
-"""Share of the catalog that has changed since an index was built, and is searched exactly beside
-it; above it another index is built."""
+"""Share of the catalog that may change after an index is built, and is searched exactly beside it;
+beyond it another index is built."""
 
 LINKS = 32
 """Neighbours of an entity in the graph: faiss's usual choice, about 260 bytes an entity."""
 
 BUILD_BREADTH, SEARCH_BREADTH = 128, 128
-"""Entities held in hand while the graph is built and walked (efConstruction, efSearch): what recall
+"""Entities kept in hand while the graph is built and walked (efConstruction, efSearch): what recall
 costs (benchmarks/neighbours.md)."""
 
 
@@ -44,7 +44,7 @@ class Nearest:
 def nearest(vectors_NO: FloatArray, query_O: FloatArray, allowed_W: Words, most: int) -> Nearest:
     """Exactly, by taking every product."""
     allowed_I = bitsets.members(allowed_W, len(vectors_NO))
-    # Copying most of a table costs more than multiplying the rest of it in vain.
+    # Copying most of a table costs more than multiplying the rest of it needlessly.
     if len(allowed_I) < len(vectors_NO) // 2:
         return _best(allowed_I, vectors_NO[allowed_I] @ query_O, most)
     return _best(allowed_I, (vectors_NO @ query_O)[allowed_I], most)
@@ -59,7 +59,7 @@ class NeighbourIndex:
 
     @classmethod
     def build(cls, vectors_NO: FloatArray) -> "NeighbourIndex":
-        """Takes seconds for each 10,000 entities, of one thread that leaves the GIL alone."""
+        """Takes seconds for every 10,000 entities, in one thread that releases the GIL."""
         import faiss
 
         faiss.omp_set_num_threads(1)  # of this thread: a second one would take pages' core
@@ -76,7 +76,7 @@ class NeighbourIndex:
         return np.flatnonzero(changed_N)
 
     def search(self, query_O: FloatArray, allowed_W: Words, most: int) -> Indices:
-        """At most so many of the allowed, in no promised order; perhaps not all of the nearest."""
+        """At most `most` of the allowed, in no particular order; perhaps not all of the nearest."""
         import faiss
 
         faiss.omp_set_num_threads(1)
@@ -90,9 +90,9 @@ class NeighbourIndex:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neighbours:
-    """The vectors of one model's entities, with an index for most of them if one stands.
+    """The vectors of one model's entities, with an index for most of them if one is built.
 
-    `fresh_I` are those the index does not know: they are always looked at.
+    `fresh_I` are those the index does not know: they are always searched exactly.
     """
 
     vectors_NO: FloatArray
@@ -101,7 +101,7 @@ class Neighbours:
 
     @property
     def wants_index(self) -> bool:
-        """Whether searching is slower than it need be."""
+        """Whether a new index would make searches faster."""
         entities = len(self.vectors_NO)
         if entities <= EXACT_ENTITIES_MAX:
             return False
@@ -130,7 +130,7 @@ def unit(vectors_NO: FloatArray) -> FloatArray:
 
 
 def _as_long(words_W: Words, index: NeighbourIndex) -> Words:
-    """The set with as many words as the entities the index holds: it reads no further."""
+    """The set with just the words for entities the index holds: it reads no further."""
     words = bitsets.words_of(len(index.vectors_NO))
     return np.ascontiguousarray(words_W[:words])
 

@@ -24,8 +24,8 @@ Probabilities = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prediction:
-    """A probability for each name; `by_head` says whether a head of the model was trained to say
-    so, or the probabilities of entities were summed."""
+    """A probability for each name; `by_head` says whether it comes from a head of the model trained
+    for it, or from summing the probabilities of entities."""
 
     names: Sequence[str]
     probability_X: Probabilities
@@ -67,7 +67,7 @@ def next_language(model: Model, state: UserState) -> Prediction:
 
 
 def has_head(model: Model, head: PredictionHead) -> bool:
-    """Whether it was trained; what else could be said is summed over embedded entities."""
+    """Whether it was trained; otherwise probabilities are summed over embedded entities."""
     return model.bundle.heads is not None and head in model.bundle.manifest.heads
 
 
@@ -87,7 +87,7 @@ def _of_head(model: Model, state: UserState, head: PredictionHead) -> Probabilit
 
 
 def _genre_ids(entity: CatalogEntity, vocabulary: Vocabulary) -> Sequence[int]:
-    """As training labels them: each genre once; those it does not know together are one."""
+    """As training labels them: each genre once; all unknown ones together count as one."""
     return sorted({vocabulary.genre_ids.get(genre, 0) for genre in entity.genres}) or [0]
 
 
@@ -126,8 +126,8 @@ class _Labels:
 
 
 _LABELS: WeakKeyDictionary[Model, _Labels] = WeakKeyDictionary()
-"""Made once a model: a loop over a large catalog would hold the interpreter from pages. Two threads
-may make the same, and one of them is kept."""
+"""Made once per model: a loop over a large catalog would keep the interpreter from pages. Two
+threads may make the same labels; one result is kept."""
 
 
 def _labels_of(model: Model) -> _Labels:

@@ -1,9 +1,9 @@
 """The map through which embeddings are published, so that those of two releases can be compared.
 
-Training leaves the axes of embeddings to chance: a model that is trained anew has others, and
-whatever somebody else has fitted to the old ones breaks. Nothing inside a bundle is changed for
-that: its graphs give the embeddings of training, pages are made of those, and whoever publishes
-embeddings multiplies them with this map (docs/adr/0018-stable-embeddings.md).
+Training leaves the axes of embeddings to chance: a retrained model has other axes, and whatever
+others have fitted to the old ones breaks. Nothing inside a bundle changes because of that: its
+graphs give the embeddings of training, pages are made from those, and code that publishes
+embeddings multiplies them by this map (docs/adr/0018-stable-embeddings.md).
 
 Letters: X embeddings, O width of output embeddings, P width of published ones (the same).
 """
@@ -27,8 +27,8 @@ from pagecast.engine.graph import FloatArray
 Map = npt.NDArray[np.float64]
 
 PRODUCT_TOLERANCE = 1e-6
-"""Largest entry of the maps' product that is not the identity's: products of embeddings are kept,
-or the two are not of one map. In 64 bits they are off by 1e-9."""
+"""Largest deviation of an entry of the maps' product from the identity: otherwise products of
+embeddings are not kept, and the two are not of one map. In 64 bits they are off by 1e-9."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +44,12 @@ class Stabilisation:
 
     @classmethod
     def identity(cls, width: int) -> Self:
-        """Publishes embeddings as they are: of a bundle without a map."""
+        """Publishes embeddings as they are, for a bundle without a map."""
         return cls(entity_OP=np.eye(width), user_OP=np.eye(width))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Raises BundleError for what is no map, or whose two sides do not belong together."""
+        """Raises BundleError if `data` is not a map, or its two sides do not belong together."""
         try:
             tensors = load_safetensors(data)
             found = cls(entity_OP=tensors["entity_OP"], user_OP=tensors["user_OP"])
@@ -85,7 +85,7 @@ class Stabilisation:
         return (output_XO @ self.entity_OP).astype(np.float32)
 
     def users(self, hidden_XO: FloatArray) -> FloatArray:
-        """Published embeddings of users, from what the decode graph says behind [prompt, ROW]."""
+        """Published embeddings of users, from the hidden states after [prompt, ROW]."""
         return (hidden_XO @ self.user_OP).astype(np.float32)
 
 

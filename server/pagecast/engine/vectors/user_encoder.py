@@ -45,8 +45,8 @@ class UserEncoder:
     """Feeds prompts in a slot of its own for each bundle. Owned by one thread.
 
     Pages are not decoded here and wait for nothing here; a chunk holds a core for a few
-    milliseconds, as a page's does. What pages have kept of a user is used, and nothing is kept:
-    a job over all users would drop what pages need.
+    milliseconds, like a page's. What pages have kept of a user is used, but nothing new is kept: a
+    job over all users would drop what pages need.
     """
 
     def __init__(self, prefixes: PrefixCache) -> None:
@@ -60,8 +60,8 @@ class UserEncoder:
         prompt: Prompt,
         stopped: Callable[[], bool] = lambda: False,
     ) -> UserState:
-        """`stopped` is asked before every chunk: then StoppedError is raised. Raises EngineError if
-        the model cannot answer, or answers with what is no number."""
+        """`stopped` is asked before every chunk; if it is True, StoppedError is raised. Raises
+        EngineError if the model cannot answer, or its answer is not a number."""
         decoder = self._decoder(model.bundle)
         encoded = encode(model, prompt)
         prefix = self._prefixes.find((user_id, model.version), made_from(model, encoded))
@@ -87,8 +87,8 @@ class UserEncoder:
 
 
 def next_row_token(model: Model, request_D: FloatArray) -> FloatArray:
-    """The token [D] of the row that the next-entity score is read after; of the fallback row if the
-    catalog has no such row."""
+    """The token [D] of the row after which the next-entity score is read; that of the fallback row
+    if the catalog has no such row."""
     row = model.snapshot.row_index.get(NEXT_ROW)
     if row is None:
         fallback_D: FloatArray = model.bundle.row_input_RD[0] + request_D

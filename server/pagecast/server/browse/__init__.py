@@ -1,1 +1,1 @@
-"""A page that is decoded while a person goes through it."""
+"""A page that is decoded while a person scrolls through it."""

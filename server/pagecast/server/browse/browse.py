@@ -1,8 +1,8 @@
-"""HomepageService.BrowseHomepage: a page that is decoded while a person goes through it.
+"""HomepageService.BrowseHomepage: a page that is decoded while a person scrolls through it.
 
-Three tasks a call: one reads what the client says, one publishes its actions, and one makes the
-page, part by part. A part is the page carried on behind its last row: it is made from what is known
-by then, ends when the client must see more or has done something, and holds a slot only so long.
+Each call has three tasks: one reads what the client says, one publishes its actions, and one makes
+the page, part by part. A part is the page carried on after its last row: it is made from what is
+known by then, ends when the client must see more or has done something, and then frees its slot.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from pagecast.server.rpc.in_time import in_time
 from pagecast.v1 import events_pb2, homepage_pb2
 
 BROWSE_SECONDS_MAX = 600.0
-"""A call's time: who browses for longer carries the page on in another call, and whoever has left
-without a word is not waited for any longer."""
+"""A call's time: a client that browses for longer carries the page on in another call, and one that
+left without a word is waited for no longer than this."""
 
 OUTGOING_MAX = 8
-"""Messages that wait for a client to read: the page waits behind them, without a slot."""
+"""Messages that wait for a client to read: beyond them the page waits, without a slot."""
 
 Response = homepage_pb2.BrowseHomepageResponse
 
@@ -38,7 +38,7 @@ Response = homepage_pb2.BrowseHomepageResponse
 class Browse:
     """One call. `serving_of` and `take_place` are the service's; both raise Refusal.
 
-    `take_place` is for the first part; those after it have `take_next`, which refuses none.
+    `take_place` is for the first part; those after it use `take_next`, which refuses none.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Browse:
         self._first_row_ms: float | None = None
 
     def cut(self) -> None:
-        """The server stops: the call ends behind the row in hand."""
+        """The server stops: the call ends after the row in hand."""
         self._browsing.cut()
 
     async def responses(self, requests: Requests) -> AsyncGenerator[Response, None]:
@@ -85,7 +85,7 @@ class Browse:
                 sequence += 1
                 self._reports.rows_delivered += message.HasField("row_completed")
         finally:
-            # What was taken is published, whether or not anybody hears of it.
+            # Actions that were taken are published even if nobody is left to be told.
             self._unpublished.put_nowait(None)
             reading.cancel()
             making.cancel()
@@ -95,7 +95,7 @@ class Browse:
             await self._reports.close()
 
     async def _or_told(self, work: Coroutine[Any, Any, None]) -> None:
-        """A task's error is the call's."""
+        """An error of the task ends the call."""
         try:
             await work
         except Exception as error:
@@ -107,7 +107,7 @@ class Browse:
             await self._outgoing.put(message)
 
     def _stop_listening(self) -> None:
-        """Nobody reads any more: whoever waits to say something goes on."""
+        """Nobody reads any more: tasks that wait to say something go on."""
         self._listening = False
         while not self._outgoing.empty():
             self._outgoing.get_nowait()
@@ -128,7 +128,7 @@ class Browse:
         self._browsing.close()
 
     async def _publish(self) -> None:
-        """What waits goes together; at most ACTIONS_MAX events wait."""
+        """Publishes all that waits together; at most ACTIONS_MAX events wait."""
         taken, last = 0, False
         while not last:
             events = await self._unpublished.get()
@@ -156,7 +156,7 @@ class Browse:
         await self._say(None)
 
     async def _make_part(self) -> bool:
-        """Whether the page is complete with it."""
+        """Returns whether this part completes the page."""
         is_first = self._page.carried_on is self._first.carried_on
         part = BrowsedPart(self._browsing, is_first=is_first)
         serving, place = await self._serving_of(self._page), self._take_place()
@@ -175,7 +175,7 @@ class Browse:
         return making.ended
 
     def _carried_on(self) -> PageRequest:
-        """The page for its next part: now, by the clock it was asked for by."""
+        """The page as its next part is asked for: now, by the clock of the first request."""
         began = self._first
         at_ms = began.half.at_ms + round(began.clock.elapsed_ms())
         half = replace(began.half, at_ms=at_ms)
@@ -201,7 +201,7 @@ class Browse:
             self._metrics.action_to_row.observe(waited_s)
 
     def _time(self, completed: homepage_pb2.PageCompleted, place: Place) -> None:
-        """The times of the call, where the part has put its own."""
+        """Puts the times of the call where the part has put its own."""
         if self._first_row_ms is not None:
             completed.time_to_first_row.FromMicroseconds(round(self._first_row_ms * 1000))
         completed.time_to_page.FromMicroseconds(round(self._first.clock.elapsed_ms() * 1000))

@@ -25,7 +25,7 @@ async def first_of(requests: Requests) -> homepage_pb2.BrowsePage:
 
 
 def within_page(refusal: Refusal) -> Refusal:
-    """A refusal of the page's request, its fields as they are called in this RPC."""
+    """A refusal of the page's request, with the fields named as in this RPC."""
     refusal.violations = [
         FieldViolation(path=f"{PAGE}.{v.path}", description=v.description)
         for v in refusal.violations
@@ -42,7 +42,7 @@ def check_seen(position: int, browsing: Browsing) -> None:
 
 def check_actions(events: Sequence[events_pb2.InteractionEvent], browsing: Browsing) -> None:
     """Raises Refusal: INVALID_ARGUMENT for the first that is wrong, RESOURCE_EXHAUSTED for too
-    many; then none of them has been taken."""
+    many; in both cases none of them has been taken."""
     for index, event in enumerate(events):
         path = f"actions.events[{index}]"
         if event.user_id != browsing.user_id:
@@ -61,7 +61,7 @@ def check_actions(events: Sequence[events_pb2.InteractionEvent], browsing: Brows
 
 
 def wrong_begin() -> Refusal:
-    """A call is of one page."""
+    """A call is for one page only."""
     return _wrong("begin", "was said before: a call is of one page, begin another for another")
 
 

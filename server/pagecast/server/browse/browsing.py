@@ -1,6 +1,6 @@
-"""What a client has said so far of the page it browses: how far it has seen, and what was done.
+"""What a client has said so far about the page it browses: how far it has seen, and what was done.
 
-Written in the event loop, read in threads: what threads read is replaced as a whole.
+Written in the event loop and read in threads: what threads read is replaced as a whole.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ ROWS_AHEAD_DEFAULT = 4
 while the next is decoded."""
 
 ACTIONS_MAX = RECENT_EVENTS_MAX // 2
-"""Events of a call: half of the ids a history remembers, so that one that was ingested is still
-known to be, with as many done elsewhere meanwhile."""
+"""Events of a call: half of the ids a history remembers, so that an ingested one is recognised even
+after as many events from elsewhere."""
 
 ACTIONS_BYTES_MAX = 64 * 1024
-"""Events of a call together: they stand in the page's records, beside the longest page."""
+"""All events of a call together: they stand in the page's records, beside the longest page."""
 
 
 class Browsing:
@@ -53,7 +53,7 @@ class Browsing:
         self.is_cut = False
         """Whether no more may be decoded, because the server stops."""
         self.was_forgotten = False
-        """Whether the user has been, since the call began: nothing of before is reported."""
+        """Whether the user was forgotten since the call began: then nothing is reported."""
         self._rows_ahead = rows_ahead
         self._rows_max = rows_before + rows_ahead
         self._fold = fold
@@ -79,11 +79,11 @@ class Browsing:
         if steering := tuple(event for event in events if steers(event)):
             self._arrivals.append((received, time.monotonic()))
             self.actions += steering
-        # Last: a thread that sees the number sees the actions.
+        # Last, so that a thread that sees the number also sees the actions.
         self.received = received
 
     def close(self) -> None:
-        """Nothing more will be said: the rest of the page is wanted."""
+        """The client will say nothing more: the rest of the page is wanted."""
         self.is_over = True
         self._rows_max = ROWS_MAX
         self._changed.set()
@@ -94,15 +94,15 @@ class Browsing:
         self._changed.set()
 
     async def until_wanted(self, rows: int) -> None:
-        """Returns when a row behind so many is wanted, or may not be made any more."""
+        """Returns when a row after the first `rows` is wanted, or no more may be made."""
         while rows >= self._rows_max and not self.is_cut:
             self._changed.clear()
             await self._changed.wait()
             self._room_since_s = time.monotonic()
 
     def waits_ended(self, reflected: int) -> list[float]:
-        """For how long, in seconds, actions waited for the row that has now been decoded, which
-        reflects the first `reflected` events; without the time in which no row was wanted."""
+        """How long, in seconds, actions waited for the row that has just been decoded, which
+        reflects the first `reflected` events; time in which no row was wanted is left out."""
         now_s, ended = time.monotonic(), []
         while self._arrivals and self._arrivals[0][0] <= reflected:
             _, arrived_s = self._arrivals.popleft()
@@ -117,7 +117,7 @@ class Browsing:
         return self._rows_max
 
     def past_of(self, user: User | None) -> Past:
-        """What was read, or else was known before, under what has been done."""
+        """What was read, or was known before if nothing was, with the call's actions laid over."""
         received, actions = self.received, self.actions
         if self.is_forgotten():
             self._known, self._ingested = None, frozenset(a.event_id for a in actions)
@@ -125,7 +125,7 @@ class Browsing:
         self._known = known
         past = WHOLE_PAGE.past_of(known)
         waiting = [action for action in actions if action.event_id not in self._ingested]
-        # What is known stays as it was read, so that the next part can tell what is ingested.
+        # `_known` stays as it was read, so that the next part can tell what was ingested.
         history = copy_of(past.user.history) if waiting else past.user.history
         history, laid = lay_over(history, self.user_id, waiting, self._fold)
         self._ingested |= {a.event_id for a in waiting} - {a.event_id for a in laid}
@@ -152,7 +152,7 @@ class BrowsedPart:
         self._browsing = browsing
         self._reflected: int | None = None
         self.reflected = 0
-        """Events of the call that it reflects."""
+        """How many events of the call it reflects."""
 
     def past_of(self, user: User | None) -> Past:
         actions = len(self._browsing.actions)

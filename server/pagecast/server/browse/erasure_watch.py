@@ -1,4 +1,4 @@
-"""Whether a user has asked to be forgotten, asked for with every part of a page that is browsed."""
+"""Whether a user has asked to be forgotten, looked up for every part of a page that is browsed."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ _log = structlog.get_logger(__name__)
 
 ERASURES_TIME_MAX_S = 1.0
 """After this a part goes on as if nobody had asked: a database that hangs must not hold the threads
-that prepare everybody's pages. A stall of a busy machine is shorter."""
+that prepare everybody's pages. Stalls of a busy machine are shorter."""
 
 
 class ErasureWatch:
@@ -20,7 +20,7 @@ class ErasureWatch:
 
     def __init__(self, erasures: Erasures) -> None:
         self._erasures = erasures
-        # One: what reads on in the table is for one thread, and a look takes a millisecond.
+        # One: the reader that follows the table is for one thread, and a look takes a millisecond.
         self._reads = BoundedCalls("erasure-watch", 1)
 
     def newest_ms(self, user_id: str) -> int | None:

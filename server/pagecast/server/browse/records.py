@@ -1,7 +1,7 @@
 """The records of a page that is browsed: one for each prompt, not one for each pause.
 
-A part that was made from what the part before it was made from would have been decoded with it, had
-the client seen its rows sooner: both are one record, as a page in one call is.
+A part made from the same prompt as the part before it would have been decoded together with it, had
+the client seen its rows sooner: the two share a record, as if the page had come in one part.
 """
 
 from pagecast.v1 import events_pb2
@@ -27,7 +27,7 @@ class BrowseRecords:
         return taken
 
     def take_rest(self, rows_sent: int) -> list[events_pb2.PageServed]:
-        """All that is left, without rows that were decoded in vain."""
+        """All records that are left, without rows that were decoded but not sent."""
         taken, self._records = self._records, []
         for record in taken:
             del record.rows[max(0, rows_sent - len(record.rows_before)) :]
@@ -39,7 +39,7 @@ def _end(record: events_pb2.PageServed) -> int:
 
 
 def _made_from(record: events_pb2.PageServed) -> events_pb2.PageServed:
-    """The record without what differs between parts of one prompt: rules count what stands."""
+    """The record without what differs between parts of one prompt; rules depend on what stands."""
     made_from = events_pb2.PageServed()
     made_from.CopyFrom(record)
     made_from.ClearField("rows")

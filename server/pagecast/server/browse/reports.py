@@ -1,4 +1,4 @@
-"""Step 9 of the life of a page that is browsed: its records are made and reported beside it."""
+"""Step 9 of the life of a browsed page: its records are made and reported beside it."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ class BrowseReports:
             task.add_done_callback(self._recordings.discard)
 
     async def close(self) -> None:
-        """The call is over: reports what is left, without rows that were decoded in vain."""
+        """The call is over: reports what is left, without rows that were decoded but not sent."""
         if self._reporter is None:
             return
         await asyncio.gather(*self._recordings)

@@ -1,1 +1,1 @@
-"""A page that was begun before goes on behind its last row."""
+"""A page that was begun earlier goes on after its last row."""

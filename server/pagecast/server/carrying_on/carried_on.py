@@ -1,4 +1,4 @@
-"""Step 8 of the life of a page: what stands on a page that is carried on, and what stands so far.
+"""Step 8 of the life of a page: the rows already on a page that is carried on, and those so far.
 
 A continuation names rows and entities by their indices in the catalog, which never change.
 """
@@ -21,9 +21,9 @@ from pagecast.server.rpc.errors import Refusal
 from pagecast.v1 import continuation_pb2, events_pb2
 
 RESUME_SECONDS_MAX = 300
-"""Within this time, and with an unchanged history, a page is carried on as of its own moment: with
-the very rows it would have had. Later the clock counts, so that what may no longer be shown is
-not."""
+"""Within this time, and with an unchanged history, a page is carried on as of its own moment, with
+exactly the rows it would have had. Later the current time counts, so that nothing is shown that may
+no longer be."""
 
 
 def standing_rows(
@@ -31,7 +31,7 @@ def standing_rows(
 ) -> tuple[StandingRow, ...]:
     """The rows of a continuation in a snapshot that is at least as new.
 
-    Raises Refusal (FAILED_PRECONDITION) if they are other rows there: it is another catalog.
+    Raises Refusal (FAILED_PRECONDITION) if they are other rows there: the catalog was replaced.
     """
     rows = tuple(
         StandingRow(row=row.row, argument=int(row.argument) - 1, entities=tuple(row.entities))
@@ -66,7 +66,7 @@ def served_rows(
 def as_of_its_moment(
     page: PageRequest, history: History | None, actions: Actions = ()
 ) -> PageRequest:
-    """The page at the moment it is carried on for: its own, if nothing has happened since."""
+    """The page as of its own moment if nothing has happened since, otherwise as it is."""
     before = page.carried_on
     if before is None:
         return page
@@ -80,7 +80,7 @@ def as_of_its_moment(
 
 
 class PageSoFar:
-    """Grows row by row into what the continuation after each of them holds."""
+    """What the continuation holds, growing with each row."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a page is carried on with: arm and model of its beginning, catalog and rules of now."""
+"""What a page is carried on with: arm and model as it began, the current catalog and rules."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,15 +20,15 @@ from pagecast.v1 import continuation_pb2
 _log = structlog.get_logger(__name__)
 
 CATALOG_SECONDS_MAX = 2.0
-"""How long a replica waits to see the catalog a page was made with: followers ask four times a
+"""How long a replica waits for the catalog a page was made with: followers ask four times a
 second."""
 
 LOADS_WAITING_MAX = 64
-"""Pages that wait for former models to be loaded, one model after the other: as many as may wait
-for a slot. With more, some would give up before their model is there."""
+"""Pages that wait while former models are loaded one after the other: as many as may wait for a
+slot. With more, some would give up before their model is there."""
 
 LOADS_RETRY_MS = 2_000
-"""When a refused client may try again: a model has been loaded by then."""
+"""When a refused client may try again: by then a model has been loaded."""
 
 _POLL_S = 0.02
 
@@ -40,7 +40,7 @@ class CarriedServings:
         self._servings = servings
         self._former = former
         self._waiting = 0
-        # Its own, so that nothing else waits for a model; what it reads steps back behind pages.
+        # Its own, so that nothing else waits for a model; its reading steps back behind pages.
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load-former")
         self._reader = low_priority_thread("read-former")
 
@@ -69,7 +69,7 @@ class CarriedServings:
         self._reader.shutdown()
 
     async def _loaded(self, work: Callable[[], Serving]) -> Serving:
-        """Where nobody but pages of former models waits. Raises Refusal."""
+        """Loads in the thread that only pages of former models wait for. Raises Refusal."""
         if self._waiting >= LOADS_WAITING_MAX:
             raise _former_models_loading()
         self._waiting += 1

@@ -1,8 +1,8 @@
 """Step 8 of the life of a page: the token that carries it on, on any replica with the same key.
 
-A token holds the page so far and what it is made with, and is signed, so that nothing is kept
-between calls. The signature is HMAC-SHA256, of Python's `hmac`. The contents are not secret: a
-client could read in them what it has been shown anyway.
+A token holds the page so far and what it is made with. It is signed, so that the server keeps
+nothing between calls. The signature is HMAC-SHA256, by Python's `hmac`. The contents are not
+secret: a client could only read what it has been shown anyway.
 """
 
 import base64
@@ -22,20 +22,20 @@ from pagecast.v1 import continuation_pb2
 _log = structlog.get_logger(__name__)
 
 CONTINUATION_SECONDS_MAX = 6 * 3600
-"""How long a token is good: an evening. Later a new page is better than more of the old one, and
+"""How long a token is valid: an evening. Later a new page is better than more of the old one, and
 the model that made it need not be kept any longer."""
 
 CONTINUATION_BYTES_MAX = 16384
-"""Of a token, as `StreamHomepageRequest.continuation`. One of the longest page, of 40 rows of 40
-entities, takes 12 KiB in a catalog of 268 million; one of 8 rows of 10 a few hundred bytes."""
+"""Length of a token, as `StreamHomepageRequest.continuation`. That of the longest page, 40 rows of
+40 entities, takes 12 KiB in a catalog of 268 million; that of 8 rows of 10 a few hundred bytes."""
 
 KEY_CHARACTERS_MIN = 32
-"""Of a key: a shorter one could be guessed from a token."""
+"""Length of a key: a shorter one could be guessed from a token."""
 
 _SIGNATURE_BYTES = 32
 
 _PURPOSE = b"pagecast continuation 1\0"
-"""In front of what is signed, so that a signature of the same key over something else is none."""
+"""Precedes what is signed, so that the same key's signature of anything else is not valid here."""
 
 CONTINUATION_INVALID = "CONTINUATION_INVALID"
 CONTINUATION_EXPIRED = "CONTINUATION_EXPIRED"
@@ -47,7 +47,7 @@ FIELD = "continuation"
 
 
 def check_keys(keys: str) -> tuple[str, ...]:
-    """Keys separated by commas; empty for none. Raises ValueError that does not show them."""
+    """Splits keys at commas; empty for none. Raises a ValueError that does not show them."""
     listed = tuple(key.strip() for key in keys.split(",")) if keys.strip() else ()
     if any(len(key) < KEY_CHARACTERS_MIN for key in listed):
         raise ValueError(
@@ -58,7 +58,7 @@ def check_keys(keys: str) -> tuple[str, ...]:
 
 
 class Continuations:
-    """Signs and reads tokens. The first key signs, any of them is accepted."""
+    """Signs and reads tokens. The first key signs; any of them is accepted."""
 
     def __init__(
         self, keys: Sequence[str] = (), now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6
@@ -72,13 +72,13 @@ class Continuations:
         self._now_ms = now_ms
 
     def sign(self, page: continuation_pb2.Continuation) -> str:
-        """The token, good for CONTINUATION_SECONDS_MAX from now; writes the expiry into `page`."""
+        """A token, valid for CONTINUATION_SECONDS_MAX from now; writes the expiry into `page`."""
         page.expires_at_ms = self._now_ms() + CONTINUATION_SECONDS_MAX * 1000
         payload = page.SerializeToString()
         return _text(_signature(self._keys[0], payload) + payload)
 
     def read(self, token: str, user_id: str) -> continuation_pb2.Continuation:
-        """Raises Refusal (INVALID_ARGUMENT) for what is not, or no longer, a token of the user."""
+        """Raises Refusal (INVALID_ARGUMENT) unless `token` is the user's and still valid."""
         page = continuation_pb2.Continuation.FromString(self._verified(token))
         if page.user_id != user_id:
             raise _refused(

@@ -1,1 +1,1 @@
-"""FeatureService: events in, what is known of a user out, and users forgotten."""
+"""FeatureService: takes events in, says what is known of a user, and forgets users."""

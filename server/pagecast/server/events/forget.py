@@ -1,6 +1,6 @@
 """ForgetUser: the order goes into the user's partition, and the answer is the worker's receipt.
 
-The server erases nothing itself: only the owner of the partition can do it without a race.
+The server erases nothing itself: only the partition's owner can do it without a race.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from pagecast.v1 import events_pb2, feature_pb2
 _log = structlog.get_logger(__name__)
 
 RECEIPT_SECONDS_MAX = 30.0
-"""How long a call waits for its receipt if its deadline is later, or it has none."""
+"""How long a call waits for its receipt unless its deadline is sooner."""
 
 MARGIN_S = 0.5
-"""The answer leaves so long before the deadline, or the client would not get it."""
+"""How long before the deadline the answer leaves: later, the client would not get it."""
 
 POLL_S = 0.1
 """Between two looks for the receipt: workers commit about once a second."""
 
 PUBLISH_SECONDS_MAX = 10.0
-"""A broker that takes longer over two records is treated as gone."""
+"""A broker that takes longer for two records is treated as gone."""
 
 FORGETTING_MAX = 32
 """Calls at a time; each asks the database ten times a second. More are refused."""
@@ -95,7 +95,7 @@ class Forgetting:
             raise _event_log_unavailable() from error
 
     async def _look(self, receipt_id: str, seconds_max: float) -> Erasure | None:
-        """None, too, while the database is away or hangs: the order stands."""
+        """Also None while the database is away or hangs: the order stands."""
         try:
             look = partial(self._erasures.receipt, receipt_id)
             return await self._looks.awaited(look, seconds_max)
@@ -104,7 +104,7 @@ class Forgetting:
             return None
 
     async def _receipt(self, receipt_id: str, end: float) -> Erasure | None:
-        """The erasure as soon as it is complete, or as it is at the end."""
+        """The erasure as soon as it is complete, or as it stands at `end`."""
         while True:
             erasure = await self._look(receipt_id, max(end - time.monotonic(), MARGIN_S / 2))
             left = end - time.monotonic()
@@ -116,9 +116,9 @@ class Forgetting:
 def publish(bootstrap_servers: Bootstrap, order: events_pb2.InteractionEvent, end: float) -> None:
     """Returns when Kafka has the order, at `end` (of the monotonic clock) at the latest.
 
-    The profile first: were the process to end between the two records, what is left is an order
-    that was never given, not one that was only half carried out. The connection is made for the
-    order, because months may lie between two of them. Raises EventLogError.
+    The profile goes first: if the process ends between the two records, the order was never given,
+    rather than half carried out. Each order gets its own connection, because months may lie between
+    two of them. Raises EventLogError.
     """
     timeout_s = min(PUBLISH_SECONDS_MAX, end - time.monotonic())
     if timeout_s <= 0:

@@ -24,7 +24,7 @@ class InFlight:
             self._pending += 1
 
     def withdraw(self) -> None:
-        """It was not sent after all."""
+        """The event was not sent after all."""
         with self._lock:
             self._pending -= 1
             self._wake()
@@ -40,7 +40,7 @@ class InFlight:
             self._wake()
 
     async def wait_until_at_most(self, pending: int) -> None:
-        """Returns when no more than so many are on their way, or one has failed."""
+        """Returns when at most `pending` are on their way, or one has failed."""
         with self._lock:
             if self._pending <= pending or self.failure is not None:
                 return

@@ -17,11 +17,11 @@ MESSAGE_EVENTS_MAX = 1_000
 """Events of one message, as the proto says."""
 
 ACKNOWLEDGED_SECONDS_MAX = 35.0
-"""How long Kafka may take over what a stream has in flight: longer than the producer's own
-patience with a record, so that it is the one to say what failed."""
+"""How long Kafka may take for what a stream has in flight: longer than the producer waits for a
+record, so that the producer is the one to say what failed."""
 
 LAST_WORD_SECONDS = 0.25
-"""Kept of a deadline, so that the client hears why and not only that it was too late."""
+"""Kept free before a deadline, so that the client hears why, not only that it was too late."""
 
 RETRY_DELAY_MS = 1_000
 """When a client may try again: a broker that restarts takes some seconds."""
@@ -59,13 +59,13 @@ async def publish_events(
 async def _publish_all(
     publisher: EventPublisher, requests: Requests, flight: InFlight, context: Any
 ) -> Refusal | None:
-    """Sends until the end, or until something is refused: returns that."""
+    """Sends until the end, or until something is refused, and returns that refusal."""
     async for message in requests:
         try:
             request = _checked(message)
         except Refusal as refused:
             return refused
-        # Nothing more is read while this waits: so the client waits, too.
+        # Nothing more is read while this waits, so the client waits too.
         room = IN_FLIGHT_EVENTS_MAX - len(request.events)
         await _in_time(flight.wait_until_at_most(room), context)
         _raise_failure(flight)
@@ -80,7 +80,7 @@ async def _publish_all(
 def _checked(
     message: feature_pb2.PublishEventsRequest | Malformed,
 ) -> feature_pb2.PublishEventsRequest:
-    """The message, of which the events are not checked yet. Raises Refusal."""
+    """The message, whose events are not checked yet. Raises Refusal."""
     request = check_parsed(message)
     count = len(request.events)
     if not 1 <= count <= MESSAGE_EVENTS_MAX:
@@ -90,7 +90,7 @@ def _checked(
 
 
 async def _in_time(waiting: Coroutine[Any, Any, Result], context: Any) -> Result:
-    """Waits for Kafka, and a little less than the client does. Raises Refusal (UNAVAILABLE)."""
+    """Waits for Kafka, a little shorter than the client does. Raises Refusal (UNAVAILABLE)."""
     remaining_s: float | None = context.time_remaining()
     patience_s = ACKNOWLEDGED_SECONDS_MAX
     if remaining_s is not None:

@@ -1,8 +1,8 @@
-"""Events from clients to Kafka: one producer of the server, in threads of its own.
+"""Events from clients to Kafka: the server has one producer, in threads of its own.
 
-Memory is bounded three times: the producer's buffer in bytes, the events a stream may have in
-flight, and the messages of a stream that are worked on (one). What is beyond stays with the client:
-a message that is not read is not acknowledged, so gRPC's flow control makes it wait.
+Memory is bounded three times: by the producer's buffer in bytes, the events a stream may have in
+flight, and the messages of a stream that are worked on (one). The rest stays with the client: a
+message that is not read is not acknowledged, so gRPC's flow control makes it wait.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ SOURCE = "pagecast/server/publish"
 """CloudEvents source of the records."""
 
 PUBLISH_THREADS_MAX = 4
-"""Streams whose events are sent at the same moment: threads that wait for Kafka must not be those
-that histories are read in."""
+"""Streams whose events are sent at the same time. Threads of their own, because those that read
+histories must not wait for Kafka."""
 
 IN_FLIGHT_EVENTS_MAX = 4_000
 """Events of one stream that Kafka has not acknowledged: four full messages, about 1 MB."""
@@ -38,7 +38,7 @@ ROOM_TIMEOUT_S = 5.0
 """How long one event may wait for room in the producer's buffer, or for a broker."""
 
 RECONNECT_PAUSE_S = 1.0
-"""After a failed connection everybody is told so at once for as long: attempts do not queue."""
+"""For this long after a failed connection everybody is told so at once: attempts do not queue."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,13 +65,13 @@ class EventPublisher:
         return 0 if producer is None else producer.unacknowledged
 
     def begin(self) -> InFlight:
-        """Of a new stream."""
+        """Begins a new stream."""
         return InFlight(self._count)
 
     async def send(
         self, events: Sequence[events_pb2.InteractionEvent], flight: InFlight
     ) -> tuple[int, Rejection] | None:
-        """Sends events in order until one is refused; returns its index, and why.
+        """Sends events in order until one is refused; returns its index and the reason.
 
         Raises EventLogError. If it is cancelled, sending stops at the next event.
         """
@@ -133,7 +133,7 @@ class EventPublisher:
         return EventProducer(self._bootstrap_servers, source=SOURCE, room_timeout_s=ROOM_TIMEOUT_S)
 
     def _disconnect(self) -> None:
-        """Other streams are told by their `InFlight` of what is not acknowledged in time."""
+        """Other streams learn from their `InFlight` what is not acknowledged in time."""
         producer, self._producer = self._producer, None
         if producer is not None:
             try:
@@ -143,7 +143,7 @@ class EventPublisher:
 
 
 def rejection_of(event: events_pb2.InteractionEvent) -> Rejection | None:
-    """Why an event may not be published by a client, if it may not."""
+    """Why a client may not publish the event; None if it may."""
     if refused := broken_event_rule(event) or order_to_forget(event):
         return refused
     size = event.ByteSize()

@@ -1,6 +1,6 @@
 """FeatureService: what is known of users.
 
-What an RPC does beyond a look-up has a file of its own: `publish`, `forget`.
+RPCs that do more than look something up have files of their own: `publish`, `forget`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
     async def GetHistory(
         self, request: feature_pb2.GetHistoryRequest, _context: Any
     ) -> feature_pb2.GetHistoryResponse:
-        """Raises Refusal: NOT_FOUND for a user without events, UNAVAILABLE without a store."""
+        """Raises Refusal: NOT_FOUND for a user without events, UNAVAILABLE without the store."""
         try:
             user = await asyncio.to_thread(self._users.read, request.user_id)
         except StoreUnavailable as error:
@@ -48,7 +48,7 @@ class FeatureService(feature_pb2_grpc.FeatureServiceServicer):
             )
         return _response(user.history, request.steps_max)
 
-    # At 14 µs an event, in the event loop, the interceptor's check would cost too much.
+    # At 14 µs an event in the event loop, the interceptor's check would cost too much.
     @checks_itself
     async def PublishEvents(
         self, requests: Requests, context: Any

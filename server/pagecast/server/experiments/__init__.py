@@ -1,1 +1,1 @@
-"""ExperimentService, and estimates of one policy from another's logged pages."""
+"""ExperimentService, and estimates of one policy from the logged pages of another."""

@@ -30,7 +30,7 @@ from pagecast.server.experiments.recorded_page import NotReplayable
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSource:
-    """What a report is made of; `fold` is what ingest was told, `rewards` what training is."""
+    """What a report is made of; `fold` is as ingest was told, `rewards` as training was."""
 
     engine: sa.Engine
     log: OfflineLog
@@ -42,7 +42,7 @@ class ReportSource:
     def of(
         cls, engine: sa.Engine, paths: StatePaths, fold: FoldConfig, rewards: RewardConfig
     ) -> "ReportSource":
-        """Of a state directory and its database."""
+        """The source for a state directory and its database."""
         return cls(
             engine=engine,
             log=OfflineLog(paths.offline),
@@ -61,8 +61,8 @@ def report_with_estimates(
 ) -> ExperimentReport:
     """The newest `off_policy_pages` drawn pages of an arm are decoded again under each target.
 
-    0 decodes none, and the report says of how many pages it could. `told` takes which share of them
-    is done, after each; what it raises ends the report. Raises as `report_experiment`.
+    0 decodes none, and the report says how many could be. After each page `told` gets the share
+    that is done; what it raises ends the report. Raises what `report_experiment` raises.
     """
     report = report_experiment(source.engine, source.log, name, rewards=source.rewards)
     asked = list(_asked(source, report, off_policy_pages))
@@ -84,7 +84,7 @@ def report_with_estimates(
 def _asked(
     source: ReportSource, report: ExperimentReport, pages_max: int
 ) -> Iterator[tuple[ArmEstimate, Sequence[LoggedPageOutcome]]]:
-    """With the pages to follow; with none, and why not, where there is nothing to be had."""
+    """Estimates, each with the pages to follow, or with none where its `why_not` says why."""
     experiment, arms = report.experiment, {arm.alias: arm for arm in report.arms}
     labels = {experiment.label(arm.alias) for arm in report.arms if arm.drawn}
     drawn: Mapping[str, list[LoggedPageOutcome]] = {}
@@ -110,10 +110,10 @@ def _asked_about(experiment: Experiment, alias: str) -> tuple[str, ...]:
 
 
 def _version(arm: ArmReport) -> str:
-    """The arm's model: of one that has served, not where its alias has been moved to afterwards.
+    """The arm's model: one that has served, not one its alias was moved to afterwards.
 
-    Promoting a treated arm's model makes it the control's alias's. Versions come in the order in
-    which they were first served. Empty if the arm served none, and its alias points nowhere.
+    Promoting a treated arm's model moves the control's alias to it. Versions are in the order in
+    which they first served. Empty if the arm served none and its alias points nowhere.
     """
     served = [version for version in arm.versions if version]
     return arm.version_now if arm.version_now in served or not served else served[-1]
@@ -126,7 +126,7 @@ def _why_not(
     pages: Sequence[LoggedPageOutcome],
     pages_max: int,
 ) -> str:
-    """Empty if nothing stands against following the arm's pages."""
+    """Why the arm's pages cannot be followed; empty if they can."""
     if not pages_max:
         return f"not asked for: {arm.drawn} of its pages were drawn"
     if not version:

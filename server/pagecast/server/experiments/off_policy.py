@@ -1,7 +1,7 @@
-"""Logged pages of an arm that drew, seen by another policy: what the estimators take.
+"""Logged pages of an arm that drew, as another policy sees them: input to the estimators.
 
-Each page is rebuilt from its record, as a replay does, and followed under the target: so its
-probability there is of the same rules and the same request. Letters: P pages.
+Each page is rebuilt from its record, as in a replay, and followed under the target: so its
+probability there is under the same rules and the same request. Letters: P pages.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,11 +50,11 @@ ORDINARY_REWARDS = RewardConfig()
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The policy that is asked about: a model that draws at a temperature above 0.
+    """The policy in question: a model that draws at a temperature above 0.
 
-    Where `temperature` is None, as each logged page was drawn: sampling is the request's, and the
-    target would have been asked with the same. `dreams` are pages of its own that the reward model
-    is asked about, for each logged one.
+    If `temperature` is None, that of each logged page: sampling belongs to the request, and the
+    target would have had the same one. `dreams` is how many pages of its own the reward model is
+    asked about for each logged page.
     """
 
     bundle: ServedBundle
@@ -95,10 +95,10 @@ def drawn_pages(
     *,
     told: Callable[[], None] = lambda: None,
 ) -> DrawnPages:
-    """The logged pages that were drawn, under the target. Raises NothingDrawn and NotReplayable.
+    """The drawn logged pages under the target. Raises NothingDrawn and NotReplayable.
 
-    The reward model of a page is fitted on the pages of the other half of the users. `told` is
-    called after each page; what it raises ends the work.
+    A page's reward model is fitted on the pages of the other half of the users. `told` is called
+    after each page; what it raises ends the work.
     """
     drawn = [
         (one, page)
@@ -142,7 +142,7 @@ def _followed(
     target: Target,
     worths: Sequence[PageWorth],
 ) -> Iterator[tuple[int, _Seen]]:
-    """By the page's place among `pages`, user by user."""
+    """Yields the page's place among `pages` and the page, user by user."""
 
     @lru_cache(CATALOGS_HELD_MAX)
     def bound(number: int) -> tuple[CompiledCatalog, ServedModel]:
@@ -177,7 +177,7 @@ def _histories(
 
 
 def _prompt(page: events_pb2.PageServed, history: History | None, model: ServedModel) -> Prompt:
-    """What the target would have been told, which may be more or less than who drew was."""
+    """The prompt the target would have had; it may hold more or less than the one that was used."""
     return build_prompt(
         history,
         profile_of_page(page),
@@ -214,7 +214,7 @@ def _seen(
 
 
 def _first_rows(rows: int, events: Iterable[PageEvent]) -> Iterator[PageEvent]:
-    """Events up to the end of so many rows, or of the page."""
+    """Events up to the end of the first `rows` rows, or of the page."""
     ended = 0
     for event in events:
         yield event
@@ -226,7 +226,7 @@ def _first_rows(rows: int, events: Iterable[PageEvent]) -> Iterator[PageEvent]:
 def _drawn(
     rows_max: int, model: ServedModel, prompt: Prompt, rules: PageRules, options: DecodeOptions
 ) -> Rows:
-    """As many rows of the target's own as were delivered: only those have earned anything."""
+    """As many rows by the target as were delivered: only delivered rows earned anything."""
     rows: list[list[str]] = []
     for event in _first_rows(rows_max, whole_page(model, prompt, rules, options)):
         if isinstance(event, RowBegun):
@@ -237,7 +237,7 @@ def _drawn(
 
 
 def _dream_seed(page_id: str, number: int) -> int:
-    """No other page's: callers choose seeds, and may count them."""
+    """A seed that no other page has: callers choose seeds, and may simply count up."""
     key = f"{page_id}/{number}".encode()
     return int.from_bytes(blake2b(key, digest_size=8, person=b"dreams").digest())
 
@@ -248,5 +248,5 @@ def _recorded(page: events_pb2.PageServed) -> float:
 
 
 def _half(user_id: str) -> int:
-    """Of the users, evenly and for ever."""
+    """Splits the users evenly, and always in the same way."""
     return blake2b(user_id.encode(), digest_size=1, person=b"off-policy").digest()[0] & 1

@@ -1,4 +1,4 @@
-"""From the record of a served page: its rules, and its rows by a catalog's indices."""
+"""The rules of a served page, and its rows by a catalog's indices, from its record."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ class NotReplayable(Exception):  # noqa: N818 - it is an answer, not a fault
 def rules_of_page(
     page: events_pb2.PageServed, history: History | None, catalog: CompiledCatalog
 ) -> PageRules:
-    """The rules of a served page; history and catalog are those its record names.
+    """The rules of a served page; `history` and the catalog are those its record names.
 
     Raises NotReplayable.
     """

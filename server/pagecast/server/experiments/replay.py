@@ -1,8 +1,8 @@
 """A logged page, decoded again from its record, after catalog, history and champion have moved on.
 
-Needs what the record names: the events of the user up to its history version in the offline log,
-the catalog database, and the bundle. What was rebuilt is compared with the record's digests before
-anything is decoded, so that a difference in the page is never one of its inputs.
+Needs what the record names: the user's events up to its history version in the offline log, the
+catalog database, and the bundle. What was rebuilt is compared with the record's digests before
+anything is decoded, so that a difference in the page never comes from its inputs.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ from pagecast.v1 import events_pb2
 class Replay:
     """One record of a page, decoded again along its choices.
 
-    `log_probability_difference_max` is the largest between what was recorded and what came out.
+    `log_probability_difference_max` is the largest between the recorded and the new ones.
     """
 
     page: events_pb2.PageServed
@@ -80,7 +80,7 @@ class Replays:
 
     def _records(self, page_id: str) -> list[events_pb2.PageServed]:
         table = self.log.pages.scan(["page"], where=pc.field("page_id") == page_id)
-        # A record that was sent twice is one.
+        # A record that was sent twice counts once.
         values = sorted(set(table["page"].to_pylist()))
         pages = [events_pb2.PageServed.FromString(value) for value in values]
         return sorted(pages, key=lambda page: len(page.rows_before))

@@ -41,8 +41,8 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
         self._source = source
         self._calls = calls
         self._experiments = Experiments(source.engine)
-        # Each reads the whole offline log, in the process that serves pages: one at a time. Held by
-        # the thread, so that a client that gives up does not make room for a second one.
+        # Each report reads the whole offline log in the process that serves pages: one at a time.
+        # Held by the thread, so that a client that gives up does not make room for a second one.
         self._reporting = threading.Lock()
 
     async def StartExperiment(
@@ -113,7 +113,7 @@ class ExperimentService(experiment_pb2_grpc.ExperimentServiceServicer):
 
 
 async def _answer(asked: Awaitable[T]) -> T:
-    """What is answered. Raises Refusal for what is raised instead."""
+    """What `asked` returns. Raises Refusal for what it raises."""
     try:
         return await asked
     except ExperimentUnknown as error:

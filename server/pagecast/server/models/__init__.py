@@ -1,1 +1,1 @@
-"""The life of a model, step 9: which models serve, and how one takes another's place."""
+"""The life of a model, step 9: which models serve, and how one replaces another."""

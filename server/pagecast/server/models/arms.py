@@ -1,7 +1,7 @@
 """Arms of experiments: their models are loaded beside the champion, within two seconds of a change.
 
-An arm whose model cannot be had costs nobody a page: its users get the champion's, and the page and
-the report say so.
+An arm whose model is unavailable costs nobody a page: its users get the champion's, and the page
+and the report say so.
 """
 
 import time
@@ -29,13 +29,13 @@ ARM_POLL_S = 0.5
 model may have to be loaded first."""
 
 ARM_MODELS_MAX = 4
-"""Models loaded beside the champion, of all experiments together: each holds once to twice its
-bundle's size and the catalog's embeddings in memory, and embeds every catalog change. Arms above it
-fall back."""
+"""Models loaded beside the champion, for all experiments together: each holds one to two times its
+bundle's size and the catalog's embeddings in memory, and embeds every catalog change. Arms beyond
+it fall back to the champion."""
 
 
 class ArmFollower:
-    """Loads what the running experiments' arms point to, and lets go of the rest."""
+    """Loads the models that the running experiments' arms point to, and lets go of the rest."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ArmFollower:
         """Follows experiments and aliases; `reader` reads bundles' files. Raises what the
         registry's database raises.
 
-        A bundle that cannot serve is refused: the arm goes on with what it has, if anything.
+        A bundle that cannot serve is refused: the arm keeps the model it has, if any.
         """
         running = self._experiments.running()
         wanted = dict(self._wanted(running))
@@ -78,7 +78,7 @@ class ArmFollower:
         return known[:ARM_MODELS_MAX]
 
     def _leave_out(self, arms: Iterable[tuple[str, ModelRecord]]) -> None:
-        """Told once, and not refused: their models are loaded as soon as there is room."""
+        """Logged once, and not refused: their models are loaded as soon as there is room."""
         without_room = frozenset((alias, record.version) for alias, record in arms)
         for alias, version in sorted(without_room - self._without_room):
             reason = f"{ARM_MODELS_MAX} arms have models already"
@@ -99,7 +99,7 @@ class ArmFollower:
         _log.info("arm_taken_up", arm=alias, version=record.version)
 
     def _bundle(self, record: ModelRecord, reader: Executor | None) -> ServedBundle:
-        """The one that another arm has loaded, if one has."""
+        """The bundle another arm has loaded, if one has; otherwise a newly loaded one."""
         for bundle in self._taken.values():
             if bundle.version == record.version:
                 return bundle
@@ -109,7 +109,7 @@ class ArmFollower:
         return bundle
 
     def _refuse(self, alias: str, version: str, reason: str) -> None:
-        """Told once, and again when it is tried again."""
+        """Logged once, and again after each new attempt."""
         now_s = time.monotonic()
         refused_at_s = self._refused.get((alias, version))
         if refused_at_s is None or now_s - refused_at_s >= REFUSED_AGAIN_AFTER_S:

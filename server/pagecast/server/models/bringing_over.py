@@ -1,8 +1,8 @@
-"""Step 9 of the life of a model: histories are fed to a new champion in what time pages leave.
+"""Step 9 of the life of a model: histories are fed to a new champion in the time pages leave free.
 
-Behind a page that the champion before has made for somebody who has not come over yet
-(`succession`), the same prompt is fed to the new one. The person's next page is the new champion's,
-and feeds no more than one before a swap (docs/adr/0022-loading-steps-back.md).
+After a page that the previous champion made for somebody who has not come over yet (`succession`),
+the same prompt is fed to the new one. The person's next page is the new champion's, and feeds no
+more than a page before the swap did (docs/adr/0022-loading-steps-back.md).
 """
 
 import threading
@@ -22,17 +22,17 @@ _log = structlog.get_logger(__name__)
 
 BRINGING_MAX = 128
 """People whose histories wait to be fed. A prompt of 260 positions takes 60 ms of a core: so many
-take half a minute, with its pauses. Who finds no room comes over at a moment of their own."""
+take half a minute, pauses included. Those who find no room come over at moments of their own."""
 
 PAUSE_SHARE = 2.0
-"""Pause behind each, by how long it took: all visitors of a busy server are back within seconds,
-and one behind the other their histories would fill it. So they take a third of a core at most."""
+"""Pause after each, as a multiple of its time: all visitors of a busy server are back within
+seconds, and their histories in a row would fill it. So they take a third of a core at most."""
 
 
 class BringingOver:
     """One thread that steps back behind pages. Safe for threads; call `close` in the end.
 
-    What holds Python's lock, the tokens of a prompt, is made in `preparing` at full priority.
+    The tokens of a prompt, which hold Python's lock, are made in `preparing` at full priority.
     """
 
     def __init__(self, prefixes: PrefixCache, preparing: Executor) -> None:
@@ -58,7 +58,7 @@ class BringingOver:
         self._preparing.submit(self._begin, model, user_id, prompt, before)
 
     def close(self) -> None:
-        """Waits for a chunk at most."""
+        """Waits at most for the chunk being fed."""
         self._closing.set()
         self._thread.shutdown(cancel_futures=True)
 
@@ -89,5 +89,5 @@ class BringingOver:
 
 
 def _tell(version: str, error: EngineError) -> None:
-    """Who was to be brought over comes over at a moment of their own, as a page will tell."""
+    """Logs that somebody was not fed: they come over at a moment of their own, as a page tells."""
     _log.warning("history_not_fed", version=version, error=str(error))

@@ -1,4 +1,4 @@
-"""The life of a model, step 9: servers see the champion alias move and take the bundle up."""
+"""The life of a model, step 9: servers see the champion alias move and take up its bundle."""
 
 import time
 from concurrent.futures import Executor
@@ -25,7 +25,7 @@ POLL_S = 0.2
 its bundle may have to be loaded first. It is asked for one row, in half a millisecond of CPU."""
 
 REFUSED_AGAIN_AFTER_S = 30.0
-"""A bundle that does not load is not read every second; its files may be mended meanwhile."""
+"""A bundle that does not load is not read every second; its files may be repaired meanwhile."""
 
 
 class ChampionFollower:
@@ -53,10 +53,10 @@ class ChampionFollower:
         self._refused_at_s = 0.0
 
     def check(self, reader: Executor | None = None) -> None:
-        """Takes the champion up if it is another one; `reader` reads its files. Raises what the
+        """Takes up the champion if it has changed; `reader` reads its files. Raises what the
         registry's database raises.
 
-        A bundle that cannot serve is refused: the server goes on with what it has.
+        A bundle that cannot serve is refused: the server goes on with the model it has.
         """
         version = self._registry.version_of(CHAMPION)
         if version is None or version == self._serving_version:
@@ -104,6 +104,6 @@ class ChampionFollower:
 
 
 def _milliseconds(parts: Parts) -> dict[str, int]:
-    """What a log line says: how long each part took, and what of it the CPU worked in all."""
+    """For a log line: how long each part took, and the CPU time of all together."""
     taken = {f"{part}_ms": round(wall_s * 1000) for part, wall_s in parts.wall_s.items()}
     return {**taken, "cpu_ms": round(sum(parts.cpu_s.values()) * 1000)}

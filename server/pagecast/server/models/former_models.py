@@ -1,7 +1,7 @@
 """Models that are no longer the champion, for the pages that were begun with them.
 
-Kept are the last ones, for as long as they are asked for; any other that is still registered is
-loaded from its bundle. So a replica that was started after the swap carries on a page as well.
+The last ones are kept for as long as they are asked for; any other that is still registered is
+loaded from its bundle. So a replica that started after the swap can carry on such a page too.
 """
 
 import threading
@@ -27,11 +27,11 @@ FORMER_MODELS_MAX = 2
 it was decoding lately, its slots. Two, so that a promotion and its rollback need no loading."""
 
 FORMER_SECONDS_MAX = 900.0
-"""After so long without a page a former model is dropped. Should one be carried on later, its
-bundle is loaded again."""
+"""A former model is dropped after this long without a page. If one is carried on later, the bundle
+is loaded again."""
 
 REFUSED_SECONDS = 30.0
-"""A bundle that does not load is not read again for every page that asks for it."""
+"""For this long, a bundle that did not load is not read again for pages that ask for it."""
 
 
 class ModelRetired(LookupError):  # noqa: N818 - named by what is wrong, as the RPCs' reasons are
@@ -57,7 +57,7 @@ class FormerModels:
         return len(self._kept)
 
     def keep(self, model: ServedModel) -> None:
-        """Keeps a model; the one unasked for longest makes room."""
+        """Keeps a model; the one not asked for the longest makes room."""
         with self._changing:
             self._kept[model.version] = model, time.monotonic()
             self._kept.move_to_end(model.version)
@@ -65,13 +65,13 @@ class FormerModels:
                 self._kept.popitem(last=False)
 
     def kept(self, version: str) -> ServedModel | None:
-        """Whoever serves it again needs neither load it nor embed the catalog a second time."""
+        """The model if it is kept: to serve again it need not be loaded nor embed the catalog."""
         with self._changing:
             kept, _ = self._kept.get(version, (None, 0.0))
         return kept
 
     def serves_again(self, version: str) -> None:
-        """It is not a former model any more."""
+        """The model of `version` is not a former one any more."""
         with self._changing:
             self._kept.pop(version, None)
 
@@ -85,13 +85,13 @@ class FormerModels:
     def model(
         self, version: str, snapshot: CatalogSnapshot, reader: Executor | None = None
     ) -> ServedModel:
-        """The model of a version, bound to the snapshot; `reader` reads its files, if it is not
+        """The model of a version, bound to the snapshot; `reader` reads its files unless it is
         kept.
 
         Raises ModelRetired, EngineError if it cannot embed the catalog, and what the registry's
         database raises.
         """
-        # A model that is kept does not wait for another one that is loaded.
+        # A kept model does not wait for another one to be loaded.
         model = self._of_kept(version, snapshot)
         if model is None:
             # One at a time: two pages of one model must not load it twice.

@@ -1,10 +1,10 @@
-"""The life of a model, step 9: a challenger is taken up before it is promoted, and in no hurry.
+"""The life of a model, step 9: a challenger is loaded before it is promoted, and in no hurry.
 
-A bundle becomes the challenger when it is registered, and the champion once the gate has passed it.
-Between the two a server has time: it reads, compares, binds and warms the challenger with long
-pauses, so that pages meet one short piece of work at most, and the promotion finds it ready
-(docs/adr/0024-loading-ahead.md). Who is promoted sooner, or without having been a challenger, is
-taken up without pauses, as fast as can be.
+A bundle becomes the challenger when it is registered, and the champion once it has passed the gate.
+In between a server has time: it reads, compares, binds and warms the challenger with long pauses,
+so that a page meets one short piece of work at most, and the promotion finds it ready
+(docs/adr/0024-loading-ahead.md). A model that is promoted sooner, or was never a challenger, is
+taken up without pauses, as fast as possible.
 """
 
 import threading
@@ -28,27 +28,27 @@ from pagecast.server.models.serving import Servings
 _log = structlog.get_logger(__name__)
 
 AHEAD_POLL_S = 2.0
-"""How often the registry is asked for the challenger: it is there for as long as the gate takes,
+"""How often the registry is asked for the challenger: it stays one for as long as the gate takes,
 which is seconds at least. Its whole record is read, in one to two milliseconds of CPU."""
 
 AHEAD_SECONDS_MAX = 900.0
-"""After so long a challenger that nobody has promoted is let go, and not loaded again: it costs the
-memory of a model."""
+"""A challenger that nobody has promoted after this long is let go, and not loaded again: it costs
+the memory of a model."""
 
 PAUSE_SHARE = 9.0
-"""Pause behind each piece of work, by how long it took: a tenth of a core at most. 0.3 s of CPU
-then take three seconds and more."""
+"""Pause after each piece of work, as a multiple of the time it took: a tenth of a core at most.
+0.3 s of CPU then take three seconds or more."""
 
 PAUSE_S_MAX = 2.0
-"""The longest pause: where pieces take seconds, loading is not to take minutes."""
+"""The longest pause: where pieces take seconds, loading must not take minutes."""
 
 LOOK_S = 0.1
-"""How often a pause looks whether the champion has moved: who has just been promoted waits no
-longer."""
+"""How often a pause looks whether the champion has moved: a model that has just been promoted waits
+no longer than this."""
 
 
 class _Superseded(Exception):  # noqa: N818 - no error
-    """Another model was promoted meanwhile, or the server ends: it has other things to do."""
+    """Another model was promoted meanwhile, or the server ends: loading has to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class _Ahead:
 
 
 class LoadedAhead:
-    """The challenger, if it is loaded. `check` and `take` are one thread's; any may `close`."""
+    """The challenger, if loaded. One thread calls `check` and `take`; any may call `close`."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class LoadedAhead:
         self._closing = threading.Event()
 
     def check(self, reader: Executor) -> None:
-        """Loads the challenger if it is another one, and lets go of what is none any more;
+        """Loads the challenger if it has changed, and lets go of a model that no longer is one;
         `reader` reads its files, pauses between them and does nothing else. Takes seconds.
         Raises what the registry's database raises.
 
-        A bundle that cannot serve is refused when it is promoted; here it is only told.
+        A bundle that cannot serve is refused when it is promoted; here it is only logged.
         """
         if time.monotonic() - self._checked_s < AHEAD_POLL_S:
             return
@@ -104,8 +104,8 @@ class LoadedAhead:
         self._tried_version = challenger.version
 
     def take(self, version: str) -> tuple[ServedModel | None, Parts]:
-        """The model of a version if it was loaded ahead, which is not held here any longer, and
-        what its loading took; without one, parts in which nothing has begun."""
+        """The model of a version and what its loading took, if it was loaded ahead; it is no longer
+        held here. Otherwise None, and parts in which nothing has begun."""
         ahead = self._ahead
         if ahead is None or ahead.model.version != version:
             return None, Parts()
@@ -113,7 +113,7 @@ class LoadedAhead:
         return ahead.model, ahead.parts
 
     def close(self) -> None:
-        """Ends pauses: what is being loaded is given up at the next."""
+        """Ends pauses: a model that is being loaded is given up at the next one."""
         self._closing.set()
 
     def _let_go_unless(self, challenger: ModelRecord | None) -> None:
@@ -138,7 +138,7 @@ class LoadedAhead:
         _log.info("challenger_ready", version=challenger.version, took_ms=taken_ms)
 
     def _rest(self, challenger: str, champion: str, took_s: float) -> None:
-        """Behind a piece of work. Raises _Superseded if there is no use in going on."""
+        """Pauses after a piece of work. Raises _Superseded if going on is of no use."""
         until_s = time.monotonic() + min(PAUSE_SHARE * took_s, PAUSE_S_MAX)
         while True:
             now = self._registry.version_of(CHAMPION)
@@ -151,10 +151,10 @@ class LoadedAhead:
 
 
 def _refused(challenger: ModelRecord | None) -> bool:
-    """Whether the gate has said that it is not to be promoted."""
+    """Whether the gate has refused to promote it."""
     verdict = None if challenger is None else challenger.verdict
     return verdict is not None and not verdict.passed
 
 
 def _at_once(_took_s: float) -> None:
-    """What follows is in a hurry: the promotion is there."""
+    """No pause: what follows is done once the model has been promoted."""

@@ -63,7 +63,7 @@ class ModelService(model_pb2_grpc.ModelServiceServicer):
         return model_pb2.RollbackModelResponse(model=_model(record))
 
     async def _answer(self, ask: Callable[[], T]) -> T:
-        """What the registry answers. Raises Refusal for what it raises."""
+        """The registry's answer. Raises Refusal for what it raises."""
         try:
             return await self._calls.answer(ask)
         except ModelUnknown as error:

@@ -1,8 +1,8 @@
 """Step 2 of the life of a page: what new pages are made with, exchanged as one reference.
 
 The catalog follower, the followers of champion and arms and the popularity refresh each make a new
-`Serving` beside the old one. A page keeps the one it began with, so that model, catalog and rules
-always fit each other, and nobody waits for a change. The last page on an old one frees it.
+`Serving` beside the old one. A page keeps the one it began with, so model, catalog and rules always
+fit each other, and no page waits for a change. The last page that uses an old one frees it.
 """
 
 import threading
@@ -42,10 +42,9 @@ class Serving:
 
     `scores_N` are the popularity scores, `popular` the indices of the entities that have one, best
     first. `model` is bound to the snapshot of `catalog`; None if no champion is loaded.
-    `succession` leads to it from the champion before; the model of a page that is still by that
-    one has a `successor`. `running` are the experiments, the oldest
-    first, `arm_models` those of their arms by alias; `arm` and `degraded` are a page's, once its
-    user is known.
+    `succession` leads to it from the previous champion; a page still made by that one has the new
+    one as `successor`. `running` are the experiments, oldest first, `arm_models` the models of
+    their arms by alias; `arm` and `degraded` belong to a page, once its user is known.
     """
 
     catalog: CompiledCatalog
@@ -76,7 +75,7 @@ class Serving:
     def before_succession(
         self, user_id: str, kept: Callable[[str], bool], idle_s: float
     ) -> "Serving":
-        """The champion before for who has not come over yet (`Succession.stays`)."""
+        """With the previous champion for a user who has not come over yet (`Succession.stays`)."""
         over, model = self.succession, self.model
         if over is None or model is None or not over.stays(user_id, model.version, kept, idle_s):
             return self
@@ -133,12 +132,12 @@ class Servings:
         *,
         at_once: bool = False,
     ) -> None:
-        """New pages are decoded by `bundle` from now on, but for those of the succession. Takes as
-        long as embedding the catalog, or what of it has changed since `older`, a model of the same
-        bundle that has decoded a page; `parts` is told. With `at_once` all people go over: a
+        """New pages are decoded by `bundle` from now on, except those of the succession. Takes as
+        long as embedding the catalog, or what has changed in it since `older`, a model of the same
+        bundle that has decoded a page; `parts` is told. With `at_once` everybody comes over now: a
         rollback has its reasons, and most histories are still kept for it.
 
-        Raises EngineError, and changes nothing, if it cannot decode a page.
+        Raises EngineError, and changes nothing, if the bundle cannot decode a page.
         """
         parts = parts or Parts()
         model = older
@@ -151,7 +150,7 @@ class Servings:
             self._publish(replace(self._current, model=self._embedded, succession=succession))
 
     def take_up_arm(self, alias: str, bundle: ServedBundle) -> None:
-        """New pages of an arm are decoded by `bundle` from now on; as for the champion."""
+        """New pages of an arm are decoded by `bundle` from now on; see `take_up_bundle`."""
         model = self.warmed(bundle, None, Parts())
         with self._changing:
             self._embedded_arms[alias] = self._up_to_date(model)
@@ -159,7 +158,7 @@ class Servings:
             self._publish(replace(self._current, arm_models=arm_models))
 
     def set_experiments(self, running: tuple[Experiment, ...], aliases: Set[str]) -> None:
-        """New pages are drawn by these; models of other arms than `aliases` are let go."""
+        """New pages are drawn for these; models of arms other than `aliases` are let go."""
         with self._changing:
             serving = self._current
             kept = {a: model for a, model in serving.arm_models.items() if a in aliases}
@@ -169,14 +168,14 @@ class Servings:
             self._publish(replace(serving, running=running, arm_models=kept))
 
     def end_succession(self) -> None:
-        """Lets go of the champion before, once everybody has come over."""
+        """Lets go of the previous champion once everybody has come over."""
         with self._changing:
             over = self._current.succession
             if over is not None and over.is_over:
                 self._publish(replace(self._current, succession=None))
 
     def refresh_popularity(self) -> None:
-        """Raises what the database raises; then the scores stay as they were."""
+        """Raises what the database raises, and leaves the scores as they were."""
         scores = self._popularity.scores()
         with self._changing:
             if scores != self._scores:
@@ -241,7 +240,7 @@ class Servings:
 
 def _newer(model: ServedModel, snapshot: CatalogSnapshot) -> ServedModel | None:
     """None if the entity tower fails on a change: the rules must follow the catalog all the same,
-    because what was retired may not be shown. The next change is another attempt."""
+    because retired entities may not be shown. The next change is another attempt."""
     try:
         return bind(model.bundle, snapshot, older=model)
     except EngineError as error:
@@ -250,7 +249,7 @@ def _newer(model: ServedModel, snapshot: CatalogSnapshot) -> ServedModel | None:
 
 
 def _followed(over: Succession | None, snapshot: CatalogSnapshot) -> Succession | None:
-    """The same with a newer catalog; None if it has ended, or the tower fails."""
+    """The succession with a newer catalog; None if it has ended, or the tower fails."""
     if over is None or over.is_over:
         return None
     before = _newer(over.before, snapshot)
@@ -258,7 +257,7 @@ def _followed(over: Succession | None, snapshot: CatalogSnapshot) -> Succession 
 
 
 def _popular(scores: Mapping[str, float], snapshot: CatalogSnapshot) -> tuple[FloatArray, Indices]:
-    """Scores [N] of the snapshot's entities, and the indices of those with one, best first."""
+    """Scores [N] of the snapshot's entities, and the indices of those that have one, best first."""
     scores_N = np.zeros(len(snapshot.entities), np.float32)
     known = [e for e in scores if e in snapshot.entity_index]
     popular = np.array([snapshot.entity_index[e] for e in known], np.int64)

@@ -11,14 +11,14 @@ from pagecast.rules.page_rules import compile_rules
 from pagecast.rules.predicates import Indices
 
 WARM_ROWS = 1
-"""Of the page that a new model decodes first: a row has a prompt's chunk, steps, and a row filled
-from one state. More rows run the same again."""
+"""Rows of the page that a new model decodes first: one takes a prompt's chunk, steps, and filling a
+row from one state. More rows would run the same again."""
 
 
 def warm(model: ServedModel, catalog: CompiledCatalog, popular: Indices) -> None:
     """Decodes a stranger's row, so that the first page does not pay for what is made lazily.
 
-    `catalog` is that of the model's snapshot. Raises EngineError if the model cannot.
+    `catalog` is compiled from the model's snapshot. Raises EngineError if the model cannot decode.
     """
     now_ms = time.time_ns() // 1_000_000
     rules = compile_rules(catalog, RequestFacts(at_ms=now_ms, rows=WARM_ROWS), popular)

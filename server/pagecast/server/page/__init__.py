@@ -1,1 +1,1 @@
-"""The steps of a page's life between `homepage` and the engine, each in a file of its own."""
+"""The steps in the life of a page between `homepage` and the engine, each in its own file."""

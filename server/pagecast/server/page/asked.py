@@ -10,7 +10,7 @@ from pagecast.v1 import rules_pb2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownCandidates:
-    """How many of the rows and entities a caller named the catalog does not know.
+    """How many of the rows and entities that a caller named are not in the catalog.
 
     They are ignored: a caller's candidates may be some seconds ahead of the catalog or behind it,
     and one id must not cost the page.

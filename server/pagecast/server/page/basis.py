@@ -1,4 +1,4 @@
-"""What a page is made from (steps 3 and 4 of its life): said in PageStarted before it (7), and in
+"""What a page is made from (steps 3 and 4 of its life), as PageStarted says before it (7), and
 PageServed after it (9)."""
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ NO_RULES = rules_pb2.RequestRules()
 class PageBasis:
     """A request with all that was found out for it; `degraded` names what could not be.
 
-    `actions` are in the history beyond its version; `reflected` counts the events of the call that
-    were considered for it.
+    `actions` are laid over the history's version; `reflected` counts the events of the call that
+    were considered.
     """
 
     page: PageRequest

@@ -1,8 +1,8 @@
 """Step 6 of the life of a page: who chooses its rows and entities, and where that happens.
 
-A model's page is decoded in the decode loop's thread, beside others; a page of the baseline or by
+A model's page is decoded in the decode loop's thread, beside others; a page by the baseline or by
 popularity takes milliseconds and is made in one of the threads that prepare pages. Either way its
-events come to the event loop in portions.
+events reach the event loop in portions.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from pagecast.server.resources import Resources
 from pagecast.server.rpc.in_time import in_thread
 
 Portions = AsyncIterator[Sequence[PageEvent]]
-"""Events of a page, as many at a time as have arrived."""
+"""Events of a page, each portion with all that have arrived."""
 
 T = TypeVar("T")
 
 HURRY_WAITED_MS_MAX = 500.0
-"""A page that waited longer for its slot makes its first row in its turn: coming first would save
-it some 50 ms, and cost the others a part of their pace just when pages wait for a slot."""
+"""A page that waited longer for its slot makes its first row in turn: going first would save it
+some 50 ms, and slow the others down just when pages wait for a slot."""
 
 
 class Choosing:
@@ -60,9 +60,8 @@ class Choosing:
     async def by_model(
         self, model: ServedModel, basis: PageBasis, forgotten: int | None
     ) -> Portions:
-        """`forgotten` is as `prepare` wants it. Raises EngineError, and Refusal once the page's
-        time is over; the portions raise EngineError too, and HandoverFull for a reader that is
-        slow."""
+        """`forgotten` is passed to `prepare`. Raises EngineError, and Refusal once the page's time
+        is over; the portions raise EngineError too, and HandoverFull if the reader is too slow."""
         if isinstance(model, MultiStageModel):
             return _at_once(await self._in_thread(self._multi_stage, model, basis))
         return self._decoded(await self._in_thread(self._job_of, model, basis, forgotten))
@@ -74,7 +73,7 @@ class Choosing:
     def close(self) -> None:
         """Nobody wants the page any more: its slot is free within one decode step."""
         self._stopped = True
-        # Until the job is submitted this frees the place; afterwards the end of the job does, in
+        # Before the job is submitted this frees the place; afterwards the end of the job does, in
         # the decode thread.
         if not self._decoding:
             self._place.leave()
@@ -118,7 +117,7 @@ class Choosing:
             yield events
 
     def _put(self, events: Sequence[PageEvent]) -> None:
-        """In the decode loop's thread. Raises HandoverFull, and PartEnded behind the last row."""
+        """In the decode loop's thread. Raises HandoverFull, and PartEnded after the part's end."""
         self._handover.put(events)
         if self._ends_part(events[-1]):
             raise PartEnded
@@ -138,7 +137,7 @@ class Choosing:
         if not isinstance(event, RowEnded):
             return False
         rows = event.row_position + 1
-        # Behind the last row the page itself has still to end.
+        # After the last row of the page, the event that ends the page is still to come.
         return rows < self._page.rows and self._part.ends_with(rows)
 
 

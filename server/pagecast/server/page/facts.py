@@ -11,7 +11,7 @@ from pagecast.server.page.request import PageRequest
 def facts_of(
     page: PageRequest, history: History | None, profile: Profile, catalog: CatalogSnapshot
 ) -> RequestFacts:
-    """What the rules of this request depend on; a stranger has neither seen nor hidden anything."""
+    """The facts that the request's rules depend on; a stranger has seen and hidden nothing."""
     past = history or History("")
     return RequestFacts(
         at_ms=page.half.at_ms,

@@ -1,7 +1,7 @@
-"""The seam between the decode loop's thread and the event loop: one bounded stream a page.
+"""The seam between the decode loop's thread and the event loop: one bounded stream per page.
 
 The thread puts and ends, the loop iterates. Putting never waits: a slow reader must not hold a
-slot. What cannot be put any more raises `HandoverFull` in the thread.
+slot. When there is no room, the thread gets `HandoverFull`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
 EVENTS_MAX = 1 + ROWS_MAX * (2 + ENTITIES_PER_ROW_MAX)
 """Events that wait for a reader: those of the longest page a client may ask for, about 200 KB.
 
-A reader that stands still costs this much memory, and no slot.
+A reader that has stopped reading costs this much memory, and no slot.
 """
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Handover(Generic[T]):
         self._error: BaseException | None = None
 
     def put(self, events: Sequence[T]) -> None:
-        """Called in the thread. Raises HandoverFull; then none of them was put."""
+        """Called in the thread. Raises HandoverFull, and then has put none of them."""
         if len(self._events) + len(events) > self._events_max:
             raise HandoverFull(f"{len(self._events)} events wait for their reader")
         self._events.extend(events)
@@ -49,11 +49,11 @@ class Handover(Generic[T]):
         self._loop.call_soon_threadsafe(self._arrived.set)
 
     async def __aiter__(self) -> AsyncIterator[list[T]]:
-        """All events in order, as many at a time as have arrived. Raises what `end` was given."""
+        """All events in order, each time those that have arrived. Raises what `end` was given."""
         while True:
-            # Cleared before the look: what is put from here on wakes the wait below.
+            # Cleared before looking, so that what is put from here on wakes the wait below.
             self._arrived.clear()
-            ended = self._ended  # before the look as well: nothing is put after the end
+            ended = self._ended  # read before looking too: nothing is put after the end
             if self._events:
                 yield [self._events.popleft() for _ in range(len(self._events))]
             elif ended:

@@ -1,7 +1,7 @@
 """Steps 3 to 7 of the life of a page: from a place in the queue to the messages of the stream.
 
 What takes Python a millisecond or more happens in a thread (`preparing`, and the tokens of the
-prompt); who chooses rows and entities, and where, is `choosing`'s; here, in the event loop, the
+prompt); `choosing` decides who chooses rows and entities, and where; here, in the event loop, the
 events of the page become messages.
 """
 
@@ -63,7 +63,7 @@ class Making:
 
     async def responses(self) -> AsyncGenerator[Response, None]:
         """The messages, each as soon as it is known. Raises Refusal."""
-        # 5. Its turn is waited for here, until there is a slot.
+        # 5. Here the page waits for its turn, until there is a slot.
         try:
             await self._place.turn(self._page.clock.remaining_s())
         except TimeoutError as error:
@@ -79,7 +79,7 @@ class Making:
 
     @property
     def ended(self) -> bool:
-        """Whether the page is complete, or else a part of it at most."""
+        """Whether the whole page is complete, and not only a part of it."""
         return self._writer is not None and self._writer.ended
 
     @property
@@ -92,7 +92,7 @@ class Making:
         self._choosing.close()
 
     def served(self, rows: int) -> events_pb2.PageServed | None:
-        """What there is to report of the first `rows` rows; takes a millisecond."""
+        """The record of the first `rows` rows, if there is one; takes a millisecond."""
         if self._writer is None or not self._writer.begun:
             return None
         served = self._writer.served()
@@ -108,7 +108,7 @@ class Making:
         return await in_thread(page.clock, resources.preparing, *work)
 
     async def _page_of(self, basis: PageBasis) -> AsyncGenerator[Response, None]:
-        """6. By the model; by popularity if there is none, or if it fails before the page began."""
+        """6. By the model; by popularity if there is none, or it fails before the page began."""
         model = self._serving.model
         if model is None:
             async for message in self._popular(basis.without_model(MODEL_NOT_LOADED)):
@@ -131,11 +131,11 @@ class Making:
                 yield message
 
     def _bring_over(self, basis: PageBasis) -> None:
-        """Behind a page by the champion before, the person's next one is prepared for."""
+        """After a page by the previous champion, prepares for the person's next one."""
         model, successor = self._serving.model, self._serving.successor
         if not (isinstance(model, Model) and isinstance(successor, Model)):
             return
-        # A prompt of fewer or more steps begins otherwise: nothing fed of it would be of use.
+        # A prompt of fewer or more steps begins differently: feeding it would be of no use.
         if successor.bundle.steps_max == model.bundle.steps_max:
             bringing = self._resources.bringing_over
             bringing.bring(successor, self._page.user_id, basis.prompt, model.version)

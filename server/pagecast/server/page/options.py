@@ -1,4 +1,4 @@
-"""How a page is decoded, from what its request or its record says."""
+"""How a page is decoded, according to its request or its record."""
 
 from pagecast.engine.decode_options import DecodeOptions
 from pagecast.server.page.request import PageRequest
@@ -6,7 +6,7 @@ from pagecast.v1 import events_pb2
 
 
 def decode_options(page: PageRequest | events_pb2.PageServed) -> DecodeOptions:
-    """Without a `sampling` the best of each is taken."""
+    """Without a `sampling` the best token is taken each time."""
     sampling = page.sampling or events_pb2.Sampling()
     return DecodeOptions(
         exact_entities=page.exact_entities,

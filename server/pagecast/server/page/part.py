@@ -1,4 +1,4 @@
-"""Which part of a page is decoded at once, and what it is made from besides what is stored.
+"""Which part of a page is decoded in one go, and what it is made from besides what is stored.
 
 `StreamHomepage` makes its page in one part. `BrowseHomepage` makes it in several (`browsing`): each
 is the page carried on, with what the client has done meanwhile laid over the history.
@@ -28,17 +28,17 @@ class PagePart(Protocol):
 
     @property
     def is_first(self) -> bool:
-        """Whether the call has made no part of the page before: a page is measured once."""
+        """Whether this is the first part the call makes of the page: a page is measured once."""
 
     def past_of(self, user: User | None) -> Past:
-        """Of what was read; None if the store did not answer."""
+        """What is known, given what was read: `user` is None if the store did not answer."""
 
     def ends_with(self, rows: int) -> bool:
-        """Whether no more is to be decoded, now that so many rows stand on the page."""
+        """Whether the part ends now that `rows` rows stand on the page."""
 
 
 class WholePage:
-    """A page that is decoded to its end, of what is stored."""
+    """A page that is decoded to its end, from what is stored."""
 
     is_first = True
 
@@ -55,4 +55,4 @@ WHOLE_PAGE = WholePage()
 
 
 class PartEnded(Exception):  # noqa: N818 - it is news, not an error
-    """Ends the decoding of a part behind a row; the page is not over."""
+    """Ends the decoding of a part after a row; the page is not over."""

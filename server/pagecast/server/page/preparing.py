@@ -13,7 +13,7 @@ from pagecast.server.page.users import StoreUnavailable, Users
 
 
 def page_basis(page: PageRequest, serving: Serving, users: Users, part: PagePart) -> PageBasis:
-    """All that was found out for a request, of this moment."""
+    """All that is found out for a request, as of this moment."""
     # 3. One read brings history and profile; with the request they become the prompt.
     past = _past(page, users, part)
     user = past.user
@@ -28,7 +28,7 @@ def page_basis(page: PageRequest, serving: Serving, users: Users, part: PagePart
     )
     # 4. What may stand where: for this user, here and now.
     facts = facts_of(page, user.history, user.profile, serving.snapshot)
-    # 8. What stands on a page that is carried on counts, and stays.
+    # 8. The rows that stand on a page that is carried on count, and stay.
     before = page.carried_on
     standing = () if before is None else standing_rows(before, serving.snapshot)
     return PageBasis(
@@ -48,7 +48,7 @@ def page_basis(page: PageRequest, serving: Serving, users: Users, part: PagePart
 
 
 def _past(page: PageRequest, users: Users, part: PagePart) -> Past:
-    # Half of the time is left for a page without the history, should it not come.
+    # Half of the time is kept for a page without the history, in case it does not come.
     time_max_s = page.clock.remaining_s() / 2
     try:
         user = users.read(page.user_id, time_max_s)

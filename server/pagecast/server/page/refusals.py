@@ -1,4 +1,4 @@
-"""How a page that cannot be made, or not to its end, is refused."""
+"""How a page is refused that cannot be made, or not to its end."""
 
 import grpc
 
@@ -27,7 +27,7 @@ def reader_too_slow() -> Refusal:
 
 
 def at_capacity(slots: Slots) -> Refusal:
-    """No place for a page, or not any more."""
+    """There is no place for a page, or no longer one."""
     delay_ms = slots.retry_delay_ms
     return Refusal(
         code=grpc.StatusCode.RESOURCE_EXHAUSTED,

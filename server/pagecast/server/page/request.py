@@ -14,7 +14,7 @@ from pagecast.server.rpc.errors import FieldViolation, invalid_argument
 from pagecast.v1 import continuation_pb2, events_pb2, homepage_pb2, rules_pb2
 
 PAGE_TIME_MAX_S = 30.0
-"""A page's time if the client sets no deadline: nobody waits longer, and no slot is held longer."""
+"""A page's time if the client sets no deadline: it waits no longer, and holds no slot longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class PageClock:
     @classmethod
     def start(cls, time_remaining_s: float | None, time_max_s: float | None = None) -> "PageClock":
         """`time_remaining_s` is what the client's deadline leaves, if there is one; `time_max_s`
-        what a page may take at most, PAGE_TIME_MAX_S unless told."""
+        is what a page may take at most, by default PAGE_TIME_MAX_S."""
         now_s, most_s = time.monotonic(), PAGE_TIME_MAX_S if time_max_s is None else time_max_s
         limit_s = most_s if time_remaining_s is None else min(time_remaining_s, most_s)
         return cls(arrived_s=now_s, deadline_s=now_s + limit_s)
@@ -46,7 +46,7 @@ class PageClock:
 class PageRequest:
     """A request with every default filled in.
 
-    `rows` are those of the whole page; of one that is carried on, some stand already.
+    `rows` counts those of the whole page; on one that is carried on, some already stand.
     """
 
     clock: PageClock
@@ -109,7 +109,7 @@ def read_request(
 def _sampling(
     told: homepage_pb2.StreamHomepageRequest | continuation_pb2.Continuation,
 ) -> events_pb2.Sampling | None:
-    """None if each token is the best; else with every default filled in."""
+    """None if the best token is taken each time; otherwise with every default filled in."""
     sampling = told.sampling
     if not sampling.temperature:
         return None
@@ -121,7 +121,7 @@ def _rows(
     before: continuation_pb2.Continuation,
     config: ServerConfig,
 ) -> int:
-    """Of the whole page: those that stand, and those asked for, or still owed."""
+    """Rows of the whole page: those that stand, and those asked for or still owed."""
     standing = len(before.rows)
     further = request.rows or max(0, before.rows_wanted - standing) or config.rows_default
     return min(standing + further, ROWS_MAX)
@@ -143,7 +143,7 @@ def _requested_at_ms(
 
 
 def milliseconds(moment: Timestamp, path: str) -> int:
-    """Since 1970. Raises Refusal (INVALID_ARGUMENT) for a moment outside the years 1 to 9999."""
+    """Since 1970. Raises Refusal (INVALID_ARGUMENT) for a time outside the years 1 to 9999."""
     try:
         return moment.ToMilliseconds()
     except ValueError as error:

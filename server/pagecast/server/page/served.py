@@ -23,26 +23,26 @@ SOURCE = "pagecast/server"
 """CloudEvents source of the records."""
 
 REPORTS_MAX = 4096
-"""Reports that wait for Kafka, about 8 MB; above it they are lost, and counted."""
+"""Reports that wait for Kafka, about 8 MB; any beyond are lost, and counted."""
 
 REPORTS_BYTES_MAX = 32 * 1024 * 1024
 """The same in bytes, for pages that are unusually large."""
 
 BATCH_MAX = 256
-"""Reports sent before their delivery is waited for: so failures are noticed soon."""
+"""Reports sent before waiting for their delivery, so that failures are noticed soon."""
 
 FLUSH_TIMEOUT_S = 5.0
 """A broker that takes longer is treated as gone; a drain waits this long for the last reports."""
 
 SENDS_MAX = 20
-"""How often the oldest report is sent before it is given up: longer than a change of leaders takes,
-and what Kafka takes never must not hold up all that come after it."""
+"""How often the oldest report is sent before it is given up: for longer than a change of leaders
+takes, but one that Kafka never takes must not hold up all those after it."""
 
 PAUSE_S = 1.0
 """Between two attempts to reach a broker that is gone."""
 
 IDLE_S = 0.1
-"""How long the thread sleeps before it looks whether it should end."""
+"""How long the thread sleeps before it checks whether it should end."""
 
 
 class PageReporter:
@@ -89,8 +89,8 @@ class PageReporter:
         return EventProducer(self._bootstrap_servers, source=SOURCE, room_timeout_s=FLUSH_TIMEOUT_S)
 
     def _send_all(self, producer: EventProducer) -> None:
-        """Until the end. A batch of which one fails waits for the next connection, and is sent
-        again whole: who reads it twice knows the page."""
+        """Sends until the end. If one report of a batch fails, the whole batch is sent again over
+        the next connection: a reader that meets a page twice recognises it."""
         while not self._stopping.is_set() or len(self._reports):
             # Smaller with each try, so that one page that Kafka never takes is given up alone.
             batch = self._reports.first(max(1, BATCH_MAX >> self._sends), IDLE_S)
@@ -105,7 +105,7 @@ class PageReporter:
             self._failing = False
 
     def _send(self, producer: EventProducer, batch: Sequence[events_pb2.PageServed]) -> int:
-        """Returns, when they are acknowledged, how many the topic takes."""
+        """Returns how many the topic takes, once they are acknowledged."""
         sent = 0
         for page in batch:
             try:

@@ -1,9 +1,9 @@
 """Step 5 of the life of a page: how many pages are made at once and how many may wait.
 
 Beyond that a page is refused at once: clients are better refused than kept waiting (docs/facts.md,
-section 1). Clients that wait take turns, and a full line makes room for a client who waits with
-less than another. Of a page that is browsed the first part is a page like others; those after it
-wait however full the line is. Lives in the event loop; nothing here waits in a thread.
+section 1). Clients that wait take turns, and a full line makes room for a client with fewer pages
+waiting than another. The first part of a browsed page is a page like any other; later parts wait
+however full the line is. Lives in the event loop; nothing here waits in a thread.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from pagecast.server.page.waiting_line import WaitingLine
 
 SLOTS_DEFAULT = 16
 """A core decodes a step of 16 pages two to three times as fast as 16 steps (benchmarks/serve.md);
-more than that would only make every page slower, and cost memory."""
+more slots would only make every page slower, and cost memory."""
 
 WAITING_DEFAULT = 64
-"""The last in the queue waits for four generations of 16: some 14 s if they are of 20 rows of 10,
-two or three if of a screenful. Who comes later would give up before the page does."""
+"""The last in the queue waits for four generations of 16: some 14 s for pages of 20 rows of 10, two
+or three for a screenful. Anybody later would give up before the page comes."""
 
 RETRY_MS_MIN, RETRY_MS_MAX = 20, 2_000
-"""What a refused client is told to wait at least, so that it does not come back at once, and at
-most, because nobody looks at an empty screen for longer."""
+"""What a refused client is told to wait: at least this, so that it does not come back at once, and
+at most that, because nobody looks at an empty screen for longer."""
 
 
 class SlotsExhausted(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -114,10 +114,10 @@ class Slots:
         return self._joined(client, stays=False)
 
     def take_on(self, client: str) -> Place:
-        """A place for the next part of a page of `client` that somebody reads already.
+        """A place for the next part of a page of `client` that somebody is already reading.
 
         It waits for its client's turn, however full the line is, makes room for nobody, and takes
-        none from pages that begin. Who calls bounds how many there are.
+        no room from pages that begin. The caller bounds how many there are.
         """
         return self._joined(client, stays=True)
 
@@ -149,7 +149,7 @@ class Slots:
             place._begin()
 
     def _measure(self) -> None:
-        """Seconds from one page's end to the next one's while others wait, smoothed."""
+        """Measures, smoothed, the seconds between the ends of two pages while others wait."""
         now_s = time.monotonic()
         if self._line and self._left_s:
             self._page_s += (now_s - self._left_s - self._page_s) / 8

@@ -1,6 +1,6 @@
 """Step 3 of the life of a page: one read brings what is known of a user.
 
-A read that takes too long is given up (`bounded_calls`), and the page goes on without.
+A read that takes too long is given up (`bounded_calls`), and the page goes on without it.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ READ_THREADS = 2
 """A read takes about a millisecond; more threads would only take the core from decoding."""
 
 READ_TIME_MAX_S = 1.0
-"""After this a page goes on without a history: late is worse than less personal. A stall of a busy
-machine is shorter."""
+"""After this a page goes on without a history: late is worse than less personal. Stalls of a busy
+machine are shorter."""
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - named as the reason clients see

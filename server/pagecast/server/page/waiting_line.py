@@ -8,7 +8,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 class WaitingLine(Generic[T]):
-    """Clients in the order of their turns; of each, what waits in the order it came."""
+    """Clients in the order of their turns, each with what waits of it, in order of arrival."""
 
     def __init__(self) -> None:
         self._clients: OrderedDict[str, deque[T]] = OrderedDict()
@@ -24,7 +24,7 @@ class WaitingLine(Generic[T]):
         return self._length - len(self._staying)
 
     def join(self, client: str, one: T, *, stays: bool = False) -> None:
-        """Behind what else waits of its client, which has its turn after those before it.
+        """Puts it behind what already waits of its client; a client new to the line comes last.
 
         One that `stays` makes room for nobody.
         """
@@ -51,13 +51,13 @@ class WaitingLine(Generic[T]):
         return True
 
     def could_make_room(self, client: str) -> bool:
-        """Whether `make_room` would; takes out nobody."""
+        """Whether `make_room` would make room; takes out nobody."""
         return self._newest_of_most(client) is not None
 
     def make_room(self, client: str) -> T | None:
-        """Takes out the newest of who waits with most, for a client who waits with less.
+        """Takes out the newest of the client with most waiting, for a client with fewer waiting.
 
-        None if that would only change places: then the client itself is to be refused.
+        None if that would only swap the two: then the client itself is to be refused.
         """
         found = self._newest_of_most(client)
         if found is None:
@@ -66,7 +66,7 @@ class WaitingLine(Generic[T]):
         return found[1]
 
     def _newest_of_most(self, client: str) -> tuple[str, T] | None:
-        """And whose it is; None if `client` waits with as much, but for one."""
+        """With its client; None if `client` has as many waiting, or only one fewer."""
         most = max(self._clients, key=lambda one: len(self._movable_of(one)), default=client)
         movable = self._movable_of(most)
         if len(movable) < len(self._movable_of(client)) + 2:

@@ -20,7 +20,7 @@ class WaitingReports:
         return len(self._pages)
 
     def put(self, page: events_pb2.PageServed) -> bool:
-        """Never waits; False if there is no room."""
+        """Never waits; returns False if there is no room."""
         size = page.ByteSize()
         with self._changed:
             if len(self._pages) >= self._pages_max or self._bytes + size > self._bytes_max:
@@ -31,7 +31,7 @@ class WaitingReports:
         return True
 
     def first(self, pages_max: int, timeout_s: float) -> list[events_pb2.PageServed]:
-        """The oldest ones, which stay; waits so long for one."""
+        """The oldest ones, which stay in the queue; waits up to `timeout_s` for one."""
         with self._changed:
             self._changed.wait_for(lambda: self._pages, timeout_s)
             return [page for page, _ in islice(self._pages, pages_max)]

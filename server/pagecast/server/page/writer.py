@@ -22,9 +22,9 @@ class PageWriter:
     """Writes one page; `put` takes the messages.
 
     `PageStarted` leaves with the first row or entity, not before: until then the page has not
-    `begun` and can still be made another way. `waited_ms` was spent in the queue of the slots;
+    `begun` and can still be made another way. `waited_ms` is the time spent waiting for a slot;
     `sign` makes a continuation of the page so far. A page of several parts is measured and counted
-    with the one that `is_first`: between the others are its reader's pauses.
+    with the one that `is_first`: the others are separated by its reader's pauses.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PageWriter:
 
     @property
     def so_far(self) -> continuation_pb2.Continuation | None:
-        """What carries the page on behind its last row; None before one is complete."""
+        """What carries the page on after its last row; None before one is complete."""
         return self._so_far.page if self._rows else None
 
     def served(self) -> events_pb2.PageServed:

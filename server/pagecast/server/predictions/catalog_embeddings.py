@@ -1,4 +1,4 @@
-"""Embeddings of what the catalog names: entities, genres and rows, as a model has them.
+"""A model's embeddings of what the catalog names: entities, genres and rows.
 
 Letters in names: N entities of the snapshot, O width of output embeddings, D of input embeddings.
 """
@@ -11,11 +11,11 @@ from pagecast.engine.model import Model
 from pagecast.featurestore.models.embeddings import Embedding, EmbeddingKind, catalog_version
 
 PARTS = {EmbeddingKind.ENTITY: "entities", EmbeddingKind.GENRE: "genres", EmbeddingKind.ROW: "rows"}
-"""Files of what the catalog names."""
+"""File names by kind."""
 
 
 def _entities(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """All that are not retired."""
+    """All entities that are not retired."""
     table = model.entities
     for index, entity in enumerate(model.snapshot.entities):
         if not entity.retired:
@@ -24,7 +24,7 @@ def _entities(model: Model, at_ms: int) -> Iterator[Embedding]:
 
 
 def _genres(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """The means of their entities': the product with a user's is the mean logit."""
+    """Means over the entities of a genre: the product with a user's is the mean logit."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, entity in enumerate(model.snapshot.entities):
         for genre in () if entity.retired else dict.fromkeys(entity.genres):
@@ -36,7 +36,7 @@ def _genres(model: Model, at_ms: int) -> Iterator[Embedding]:
 
 
 def _rows(model: Model, at_ms: int) -> Iterator[Embedding]:
-    """What a row is chosen by, and what it says once it stands."""
+    """The embedding a row is chosen by, and the one that stands for it on a page."""
     for index, row in enumerate(model.snapshot.rows):
         if not row.retired:
             output_O, input_D = model.row_output_RD[index], model.row_input_RD[index]
@@ -50,7 +50,7 @@ def _embedding(
     output_O: FloatArray,
     input_D: FloatArray,
 ) -> Embedding:
-    """Of what is in the catalog, published through the bundle's map."""
+    """Of something in the catalog, published through the bundle's map."""
     return Embedding(
         name=name,
         model_version=model.version,
@@ -66,4 +66,4 @@ EMBEDDED: dict[EmbeddingKind, Callable[[Model, int], Iterator[Embedding]]] = {
     EmbeddingKind.GENRE: _genres,
     EmbeddingKind.ROW: _rows,
 }
-"""Those of a kind, at a moment."""
+"""Embeddings of a kind, at a moment."""

@@ -1,7 +1,7 @@
 """The life of a model, step 10: embeddings of everybody and everything, for other systems.
 
 Each chunk goes to the online store first and then to a Parquet file, which says that it is done:
-ended anywhere, the job goes on behind the last file, and what it writes again is the same.
+ended anywhere, the job goes on after the last file, and what it writes again is the same.
 
 Letters in names: N entities of the snapshot, O width of output embeddings.
 """
@@ -30,15 +30,15 @@ from pagecast.featurestore.prompt.prompt import RequestHalf, build_prompt
 from pagecast.server.predictions.catalog_embeddings import EMBEDDED, PARTS
 
 CHUNK_USERS = 500
-"""Users of a chunk, about: some seconds of work, which is what an ended job loses."""
+"""About how many users a chunk has: some seconds of work, which is what an ended job loses."""
 
 RUNS_KEPT = 3
-"""Runs that are kept as Parquet: as many as models are."""
+"""Runs that are kept as Parquet: as many as models are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the job is. `resumed` parts were written by a run before this one."""
+    """How far the job is. `resumed` parts were written before it was resumed."""
 
     parts_done: int
     parts: int
@@ -83,14 +83,14 @@ class EmbeddingJob:
     def run(self, told: Callable[[Progress], None] = lambda _: None) -> Run:
         """Begins a run, or goes on with an unfinished one of this model.
 
-        Raises EmbeddingsInUse while another job runs, EngineError, and what the stores raise; then
-        it may be called again.
+        Raises EmbeddingsInUse while another job runs, EngineError, and what the stores raise; it
+        may then be called again.
         """
         with self._log.held(self._who()):
             return self._run(told)
 
     def _who(self) -> str:
-        """This job, for whoever is refused because of it."""
+        """Names this job to one that is refused because of it."""
         now = datetime.fromtimestamp(self._clock_ms() / 1000, UTC)
         host, since = socket.gethostname(), f"{now:%Y-%m-%d %H:%M:%S} UTC"
         return f"process {os.getpid()} on {host} (since {since})"
@@ -129,7 +129,7 @@ class EmbeddingJob:
             self._of_user(run, user_id, history, profile)
             for user_id, history, profile in self._read(user_ids)
         ]
-        # One who was forgotten meanwhile is refused here, by the version of the history...
+        # Users who were forgotten meanwhile are refused here, by the version of the history...
         self._stores.online.write_embeddings(EmbeddingKind.USER, embeddings)
         with self._log.alone():  # ...and here by the tombstone, or the erasure finds the file.
             floors = self._stores.erasures.floors([one.name for one in embeddings])
@@ -138,14 +138,14 @@ class EmbeddingJob:
         self._written["users"] += len(kept)
 
     def _read(self, user_ids: Sequence[str]) -> Iterator[tuple[str, History, Profile]]:
-        """Users with a history: one who was forgotten has none."""
+        """Users with a history: those who were forgotten have none."""
         histories = self._stores.online.read_histories(user_ids)
         profiles = self._stores.online.read_profiles(user_ids)
         for user_id, history in histories.items():
             yield user_id, history, profiles.get(user_id, Profile())
 
     def _of_user(self, run: Run, user_id: str, history: History, profile: Profile) -> Embedding:
-        """At the run's moment, on no device and in no country."""
+        """As of the run's moment, on no device and in no country."""
         model = self._model
         prompt = build_prompt(
             history,
@@ -180,7 +180,7 @@ class EmbeddingJob:
 
 
 def _user_ids(log: OfflineLog) -> list[str]:
-    """Everybody with an event in the offline log, in order."""
+    """All users with an event in the offline log, in order."""
     column = log.scan(["user_id"])["user_id"]
     return sorted(column.unique().to_pylist())
 

@@ -38,12 +38,12 @@ _TRAINED: dict[Head, PredictionHead] = {
 
 
 def needs_embeddings(model: Model, heads: Sequence[Head]) -> bool:
-    """Whether one of these can only be told by embeddings of entities."""
+    """Whether one of these heads needs embeddings of entities."""
     return not all(head in _TRAINED and has_head(model, _TRAINED[head]) for head in heads)
 
 
 def predicted(asked: AskedUser, heads: Sequence[Head], top_n: int) -> pb.PredictNextResponse:
-    """What each head says. Raises EngineError."""
+    """The prediction of each head. Raises EngineError."""
     model = asked.model
     return pb.PredictNextResponse(
         model_version=model.version,

@@ -1,6 +1,6 @@
-"""What entities are looked up in by their vectors: made for each model, indexed in the background.
+"""Tables that entities are looked up in by vector: made for each model, indexed in the background.
 
-Searching is exact until an index stands, and for small catalogs for ever. An index outlives changes
+Searching is exact until an index is built, and always for small catalogs. An index outlives changes
 of the catalog: what changed since is searched beside it, until that is too much. Nothing here keeps
 a model that has been swapped out.
 """
@@ -26,7 +26,7 @@ BUILD_NICENESS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Indexes:
-    """Of one bundle, as its entities were when they were built."""
+    """Indexes of one bundle, with its entities as they were when they were built."""
 
     by_product: NeighbourIndex
     by_cosine: NeighbourIndex
@@ -34,7 +34,7 @@ class Indexes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelNeighbours:
-    """Of one model: by product with a user's vector, and by cosine with another entity's."""
+    """One model's neighbours, by product with a user's vector and by cosine with an entity's."""
 
     by_product: Neighbours
     by_cosine: Neighbours
@@ -71,7 +71,7 @@ class NeighbourIndexes:
         )
 
     def of(self, model: Model) -> ModelNeighbours:
-        """Takes as long as comparing two tables when the model is new, nothing otherwise."""
+        """Takes as long as comparing two tables if the model is new, otherwise no time."""
         with self._changing:
             found = self._found.get(model)
             if found is None:
@@ -94,7 +94,7 @@ class NeighbourIndexes:
                 by_product=NeighbourIndex.build(of.by_product.vectors_NO),
                 by_cosine=NeighbourIndex.build(of.by_cosine.vectors_NO),
             )
-        except Exception:  # searching goes on exactly, and the next call is another attempt
+        except Exception:  # searches stay exact, and the next call is another attempt
             _log.exception("neighbour_index_failed")
         with self._changing:
             self._building = False
@@ -108,6 +108,6 @@ class NeighbourIndexes:
 
 
 def _step_back() -> None:
-    """Linux has a priority for each thread; elsewhere it would be the whole process's."""
+    """Only Linux has a priority for each thread; elsewhere it is the whole process's."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICENESS)

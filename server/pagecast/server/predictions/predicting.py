@@ -2,7 +2,7 @@
 
 Pages do not wait for it: they have their own thread and slots. It takes what the processor has to
 spare, at most one core, in chunks as long as a page's (`engine.user_encoder`). Lives in the event
-loop, but for the thread. Call `close` in the end.
+loop, except for the thread. Call `close` in the end.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ PREDICTING_MAX = 1
 """Users the model is asked about at once: a second one would take a second core from pages."""
 
 PREDICTIONS_WAITING_MAX = 64
-"""At some tens of milliseconds each the last one waits a second or two, as with pages."""
+"""At some tens of milliseconds each, the last one waits a second or two, as with pages."""
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Predicting:
         model: Model,
         answer: Callable[[AskedUser], T],
     ) -> T:
-        """What `answer`, called in the thread, makes of the user of a request. Raises Refusal."""
+        """What `answer`, called in the thread, returns for a request's user. Raises Refusal."""
         place = self._take_place(client)
         try:
             await place.turn(request.clock.remaining_s())
@@ -109,7 +109,7 @@ class Predicting:
     async def _answered(
         self, place: Place, request: PageRequest, work: Callable[[Callable[[], bool]], T]
     ) -> T:
-        """The place is free again when the thread is, which a cancelled call does not wait for."""
+        """The place is freed when the thread is; a cancelled call does not wait for that."""
         unwanted, loop = Event(), asyncio.get_running_loop()
 
         def leave(_: Future[T]) -> None:
@@ -137,7 +137,7 @@ class Predicting:
     def _asked(
         self, request: PageRequest, serving: Serving, model: Model, stopped: Callable[[], bool]
     ) -> AskedUser:
-        """Step 3 of the life of a page, and the prompt alone of step 6."""
+        """Step 3 of the life of a page, and of step 6 only the prompt."""
         user = self._users.read(request.user_id, request.clock.remaining_s())
         prompt = build_prompt(
             user.history,

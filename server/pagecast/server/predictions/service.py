@@ -1,7 +1,7 @@
 """PredictionService: the champion as predictor, embedder and generator of candidates.
 
-What is about a user goes through `predicting`; what is about entities is looked up in tables the
-model holds already, in threads.
+Calls about a user go through `predicting`; those about entities are looked up, in threads, in
+tables the model already holds.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ TOP_N_DEFAULT = 10
 """Predictions and similar entities if the client does not say."""
 
 CANDIDATES_DEFAULT = 100
-"""Candidates if the client does not say: what a ranker usually takes."""
+"""Candidates if the client does not say: as many as a ranker usually takes."""
 
 NO_RULES = rules_pb2.RequestRules()
 
@@ -126,7 +126,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     def _page(
         self, request: UserRequest, context: Any, rules: rules_pb2.RequestRules
     ) -> PageRequest:
-        """The page the user would ask for: prompt and rules are those of that page."""
+        """The page the user would ask for: its prompt and rules are used."""
         clock = PageClock.start(context.time_remaining())
         page = homepage_pb2.StreamHomepageRequest(
             user_id=request.user_id, context=request.context, rules=rules
@@ -159,7 +159,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
         return serving, serving.model
 
     def _with_embeddings(self) -> tuple[Serving, Model]:
-        """The same, if its entities have embeddings. Raises Refusal."""
+        """The same, if the model's entities have embeddings. Raises Refusal."""
         serving, model = self._model()
         _check_embeddings(model)
         return serving, model
@@ -167,7 +167,7 @@ class PredictionService(prediction_pb2_grpc.PredictionServiceServicer):
     def _retrieved(
         self, asked: AskedUser, rules: rules_pb2.RequestRules, most: int
     ) -> pb.RetrieveEntitiesResponse:
-        """Step 4 of the life of a page, up to which entities may stand in its rows."""
+        """Step 4 of the life of a page, as far as which entities may stand in its rows."""
         model, catalog, facts = asked.model, asked.serving.catalog, asked.facts
         asked_W = asked_for_entities(catalog, facts, offered_entities(catalog, facts))
         eligible_W = eligible_entities(catalog, facts, asked_W)

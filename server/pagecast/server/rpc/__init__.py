@@ -1,1 +1,1 @@
-"""The door through which every RPC comes in: parsed, validated, counted, refused in one way."""
+"""The door through which every RPC comes in: parsed, validated, counted, and refused in one way."""

@@ -1,6 +1,6 @@
-"""Calls of a store that may hang, in threads of their own: it costs these threads and nothing else.
+"""Calls of a store that may hang, in threads of their own, so that a hang costs nothing else.
 
-A call that takes too long is given up, and while all of the threads hang the next fail at once.
+A call that takes too long is given up, and while all of the threads hang, new calls fail at once.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ class BoundedCalls:
         self._counting = threading.Lock()
 
     def of(self, call: Callable[[], T], time_max_s: float) -> T:
-        """What `call` returns, or raises; blocks for `time_max_s` at most.
+        """Returns or raises what `call` does; blocks for `time_max_s` at most.
 
-        Raises TimeoutError, without having waited while every thread hangs in a call. What was
-        given up may be done all the same.
+        Raises TimeoutError, at once while every thread hangs in a call. A call that was given up
+        may be carried out all the same.
         """
         future = self._begun(call)
         try:
@@ -34,7 +34,7 @@ class BoundedCalls:
             self._give_up(future)
 
     async def awaited(self, call: Callable[[], T], time_max_s: float) -> T:
-        """As `of`, in an event loop; who is cancelled meanwhile has given up, too."""
+        """As `of`, in an event loop; a caller that is cancelled has given up too."""
         future = self._begun(call)
         try:
             async with asyncio.timeout(time_max_s):

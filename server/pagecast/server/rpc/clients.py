@@ -1,4 +1,4 @@
-"""Who asks: what the waiting line is fair between.
+"""Who asks: the clients that the waiting line is fair to.
 
 Nobody is authenticated. A client is who it says it is, and otherwise the machine it calls from.
 """
@@ -6,15 +6,15 @@ Nobody is authenticated. A client is who it says it is, and otherwise the machin
 from typing import Any
 
 CLIENT_ID = "x-client-id"
-"""Metadata a client, or the gateway before it, names itself by: behind one address are many."""
+"""Metadata in which a client, or its gateway, names it: many may be behind one address."""
 
 CLIENT_CHARACTERS_MAX = 64
-"""Of a name; what is longer is cut. It is kept for as long as a page waits, in memory."""
+"""Length of a name; a longer one is cut. It is kept in memory for as long as a page waits."""
 
 
 def client_of(context: Any) -> str:
-    """Of an RPC's context: its metadata's `x-client-id`, or the host of its peer, without the port,
-    so that more connections are not more clients."""
+    """The client of an RPC: `x-client-id` of its metadata, or else the host of its peer, without
+    the port, so that more connections are not more clients."""
     for name, value in context.invocation_metadata() or ():
         if name == CLIENT_ID and isinstance(value, str) and value:
             return f"id:{value[:CLIENT_CHARACTERS_MAX]}"

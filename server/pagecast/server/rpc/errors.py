@@ -1,8 +1,8 @@
 """Errors as clients see them: gRPC status with google.rpc details, never inside an OK message.
 
 Handlers raise `Refusal`; the interceptor turns it into a status. Every status carries an ErrorInfo
-(reason in UPPER_SNAKE, domain `pagecast`), bad input a BadRequest that names the field, and what
-is worth another try a RetryInfo.
+(reason in UPPER_SNAKE, domain `pagecast`), for bad input also a BadRequest that names the field,
+and where another try is worth it a RetryInfo.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ FEATURE_STORE_UNAVAILABLE = "FEATURE_STORE_UNAVAILABLE"
 """Why a page is degraded, and other calls are refused, as clients and metrics see it."""
 
 STATUSES_KEPT = 64
-"""Statuses without details of their request that are packed once: of each a few hundred bytes."""
+"""Statuses packed once because they say nothing of their request: a few hundred bytes each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldViolation:
-    """What is wrong with one field; `path` as in the proto, for example `context.country`."""
+    """What is wrong with one field; `path` is as in the proto, for example `context.country`."""
 
     path: str
     description: str
@@ -69,7 +69,7 @@ def registry_unavailable() -> Refusal:
 
 
 def feature_store_unavailable() -> Refusal:
-    """The online store does not answer, and what was asked for is of no use without it."""
+    """The online store does not answer, and the call is of no use without it."""
     return Refusal(
         code=grpc.StatusCode.UNAVAILABLE,
         reason=FEATURE_STORE_UNAVAILABLE,
@@ -88,7 +88,7 @@ def to_status(refusal: Refusal) -> grpc.Status:
 def _plain_status(
     code: grpc.StatusCode, reason: str, message: str, retry_delay_ms: int | None
 ) -> grpc.Status:
-    """An overloaded server says the same again and again."""
+    """Cached: an overloaded server says the same again and again."""
     return _status(
         Refusal(code=code, reason=reason, message=message, retry_delay_ms=retry_delay_ms)
     )

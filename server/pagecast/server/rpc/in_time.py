@@ -25,6 +25,6 @@ async def in_time(clock: PageClock) -> AsyncIterator[None]:
 async def in_thread(
     clock: PageClock, threads: Executor, work: Callable[..., T], *arguments: object
 ) -> T:
-    """What `work` returns or raises; raises Refusal as `in_time` does, and lets it go on then."""
+    """Returns or raises what `work` does, or raises Refusal as `in_time` while `work` goes on."""
     async with in_time(clock):
         return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)

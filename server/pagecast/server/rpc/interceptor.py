@@ -20,16 +20,16 @@ from pagecast.server.rpc.validation import check, tolerant
 _log = structlog.get_logger(__name__)
 
 OWN_METHODS = "/pagecast."
-"""Prefix of the methods a drain waits for: a health watch would otherwise outlive any grace."""
+"""Prefix of the methods a drain waits for: a health watch, for one, would outlive any grace."""
 
 WATCHES = ("/pagecast.v1.TrainingService/WatchTraining",)
-"""Own methods that a drain does not wait for: a watch lasts as long as a training, and is begun
+"""Own methods that a drain does not wait for: a watch lasts as long as a training, and can be begun
 again."""
 
 Behaviour = Callable[[Any, Any], Any]
 
 Check = Callable[[Any], Any]
-"""Returns a request, or the messages of one that streams, checked."""
+"""Checks and returns a request, or the messages of a streaming one."""
 
 
 class CallsInFlight:
@@ -60,7 +60,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._metrics = metrics
         self._calls = calls
         self._wrapped: dict[str, tuple[Any, Any]] = {}
-        """By method: the handler of the server, which is the same at every call, and ours."""
+        """By method: the server's handler, which is the same for every call, and ours."""
 
     async def intercept_service(
         self,
@@ -94,7 +94,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return answer
 
     def _streamed(self, method: str, behaviour: Behaviour, checked: Check) -> Behaviour:
-        """Writes by itself, so that a cancel always reaches this coroutine.
+        """Does the writing, so that a cancel always reaches this coroutine.
 
         A generator handed to grpc.aio is left suspended if the cancel arrives between messages.
         """
@@ -140,7 +140,7 @@ _INTERNAL = Refusal(
 
 
 def _check(handler: Any, behaviour: Behaviour) -> Check:
-    """What checks the request of a call; of a streaming one every message when it is read."""
+    """What checks a call's request; if it streams, every message as it is read."""
     if getattr(behaviour, "checks_itself", False):
         return lambda request: request
     return _checked_each if handler.request_streaming else _checked
@@ -164,7 +164,7 @@ async def _abort(context: Any, refusal: Refusal) -> NoReturn:
 
 
 def _kind(handler: Any) -> tuple[Behaviour, Callable[..., Any]]:
-    """Of an RpcMethodHandler: its behaviour, and what makes another handler of its kind."""
+    """An RpcMethodHandler's behaviour, and what makes another handler of its kind."""
     if handler.request_streaming and handler.response_streaming:
         return handler.stream_stream, grpc.stream_stream_rpc_method_handler
     if handler.request_streaming:

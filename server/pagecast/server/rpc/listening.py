@@ -13,7 +13,7 @@ class Listening:
 
     @property
     def target(self) -> str:
-        """What a channel is made with."""
+        """The target that a channel is made with."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

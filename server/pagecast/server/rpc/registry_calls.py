@@ -1,6 +1,6 @@
 """What RPCs ask of the database of models, trainings and experiments.
 
-In threads of their own, so that one that hangs holds up no other RPC; who asked is told so in time.
+In threads of their own, so that one that hangs holds up no other RPC; its client is told in time.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from pagecast.server.rpc.bounded_calls import BoundedCalls
 from pagecast.server.rpc.errors import registry_unavailable
 
 REGISTRY_THREADS = 4
-"""RPCs that ask at once, for milliseconds each: all watches ask two hundred times a second."""
+"""RPCs that ask at once, for milliseconds each: all watches together ask 200 times a second."""
 
 ANSWER_TIME_MAX_S = 10.0
-"""After this the client is told, if its deadline is not sooner: whoever holds a lock that a change
-waits for is done by then."""
+"""After this the client is told, unless its deadline is sooner: by then whatever holds a lock that
+a change waits for is done."""
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ class RegistryCalls:
         self._calls = BoundedCalls("registry", REGISTRY_THREADS)
 
     async def answer(self, ask: Callable[[], T]) -> T:
-        """What `ask` returns, or raises; Refusal (REGISTRY_UNAVAILABLE) if the database is away, or
-        does not answer in time."""
+        """Returns or raises what `ask` does; raises Refusal (REGISTRY_UNAVAILABLE) if the database
+        is away, or does not answer in time."""
         try:
             return await self._calls.awaited(ask, ANSWER_TIME_MAX_S)
         except (SQLAlchemyError, TimeoutError) as error:

@@ -1,8 +1,8 @@
 """Services are added to a server without naming their methods to gRPC's core.
 
-The generated code names every method, and grpc.aio then waits for the next call of each of them
-separately, all of them anew with every call that comes. Methods that are not named are looked up in
-the same tables when a call comes.
+The generated code names every method, and grpc.aio then waits for the next call of each one
+separately, all of them anew with every call. Methods that are not named are looked up in the same
+tables when a call comes.
 """
 
 from collections.abc import Mapping, Sequence

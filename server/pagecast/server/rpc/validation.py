@@ -18,7 +18,7 @@ Request = TypeVar("Request", bound=Message)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _VALIDATOR = Validator()
-"""Compiles the rules of a message type once; a later validation costs some microseconds."""
+"""Compiles the rules of a message type once; later validations cost some microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def tolerant(deserialize: Deserializer) -> Deserializer:
 
 
 def checks_itself(method: Method) -> Method:
-    """Marks an RPC that checks its requests, `Malformed` ones too, because it does so otherwise.
+    """Marks an RPC that checks its requests, `Malformed` ones too, in its own way.
 
     The interceptor leaves them alone.
     """

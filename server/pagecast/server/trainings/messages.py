@@ -1,4 +1,4 @@
-"""Trainings of the database as messages."""
+"""Trainings in the database as messages."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 

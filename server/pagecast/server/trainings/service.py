@@ -30,7 +30,7 @@ WATCH_PERIOD_S = 0.5
 """How often a watch looks: a trainer notes its progress every second."""
 
 WATCHERS_MAX = 100
-"""Watches at the same time; each asks the database for a row twice a second."""
+"""Watches at the same time; each asks the database for one row twice a second."""
 
 QUEUE_RETRY_MS = 60_000
 """A training takes minutes: asking again sooner is of no use."""
@@ -105,7 +105,7 @@ class TrainingService(training_pb2_grpc.TrainingServiceServicer):
         return await self._answer(lambda: self._trainings.get(request_id))
 
     async def _answer(self, ask: Callable[[], T]) -> T:
-        """What the database answers. Raises Refusal for what it raises."""
+        """The database's answer. Raises Refusal for what it raises."""
         try:
             return await self._calls.answer(ask)
         except OrderError as error:

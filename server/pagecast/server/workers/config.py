@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pagecast.server.config import ServerConfig
 
 WORKERS_MAX = 64
-"""More cores than this are another machine's: each worker holds a model and a catalog."""
+"""More cores than this are better on another machine: each worker holds a model and a catalog."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class WorkersConfig:
     """Several workers of one server. Raises ValueError that names the field and the remedy."""
 
     server: ServerConfig
-    """Of the server as a whole."""
+    """Settings of the server as a whole."""
 
     workers: int
     """Processes: as many as there are cores to decode on."""
@@ -24,7 +24,7 @@ class WorkersConfig:
     """What runs a worker, which takes its `WorkerOrders`; the first word is a path."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Of the workers, on top of this process's."""
+    """The workers' variables, on top of this process's."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= WORKERS_MAX:
@@ -33,8 +33,8 @@ class WorkersConfig:
             raise ValueError("workers share a port as Linux does: start one, or use Linux")
 
     def of_worker(self, port: int, continuation_key: str) -> ServerConfig:
-        """What each worker is told: its share of the memory for prefixes, slots and queue as one
-        core needs them, a metrics port that only the supervisor asks."""
+        """What each worker is told: its share of the memory for prefixes, slots and queue as for
+        one core, and a metrics port that only the supervisor asks."""
         return replace(
             self.server,
             port=port,

@@ -1,7 +1,7 @@
-"""One /metrics for all workers of a server: theirs, told apart by the label `worker`.
+"""One /metrics for all workers of a server, told apart by the label `worker`.
 
-They are asked when the supervisor is. A worker's counters begin again when it is started again, as
-those of any process do.
+They are asked when the supervisor is. A worker's counters begin anew when it is started again, like
+those of any process.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from pagecast.server.rpc.listening import PortTakenError
 
 ASK_S_MAX = 2.0
-"""A worker answers in milliseconds; one that is busy to death is left out, and the others told."""
+"""A worker answers in milliseconds; one that is too busy is left out, and the others are shown."""
 
 WORKER_LABEL = "worker"
 
@@ -73,7 +73,7 @@ class _OfWorkers(Collector):
         self._ports = ports
 
     def describe(self) -> Iterable[Metric]:
-        """What they tell is not known before they are asked."""
+        """What the workers tell is unknown until they are asked."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

@@ -1,7 +1,7 @@
-"""What a worker is told by its supervisor, and what it says back: it serves.
+"""What a supervisor tells its worker, and what the worker says back: that it serves.
 
 Orders go through the environment, because they hold keys and passwords and everybody can read a
-command line. A pipe goes back: one line once the worker serves, and its end when the worker ends.
+command line. A pipe leads back: a line says that the worker serves, its end that it has ended.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ class WorkerOrders:
     """One worker's."""
 
     number: int
-    """Of the server's workers, from 0."""
+    """Number among the server's workers, from 0."""
     config: ServerConfig
     pipe: int
-    """File descriptor to say on that it serves."""
+    """File descriptor on which the worker says that it serves."""
 
     def to_environment(self) -> dict[str, str]:
         """Variables on top of the supervisor's."""
@@ -42,14 +42,14 @@ class WorkerOrders:
 
     @classmethod
     def take(cls) -> "WorkerOrders":
-        """Those in the environment, and removes them from it. Raises LookupError."""
+        """Takes the orders out of the environment. Raises LookupError."""
         told = json.loads(os.environ.pop(ORDERS_VARIABLE))
         config = told["config"]
         config["state"] = StatePaths(root=Path(config["state"]))
         config["bootstrap_servers"] = _kafka(config["bootstrap_servers"])
         config["fold"] = _fold(config["fold"])
         config["rewards"] = _rewards(config["rewards"])
-        # No process the worker may start shall keep the pipe open.
+        # No process that the worker starts may keep the pipe open.
         os.set_inheritable(told["pipe"], False)
         return cls(number=told["number"], config=ServerConfig(**config), pipe=told["pipe"])
 
@@ -71,7 +71,7 @@ def _kafka(told: str | dict[str, Any]) -> Bootstrap:
 
 
 def _fold(told: dict[str, Any]) -> FoldConfig:
-    """JSON has texts for keys."""
+    """JSON turns keys into text."""
     gaps = {Action(int(action)): gap for action, gap in told["merge_gap_ms"].items()}
     return FoldConfig(**told | {"merge_gap_ms": gaps})
 

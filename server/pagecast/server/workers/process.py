@@ -1,4 +1,4 @@
-"""One worker as its supervisor sees it: a process, and a pipe that says when it serves and ends."""
+"""A worker as its supervisor sees it: a process, and a pipe that says when it serves and ends."""
 
 import asyncio
 import os
@@ -10,16 +10,16 @@ from pagecast.server.config import ServerConfig
 from pagecast.server.workers.orders import WorkerOrders
 
 REAP_S_MAX = 5.0
-"""Between the end of a worker's pipe and that of its process, or after SIGKILL, only the kernel is
-waited for."""
+"""Between the end of a worker's pipe and the end of its process, or after SIGKILL, only the kernel
+is waited for."""
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""A worker is to use its core: numpy would start a thread a core in each of them. What the
-environment says otherwise counts."""
+"""A worker is to use one core: numpy would start a thread per core in each of them. Values set in
+the environment win."""
 
 
 class WorkerProcess:
-    """Start it from the main thread: it dies with the thread that started it."""
+    """To be started from the main thread: it dies with the thread that started it."""
 
     def __init__(self, process: subprocess.Popen[bytes], pipe: int) -> None:
         self._process = process

@@ -1,7 +1,7 @@
 """A TCP port that several processes of one server listen on, and no other server by accident.
 
-With SO_REUSEPORT the kernel spreads connections over all sockets that listen on a port, whoever
-opened them. So the port is first bound alone, and only then opened for sharing.
+With SO_REUSEPORT the kernel spreads connections over all sockets that listen on a port, no matter
+who opened them. So the port is first bound exclusively, and only then opened for sharing.
 """
 
 import errno
@@ -13,10 +13,10 @@ from typing import Any
 from pagecast.server.rpc.listening import PortTakenError
 
 FREE_PORT_ATTEMPTS_MAX = 5
-"""Another process can take a free port between finding it and holding it."""
+"""Another process may take a free port between its being found and held."""
 
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""Of a name's addresses those of a family this machine has not, such as ::1 of localhost."""
+"""Errors for a name's addresses that this machine lacks, such as localhost's ::1."""
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def held_port(host: str, port: int) -> Iterator[int]:
     """Holds `port`, or a free one for 0, for processes that listen with SO_REUSEPORT.
 
     It is theirs until the end of the `with` block, whether any of them listens or not; the holder
-    itself takes no connection. Raises PortTakenError, and OSError for a host that is none.
+    itself takes no connection. Raises PortTakenError, and OSError for an invalid host.
     """
     with ExitStack() as sockets:
         attempts = 1 if port else FREE_PORT_ATTEMPTS_MAX
@@ -41,7 +41,7 @@ def held_port(host: str, port: int) -> Iterator[int]:
 
 
 def _hold(host: str, port: int, sockets: ExitStack) -> None:
-    """On every address of the host, as grpc listens."""
+    """Holds the port on every address of the host, as grpc listens."""
     found = dict.fromkeys(
         (family, address)
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -62,15 +62,15 @@ def _hold(host: str, port: int, sockets: ExitStack) -> None:
 
 
 def _bind_alone_then_share(holder: socket.socket, address: tuple[Any, ...]) -> None:
-    # Connections of a server that has just ended do not count...
+    # Connections left by a server that has just ended do not count...
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(address)
-    # ...but whoever holds the port does, listening or not: this fails then, of two that try at once
-    # for the second one.
+    # ...but a socket that holds the port does, listening or not: then this fails, and if two try at
+    # once, for the second one.
     holder.listen(1)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    # It stays bound and listens no more, or the kernel would give it connections.
+    # It stays bound but stops listening, or the kernel would give it connections.
     holder.shutdown(socket.SHUT_RDWR)
 
 

@@ -1,7 +1,7 @@
 """Several server processes on one port, and the one process that looks after them.
 
 The supervisor holds the port, serves no request, and loads no model. The kernel spreads connections
-over the workers that listen: one channel is one connection, and stays with its worker.
+over the workers that listen: a channel is one connection, and stays with its worker.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from pagecast.server.workers.process import WorkerProcess
 from pagecast.server.workers.shared_port import held_port
 
 READY_S_MAX = 120.0
-"""Imports, the catalog and the champion take seconds, and a minute on a busy machine with a large
+"""Imports, the catalog and the champion take seconds, or a minute on a busy machine with a large
 catalog; a worker that takes longer is killed and counts as crashed."""
 
 PAUSE_S_MIN, PAUSE_S_MAX = 0.5, 30.0
-"""Before a crashed worker is started again, doubling with every crash in a row: what ended it may
-be gone by then, and a start takes a core for seconds."""
+"""Pause before a crashed worker is started again, doubling with every crash in a row: what ended it
+may be gone by then, and a start takes a core for seconds."""
 
 CRASHES_MAX = 6
-"""Crashes in a row after which the supervisor gives up, so that whoever started it hears of it:
-half a minute of pauses."""
+"""Crashes in a row after which the supervisor gives up, so that whatever started it hears of it:
+a quarter of a minute of pauses."""
 
 CALM_S = 60.0
-"""A worker that has served so long has not crashed in a row."""
+"""The crash of a worker that has served for longer than this begins a new row."""
 
 KILL_AFTER_S = 3.0
-"""On top of a drain's grace: then a worker is killed."""
+"""How long after a drain's grace a worker is killed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def run_workers(config: WorkersConfig, ready: Callable[[Listening], None]) -> No
 
 
 async def serve_workers(config: WorkersConfig, ready: Callable[[Listening], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then the workers drain; a second signal cuts what they do.
+    """Serves until SIGTERM or SIGINT, then the workers drain; a second signal cuts them short.
 
     `ready` is called once, when all workers answer. Raises PortTakenError, and WorkersFailed if
     a worker ends before it ever served, or crashes again and again.
@@ -147,7 +147,7 @@ class _Workers:
             return None
 
     async def _end_all(self, end: EndWanted) -> None:
-        """All drain at once. A second signal cuts what is in flight, and time what hangs."""
+        """All drain at once. A second signal cuts what is in flight; what hangs is killed."""
         workers = list(self._running.values())
         for worker in workers:
             worker.ask_to_end()
