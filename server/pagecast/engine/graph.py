@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float32]
 os.environ.setdefault("ORT_GQA_DISABLE_FLASH_ATTENTION", "1")
 
 THREADS_PER_RUN = 1
-"""onnxruntime's threads wait by spinning: a second one burns a core (docs/facts.md)."""
+"""Measured with two, onnxruntime burned a core by spinning (docs/facts.md)."""
 
 LOG_ERRORS_ONLY = 3
 

@@ -99,7 +99,7 @@ async def test_a_killed_one_is_replaced_and_the_other_left_alone(tmp_path: Path)
 async def test_one_that_crashes_again_and_again_is_given_up_with_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "PAUSE_S_MIN", 0.01)
+    monkeypatch.setattr(workers, "PAUSE_S", 0.01)
     monkeypatch.setattr(workers, "CRASHES_MAX", 3)
     with pytest.raises(WorkersFailed, match="ended with code 7, 3 times in a row"):
         await serve_workers(workers_config(tmp_path, 0.3), lambda _: None)
@@ -110,7 +110,7 @@ async def test_one_that_crashes_again_and_again_is_given_up_with_the_others(
 async def test_who_served_for_long_has_not_crashed_in_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "PAUSE_S_MIN", 0.01)
+    monkeypatch.setattr(workers, "PAUSE_S", 0.01)
     monkeypatch.setattr(workers, "CRASHES_MAX", 2)
     monkeypatch.setattr(workers, "CALM_S", 0.0)
     serving = asyncio.create_task(

@@ -24,7 +24,7 @@ READY_S_MAX = 120.0
 """Imports, the catalog and the champion take seconds, or a minute on a busy machine with a large
 catalog; a worker that takes longer is killed and counts as crashed."""
 
-PAUSE_S_MIN, PAUSE_S_MAX = 0.5, 30.0
+PAUSE_S = 0.5
 """Pause before a crashed worker is started again, doubling with every crash in a row: what ended it
 may be gone by then, and a start takes a core for seconds."""
 
@@ -112,7 +112,7 @@ class _Workers:
             crashes = 1 if self._served_s[number] > CALM_S else crashes + 1
             if crashes >= CRASHES_MAX:
                 raise WorkersFailed(f"worker {number} {ending}, {crashes} times in a row")
-            pause_s = min(PAUSE_S_MIN * 2 ** (crashes - 1), PAUSE_S_MAX)
+            pause_s = PAUSE_S * 2 ** (crashes - 1)
             _log.error("worker_ended", worker=number, ending=ending, again_in_seconds=pause_s)
             self._metrics.restarts.labels(worker=str(number)).inc()
             await asyncio.sleep(pause_s)
