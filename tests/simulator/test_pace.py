@@ -1,4 +1,4 @@
-"""Real time comes as far as simulated time, and nobody waits for what has failed."""
+"""Real time keeps up with simulated time, and nobody waits for what has failed."""
 
 import threading
 
