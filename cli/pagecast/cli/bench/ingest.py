@@ -28,7 +28,7 @@ from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.topics import USER_PARTITIONS
 
 PARTS = (BARE, "sqlite", "confluent", "quix", "quix-append", "latency", "reads")
-"""What `--skip` knows. All are compared with the worker with Valkey, which is never skipped."""
+"""What `--skip` knows. The worker with Valkey is always measured: other systems stand beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class IngestBenchConfig:
     """What to measure, and how much of it."""
 
     folder: Path
-    """Keeps the Quix environment; everything else in it is removed in the end."""
+    """Keeps the Quix environment and the logs; all else made here is removed in the end."""
     events: int
     """Of a round."""
     warm_events: int

@@ -35,14 +35,14 @@ class Coverage:
     """Median effective sample size, in pages."""
     warned: float
     inside_unwarned: float | None
-    """The same share of the runs without a warning; None if all warned."""
+    """`inside` of the runs without a warning; None if all warned."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def coverage(runs: int = RUNS, distances: Sequence[float] = DISTANCES) -> list[Coverage]:
-    """Takes half a second per distance and hundred runs."""
+    """Takes half a second for a hundred runs at one distance."""
     return [row for distance in distances for row in _at(distance, runs)]
 
 

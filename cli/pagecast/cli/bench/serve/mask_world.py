@@ -1,4 +1,4 @@
-"""A catalog of any size, and a request that uses every kind of rule.
+"""A catalog of any size, and a request whose rules are as varied as they get.
 
 Made in memory: asking what masks cost needs neither a database nor a model.
 """
