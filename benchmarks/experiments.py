@@ -2,9 +2,10 @@
 
     python benchmarks/experiments.py [RUNS] [--json]
 
-Made-up users, of whom all is known: the treated get a tenth more. A run is wrong if the interval
-misses the truth at any of its looks, from 200 users to 4,000. Beside it: a fixed-time 95 %
-interval, read at the same looks and at the last one alone. Rows go to stderr as they are known.
+Users are made up, so the truth is known: the treated get a tenth more. A run is wrong if the
+interval misses the truth at any of its looks, from 200 users to 4,000. Beside it stands a
+fixed-time 95 % interval, read at the same looks and at the last one alone. Rows go to stderr as
+they are known.
 """
 
 import json
@@ -46,7 +47,7 @@ def completed(rng: np.random.Generator, treated_U: Bools) -> tuple[Floats, Float
 
 
 def reward(rng: np.random.Generator, treated_U: Bools) -> tuple[Floats, Floats, float]:
-    """Of either sign, and well known from before."""
+    """Of either sign, and well predicted by what came before."""
     taste_U = rng.normal(2.0, 3.0, len(treated_U))
     outcome_U = taste_U + rng.normal(0.0, 1.5, len(treated_U)) + 2.0 * LIFT * treated_U
     return outcome_U, taste_U + rng.normal(0.0, 1.5, len(treated_U)), 2.0

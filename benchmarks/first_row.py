@@ -2,12 +2,12 @@
 
     python benchmarks/first_row.py --folder /tmp/first-row
 
-A whole server runs in this process with 8-bit weights, its functions wrapped with clocks; a client
-in a process of its own asks for one page of one row of ten after the other, of a user whose history
-does not change. Prints JSON, of each page on average: of each part CPU of its thread, wall clock
-and how often; of each thread CPU and how long it waited for a core (Linux), which is what a busy
-machine adds. Parts lie within each other. A world in the folder is used again. serve.md has the
-results.
+A whole server runs in this process with 8-bit weights, its functions wrapped with clocks. A client
+in a process of its own asks for pages of one row of ten, one after the other, for a user whose
+history does not change. Prints JSON with averages per page: for each part, its thread's CPU, wall
+clock and number of calls; for each thread, CPU and how long it waited for a core (Linux), which is
+what a busy machine adds. Parts lie within each other. A world already in the folder is used again.
+serve.md has the results.
 """
 
 import argparse
@@ -65,13 +65,13 @@ PARTS: tuple[tuple[Any, str], ...] = (
     (PageWriter, "write"),
     (Continuations, "sign"),
 )
-"""What is timed: functions where they are called, and methods."""
+"""What is timed: functions, in the modules that call them, and methods."""
 
 HISTORY_STEPS = 258
 
 
 class Clocks:
-    """CPU nanoseconds of the thread, wall clock and calls by part."""
+    """The thread's CPU nanoseconds, wall clock and calls, by part."""
 
     def __init__(self) -> None:
         self.spent: dict[str, list[int]] = {}
@@ -108,7 +108,7 @@ class Clocks:
 
 
 def of_threads() -> dict[str, tuple[int, int]]:
-    """Nanoseconds on a core and waiting for one, by the name of the thread; gRPC's are one."""
+    """Nanoseconds on a core and waiting for one, by thread name; gRPC's threads count as one."""
     named = {thread.native_id: thread.name for thread in threading.enumerate()}
     spent: dict[str, tuple[int, int]] = {}
     for task in Path("/proc/self/task").iterdir():
@@ -164,7 +164,7 @@ async def measure(folder: Path, pages: int) -> dict[str, Any]:
 
 
 async def ask(target: str, pages: int) -> None:
-    """The client: a page to warm, then at a line of input the others; prints milliseconds."""
+    """The client: one page to warm up, the others after a line of input; prints milliseconds."""
     request = homepage_pb2.StreamHomepageRequest(
         user_id="u3", rows=1, entities_per_row=10, exact_entities=10
     )

@@ -2,9 +2,9 @@
 
     python benchmarks/ingest_parts.py --events 10 --batches 100
 
-At little traffic a worker polls batches of a few events, and what a batch costs beside its events
-is what they wait for. CPU of the thread by batch, on SQLite; and of what is done once a second for
-all of them, with 500 events: the triggers' counts and the offline log. ingest.md has the results.
+With little traffic a worker polls batches of a few events, which wait for what a batch costs beside
+its events. Prints the thread's CPU by batch, on SQLite, and that of what is done once a second for
+all batches, with 500 events: the triggers' counts and the offline log. ingest.md has the results.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from pagecast.streaming.triggers import Triggers
 from pagecast.streaming.uncommitted import Uncommitted
 
 EVENTS_BEFORE = 5_000
-"""Ingested before anything counts, so that histories are there."""
+"""Ingested before measuring begins, so that histories exist."""
 
 EVENTS_A_SECOND = 500
 
@@ -46,7 +46,7 @@ PARTS = (
 
 
 def clocked(cpu_s: defaultdict[str, float], name: str, owner: Any, method: str) -> None:
-    """From now on the method's CPU time is added up."""
+    """Adds up the method's CPU time from now on."""
     work = getattr(owner, method)
 
     def timed(*arguments: Any, **named: Any) -> Any:
@@ -60,7 +60,7 @@ def clocked(cpu_s: defaultdict[str, float], name: str, owner: Any, method: str) 
 
 
 def records(count: int) -> list[Record]:
-    """Of all partitions, as a poll brings them."""
+    """Records of all partitions, as a poll brings them."""
     offsets: Counter[int] = Counter()
     made = []
     for event in make_events(EventsConfig(events=count)):
@@ -73,7 +73,7 @@ def records(count: int) -> list[Record]:
 
 
 def measure(folder: Path, events: int, batches: int) -> dict[str, float]:
-    """CPU in milliseconds, by part."""
+    """Milliseconds of CPU, by part."""
     paths = StatePaths(root=folder).create()
     config = IngestConfig(bootstrap_servers="none:0", paths=paths)
     cpu_s = defaultdict[str, float](float)

@@ -4,9 +4,9 @@
 
 A made-up log, not real data: people like one of three genres, entities differ in quality, and the
 page they were served orders entities by a popularity that has nothing to do with either. What
-stands lower is seen less. Printed is, by configuration, how probable it truly is that somebody new
-plays what the model would put into the first four places, were they seen: out of the whole catalog,
-and out of the eight entities that production would have served.
+stands lower is seen less. Prints, by configuration, how probable it truly is that somebody new
+plays what the model would put into the first four places, if they were seen: out of the whole
+catalog, and out of the eight entities that production would have served.
 """
 
 import dataclasses
@@ -81,7 +81,7 @@ ABLATIONS = {
 
 
 class Truth:
-    """Who plays what, if it is seen; and how production orders a page."""
+    """Who plays what if it is seen, and how production orders a page."""
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
@@ -122,7 +122,7 @@ def live(world: PagesWorld, truth: Truth) -> dict[str, int]:
 
 @torch.no_grad()
 def scores(result: FitResult, data: Dataset, people: Sequence[UserSteps]) -> Numbers:
-    """`score_JE`: of every entity for each person, after [prompt, ROW top]."""
+    """`score_JE`: every entity's score for each person, after [prompt, ROW top]."""
     opened = PageRow(row=next_row(data.catalog), argument=NO_ARGUMENT, entities=(), weights=())
     asked = [
         next(windows(n, user, [len(user.steps) - 1], data.catalog, data.vocabulary))
@@ -138,7 +138,7 @@ def scores(result: FitResult, data: Dataset, people: Sequence[UserSteps]) -> Num
 
 
 def offered(score_JE: Numbers, true_JE: Numbers, served_JE: npt.NDArray[np.bool_]) -> Found:
-    """Truth of the best four by score: of the catalog, and of what would have been served."""
+    """True values of the best four by score: of the catalog, and of what would have been served."""
 
     def first_four(allowed_JE: npt.NDArray[np.bool_]) -> float:
         order_JE = np.argsort(-np.where(allowed_JE, score_JE, -np.inf), axis=1)

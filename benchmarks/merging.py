@@ -1,12 +1,12 @@
-"""What merging events into steps is worth in space: steps and packed bytes of histories.
+"""What merging events into steps saves: steps and packed bytes of histories.
 
     python benchmarks/merging.py .pagecast/data/ml-100k/interactions.jsonl
 
 Folds a file of the interchange format at several granularities: a step for every event, neighbours
-of one entity merged within half an hour (the default), or within a day. Steps are of the window,
-512 at most; bytes are of the packed history as the online store keeps it, names and hashes of
-recent events included. Prints one JSON document; benchmarks/model.md keeps the results, and what
-the model makes of them.
+of one entity merged within half an hour (the default), or within a day. Steps are those of the
+window, 512 at most; bytes are those of the packed history as the online store keeps it, including
+names and hashes of recent events. Prints one JSON document; benchmarks/model.md has the results,
+and what the model makes of them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 def merged_within(gap_ms: int) -> FoldConfig:
-    """The default, with another gap where it has one."""
+    """The default config, with another gap wherever it has one."""
     gaps = {
         action: NEVER if gap == NEVER else gap_ms
         for action, gap in DEFAULT_FOLD.merge_gap_ms.items()
@@ -43,7 +43,7 @@ GRANULARITIES: Mapping[str, FoldConfig] = {
 
 
 def histories(tokens: Iterable[tuple[str, Token]], fold: FoldConfig) -> Mapping[str, History]:
-    """A history for each user, of tokens in the order of time."""
+    """A history for each user, from tokens in the order of time."""
     found: dict[str, History] = {}
     for offset, (user_id, token) in enumerate(tokens):
         history = found.setdefault(user_id, History(user_id))
@@ -53,7 +53,7 @@ def histories(tokens: Iterable[tuple[str, Token]], fold: FoldConfig) -> Mapping[
 
 
 def measured(found: Mapping[str, History]) -> dict[str, float]:
-    """Means over users, and the share of them whose window has lost steps."""
+    """Means over users, and the share of users whose window has lost steps."""
     steps_U = np.array([len(history.steps) for history in found.values()])
     bytes_U = np.array([len(pack(history)) for history in found.values()])
     return {

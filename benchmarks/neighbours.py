@@ -1,7 +1,7 @@
-"""Nearest entities through the index and exactly: recall, time of a search, time of a build.
+"""Nearest entities by the index and exactly: recall, time of a search, time of a build.
 
-Vectors are made up: clusters of fifty around random centres, of lengths that vary as `--spread`
-says, since products follow length as well as angle.
+Vectors are made up: clusters of fifty around random centres, with lengths that vary as `--spread`
+says, since products depend on length as well as angle.
 
     .venv/bin/python benchmarks/neighbours.py --entities 20000 50000 --json
 """
@@ -26,7 +26,7 @@ OF_A_CLUSTER = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What was searched, and how well and how fast."""
+    """What was searched, how well and how fast."""
 
     entities: int
     by: str

@@ -2,8 +2,8 @@
 
     python benchmarks/offline.py [--events 1000000] [--pages 100000]
 
-CPU seconds are of this process; the largest resident size is that of the process so far, so that
-the last row bounds them all.
+CPU seconds are this process's; the largest resident size is the process's so far, so the last row
+bounds all the others.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What pages pay for predictions beside them, and what a prediction costs.
 
 One reader asks for pages, one after the other, while nobody or many ask for vectors of users.
-Random weights; the ratio counts, not the milliseconds.
+Weights are random; the ratio counts, not the milliseconds.
 
     PYTHONPATH=tests .venv/bin/python benchmarks/predictions.py --pages 60
 """
@@ -83,7 +83,7 @@ async def measured(folder: Path, pages: int) -> list[dict[str, float]]:
     people(house)
     async with house.serve(prefix_cache_mb=0) as served:
         await pages_beside(served, 0, 5)
-        # In turns, since a busy machine changes: each way is measured twice.
+        # In turns, since a machine's load changes: each way is measured twice.
         rows = [await pages_beside(served, askers, pages) for askers in (0, 1, 8, 0, 1, 8)]
     house.close()
     return rows

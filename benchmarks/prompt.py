@@ -3,10 +3,10 @@
     python benchmarks/prompt.py prefill small
     python benchmarks/prompt.py decode small
 
-Prompts in graphs as the trainer exports them, fed as the server feeds them; random weights,
-onnxruntime with one thread, one prompt. Prints
-milliseconds of CPU, median and lowest of the rounds; the variants take turns. model.md keeps the
-results. No model has a bias: its variants of the decoder stand here.
+Prompts go through graphs as the trainer exports them, fed as the server feeds them: random weights,
+onnxruntime with one thread, one prompt. Prints milliseconds of CPU, median and lowest of the
+rounds; the variants take turns. model.md has the results. No model has a bias, so the decoder's
+variants with one stand here.
 """
 
 import argparse
@@ -46,10 +46,10 @@ VOCABULARY = Vocabulary(
 
 
 class BiasedDecode(nn.Module):
-    """A decode graph that is given its cache, with something added to every score of attention.
+    """A decode graph that is given its cache, with something added to every attention score.
 
-    `slope`: the distance in positions times a slope for each head. `time`: an embedding, for each
-    head, of the bucket of time at each position; `time a layer`: another one for each block.
+    `slope`: the distance in positions times a slope per head. `time`: for each head, an embedding
+    of each position's time bucket; `time a layer`: another one for each block.
     """
 
     def __init__(self, model: PageModel, bias: str) -> None:
@@ -163,7 +163,7 @@ def timed(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, d
         for name, call in calls.items():
             began_s = time.process_time()
             call()
-            if number:  # the first round warms
+            if number:  # the first round warms up
                 took[name].append((time.process_time() - began_s) * 1000)
     return {
         name: {"median_ms": round(statistics.median(ms), 3), "lowest_ms": round(min(ms), 3)}

@@ -1,11 +1,11 @@
-"""What a bundle costs that torch exports, and one made of the graphs of the model before it.
+"""What a bundle costs when torch exports it, and when it is made of the previous model's graphs.
 
     python benchmarks/refilling.py --rounds 3
 
-Models of the default config with random weights, a vocabulary of 2,000 entities and four more in
-the newer one. Every bundle is written by a process of its own, as every training's is, and the two
-ways take turns. Prints JSON: CPU and wall clock seconds of `write_bundle`, medians of the rounds,
-and whether both ways gave the same bundle. ADR 25 has the results.
+Models have the default config, random weights and a vocabulary of 2,000 entities, the newer one
+four more. Every bundle is written by a process of its own, as every training's is, and the two ways
+take turns. Prints JSON: CPU and wall-clock seconds of `write_bundle`, medians of the rounds, and
+whether both ways gave the same bundle. ADR 25 has the results.
 """
 
 import argparse

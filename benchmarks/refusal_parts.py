@@ -1,9 +1,9 @@
-"""What a refused page costs a server beside gRPC alone, by CPU time.
+"""What a refused page costs a server, compared with gRPC alone, by CPU time.
 
     python benchmarks/refusal_parts.py --refusals 500 --rounds 5
 
-Starts a process with two doors, and asks for a page at one after the other, one at a time. Behind
-the floor's door grpc.aio alone aborts with the details of a refusal; behind the other is a server
+Starts a process with two doors and asks for pages at each in turn, one at a time. Behind the
+floor's door, grpc.aio alone aborts with the details of a refusal; behind the other is a server
 whose slots are taken. serve.md has the results.
 """
 
@@ -83,7 +83,7 @@ def refused(channel: grpc.Channel, pages: int) -> None:
 
 
 def measure(folder: Path, refusals: int, rounds: int) -> dict[str, list[float]]:
-    """Microseconds of CPU of the process of the doors, by refusal, of each round."""
+    """CPU microseconds per refusal of the doors' process, for each round."""
     spec = JobSpec(
         name="doors",
         python=Path(sys.executable),

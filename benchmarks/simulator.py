@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/simulator.py --state-dir .pagecast --members 100 --days 7
 
-Nothing of the platform is in it: it says what the simulator's parameters mean, and what a session
+The platform has no part in it: it shows what the simulator's parameters mean, and what a session
 costs the simulator itself. `random` fills rows at random, `popular` by the data's counts, `truth`
 by what is true of the member.
 """
@@ -39,11 +39,11 @@ FIGURES = ("reward", "clicks", "plays", "completed", "abandoned")
 """Per session."""
 
 Worth = Callable[[str, str], float]
-"""By which a user's rows are sorted: user id, entity id."""
+"""Sorts a user's rows, from user id and entity id."""
 
 
 class MadeUp:
-    """Pages of a continue row and random genres; remembers what is unfinished, and nothing else."""
+    """Pages of a continue row and random genres; remembers only what is unfinished."""
 
     def __init__(self, data: TrainingData, worth: Worth | None) -> None:
         self._worth, self._lock, self._pages = worth, threading.Lock(), 0
@@ -100,7 +100,7 @@ def _row(row_id: str, entity_ids: Sequence[str]) -> ShownRow:
 
 
 def worths(data: TrainingData, config: RunConfig) -> dict[str, Worth | None]:
-    """How rows are sorted, by name; None is not at all."""
+    """How rows are sorted, by name; None means not at all."""
     chance = Chance(config.seed)
     world, appetite = World(data, config.simulator, chance), config.simulator.appetite
     wanted: dict[str, dict[str, float]] = {}

@@ -1,13 +1,13 @@
-"""What a release does to a downstream model, with the stabilisation of embeddings and without.
+"""What a release does to a downstream model, with and without stabilised embeddings.
 
     python benchmarks/stabilisation.py --data ml-100k --users 300 --passes 4
 
 Six releases on one timeline, each after some more of it: trained anew from other random weights, or
 incrementally from the release before. A linear model is fitted to the embeddings that release 0
-publishes, and asked with those of every release: which genres an entity has that it was not fitted
-on (of entities), which genres somebody chooses next (of users). Prints one JSON document; learn.md
-keeps the results. Mean AUC over genres; "refitted" is the same linear model fitted to the release's
-own embeddings.
+publishes, and asked with those of every release: for entities it was not fitted on, which genres
+they have; for users, which genres they choose next. Prints one JSON document with mean AUCs over
+genres; "refitted" is the same linear model fitted to the release's own embeddings. learn.md has the
+results.
 
 Letters: E entities, U users, G genres, P width of embeddings.
 """
@@ -47,11 +47,11 @@ Weights = npt.NDArray[np.floating]
 
 RELEASES, BEGIN = 6, 0.75
 POSITIVES_MIN = 10
-"""Fewer of a genre among those asked say nothing of an AUC."""
+"""With fewer of a genre among those asked, an AUC says nothing."""
 
 
 class Task:
-    """Every second row is fitted on, the others are asked."""
+    """Every second row is fitted on, the others are tested."""
 
     def __init__(self, label_XG: Labels) -> None:
         asked_XG = label_XG[1::2]
@@ -59,7 +59,7 @@ class Task:
         self._label_XG = label_XG[:, enough_G]
 
     def fitted(self, table_XP: Floats) -> Weights:
-        """Ridge regression, as strong as the tenth of a direction's mean square."""
+        """Ridge regression, with a tenth of a direction's mean square as its strength."""
         known = _with_one(table_XP[::2])
         gram = known.T @ known
         gram += np.eye(len(gram)) * 0.1 * np.trace(gram) / len(gram)
@@ -87,7 +87,7 @@ def genres_of(catalog: CatalogSnapshot, names: Sequence[str]) -> Labels:
 
 
 def releases(data: Interactions, config: TrainConfig, *, incremental: bool) -> list[Trained]:
-    """Release 0, and those after it."""
+    """Release 0 and those after it."""
     order_X, cut, made = data.in_time_order(), Cut(False, data), list[Trained]()
     ends = (np.linspace(BEGIN, 1.0, RELEASES) * len(data)).round().astype(int).tolist()
     parts = [cut.part(order_X, end) for end in ends]

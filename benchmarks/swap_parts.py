@@ -2,10 +2,10 @@
 
     python benchmarks/swap_parts.py --entities 20000 --folder /tmp/swap
 
-Makes a catalog of so many entities and two models of random weights at the shape of `pagecast bench
-serve`, then loads, binds and warms one after the other, as a swap does. Of each part: wall clock,
-CPU of its thread, and how long another thread waited for the GIL at most, which is what pages that
-are being decoded notice. Medians of the rounds, the longest wait of all. serve.md has the results.
+Makes a catalog of that many entities and two models with random weights in the shape of `pagecast
+bench serve`, then loads, binds and warms one after the other, as a swap does. For each part: wall
+clock, its thread's CPU, and the longest another thread waited for the GIL, which is what pages
+being decoded notice. Medians of the rounds, but the longest wait of all. serve.md has the results.
 """
 
 import argparse
@@ -36,11 +36,11 @@ from pagecast.server.main import SWITCH_INTERVAL_S
 from pagecast.server.models.warming import warm
 
 PULSE_S = 0.0002
-"""Between two looks at the clock of the thread that waits for the GIL."""
+"""Between two looks at the clock by the thread that waits for the GIL."""
 
 
 class Pulse:
-    """A thread that wants the GIL all the time, as the decode loop does, for an instant."""
+    """A thread that keeps wanting the GIL for an instant, as the decode loop does."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
@@ -62,7 +62,7 @@ class Pulse:
 
 
 class Took:
-    """Of each part: wall clock, CPU and longest wait, one of each round."""
+    """For each part: wall clock, CPU and longest wait, one per round."""
 
     def __init__(self, pulse: Pulse) -> None:
         self.parts: dict[str, list[tuple[float, float, float]]] = {}

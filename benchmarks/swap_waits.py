@@ -2,11 +2,11 @@
 
     python benchmarks/swap_waits.py --folder /tmp/waits --ahead
 
-A server, its visitors and a thread that burns what they leave idle share one process and one core,
-and the clock is the CPU time of the process: it stands still whenever other programs have the core,
-so it shows what a quiet core would, as far as caches allow. Waits by wall clock (polls, pauses,
-the succession) are stretched by how much slower the machine is: `--stretch` is wall clock by CPU.
-Threads' CPU between a page's due moment and its first row says what it waited for. With `--ahead`
+A server, its visitors and a thread that burns what they leave idle share one process and one core.
+The clock is the process's CPU time, which stands still whenever other programs have the core, so it
+shows what a quiet core would, as far as caches allow. Waits by wall clock (polls, pauses, the
+succession) are stretched by how much slower the machine is: `--stretch` is wall clock by CPU. The
+threads' CPU between a page's due moment and its first row says what it waited for. With `--ahead`
 each model is the challenger until it is loaded, then promoted. serve.md has the results.
 """
 
@@ -45,14 +45,14 @@ from pagecast.server.models import loading_ahead, succession
 
 now_s = time.process_time
 ROUNDS = 100_000_000
-"""Of a hash: a minute's work in one call, which lets Python's lock go."""
+"""Rounds of a hash: a minute's work in one call, which releases Python's lock."""
 
 READY: list[str] = []
-"""Versions that were loaded ahead, as the server's log tells."""
+"""Versions that were loaded ahead, according to the server's log."""
 
 
 def cpu_ms() -> dict[int, float]:
-    """Of every thread of this process by its number."""
+    """CPU of every thread of this process, by its number."""
     found = {}
     for task in Path("/proc/self/task").iterdir():
         try:
@@ -88,7 +88,7 @@ class Visit:
 
 
 def burn_what_is_idle() -> None:
-    """In a thread of its own. It must not want Python's lock: who has it would wait for this."""
+    """In a thread of its own. It must not want Python's lock: its holder would wait for this."""
     os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
     while True:
         hashlib.pbkdf2_hmac("sha256", b"idle", b"idle", ROUNDS)
@@ -101,7 +101,7 @@ def note_ready(_logger: Any, _method: str, event: structlog.typing.EventDict) ->
 
 
 def stretch(times: float) -> None:
-    """Waits by wall clock, which goes on while the process's own stands still."""
+    """Stretches waits by wall clock, which goes on while the process's clock stands still."""
     patched: Any = periodic.Periodic
     begin = patched.__init__
 
@@ -135,7 +135,7 @@ async def keep_asking(channel: grpc.aio.Channel, rate: float, visits: list[Visit
 
 
 def told(what: str, visits: Sequence[Visit], names: dict[int, str]) -> dict[str, Any]:
-    """Milliseconds to first rows, and the CPU of threads meanwhile: means of all, and of the
+    """Milliseconds to first rows, and the threads' CPU meanwhile: means of all pages, and of the
     slowest tenth."""
     came = sorted((v for v in visits if v.page.first_s), key=lambda v: v.due_s - v.page.first_s)
     waited = [(v.page.first_s - v.due_s) * 1000 for v in came]
@@ -162,7 +162,7 @@ def by_thread(visits: Sequence[Visit], names: dict[int, str]) -> dict[str, float
 
 
 def bundles(paths: StatePaths, entities: int) -> list[str]:
-    """Versions of random weights, in a world that is made unless it is there already."""
+    """Versions with random weights, in a world that is made unless it is there already."""
     made = paths.root / "versions.json"
     if not made.exists():
         shutil.rmtree(paths.root, ignore_errors=True)

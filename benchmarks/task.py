@@ -1,17 +1,18 @@
-"""What a downstream model gains from a pretrained one: how few labels are as good as many.
+"""What a downstream model gains from a pretrained one: how few labels do as well as many.
 
     python benchmarks/task.py --data ml-100k --users 100 --passes 6
     python benchmarks/task.py --data ml-100k --users 100 --passes 6 --label chosen
 
 Two tasks on MovieLens. `stars`: does somebody give a film four stars or more? Rows are the
-interactions with a rating. `chosen`: does somebody choose this film now, or is it one that was
-drawn by how often films are chosen? Rows are interactions, and one drawn film for each. The model
-was pretrained on earlier interactions alone, and the newest fifth of the rows is the test.
-"scratch" is the same network, encoders and head, with random weights, fitted as a whole on
-all rows; "history" a head on what can be counted without a model (the genres and the number of
-films of the history, and the film's genres); "frozen" a head on the pretrained model's published
-embeddings, "whole" that model moved along with the head, as `--task` with `whole` does it; these
-with all rows and with a tenth. Prints one JSON document; learn.md keeps the results.
+interactions with a rating. `chosen`: does somebody choose this film now, or was it drawn by how
+often films are chosen? Rows are interactions, and one drawn film for each. The model was pretrained
+on earlier interactions only, and the newest fifth of the rows is the test.
+
+"scratch" is the same network, encoders and head, with random weights, fitted as a whole on all
+rows; "history" is a head on what can be counted without a model (the history's genres and number of
+films, and the film's genres); "frozen" is a head on the pretrained model's published embeddings,
+"whole" is that model moved along with the head, as `--task` with `whole` does it; the last three
+with all rows and with a tenth. Prints one JSON document; learn.md has the results.
 
 Letters: X rows, G genres.
 """
@@ -60,7 +61,7 @@ are the test."""
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A row: of whom and when, about which film, and what came of it."""
+    """A row: who was asked, when, about which film, and what came of it."""
 
     x: int
     """The interaction before which it is asked."""
@@ -77,7 +78,7 @@ def stars(data: Interactions, order_X: Sequence[int]) -> Iterator[Asked]:
 
 
 def chosen(data: Interactions, order_X: Sequence[int]) -> Iterator[Asked]:
-    """Of what the person has chosen before, nothing is drawn."""
+    """Nothing that the person has chosen before is drawn."""
     rng = np.random.default_rng(0)
     index = data.catalog.entity_index
     entity_X = np.array([index.get(step_of(data, x).entity_id, -1) for x in range(len(data))])
@@ -100,7 +101,7 @@ def step_of(data: Interactions, x: int) -> Step:
 
 
 def rows_of(data: Interactions, trained: Trained, label: str) -> tuple[TaskData, Tensor]:
-    """Rows in time order, and what can be counted of each."""
+    """Rows in time order, and what can be counted for each."""
     order_X = data.in_time_order()[round(PRETRAINED_ON * len(data)) :]
     index = data.catalog.entity_index
     may_X = [
@@ -159,7 +160,7 @@ def trunk_of(model: PageModel, data: Interactions, trained: Trained) -> Trunk:
 
 
 class _Figures(dict[str, float]):
-    """Tells each as it is found: the whole takes minutes."""
+    """Reports each figure as it is found: the whole takes minutes."""
 
     def __setitem__(self, name: str, value: float) -> None:
         super().__setitem__(name, value)
@@ -169,7 +170,7 @@ class _Figures(dict[str, float]):
 def compared(data: Interactions, trained: Trained, passes: int, label: str) -> dict[str, float]:
     rows, counted_XN = rows_of(data, trained, label)
     fitted = round((1.0 - TESTED) * len(rows.label_X))
-    together = 2 if label == "chosen" else 1  # a film that was drawn stays with the one chosen
+    together = 2 if label == "chosen" else 1  # a drawn film stays with the chosen one
     some = [row for row in range(fitted) if row // together % 10 == 0]
     tenth, few_fitted = [*some, *range(fitted, len(rows.label_X))], len(some)
     few = some_rows(rows, tenth)

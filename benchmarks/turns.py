@@ -1,11 +1,11 @@
-"""What it costs that pages are in different places of their rows, and that first rows come first.
+"""What it costs that pages are at different places in their rows, and that first rows come first.
 
     OMP_NUM_THREADS=1 python benchmarks/turns.py --folder /tmp/turns
 
 Hybrid pages (k=3) through 16 slots, in one thread without a server: begun all at once, generation
 by generation, and one after the other, where a page begins whenever one ends, in a hurry or not.
-Prints JSON: of each page CPU of the thread, turns, runs of the decoder and pages in its steps. A
-world in the folder is used again. serve.md has the results.
+Prints JSON: per page, the thread's CPU, turns, runs of the decoder and pages in its steps. A world
+already in the folder is used again. serve.md has the results.
 """
 
 import argparse
@@ -35,13 +35,13 @@ from pagecast.featurestore.state import StatePaths
 
 SLOTS = 16
 TURNS_BETWEEN = 4
-"""From one of the first pages to the next: a page takes some 64 turns, so they lie evenly."""
+"""From one of the first pages to the next: a page takes some 64 turns, so they spread evenly."""
 
 HISTORY_STEPS = 258
 
 
 class Lane:
-    """A batch whose rows, runs and CPU are counted."""
+    """A batch that counts its rows, runs and CPU."""
 
     def __init__(self, world: World, model: Model, *, in_a_hurry: bool) -> None:
         self.counts: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def all_at_once(lane: Lane, pages: int) -> dict[str, float]:
 
 
 def one_after_the_other(lane: Lane, pages: int) -> dict[str, float]:
-    """Counted from when the first page has left until so many have begun."""
+    """Counts from when the first page has left until `pages` have begun."""
     for _ in range(SLOTS):
         lane.join()
         for _ in range(TURNS_BETWEEN):

@@ -69,7 +69,7 @@ KINDS = {bool: "true or false", int: "whole number", float: "number"}
 
 
 def described(kind: type) -> dict[str, str]:
-    """The strings below what a class declares, by name."""
+    """The strings below a class's declarations, by name."""
     [declared] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(declared, ast.ClassDef)
     texts = {}

@@ -1,4 +1,4 @@
-"""A page that is made from the code: written, or compared with what stands there."""
+"""A page made from the code: written, or compared with the file that is there."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""The documents tell the truth about what is in the tree."""
+"""The documents tell the truth about the tree."""
 
 import re
 from pathlib import Path

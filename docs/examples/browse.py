@@ -1,7 +1,7 @@
 """Browses a homepage: `python docs/examples/browse.py USER`.
 
 Every row is on the screen as soon as it comes, and the person hides the first film of the page. The
-row that follows is made without it, and knows of it.
+next row is made without it, and with that knowledge.
 """
 
 import argparse
@@ -16,22 +16,22 @@ import grpc
 from pagecast.v1 import events_pb2, homepage_pb2, homepage_pb2_grpc
 
 BROWSE_TIME_MAX_S = 60.0
-"""How long this person looks at a page. The last continuation carries on what is left of it."""
+"""How long this person looks at a page. The last continuation carries on the rest of it."""
 
 ROWS_AHEAD = 1
-"""One row beyond what was seen: the page follows at once. A television would ask for three."""
+"""One row beyond those seen, so that the page reacts at once. A television would ask for three."""
 
 Request = homepage_pb2.BrowseHomepageRequest
 
 
 def new_event_id() -> str:
-    """A UUIDv7: an event that is sent again keeps it."""
+    """A UUIDv7, which an event keeps when it is sent again."""
     random = uuid.uuid4().int & ~(0xFFFF_FFFF_FFFF << 80) & ~(0xF << 76)
     return str(uuid.UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | random))
 
 
 class Browsing:
-    """One call: what is said goes into a queue, and what comes is shown."""
+    """One call: what is sent goes through a queue, and what comes is shown."""
 
     def __init__(self, user_id: str) -> None:
         self._user_id = user_id
@@ -43,7 +43,7 @@ class Browsing:
         self._said.put(Request(begin=begin))
 
     def run(self, stub: homepage_pb2_grpc.HomepageServiceStub) -> None:
-        """Raises grpc.RpcError: then carry the page on, and send again what is unpublished."""
+        """Raises grpc.RpcError: then carry the page on, and send unpublished events again."""
         try:
             for message in stub.BrowseHomepage(self._requests(), timeout=BROWSE_TIME_MAX_S):
                 self._take(message)

@@ -1,6 +1,6 @@
 """Streams one homepage to the terminal: `python docs/examples/client.py USER`.
 
-Needs what `pip install pagecast grpcio-status` brings: the stubs, grpc, and the error details.
+Needs what `pip install pagecast grpcio-status` installs: the stubs, grpc, and the error details.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from grpc_status import rpc_status
 from pagecast.v1 import events_pb2, homepage_pb2, homepage_pb2_grpc
 
 PAGE_TIME_MAX_S = 2.0
-"""What the person in front of the screen will wait. Rows that came in time are kept."""
+"""How long the person in front of the screen will wait. Rows that came in time are kept."""
 
 ATTEMPTS_MAX = 3
-"""A busy server says when to come back; do it a few times, not for ever."""
+"""A busy server says when to come back; do so a few times, not for ever."""
 
 
 def show(message: homepage_pb2.StreamHomepageResponse) -> None:
@@ -48,7 +48,7 @@ def stream(stub: homepage_pb2_grpc.HomepageServiceStub, user_id: str) -> None:
 
 
 def retry_delay_s(failed: grpc.Call) -> float | None:
-    """When the server asks to be tried again; None if it does not."""
+    """The seconds after which the server asks to be tried again; None if it does not."""
     status = rpc_status.from_call(failed)
     retry = error_details_pb2.RetryInfo()
     for detail in status.details if status else ():

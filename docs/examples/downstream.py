@@ -24,11 +24,11 @@ from pagecast.trainer.tasks.prompts import padded, prompts_of
 from pagecast.trainer.tasks.rows import read_task
 
 ROWS_TOGETHER = 32
-"""A step of the optimiser."""
+"""Rows of an optimiser step."""
 
 
 class YourModel(nn.Module):
-    """Whatever you like, on a part that knows what people watch."""
+    """Whatever you like, built on a part that knows what people watch."""
 
     def __init__(self, users: UserEncoder, hidden: int = 16) -> None:
         super().__init__()

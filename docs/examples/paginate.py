@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 3
 PAGE_TIME_MAX_S = 2.0
 
 FAILURES_MAX = 3
-"""In a row: then nobody answers."""
+"""Failures in a row after which to give up: nobody answers."""
 
 
 class Scrolling:

@@ -1,4 +1,4 @@
-"""Fixtures of the front door's tests."""
+"""Fixtures of the command line's tests."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

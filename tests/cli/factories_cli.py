@@ -1,4 +1,4 @@
-"""Real processes of the command line, for the front door's tests."""
+"""Real processes of the command line, for its tests."""
 
 import json
 import os

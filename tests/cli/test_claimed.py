@@ -1,4 +1,4 @@
-"""What becomes of a claimed training that cannot be carried out."""
+"""What becomes of a claimed training that cannot be run."""
 
 import errno
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Doctor without a stack: what is not there is a note, what does not answer is broken."""
+"""Doctor without a stack: what is missing is a note, what does not answer is broken."""
 
 import json
 from pathlib import Path

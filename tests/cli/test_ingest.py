@@ -1,4 +1,4 @@
-"""`pagecast ingest` says what keeps it from starting."""
+"""`pagecast ingest` says what prevents it from starting."""
 
 import socket
 from pathlib import Path

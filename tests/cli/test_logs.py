@@ -1,4 +1,4 @@
-"""Log lines go where the newest configuration says, in its form and from its level on."""
+"""Log lines follow the newest configuration: where they go, their form and their level."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The command line as people and scripts meet it; what starting does itself, in a new Python."""
+"""The command line as people and scripts meet it; what starting itself does, in a new Python."""
 
 import json
 import os

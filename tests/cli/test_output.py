@@ -1,4 +1,4 @@
-"""What commands print is what they were told: nobody's text is a command to the terminal."""
+"""Commands print texts as they are: none of them becomes a command to the terminal."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, whoever else writes them."""
+"""Files that a command writes are whole or absent, whoever else writes them."""
 
 from pathlib import Path
 

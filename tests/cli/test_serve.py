@@ -1,4 +1,4 @@
-"""`pagecast serve` says what keeps it from starting."""
+"""`pagecast serve` says what prevents it from starting."""
 
 import sys
 from collections.abc import Iterator

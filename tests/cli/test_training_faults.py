@@ -1,4 +1,4 @@
-"""Trainings that meet a fault, under a real trainer: what docs/operations.md promises of them."""
+"""Trainings that meet a fault, under a real trainer: what docs/operations.md promises for them."""
 
 import os
 import sys

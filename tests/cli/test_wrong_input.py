@@ -1,4 +1,4 @@
-"""What is wrong with an option, a setting or a folder is told by its name, and ends with 2."""
+"""A wrong option, setting or folder is reported by name, and the exit code is 2."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pages for a batch, and where their events go."""
+"""Pages for a batch, and receivers of their events."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

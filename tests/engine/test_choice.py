@@ -1,4 +1,4 @@
-"""The best of what is eligible, and how likely it was among it."""
+"""The best eligible choice, and how likely it was among the eligible ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What runs graphs is named, and really there."""
+"""Providers that run graphs are named, and really there."""
 
 from collections.abc import Sequence
 

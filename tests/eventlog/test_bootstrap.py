@@ -1,4 +1,4 @@
-"""What Kafka wants of a client reaches the client, and what it would refuse is refused before."""
+"""What Kafka wants from a client reaches the client; what Kafka would refuse is refused before."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""Every record once, from where the group left off, and never from a log that is gone."""
+"""Every record once, from where the group left off, and none from a log that is gone."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Ids that the proto's rule takes, in the order of time."""
+"""Ids that the proto's rule accepts, in the order of time."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What is accepted without protovalidate, protovalidate would accept; and most events are."""
+"""What is accepted without protovalidate, protovalidate would accept; most events are."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What is sent arrives once, in order, with its attributes; what fails is said."""
+"""What is sent arrives once, in order, with its attributes; failures are reported."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Step 2: what is an event, and what is wrong with what is none."""
+"""Step 2: what is an event, and what is wrong with what is not."""
 
 import time
 from typing import Any

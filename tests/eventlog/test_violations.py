@@ -1,4 +1,4 @@
-"""How a broken rule is told: by path and, of an enum, by the names there are."""
+"""How a broken rule is reported: by path and, for an enum, with the possible names."""
 
 from typing import Any
 

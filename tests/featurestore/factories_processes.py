@@ -1,4 +1,4 @@
-"""What processes of their own do to a store or a database, two or three at once.
+"""What two or three processes do to a store or a database at once.
 
 They are forked (`factories_forking`): started anew, each would import for seconds first.
 """

@@ -1,4 +1,4 @@
-"""A PostgreSQL that hangs behind a connection that is open: the kernel notices nothing."""
+"""A PostgreSQL that hangs behind an open connection, which the kernel does not notice."""
 
 import itertools
 import time

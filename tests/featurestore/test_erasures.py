@@ -1,4 +1,4 @@
-"""Who is forgotten is known by a hash, up to a place in the log, for every worker at once."""
+"""Forgotten users are known by a hash, up to a place in the log, to every worker."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Tables of an older Pagecast are taken over with what they hold, and can be given back."""
+"""Tables of an older Pagecast are migrated with what they hold, and can be migrated back."""
 
 import pytest
 import sqlalchemy as sa

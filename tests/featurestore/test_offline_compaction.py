@@ -1,4 +1,4 @@
-"""Compaction: few files in the place of many, and the same rows."""
+"""Compaction: few files in place of many, with the same rows."""
 
 from pathlib import Path
 

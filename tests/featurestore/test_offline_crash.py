@@ -1,4 +1,4 @@
-"""Killed between any two files, the offline log loses nothing, doubles nothing, and never lies."""
+"""Killed between any two files, the offline log loses nothing, doubles nothing and never lies."""
 
 import errno
 import resource

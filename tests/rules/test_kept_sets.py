@@ -1,4 +1,4 @@
-"""Sets are worked out once, and no more of them kept than there is room for."""
+"""Sets are worked out once, and no more are kept than there is room for."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a server refuses to be told."""
+"""Settings that a server refuses."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A caller's own rules through a real channel: they narrow a page, and it says what they did."""
+"""A caller's own rules through a real channel: they narrow a page, which says what they did."""
 
 import re
 from pathlib import Path

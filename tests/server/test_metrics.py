@@ -1,4 +1,4 @@
-"""What the server's metrics name, however long it runs."""
+"""The names in the server's metrics stay bounded, however long it runs."""
 
 from pathlib import Path
 

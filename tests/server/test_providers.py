@@ -1,4 +1,4 @@
-"""A server runs its model on what it was told, or says why not."""
+"""A server runs its model on the provider it was told, or says why not."""
 
 import onnxruntime
 import pytest

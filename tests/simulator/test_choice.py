@@ -1,4 +1,4 @@
-"""Which of the entities that are looked at is chosen, and how much it is wanted."""
+"""Which of the entities looked at is chosen, and how much it is wanted."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Means per session, with members as what is drawn."""
+"""Means per session, with members as the sample."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Real time comes as far as simulated time, and nobody waits for what has failed."""
+"""Simulated time waits for real time, and nobody waits for what has failed."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Members' pages beside their twins': only what the session did may differ."""
+"""Members' pages beside their twins': they may differ only by what the session did."""
 
 from collections.abc import Mapping
 from dataclasses import replace

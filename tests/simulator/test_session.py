@@ -1,4 +1,4 @@
-"""A session: given the same pages, the same events."""
+"""A session: the same pages give the same events."""
 
 import dataclasses
 from collections.abc import Sequence

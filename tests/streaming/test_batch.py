@@ -1,4 +1,4 @@
-"""A batch that has to be tried again has no effect but its own."""
+"""A batch that has to be retried takes effect only once."""
 
 import threading
 from collections.abc import Sequence

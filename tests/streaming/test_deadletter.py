@@ -1,4 +1,4 @@
-"""A refused record is kept whole, with what is wrong with it."""
+"""A refused record is kept whole, with the reason."""
 
 import hashlib
 

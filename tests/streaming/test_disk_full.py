@@ -1,4 +1,4 @@
-"""A disk that is full is waited for: nothing is lost, and nothing is visible by halves."""
+"""Ingest waits for a full disk: nothing is lost, and nothing is half visible."""
 
 import os
 import subprocess

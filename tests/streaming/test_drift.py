@@ -1,4 +1,4 @@
-"""Drift is what has changed, not what chance makes of two samples of the same."""
+"""Drift is what has changed, not chance differences between two samples of the same."""
 
 import os
 import random

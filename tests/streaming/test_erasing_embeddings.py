@@ -1,4 +1,4 @@
-"""Who is forgotten has no published embedding any more; what came after the order stays."""
+"""A forgotten user has no published embedding any more; what came after the order stays."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a worker holds is bounded, and dropped when it may be untrue."""
+"""The histories a worker holds are bounded, and dropped when they may be untrue."""
 
 from pagecast.featurestore.history.history import History
 from pagecast.streaming.config import BATCH_RECORDS_MAX

@@ -1,4 +1,4 @@
-"""The life of an event, from Kafka to the stores; and of what is no event."""
+"""The life of an event, from Kafka to the stores, and of what is not an event."""
 
 import shutil
 import time

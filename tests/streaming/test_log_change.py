@@ -1,4 +1,4 @@
-"""A topic that was made anew is never taken for the old one."""
+"""A recreated topic is never taken for the old one."""
 
 import random
 import time

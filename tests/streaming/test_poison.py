@@ -1,4 +1,4 @@
-"""Bad records cost little, and nothing of the good ones."""
+"""Bad records cost little, and harm no good ones."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A fault that passes is tried again, for a while; what is wrong stays wrong and is not."""
+"""What fails for the moment is retried for a while; what is wrong stays wrong and is not."""
 
 import sqlite3
 import threading

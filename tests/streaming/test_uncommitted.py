@@ -1,4 +1,4 @@
-"""What waits for the offline log when an order to forget comes."""
+"""What is waiting for the offline log when an order to forget comes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A decode graph with every product there can be, made once for what rounds it."""
+"""A decode graph with every possible product, made once for the tests that round it."""
 
 from dataclasses import dataclass, replace
 

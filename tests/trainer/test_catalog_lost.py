@@ -1,4 +1,4 @@
-"""Half of the catalog is lost, as by a restored backup: nothing that serves gets worse for it."""
+"""Half of the catalog is lost, as by an old backup: nothing that serves gets worse."""
 
 from collections.abc import Iterator
 from pathlib import Path

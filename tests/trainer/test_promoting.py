@@ -1,4 +1,4 @@
-"""Who serves after a training: the first model, and whom the gate lets through."""
+"""Which model serves after a training: the first one, and those the gate lets through."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training that is killed and resumed is the training that was not."""
+"""A training that is killed and resumed equals one that was not."""
 
 import dataclasses
 import random

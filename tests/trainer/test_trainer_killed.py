@@ -1,4 +1,4 @@
-"""Trainers and servers are killed while a training runs; it ends as if nobody had been."""
+"""Trainers and servers are killed while a training runs; it ends as if they had not been."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`python -m pagecast.cli`: how the local stack starts its children."""
+"""`python -m pagecast.cli`, by which the local stack starts its children."""
 
 from pagecast.cli.main import main
 

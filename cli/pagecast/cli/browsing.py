@@ -1,4 +1,4 @@
-"""A reader for `pagecast page --browse`: sees each row as it comes, and does what it was told."""
+"""A reader for `pagecast page --browse`: sees each row as it comes, and acts as it was told."""
 
 import queue
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ Response = homepage_pb2.BrowseHomepageResponse
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """What is to be done, at a place as people count: from 1."""
+    """What is to be done, and where; places count from 1."""
 
     action: str
     row: int
@@ -61,7 +61,7 @@ class Reader:
             yield request
 
     def end(self) -> None:
-        """Nothing more is said."""
+        """Sends nothing more."""
         self._said.put(None)
 
     def follow(self, piece: Response, output: Output) -> None:
@@ -78,7 +78,7 @@ class Reader:
                 pass
 
     def refuse_undone(self) -> None:
-        """Raises CommandError for what was to be done in a row that never came."""
+        """Raises CommandError if something was to be done in a row that never came."""
         for deed in self._deeds:
             if deed.row > self._rows:
                 raise CommandError(
@@ -102,7 +102,7 @@ class Reader:
         )
 
     def _read(self, row: homepage_pb2.RowCompleted, output: Output) -> None:
-        """What is done comes before the word that the row was seen: the next one reflects it."""
+        """Sends what is done before saying that the row was seen: the next row reflects it."""
         events = []
         self._rows = row.row.row_position + 1
         for deed in self._deeds:

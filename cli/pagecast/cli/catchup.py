@@ -1,4 +1,4 @@
-"""Waits until the ingest workers have done what was published."""
+"""Waits until the ingest workers have processed what was published."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def wait_for_ingest(
 ) -> None:
     """Returns once the group has committed all that was acknowledged.
 
-    `on_look` is given what is committed so far; what it raises ends the wait. Raises CommandError
+    `on_look` takes what is committed so far, and may end the wait by raising. Raises CommandError
     if it takes too long.
     """
     try:

@@ -1,4 +1,4 @@
-"""A claimed training with the settings of the front door."""
+"""Runs a claimed training with the command line's settings."""
 
 import errno
 from dataclasses import replace
@@ -29,21 +29,21 @@ from pagecast.trainer.service.supervisor import TRY_AGAIN
 from pagecast.trainer.starts.base import BaseError
 
 _FINAL = (BaseError, CodebookError, ContentError, NothingToTrainError, ParityError)
-"""What another try would meet again."""
+"""Errors that another try would meet again."""
 
 _AWAY = (NotRunningError, OperationalError, InterfaceError)
-"""The database does not answer; there is nobody to tell."""
+"""The database does not answer, so there is nobody to tell."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
-"""What torch and onnxruntime say in errors that are no MemoryError."""
+"""What torch and onnxruntime say when memory runs out, in errors that are no MemoryError."""
 
 _log = structlog.get_logger(__name__)
 
 
 def run_claimed(settings: Settings, training_id: int, attempt: int) -> int:
-    """Runs a training to its end, and notes that; returns the exit code of its process."""
+    """Runs a training to its end and records that; returns the exit code of its process."""
     try:
         with open_database(settings) as engine:
             claims = TrainingClaims(engine)
@@ -70,9 +70,9 @@ def run_claimed(settings: Settings, training_id: int, attempt: int) -> int:
 
 
 def passing(error: Exception) -> str | None:
-    """Of what may be over by the next try, what it is and what mends it; None of anything else.
+    """What an error is and what mends it, if it may be over by the next try; else None.
 
-    An attempt before may still be dying; a disk be full; something else have taken the memory.
+    An earlier attempt may still be dying, a disk full, the memory taken by something else.
     """
     told = str(error).partition("\n")[0]
     number = error.errno if isinstance(error, OSError) else None

@@ -21,7 +21,7 @@ PAGE_SECONDS_MAX = 30.0
 """Deadline of a page: a cold server on a busy machine takes a second."""
 
 BROWSE_SECONDS_MAX = 60.0
-"""Deadline of a page that is browsed by a program, which reads as fast as it can."""
+"""Deadline of a page browsed by a program, which reads as fast as it can."""
 
 HISTORY_SECONDS_MAX = 10.0
 """Deadline of a history: one read of the online store."""
@@ -32,11 +32,11 @@ PREDICTION_SECONDS_MAX = 30.0
 """Deadline of a prediction, which waits for others of its kind."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
-"""With them the status is the server's own word; without, nobody answered."""
+"""A status with these details comes from the server itself; without, nobody answered."""
 
 
 class TryAgainError(CommandError):
-    """The server answered that it cannot at the moment."""
+    """The server answered that it cannot do it at the moment."""
 
 
 class Client:
@@ -44,7 +44,7 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        # Channels to one address would share a connection, and so a worker of the server.
+        # Channels to one address would share a connection, and with it a worker of the server.
         self._channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
         self._pages = homepage_pb2_grpc.HomepageServiceStub(self._channel)
         self._trainings = training_pb2_grpc.TrainingServiceStub(self._channel)
@@ -63,7 +63,7 @@ class Client:
         self._channel.close()
 
     def another(self) -> "Client":
-        """One to the same server, with a connection of its own."""
+        """Another client of the same server, with a connection of its own."""
         return Client(self._address)
 
     def stream_page(
@@ -95,7 +95,7 @@ class Client:
             raise self._told(error) from error
 
     def forget(self, user_id: str, seconds_max: float) -> feature_pb2.ForgetUserResponse:
-        """Erases a user; without `completed_at` if that takes longer. Raises CliError."""
+        """Erases a user; the answer has no `completed_at` if that takes longer. Raises CliError."""
         request = feature_pb2.ForgetUserRequest(user_id=user_id)
         try:
             return self._features.ForgetUser(request, timeout=seconds_max)
@@ -124,7 +124,7 @@ class Client:
     def predict(
         self, request: prediction_pb2.PredictNextRequest
     ) -> prediction_pb2.PredictNextResponse:
-        """What a user goes on with. Raises CliError."""
+        """What a user probably goes on with. Raises CliError."""
         try:
             return self._predictions.PredictNext(request, timeout=PREDICTION_SECONDS_MAX)
         except grpc.RpcError as error:
@@ -133,7 +133,7 @@ class Client:
     def similar(
         self, request: prediction_pb2.ListSimilarEntitiesRequest
     ) -> prediction_pb2.ListSimilarEntitiesResponse:
-        """Entities like one. Raises CliError, InputError for one nobody knows."""
+        """Entities like one. Raises CliError, or InputError if nobody knows that one."""
         try:
             return self._predictions.ListSimilarEntities(request, timeout=PREDICTION_SECONDS_MAX)
         except grpc.RpcError as error:

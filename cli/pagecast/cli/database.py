@@ -19,9 +19,9 @@ def database_url(settings: Settings) -> str:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[sa.Engine]:
-    """A migrated database, closed at the end. One that is made is told of.
+    """A migrated database, closed at the end; reports if it was created.
 
-    Raises NotRunningError if it does not answer, InputError for one that cannot be used.
+    Raises NotRunningError if it does not answer, InputError if it cannot be used.
     """
     paths = StatePaths(root=settings.state_dir)
     if not settings.database_url and not paths.database.exists():
@@ -34,7 +34,7 @@ def open_database(settings: Settings) -> Iterator[sa.Engine]:
 
 
 def check_database(settings: Settings) -> None:
-    """For what then opens it by itself. Raises as `open_database` does."""
+    """For callers that then open it themselves. Raises as `open_database` does."""
     with _opened(settings):
         pass
 

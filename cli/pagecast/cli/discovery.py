@@ -1,4 +1,4 @@
-"""Where the broker and the server are: what was said, else the stack of the state directory."""
+"""Where the broker and the server are: as configured, else the state directory's stack."""
 
 from pagecast.cli.exits import InputError, NotRunningError
 from pagecast.cli.settings import Settings
@@ -17,7 +17,7 @@ def bootstrap_servers_or_none(settings: Settings) -> Bootstrap | None:
 
 
 def bootstrap_servers_of_a_stack(settings: Settings) -> Bootstrap | None:
-    """None for the broker that a stack starts. Raises InputError for a wrong `[kafka]`."""
+    """None means the broker that a stack starts. Raises InputError for a wrong `[kafka]`."""
     if settings.bootstrap_servers is not None:
         return settings.kafka.at(settings.bootstrap_servers)
     if settings.kafka.is_secured:

@@ -1,4 +1,4 @@
-"""What `pagecast embeddings write` opens: the champion and the stores."""
+"""`pagecast embeddings write`, which opens the champion and the stores."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def champion_of(settings: Settings) -> Model:
 def run_job(
     settings: Settings, model: Model, told: Callable[[Progress], None]
 ) -> tuple[Run, Progress]:
-    """Returns the run and how much was written. Raises CliError, and what the stores raise."""
+    """Returns the run and how much was written. Raises CliError, and the stores' errors."""
     paths = StatePaths(root=settings.state_dir)
     newest: list[Progress] = []
 

@@ -1,12 +1,12 @@
-"""How many entities of a row are decoded one by one, as somebody types it."""
+"""How many entities of a row are decoded one by one, as typed on the command line."""
 
 from pagecast.cli.exits import InputError
 from pagecast.rules.facts import ENTITIES_PER_ROW_MAX, ROWS_MAX
 
 
 def exact_of(told: str) -> tuple[int, ...]:
-    """Of "10,3,1": of each of the first rows, and in the end that of all rows below them; of
-    nothing 0 alone, which is the server's default. Raises InputError."""
+    """Reads "10,3,1": a number for each of the first rows, the last one also for all rows below.
+    "" gives just 0, which means the server's default. Raises InputError."""
     if not told:
         return (0,)
     try:

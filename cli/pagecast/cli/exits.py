@@ -1,4 +1,4 @@
-"""What an exit code means, and the errors that lead to each. The one place that says so."""
+"""What each exit code means, and the errors that lead to it. The one place that says so."""
 
 from enum import IntEnum
 
@@ -30,9 +30,9 @@ EXIT_CODES_HELP = (
 
 
 class CliError(Exception):
-    """An error told in one line: what is wrong, then how to mend it.
+    """An error in one line: what is wrong, then how to mend it.
 
-    `details` is text from elsewhere, shown below as it is: the end of a log.
+    `details` is text from elsewhere, such as the end of a log, shown below as it is.
     """
 
     exit_code = ExitCode.FAILED

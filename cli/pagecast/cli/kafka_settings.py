@@ -21,13 +21,13 @@ class KafkaSettings(BaseModel):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """As Kafka's own clients call it."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """How the user says who it is."""
+    """How the user authenticates, with SASL."""
     username: str | None = None
-    """Who logs in, with SASL."""
+    """Who logs in with SASL."""
     password: SecretStr | None = None
-    """Better in `PAGECAST_KAFKA__PASSWORD`, or in `password_file`, than in the file of settings."""
+    """Better in `PAGECAST_KAFKA__PASSWORD`, or in `password_file`, than in the settings file."""
     password_file: Path | None = None
-    """Holds the password alone; white space around it does not count."""
+    """File with nothing but the password; white space around it is ignored."""
     ca_file: Path | None = None
     """Certificates to trust instead of the system's, in PEM."""
 
@@ -36,7 +36,7 @@ class KafkaSettings(BaseModel):
         return self.security_protocol != "PLAINTEXT"
 
     def at(self, servers: str) -> "Bootstrap":
-        """What clients are given. Raises InputError that names what to mend."""
+        """What clients are given. Raises InputError that says what to mend."""
         from pagecast.eventlog.bootstrap import Mechanism, Protocol, SecuredKafka
 
         if not self.is_secured:

@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 class IncrementalSettings(BaseModel):
-    """What `pagecast train --incremental` does. Defaults and reasons are those of
+    """What `pagecast train --incremental` does. Defaults and reasons are in
     `pagecast.trainer.start_config`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     replay_share: float | None = Field(default=None, ge=0, lt=1)
-    """Share of the requests learned from that are old ones."""
+    """Share of old requests among those learned from."""
     epochs: float | None = Field(default=None, gt=0)
-    """Passes over what is new and replayed."""
+    """Passes over what is new and what is replayed."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """Peak."""
+    """Peak, after warm-up."""
     full_every: int | None = Field(default=None, ge=0)
-    """Every so many-th training of a line is a full one; 0: never by itself."""
+    """One in this many trainings of a line is a full one; 0: never by itself."""
     new_entities: Literal["fallback", "similar", "mean"] | None = None
-    """How embeddings begin that the base has none of; of `--from` too."""
+    """How embeddings begin of entities the base does not know; also with `--from`."""
 
     def config(self) -> "IncrementalConfig":
         from pagecast.trainer.start_config import IncrementalConfig
@@ -39,7 +39,7 @@ class IncrementalSettings(BaseModel):
 
 
 class RewardModelSettings(BaseModel):
-    """How the reward models of an alignment are trained; unset is the recipe's."""
+    """How the reward models of an alignment are trained; unset means the recipe's value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,39 +50,39 @@ class RewardModelSettings(BaseModel):
 
 
 class AlignSettings(BaseModel):
-    """What `pagecast train --align` does. Defaults and reasons are those of
-    `pagecast.trainer.alignment.config`, which checks the ranges; unset is the recipe's."""
+    """What `pagecast train --align` does. Defaults and reasons are in
+    `pagecast.trainer.alignment.config`, which checks the ranges; unset means the recipe's value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int | None = None
     """Rounds of drawing pages and learning from them."""
     prompts_per_step: int | None = None
-    """Prompts of a round."""
+    """Prompts per round."""
     group_size: int | None = None
-    """Pages drawn of each prompt."""
+    """Pages drawn for each prompt."""
     learning_rate: float | None = None
-    """Peak."""
+    """Peak, after warm-up."""
     kl: float | None = None
     """Weight of the distance to the model that is aligned."""
     nll: float | None = None
     """Weight of the likelihood of what was really chosen."""
     gate_lift_min: float | None = None
-    """An entity is relevant if it is more than so many times as likely as an even draw."""
+    """An entity is relevant if it is more than this many times as likely as in an even draw."""
     temperature: float | None = None
-    """Of the distribution that pages are drawn from."""
+    """Temperature of the distribution that pages are drawn from."""
     rows_max: int | None = None
-    """Rows of a drawn page."""
+    """Most rows of a drawn page."""
     entities_max: int | None = None
-    """Entities of a row of it."""
+    """Most entities of each of its rows."""
     seed: int | None = None
-    """Of prompts and pages."""
+    """Seed of prompts and pages."""
     critical_rows: tuple[str, ...] = ()
-    """Ids of rows that must not stand low."""
+    """Ids of rows that must not stand low on a page."""
     reward: RewardModelSettings = RewardModelSettings()
 
     def config(self, recipe: str) -> "AlignConfig":
-        """A recipe with what is set here. Raises ValueError by the name of the field."""
+        """A recipe with what is set here. Raises ValueError that names the field."""
         from pagecast.trainer.alignment.config import RECIPES
 
         told = self.model_dump(exclude_none=True, exclude={"critical_rows", "reward"})

@@ -1,4 +1,4 @@
-"""Where log lines go: stderr, for people on a terminal and as JSON elsewhere."""
+"""Where log lines go: to stderr, for people on a terminal and as JSON elsewhere."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ def configure_logging(
 ) -> None:
     """Sends structlog's and the libraries' lines the same way, from `level` on.
 
-    `facts` are in every line: which of several processes says it.
+    `facts` are in every line, such as which of several processes wrote it.
     """
     least = getattr(logging, (level or settings.log_level).upper())
     as_json = settings.log_format == "json" or (
@@ -34,15 +34,15 @@ def configure_logging(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        # A cached logger would go on with the level and facts of whoever configured before. Its few
-        # microseconds a line are not missed: no page or event that goes well is logged.
+        # A cached logger would keep the level and facts of an earlier configuration. Caching saves
+        # only microseconds a line, and no page or event that goes well is logged.
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(shared, as_json=as_json))
     root = logging.getLogger()
     root.handlers = [handler]
-    # Libraries are heard when something is wrong: kafka-python tells every connection at info.
+    # Libraries are heard when something is wrong: kafka-python logs every connection at info.
     root.setLevel(max(least, logging.WARNING))
     logging.getLogger("pagecast").setLevel(least)
     # It warns of every pause of more than 0.1 s, which a busy machine has all the time.

@@ -38,9 +38,9 @@ from pagecast.cli.exits import EXIT_CODES_HELP, CliError, ExitCode
 DEBUG_VARIABLE = "PAGECAST_DEBUG"
 
 WAITING_VARIABLE = "OMP_WAIT_POLICY"
-"""How torch's threads wait for each other; OpenMP reads it when torch is loaded. They would spin,
-which keeps the core from the one that is waited for: a training beside other work would take up to
-ten times as long (docs/facts.md)."""
+"""How torch's threads wait for each other; OpenMP reads it when torch is loaded. By default they
+spin, which keeps the core from the thread they wait for: a training beside other work would take up
+to ten times as long (docs/facts.md)."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,7 +89,7 @@ def main() -> NoReturn:
     os.environ.setdefault(WAITING_VARIABLE, "passive")
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        # The terminal was closed: stop in order, as on SIGTERM. Under nohup it goes on.
+        # The terminal was closed: stop in order, as on SIGTERM. Under nohup the command goes on.
         signal.signal(signal.SIGHUP, _terminate)
     try:
         app()

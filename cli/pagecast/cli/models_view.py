@@ -10,7 +10,7 @@ from pagecast.featurestore.models.verdicts import Verdict
 
 
 def show_models(output: Output, records: Sequence[ModelRecord]) -> None:
-    """A line each."""
+    """A line per model."""
     output.table(
         "",
         ("version", "created", "aliases", "gate", "bundle", "NDCG@10", "HR@10"),
@@ -68,7 +68,7 @@ def moment(at_ms: int) -> str:
 
 
 def with_interval(record: ModelRecord, name: str) -> str:
-    """A metric, and the ends of its interval if it has one."""
+    """A metric, with its interval's ends if it has one."""
     metrics = record.metrics
     if name not in metrics:
         return "-"
@@ -93,7 +93,7 @@ def _facts(record: ModelRecord) -> list[tuple[str, str]]:
 
 
 def _embeddings(record: ModelRecord) -> str:
-    """Whose axes they are published in; how far they moved is among the figures."""
+    """Whose axes they are published in; the figures say how far they moved."""
     told = record.data.get("stabilisation")
     if not isinstance(told, Mapping):
         return "published as they are"

@@ -1,4 +1,4 @@
-"""How a process lets others go first."""
+"""Lets other processes go first."""
 
 import os
 from contextlib import suppress
@@ -6,7 +6,7 @@ from pathlib import Path
 
 AUTOGROUP = Path("/proc/self/autogroup")
 """Niceness of the session. Linux shares cores among sessions first, and a process's own niceness
-says nothing to those of another session."""
+does not count against those of another session."""
 
 
 def step_back(nice: int) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share; each is told once."""
+"""Options that several commands share, each defined once."""
 
 from pathlib import Path
 from typing import Annotated
@@ -50,9 +50,10 @@ Workers = Annotated[
 
 
 def given(context: typer.Context) -> frozenset[str]:
-    """The options that were said on the command line, as they are written there: `--hold-out`.
+    """The options given on the command line, as written there: `--hold-out`.
 
-    By the name of their source: typer has a click of its own, whose sources are no other click's.
+    Compares the name of their source: typer has a click of its own, whose sources are not equal to
+    another click's.
     """
     return frozenset(
         max(parameter.opts, key=len)

@@ -11,18 +11,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 NAME_CHARACTERS_MAX = 40
-"""What is longer is a text, and may go on in the next line: half of a narrow terminal is enough."""
+"""Anything longer is a text, which may wrap; half of a narrow terminal is enough for a name."""
 
 
 class Output:
-    """With `as_json`, what is for people goes to stderr, so that stdout is the document alone."""
+    """With `as_json`, what is for people goes to stderr, so that stdout has only the document."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.console = Console(stderr=as_json, highlight=False)
 
     def say(self, *parts: str | tuple[str, str]) -> None:
-        """A line of texts as they are; a pair is a text and its style."""
+        """Writes a line of texts as they are; a pair is a text and its style."""
         self.console.print(Text.assemble(*parts))
 
     def document(self, value: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -32,8 +32,8 @@ class Output:
             sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Of texts as they are. Nothing of them is cut off, and a name in front, which other
-        commands may want, stays in one piece."""
+        """A table of texts as they are. Nothing is cut off, and a name in the first column, which
+        other commands may need, is not broken."""
         names, *others = columns
         in_one_piece = max((len(row[0]) for row in rows), default=0) <= NAME_CHARACTERS_MAX
         table = Table(

@@ -11,7 +11,7 @@ from pagecast.cli.exits import InputError
 
 
 def check_folders(**files: Path | None) -> None:
-    """By the names of their options. Raises InputError, before hours of work have nowhere to go."""
+    """Files by their options' names. Raises InputError before hours of work have nowhere to go."""
     for option, path in files.items():
         if path is None:
             continue
@@ -26,9 +26,9 @@ def check_folders(**files: Path | None) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[TextIO]:
-    """A text file that takes `target`'s place once it is whole; nothing stays if it is not.
+    """A text file that takes `target`'s place once it is whole; otherwise nothing is left of it.
 
-    Two processes may write one target at once: each has a file of its own, and one of them stands.
+    Two processes may write one target at once: each has a file of its own, and one of them wins.
     What is written can be made again, so nothing waits for the disk (`featurestore.offline.files`
     does, for what cannot). Raises OSError.
     """

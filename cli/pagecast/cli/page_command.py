@@ -41,7 +41,7 @@ class PageCommand:
     as_json: bool
 
     def run(self) -> None:
-        """Streams, browses or replays the page. Raises CliError with what to do."""
+        """Streams, browses or replays the page. Raises CliError that says what to do."""
         settings = load_settings(state_dir=self.state_dir, server_address=self.server)
         output = Output(as_json=self.as_json)
         if self.user and self.replay:

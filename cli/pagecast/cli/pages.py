@@ -1,4 +1,4 @@
-"""A page as a client gathers it from the stream, with the times the client saw."""
+"""A page as a client gathers it from the stream, with the times it measured."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from pagecast.cli.exits import CommandError
 from pagecast.v1 import catalog_pb2, homepage_pb2
 
 Piece = homepage_pb2.StreamHomepageResponse | homepage_pb2.BrowseHomepageResponse
-"""Of a page, from either RPC."""
+"""A piece of a page, from either RPC."""
 
 OnPiece = Callable[[homepage_pb2.StreamHomepageResponse], None]
 
@@ -96,7 +96,7 @@ def gather(pieces: Iterable[AnyPiece], on_piece: Callable[[AnyPiece], None] | No
         elapsed_ms = (time.perf_counter() - begin) * 1000
         event = piece.WhichOneof("event")
         if event == "page_started":
-            if not page.started.page_id:  # a page that is browsed begins with each part
+            if not page.started.page_id:  # a browsed page starts anew with each part
                 page.started = piece.page_started
         elif event == "row_completed":
             page.first_row_ms = page.first_row_ms or elapsed_ms

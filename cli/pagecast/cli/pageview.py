@@ -1,4 +1,4 @@
-"""A page on the terminal: every row and entity is written when it arrives."""
+"""A page on the terminal, with every row and entity written as it arrives."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""`pagecast page --replay`: what is read for it, and how it is told."""
+"""`pagecast page --replay`: what it reads, and how it reports the result."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from pagecast.server.experiments.replay import Replay, Replays
 
 
 def replay_page(page_id: str, settings: Settings, output: Output) -> None:
-    """Decodes a logged page again and tells how it came out.
+    """Decodes a logged page again and reports how it came out.
 
-    Raises CommandError if it cannot be, or comes out otherwise.
+    Raises CommandError if it cannot be decoded, or comes out differently.
     """
     paths = StatePaths(root=settings.state_dir)
     with open_database(settings) as engine:

@@ -39,7 +39,7 @@ class ServeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
-    """Address to listen on; another than loopback needs `insecure`."""
+    """Address to listen on; any but loopback needs `insecure`."""
     port: int = 50051
     """TCP port of the RPCs; 0 takes a free one."""
     metrics_port: int = 9464
@@ -49,7 +49,7 @@ class ServeSettings(BaseModel):
     allow_client_clock: bool = False
     """Take `requested_at` from clients: for demos, simulation and tests."""
     slots_max: int = 16
-    """Pages decoded at the same time, by one core together."""
+    """Pages decoded at the same time, all on one core."""
     waiting_max: int = 64
     """Pages waiting for a slot before the next one is refused."""
     prefix_cache_mb: int = 256
@@ -59,12 +59,12 @@ class ServeSettings(BaseModel):
     provider: Literal["cpu", "cuda"] = "cpu"
     """What runs the model; `cuda` needs onnxruntime-gpu."""
     provider_fallback: bool = False
-    """Where the provider does not run, go on with the CPU and a warning; else do not start."""
+    """If the provider does not run, warn and use the CPU instead of refusing to start."""
     shortlist: int = 0
-    """Candidates of a row that compete after all have been scored once; 0: all, at every entity."""
+    """Candidates of a row still competing after all were scored once; 0: all, at every entity."""
     workers: int = 1
-    """Processes that share the port, each decoding on a core. `prefix_cache_mb` is theirs together,
-    the other numbers are of each."""
+    """Processes that share the port, each decoding on a core. They split `prefix_cache_mb`; the
+    other numbers are for each of them."""
 
 
 class IngestSettings(BaseModel):
@@ -75,34 +75,34 @@ class IngestSettings(BaseModel):
     group: str = Field(default="pagecast-ingest", min_length=1, max_length=249)
     """Consumer group of the workers."""
     on_log_change: Literal["stop", "restart"] = "stop"
-    """When the interaction topic was made anew: end with an error, or begin histories anew."""
+    """If the interaction topic has been recreated: end with an error, or begin histories anew."""
     metrics_port: int = 9465
     """TCP port of /metrics; 0 takes a free one."""
 
 
 class TriggersSettings(BaseModel):
-    """When a training is asked for; 0 switches a trigger off. Defaults and reasons are
-    `pagecast.streaming.trigger_config.TriggersConfig`'s, which checks the ranges."""
+    """When a training is asked for; 0 switches a trigger off. Defaults and reasons are in
+    `pagecast.streaming.trigger_config.TriggersConfig`, which checks the ranges."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     events: int | None = None
-    """So many events since the last request or model."""
+    """Events since the last request or model."""
     new_entities: int | None = None
-    """So many entities that came to the catalog since then."""
+    """Entities that came to the catalog since then."""
     drift: float | None = None
-    """So many bits between what people do now and what they did then."""
+    """Divergence, in bits, between what people do now and what they did then."""
     drift_window_hours: float | None = None
-    """How long a window that is compared is at least."""
+    """Shortest window that is compared."""
     drift_window_events: int | None = None
-    """Events a window has at least."""
+    """Fewest events of a window that is compared."""
     schedule_hours: float | None = None
-    """So long since the last request or model."""
+    """Time since the last request or model."""
     pause_minutes: float | None = None
-    """No two requests are closer to each other."""
+    """Shortest time between two requests, whatever asks for them."""
 
     def config(self) -> "TriggersConfig":
-        """What ingest is given. Raises InputError that names what to mend."""
+        """What ingest is given. Raises InputError that says what to mend."""
         from pagecast.streaming.trigger_config import TriggersConfig
 
         try:
@@ -112,19 +112,19 @@ class TriggersSettings(BaseModel):
 
 
 class FoldSettings(BaseModel):
-    """How events become steps: the same for ingest and training. Histories that were made with
-    another one are refused."""
+    """How events become steps, the same for ingest and training. Histories made with other settings
+    are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lateness_minutes: float = Field(default=60, ge=0, le=24 * 60)
     """How much older than the newest step an event may be and still make a step."""
     merge_gap_minutes: dict[str, float] = Field(default_factory=dict)
-    """Longest pause inside a step, by action, for example `{play_feature = 45, click = -1}`; -1 is
-    never. What is not named keeps the default."""
+    """Longest pause inside a step, by action, for example `{play_feature = 45, click = -1}`; -1
+    means never. Actions not named keep the default."""
 
     def config(self) -> "FoldConfig":
-        """What ingest and trainer are given. Raises InputError that names what to mend."""
+        """What ingest and trainer are given. Raises InputError that says what to mend."""
         from pagecast.featurestore.history.fold import DEFAULT_FOLD, NEVER, FoldConfig
         from pagecast.featurestore.history.steps import Action
 
@@ -146,14 +146,14 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     budget_minutes: float | None = Field(default=None, gt=0)
-    """The training loop stops here; unset means the trainer's own default."""
+    """Minutes after which the training loop stops; unset means the trainer's own default."""
     profile: Literal["tiny", "small", "base", "large"] = "tiny"
     """Size of the model (docs/training.md)."""
     response: Literal["entities", "semantic_ids"] = "entities"
     """What a page's entities are to the model: a token each, or the codes of what they are
     (docs/semantic-ids.md)."""
     gate_users_min: int | None = Field(default=None, ge=1)
-    """Users that must be asked for the gate to let a model through; unset means the trainer's own
+    """Users the gate must have asked before it lets a model through; unset means the trainer's own
     default."""
     incremental: IncrementalSettings = IncrementalSettings()
     align: AlignSettings = AlignSettings()
@@ -165,11 +165,11 @@ class TrainerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at_once_max: int = Field(default=1, ge=1, le=64)
-    """Trainings run at the same time; each has the threads of a training."""
+    """Trainings that run at the same time, each with `threads` threads."""
     threads: int | None = Field(default=None, ge=1, le=256)
-    """Threads of a training; unset means the trainer's own default, or one below `pagecast up`."""
+    """Threads of a training; unset means the trainer's own default, or one under `pagecast up`."""
     nice: int | None = Field(default=None, ge=0, le=19)
-    """Niceness of a training's process; unset means 0, or 10 below `pagecast up`."""
+    """Niceness of a training's process; unset means 0, or 10 under `pagecast up`."""
     bundles_kept: int = Field(default=5, ge=3)
     """Newest versions whose bundles stay on disk after a training (docs/operations.md)."""
     lease_seconds: float = Field(default=15.0, gt=2.0, le=600.0)
@@ -195,9 +195,9 @@ class Settings(BaseSettings):
     server_address: str | None = None
     """The gRPC server, as `host:port`; unset means the local stack of `state_dir`."""
     database_url: str | None = None
-    """Catalog and model registry, as SQLAlchemy names it; unset means SQLite in `state_dir`."""
+    """SQLAlchemy URL of catalog and model registry; unset means SQLite in `state_dir`."""
     online_store_url: str | None = None
-    """Redis or Valkey with histories and profiles; unset means SQLite in `state_dir`."""
+    """URL of the Redis or Valkey for histories and profiles; unset means SQLite in `state_dir`."""
     continuation_key: SecretStr | None = None
     """Signs continuations of pages, the same on all replicas: at least 32 characters, such as
     `openssl rand -hex 32` gives. Better in `PAGECAST_CONTINUATION_KEY` than in the file."""
@@ -206,7 +206,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
     reward: dict[str, float] = Field(default_factory=dict)
-    """What outcomes on a page are worth, every one of them by name; unset means the table of
+    """What each outcome on a page is worth, all of them by name; unset means the table of
     docs/alignment.md ("The reward"). Training, reward models, experiments and `simulate` take it
     from here."""
     kafka: KafkaSettings = KafkaSettings()
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     @field_validator("bootstrap_servers")
     @classmethod
     def _is_where_kafka_is(cls, servers: str | None) -> str | None:
-        """An empty one, as an option, is no Kafka whatever the file and the environment say."""
+        """Empty, as an option, it means no Kafka whatever the file and the environment say."""
         if servers:
             addresses(servers)
         return servers
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
     @field_validator("online_store_url")
     @classmethod
     def _is_a_store_url(cls, url: str | None) -> str | None:
-        """An empty one, as an option, is SQLite whatever the file and the environment say."""
+        """Empty, as an option, it means SQLite whatever the file and the environment say."""
         if url:
             StoreUrl.parse(url)
         return url or None

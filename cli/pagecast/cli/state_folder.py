@@ -1,4 +1,4 @@
-"""A state directory that cannot be used is told as input that is wrong."""
+"""An unusable state directory is reported as wrong input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from pagecast.cli.exits import InputError
 
 @contextmanager
 def writable(state_dir: Path) -> Iterator[None]:
-    """Raises InputError for what the operating system refuses."""
+    """Raises InputError if the operating system refuses something."""
     try:
         yield
     except OSError as error:

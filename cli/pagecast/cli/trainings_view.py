@@ -11,11 +11,11 @@ from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.trainings.records import Training, TrainingProgress
 
 ERROR_CHARACTERS = 60
-"""Of an error in a listing; `trainings watch` and `--json` tell it whole."""
+"""Characters of an error in a listing; `trainings watch` and `--json` show all of it."""
 
 
 def show_trainings(output: Output, trainings: Sequence[Training]) -> None:
-    """A line each."""
+    """A line per training."""
     output.table(
         "",
         ("request", "state", "asked", "by", "progress", "model"),
@@ -51,7 +51,7 @@ def show_training(output: Output, training: Training) -> None:
 
 
 def line_of(progress: TrainingProgress) -> str:
-    """How far a training is, in a line."""
+    """How far a training is, in one line."""
     parts = [f"{progress.stage} {progress.share_done:.0%}", f"step {progress.step:,}"]
     if progress.entity_loss is not None:
         parts.append(f"loss {progress.entity_loss:.3f}")
@@ -65,7 +65,7 @@ def line_of(progress: TrainingProgress) -> str:
 
 
 def refused_by(training: Training, registry: Registry) -> tuple[str, ...]:
-    """Criteria of the gate that the model of a training does not meet."""
+    """The gate's criteria that a training's model does not meet."""
     if training.version is None:
         return ()
     verdict = registry.get(training.version).verdict

@@ -1,4 +1,4 @@
-"""Following a training from the terminal."""
+"""Follows a training from the terminal."""
 
 import time
 
@@ -11,13 +11,13 @@ from pagecast.featurestore.trainings.records import Training
 from pagecast.featurestore.trainings.trainings import Trainings
 
 PERIOD_S = 0.5
-"""A trainer notes its progress every second."""
+"""A trainer records its progress every second."""
 
 
 def follow(trainings: Trainings, request_id: str, console: Console) -> Training:
     """Shows a bar until the training has ended. Raises TrainingUnknown.
 
-    A database that is away for a moment is waited for.
+    Waits for a database that is away for a moment.
     """
     training = trainings.get(request_id)
     with progress_bar(console) as bar:

@@ -1,4 +1,4 @@
-"""The same events for the same seed, and a mix such as a homepage makes."""
+"""The same events for the same seed, in a mix such as a homepage makes."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A program that is measured has its core, and is told of when it fails."""
+"""A measured program has its core to itself, and its failure is reported."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`pagecast bench learn` from the front door, on made-up histories, and its rows."""
+"""`pagecast bench learn` from the command line, on made-up histories, and its rows."""
 
 from pathlib import Path
 

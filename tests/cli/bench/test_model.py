@@ -1,4 +1,4 @@
-"""`pagecast bench model` from the front door, on made-up histories."""
+"""`pagecast bench model` from the command line, on made-up histories."""
 
 import json
 from pathlib import Path

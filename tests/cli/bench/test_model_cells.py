@@ -1,4 +1,4 @@
-"""Cells that are done survive a run that was cut."""
+"""Finished cells survive an interrupted run."""
 
 import json
 from pathlib import Path

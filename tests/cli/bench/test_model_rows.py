@@ -1,4 +1,4 @@
-"""What the cells' figures become: rows beside what they should be read beside."""
+"""Cells' figures become rows beside what they should be compared with."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the figures of reading reach, and what they say about many users."""
+"""Whether figures of reading reach their goal, and what they say about many users."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Not how fast it is: that the figures are of what they say."""
+"""Tests that the figures measure what they say, not how fast reading is."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What another provider computes otherwise is told, from the same bundle and beside the CPU."""
+"""What another provider computes differently from the CPU, from the same bundle, is reported."""
 
 from pathlib import Path
 

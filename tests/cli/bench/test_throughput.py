@@ -1,4 +1,4 @@
-"""Which systems have to be warmed."""
+"""Which systems have to be warmed up."""
 
 from pagecast.cli.bench.systems import worker
 from pagecast.cli.bench.throughput import Part, warm_states

@@ -1,4 +1,4 @@
-"""What stands beside what, and the reaches that were set."""
+"""What is compared with what, and the goals that were set."""
 
 import pytest
 

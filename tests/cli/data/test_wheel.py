@@ -1,4 +1,4 @@
-"""The wheel is made here; the real one is fetched by the demo."""
+"""The wheel here is made up; the demo fetches the real one."""
 
 import hashlib
 import zipfile

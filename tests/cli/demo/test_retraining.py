@@ -1,4 +1,4 @@
-"""The demo's last act, on a real channel: a server whose model is replaced while pages are read."""
+"""The demo's last step, on a real channel: a server's model is replaced while pages are read."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""The demo's simulated act: what is told while members come."""
+"""The demo's simulated act: what it shows while members come."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`pagecast experiments estimate`: what it is told, and what it cannot say."""
+"""`pagecast experiments estimate`: its options, and what it cannot estimate."""
 
 from pathlib import Path
 

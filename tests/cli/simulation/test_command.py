@@ -1,4 +1,4 @@
-"""What `pagecast simulate` is asked for, and how it refuses."""
+"""What `pagecast simulate` can be asked for, and what it refuses."""
 
 import json
 import math

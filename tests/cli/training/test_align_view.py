@@ -1,4 +1,4 @@
-"""What `pagecast train --align` says of the reward models behind it."""
+"""What `pagecast train --align` says about the reward models behind it."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A page with what is kept of a history is the page without; only what is new is fed."""
+"""A page made with a history's kept prefix is the page made without; only what is new is fed."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""A history is fed to another model beforehand, and a page by it begins from there."""
+"""A history is fed to another model beforehand, and that model's page begins from there."""
 
 import dataclasses
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Which tokens a prompt is fed as, from anywhere on, and which are the same in two."""
+"""Which tokens a prompt is fed as, from any position on, and which two prompts share."""
 
 import dataclasses
 

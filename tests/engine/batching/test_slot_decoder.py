@@ -1,4 +1,4 @@
-"""Pages in slots: chunks or single tokens, alone or together, come to the same."""
+"""Pages in slots: chunks or single tokens, alone or together, give the same result."""
 
 import numpy as np
 import pytest

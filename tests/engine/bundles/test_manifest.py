@@ -1,4 +1,4 @@
-"""A manifest is sealed: any other bytes than those written are refused."""
+"""A manifest is sealed: bytes other than those written are refused."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Embeddings that come with a bundle stand for the tower's, of the versions they were made of."""
+"""Embeddings that come with a bundle replace the tower's, for the versions they were made from."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""Tensors are the library's, and what is no safetensors file is refused."""
+"""Tensors equal the library's, and what is not a safetensors file is refused."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The map that embeddings are published through belongs to its bundle, or is refused."""
+"""The map that embeddings are published through is refused unless it belongs to its bundle."""
 
 import dataclasses
 import shutil

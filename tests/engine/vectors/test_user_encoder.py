@@ -1,4 +1,4 @@
-"""A user's vector is the hidden state a page would go on from, behind the row `top`."""
+"""A user's vector is the hidden state a page would go on from, after the row `top`."""
 
 from pathlib import Path
 

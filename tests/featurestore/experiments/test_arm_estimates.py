@@ -1,4 +1,4 @@
-"""Which pages an arm's off-policy estimates are made of."""
+"""Which pages an arm's off-policy estimates are made from."""
 
 from pathlib import Path
 

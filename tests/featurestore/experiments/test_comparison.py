@@ -1,4 +1,4 @@
-"""Two arms: the difference, the lift, and what is known of the users from before."""
+"""Two arms: the difference, the lift, and what was known of the users before."""
 
 import numpy as np
 import pytest

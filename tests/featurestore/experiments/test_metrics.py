@@ -1,4 +1,4 @@
-"""What a user counts for, and for how much at most."""
+"""What a user counts for, and how much at most."""
 
 import pytest
 

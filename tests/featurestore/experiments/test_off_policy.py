@@ -1,4 +1,4 @@
-"""Off-policy estimates: the truth, where it is known, and warnings where they cannot know it."""
+"""Off-policy estimates: right where the truth is known, with warnings where they cannot know it."""
 
 from dataclasses import replace
 

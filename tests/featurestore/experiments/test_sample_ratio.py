@@ -1,4 +1,4 @@
-"""The alarm of a sample ratio mismatch: quiet as long as it should be, and soon when it should."""
+"""The alarm of a sample ratio mismatch: quiet while it should be, and quick when it should ring."""
 
 import math
 from itertools import product

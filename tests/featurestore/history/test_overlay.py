@@ -1,4 +1,4 @@
-"""Actions laid over a history: what ingest will make of them, now, and each of them once."""
+"""Actions laid over a history: at once what ingest will make of them, each of them once."""
 
 from copy import deepcopy
 

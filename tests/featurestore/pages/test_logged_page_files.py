@@ -1,4 +1,4 @@
-"""Logged pages as files; JSON lines are looked at in `tests/cli/test_offline.py`."""
+"""Logged pages as files; JSON lines are tested in `tests/cli/test_offline.py`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which logged pages are held of very many."""
+"""Which of very many logged pages are held."""
 
 from collections.abc import Iterable
 

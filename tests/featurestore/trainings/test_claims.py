@@ -1,4 +1,4 @@
-"""One trainer runs a training, and another goes on if it dies. A lease of 0 ends at once."""
+"""One trainer runs a training; if it dies, another goes on. A lease of 0 ends at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""A database that hangs costs what it would have said, and no page its time."""
+"""A hanging database brings no news of erasures, and delays no page."""
 
 import asyncio
 import time

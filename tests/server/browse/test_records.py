@@ -1,4 +1,4 @@
-"""A page that is browsed, with a broker: its actions are published, its records say what it was."""
+"""A browsed page, with a broker: its actions are published, its records say what it was."""
 
 import asyncio
 from collections.abc import Iterator

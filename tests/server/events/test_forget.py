@@ -1,4 +1,4 @@
-"""ForgetUser: the order is in the event log before the answer, and the receipt is waited for."""
+"""ForgetUser: the order is in the event log before the answer, which waits for the receipt."""
 
 import asyncio
 import traceback

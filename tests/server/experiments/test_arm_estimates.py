@@ -1,4 +1,4 @@
-"""Off-policy estimates in an experiment's report: of arms that drew, and why not of others."""
+"""Off-policy estimates in an experiment's report: for arms that drew, and why not for others."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Pages that were drawn, seen by other policies: of the same rules, request and history."""
+"""Drawn pages, judged by other policies under the same rules, request and history."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Experiments in the server: each user's whole page is by the model of the user's arm."""
+"""Experiments in the server: each user's whole page is made by the model of the user's arm."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Histories are fed to a new champion behind pages, by a thread that is in nobody's way."""
+"""Histories are fed to a new champion after pages, by a thread that is in nobody's way."""
 
 import os
 import sys

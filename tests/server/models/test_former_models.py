@@ -1,4 +1,4 @@
-"""Which models that are no longer the champion can still carry on a page."""
+"""Which former champions can still carry on a page."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Step 2: model, catalog and rules of a page fit each other, and follow the catalog."""
+"""Step 2: a page's model, catalog and rules fit each other, and follow the catalog."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""A new champion takes people over one by one, where that spares them and others a whole prompt."""
+"""A new champion takes people over one by one if that spares them and others a whole prompt."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Through real channels: a client that floods the server does not keep another one waiting."""
+"""Through real channels: a client that floods the server does not keep others waiting."""
 
 import asyncio
 

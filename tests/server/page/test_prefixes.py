@@ -1,4 +1,4 @@
-"""What is kept of a history, as a client and an operator see it."""
+"""Kept prefixes of histories, as a client and an operator see them."""
 
 import pytest
 from factories import START_MS, play, timestamp

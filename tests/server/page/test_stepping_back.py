@@ -1,4 +1,4 @@
-"""What is read of a new champion steps back behind pages; what serves them does not."""
+"""Reading a new champion yields to pages; what serves pages does not."""
 
 import os
 import sys

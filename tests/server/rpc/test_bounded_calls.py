@@ -1,4 +1,4 @@
-"""Calls that hang cost their threads, and nobody more than the time that was agreed."""
+"""Hanging calls cost their threads, and no caller more than the agreed time."""
 
 import asyncio
 import threading

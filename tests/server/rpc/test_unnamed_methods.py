@@ -1,4 +1,4 @@
-"""A service that is added without naming its methods answers as any."""
+"""A service added without naming its methods answers like any other."""
 
 import asyncio
 from typing import Any

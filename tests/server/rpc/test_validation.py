@@ -1,4 +1,4 @@
-"""Step 1: what is no message, or breaks a rule of its proto, is refused by name."""
+"""Step 1: what is not a message, or breaks a rule of its proto, is refused by name."""
 
 import grpc
 import pytest

@@ -1,4 +1,4 @@
-"""What a worker is told arrives as it was, and nowhere else; two that share a port both answer."""
+"""A worker's orders arrive unchanged, and nowhere else; two that share a port both answer."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A small catalog, a model of it, and requests for which pages are drawn."""
+"""A small catalog, a model of it, and requests to draw pages for."""
 
 from collections.abc import Sequence
 

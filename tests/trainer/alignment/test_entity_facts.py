@@ -1,4 +1,4 @@
-"""What reward models are told of an entity, beside what they learn."""
+"""What reward models are told about an entity, beside what they learn."""
 
 import numpy as np
 import pytest

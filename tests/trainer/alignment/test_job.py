@@ -1,4 +1,4 @@
-"""Alignment from the feature store to what the registry is told."""
+"""Alignment, from the feature store to the registry."""
 
 import dataclasses
 import json

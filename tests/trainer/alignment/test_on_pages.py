@@ -1,4 +1,4 @@
-"""Alignment where all that is known is logged: the reward models' reward, and the truth beside."""
+"""Alignment with nothing but logged pages: the reward models' reward, beside the truth."""
 
 import dataclasses
 

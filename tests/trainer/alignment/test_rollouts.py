@@ -1,4 +1,4 @@
-"""Drawn pages: by the engine, under the rules, and torch says of them what the engine said."""
+"""Pages drawn by the engine under the rules, of which torch says what the engine said."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What has been watched or placed does not compete, as the rules have it."""
+"""What has been watched or placed does not compete, as in the rules."""
 
 import numpy as np
 import numpy.typing as npt

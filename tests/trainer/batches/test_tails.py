@@ -1,4 +1,4 @@
-"""What training is told behind a history is what the server is told."""
+"""What follows a history in training is what follows it in the server."""
 
 from dataclasses import replace
 

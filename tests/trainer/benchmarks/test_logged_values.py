@@ -1,4 +1,4 @@
-"""GenPage's measures on logged pages: areas are those of the pages, and so are intervals."""
+"""GenPage's measures on logged pages: areas and intervals are those of the pages."""
 
 import numpy as np
 import pytest

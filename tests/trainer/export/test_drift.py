@@ -1,4 +1,4 @@
-"""Drift is what somebody notices who has kept the embeddings of before."""
+"""Drift is what anyone who kept the previous embeddings notices."""
 
 import numpy as np
 import pytest

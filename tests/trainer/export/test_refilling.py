@@ -1,4 +1,4 @@
-"""Graphs of a base with other weights in them: what an export would have given, byte by byte."""
+"""A base's graphs with other weights in them equal, byte by byte, what an export would give."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A release does not break what others have fitted to the embeddings of the one before."""
+"""A release does not break what others have fitted to the previous one's embeddings."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""Large tables leave a graph, which computes the same from where they then lie."""
+"""Large tables are moved out of a graph, which computes the same with them elsewhere."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a step is given: the catalog, or the few entities its batch needs."""
+"""What a step is given: the catalog, or just the few entities its batch needs."""
 
 import dataclasses
 

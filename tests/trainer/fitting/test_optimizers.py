@@ -1,4 +1,4 @@
-"""Tables of which a step moves few rows cost few rows, and nothing else changes."""
+"""Tables cost only the rows that a step moves, and nothing else changes."""
 
 import dataclasses
 

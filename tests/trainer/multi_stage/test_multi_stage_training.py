@@ -1,4 +1,4 @@
-"""Training the baseline: it finds what a world has in it, and says how well it ranks."""
+"""Training the baseline: it finds the pattern in a world, and says how well it ranks."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows and entities are read from one state, whatever the head makes of the decoder's."""
+"""Rows and entities are read from one state, whatever the head makes of it."""
 
 import dataclasses
 from pathlib import Path

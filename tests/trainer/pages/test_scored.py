@@ -1,4 +1,4 @@
-"""Logged pages in a model's numbers."""
+"""Logged pages in a model's indices."""
 
 from pathlib import Path
 

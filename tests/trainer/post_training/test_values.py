@@ -1,4 +1,4 @@
-"""What post-training says of the tokens of a page."""
+"""What post-training says about a page's tokens."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a model that spells entities is asked for, and that it learns it."""
+"""What a model that spells entities is asked for, and that it learns to."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""The trie is searched: scores are what spelling each entity alone says, and they are a share."""
+"""The trie is searched: scores equal those of spelling each entity alone, and are shares."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A model of semantic IDs becomes a bundle, and the server's pages are made of its words."""
+"""A model of semantic IDs becomes a bundle, and the server's pages are made from its IDs."""
 
 import asyncio
 import dataclasses

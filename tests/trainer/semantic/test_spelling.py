@@ -1,4 +1,4 @@
-"""A batch spelled in codes: what is packed among others is what is decoded alone."""
+"""A batch spelled in codes: what is packed among others equals what is decoded alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The model of entity tokens that comes first, and what of it is kept."""
+"""The model of entity tokens that comes first, and what is kept of it."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A model that begins from another knows what that knew, and names it did not."""
+"""A model that begins from another knows what that one knew, and new names."""
 
 import dataclasses
 

@@ -1,1 +1,1 @@
-"""What `pagecast bench` measures: each figure beside another one of the same run."""
+"""What `pagecast bench` measures: each figure beside another of the same run."""

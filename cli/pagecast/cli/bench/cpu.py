@@ -23,32 +23,32 @@ def resident_bytes(pid: int) -> int:
 
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""What numpy and torch read when they are imported."""
+"""Variables that numpy and torch read when they are imported."""
 
 
 def use_one_thread() -> None:
-    """Products of this process and of those it starts use one thread; before numpy is imported.
+    """Makes products here and in child processes use one thread; call before importing numpy.
 
-    The work of a second one would be missing from the clock of the first.
+    The work of a second thread would be missing from the first one's clock.
     """
     os.environ.update(ONE_THREAD)
 
 
 def measured_core() -> int:
-    """The core that what is measured has for itself: the last this process may use."""
+    """The core kept for what is measured: the last one this process may use."""
     return max(os.sched_getaffinity(0))
 
 
 def other_cores() -> set[int]:
-    """The cores of all the rest; the same one where there is only one."""
+    """The cores for everything else; the same one if there is only one."""
     cores = os.sched_getaffinity(0)
     return cores - {max(cores)} or cores
 
 
 @contextmanager
 def left_alone(core: int | None) -> Iterator[None]:
-    """This thread, and the programs and threads it starts meanwhile, keep off a core, if one is
-    named and there is another one."""
+    """Keeps this thread, and the programs and threads it starts meanwhile, off a core, if one is
+    named and there is another."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {one for one in allowed if one != core} or allowed)
     try:

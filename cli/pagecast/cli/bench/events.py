@@ -1,8 +1,8 @@
 """The events of the benchmark: sessions of many users, the same for the same seed.
 
 A session is what people do with a homepage: they see rows, click, look at details, play and stop,
-now and then rate or search. Users differ in how much they do, so that some windows are full and
-most are not.
+now and then rate or search. Users differ in how much they do, so some windows are full and most are
+not.
 """
 
 import random
@@ -17,10 +17,10 @@ BATCH_EVENTS = 10_000
 """Events of a batch: ten for each of the thousand users, on average."""
 
 START_MS = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp() * 1000)
-"""A fixed Monday: event times are part of what a seed says."""
+"""A fixed Monday: event times, too, follow from the seed alone."""
 
 BATCH_MS = 6 * 60 * 60 * 1000
-"""Event time that a batch spans: a user comes back about every evening."""
+"""Event time that a batch spans: a user returns about every evening."""
 
 RETRIES = 0.005
 """Share of events that a producer sends twice."""
@@ -31,7 +31,7 @@ LATE = 0.01
 LATE_MS_MAX = 20 * 60 * 1000
 
 ACTIVITY_SIGMA = 1.5
-"""Of the log-normal weights by which users come back: a few come back all the time."""
+"""Of the log-normal weights by which users come back: a few keep coming back."""
 
 _DEVICES = ("tv", "tv", "tv", "mobile", "mobile", "web")
 _PLACES = (("SE", "sv"), ("SE", "sv"), ("US", "en"), ("DE", "de"), ("BR", "pt-BR"))
@@ -51,7 +51,7 @@ class EventsConfig:
     seed: int = 1
     """The same seed makes the same events."""
     first_batch: int = 0
-    """Number of the first batch: a later one goes on in time."""
+    """Number of the first batch; a higher one begins later in time."""
 
     def __post_init__(self) -> None:
         if min(self.events, self.users, self.entities) < 1:
@@ -197,7 +197,7 @@ class _Session:
         )
 
     def _entity(self) -> str:
-        """Popular ones come more often: half of all draws fall on an eighth of the entities."""
+        """Popular ones come up more often: half of all draws fall on an eighth of the entities."""
         return f"entity-{int(self._entities * self._chance.random() ** 3):05d}"
 
 

@@ -28,7 +28,7 @@ from pagecast.eventlog.clients import KafkaClient
 from pagecast.eventlog.topics import USER_PARTITIONS
 
 PARTS = (BARE, "sqlite", "confluent", "quix", "quix-append", "latency", "reads")
-"""What `--skip` knows. The worker with Valkey is what all the rest stands beside."""
+"""What `--skip` knows. The worker with Valkey is always measured: other systems stand beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,17 @@ class IngestBenchConfig:
     """What to measure, and how much of it."""
 
     folder: Path
-    """Where the Quix environment is kept and everything else is made and removed."""
+    """Keeps the Quix environment and the logs; all else made here is removed in the end."""
     events: int
     """Of a round."""
     warm_events: int
-    """Ingested before anything counts, so that windows are partly filled."""
+    """Ingested before measuring begins, so that windows are partly filled."""
     rounds: int
-    """Each system's turns."""
+    """Turns of each system."""
     latency_seconds: float
     """At each rate."""
     users: int = 1_000
-    """Of whom the events are."""
+    """Whose events they are."""
     quick: bool = False
     """Fewer reads."""
     skip: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class IngestFigures:
     rounds: dict[str, list[float]]
     """Events per CPU-second of each system, round by round."""
     late_ms_max: float | None
-    """How late the load of the latency rows was at most; it is in them."""
+    """How late the latency rows' load was at most; their figures include it."""
 
 
 def measure_ingest(config: IngestBenchConfig, console: Console) -> IngestFigures:
@@ -82,7 +82,7 @@ def measure_ingest(config: IngestBenchConfig, console: Console) -> IngestFigures
             exits.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=config.folder))
         )
         core = measured_core()
-        # Broker and stores inherit it: what is measured has its core for itself.
+        # Broker and stores inherit this, so what is measured has its core for itself.
         os.sched_setaffinity(0, other_cores())
         broker = exits.enter_context(EmbeddedBroker(log=logs / "broker.log"))
         ensure_topics(broker.bootstrap_servers)
@@ -141,7 +141,7 @@ class _Run:
             return Part(begin=begin, end=fill(self._stage.bootstrap, events, produced))
 
     def _rounds(self, part: Part) -> dict[str, list[float]]:
-        """Each system once, then each again, and so on."""
+        """Each system once a round, round after round."""
         rounds: dict[str, list[float]] = {}
         for number in range(1, self._config.rounds + 1):
             of = f"round {number}/{self._config.rounds}"
@@ -176,7 +176,7 @@ class _Run:
 
     @contextmanager
     def _task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar; what is yielded is told how much is done."""
+        """A bar; call what is yielded with how much is done."""
         task = self._progress.add_task(title, total=total, note="")
         yield lambda done: self._progress.update(task, completed=done)
         self._progress.update(task, completed=total)

@@ -1,4 +1,4 @@
-"""A program that is measured: started on its core, watched, stopped."""
+"""A measured program: started on its core, watched, stopped."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from pagecast.cli.stack.child import log_tail
 from pagecast.eventlog.broker import dies_with_parent
 
 STOP_SECONDS_MAX = 20.0
-"""A worker commits, a Quix application makes its last checkpoint; then it is killed."""
+"""Time for a worker to commit, or a Quix application to make its last checkpoint; then it is
+killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,10 @@ class JobSpec:
     python: Path
     """The interpreter: this one, or that of an environment of its own."""
     program: str
-    """A module, or the path of a file; it takes its settings as one JSON argument."""
+    """A module, or the path of a file, that takes its settings as one JSON argument."""
     settings: Mapping[str, Any]
     core: int | None
-    """The only core it may use; None: all that this process may."""
+    """The only core it may use; None: all cores of this process."""
     log: Path
     """Its output."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Job:
                 env={**os.environ, **spec.environment},
             )
         if spec.core is not None:
-            # Before it has threads: they inherit it.
+            # Before it has threads, which inherit this.
             os.sched_setaffinity(self._process.pid, {spec.core})
 
     def cpu_seconds(self) -> float:

@@ -1,7 +1,7 @@
-"""How long an event takes until it is in the online store, at several rates.
+"""How long an event takes to reach the online store, at several rates.
 
-The worker's own histogram is read: from the moment an event was due, which is its record's
-timestamp, until the batch it came in was written.
+Read from the worker's own histogram: from the moment an event was due, which is its record's
+timestamp, until its batch was written.
 """
 
 import json
@@ -30,7 +30,7 @@ RATES = (1_000, 2_000, 4_000, 8_000)
 """Events per second."""
 
 WARM_SECONDS = 2
-"""At the first rate, before anything counts: the worker loads the histories."""
+"""Seconds at the first rate before measuring begins, in which the worker loads the histories."""
 
 DRAIN_SECONDS_MAX = 60.0
 READY_SECONDS_MAX = 60.0
@@ -45,7 +45,7 @@ class Latency:
     p50_s: float
     p99_s: float
     late_ms_max: float
-    """How late the load was itself; it is in the figures."""
+    """How late the load itself was; the figures include it."""
 
 
 def measure_latency(
@@ -56,7 +56,7 @@ def measure_latency(
     seconds: float,
     told: Callable[[int], None],
 ) -> list[Latency]:
-    """One worker, each rate for so long; `first` says where the events go on."""
+    """Measures one worker, each rate for `seconds`; `first` says where the events go on."""
     measured = []
     batch = first.first_batch
     with _worker(stage, system, end) as port:

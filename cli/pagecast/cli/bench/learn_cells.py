@@ -1,6 +1,6 @@
-"""What `pagecast bench learn` measures: a cell a seed, in which all strategies share a first model.
+"""What `pagecast bench learn` measures: a cell per seed, whose strategies share a first model.
 
-Only so are they compared on the same weights, and the first model is trained once.
+So they are compared on the same weights, and the first model is trained only once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from pagecast.trainer.benchmarks.cells import Cell
 
 SLICES, BEGIN = 4, 0.8
-"""Slices after the share that the first model learns from. The last is evaluated on alone, so each
+"""Slices after the share that the first model learns from. The last is only evaluated on, so each
 strategy is trained three times, on a twentieth more each time."""
 
 QUICK_SLICES, QUICK_PASSES = 2, 0.2

@@ -24,7 +24,7 @@ from pagecast.trainer.benchmarks.cells import Cell
 
 @dataclass(frozen=True, kw_only=True)
 class LearnBench:
-    """The command's options, as given; None is what the command's help says."""
+    """The command's options, as given; the command's help says what None means."""
 
     quick: bool
     slices: int | None

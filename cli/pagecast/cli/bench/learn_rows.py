@@ -1,4 +1,4 @@
-"""Rows of `pagecast bench learn`: means over seeds, each strategy beside what it should match."""
+"""Rows of `pagecast bench learn`: means over seeds, each strategy beside one it should match."""
 
 from collections.abc import Iterator, Sequence
 from statistics import mean
@@ -14,7 +14,7 @@ from pagecast.trainer.benchmarks.learning import (
 from pagecast.trainer.start_config import StartConfig
 
 KEPT, COST = 0.99, 0.04
-"""Of a full retrain: NDCG@10 that an incremental one keeps, and CPU seconds that it takes."""
+"""Shares of a full retrain: the NDCG@10 an incremental one keeps, the CPU seconds it takes."""
 
 DEFAULT = incremental_name(StartConfig().new_entities)
 
@@ -76,7 +76,7 @@ def _old(seeds: Sequence[Figures]) -> Iterator[Row]:
 def _beside(
     what: str, beside: str, ours: float, theirs: float, *, reach: float | None = None
 ) -> Row:
-    """What is never right has nothing to divide by."""
+    """A strategy that is never right has nothing to divide by."""
     if not theirs:
         return Row(what=what, beside=beside, ours=ours, theirs=theirs)
     return Row.compared(what, beside, ours, theirs, reach=reach)

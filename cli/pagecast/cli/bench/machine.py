@@ -17,7 +17,7 @@ BENCH_FOLDER = "bench"
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What has to stand beside every figure."""
+    """What must accompany every figure."""
 
     machine: str
     date: str
@@ -51,7 +51,7 @@ def _memory_gb() -> int:
 
 
 def _commit() -> str:
-    """Of the sources that run; the version where they are no checkout."""
+    """The commit of the running sources; the version if they are no checkout."""
     asked = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,

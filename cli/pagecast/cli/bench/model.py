@@ -17,7 +17,7 @@ from pagecast.trainer.benchmarks.cells import Cell, DataView, Figures
 from pagecast.trainer.benchmarks.tables import TABLES, Budget, cells
 
 ALONE = ("throughput", "cost")
-"""Tables whose figures are of speed: nothing else may run meanwhile."""
+"""Tables of speed: nothing else may run meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class CellsConfig:
 
     paths: StatePaths
     folder: Path
-    """Where everything is made and removed but the cells' output."""
+    """Where everything is made, and all but the cells' output removed."""
     data: str
     users_max: int | None = None
     """Fewer users, for seeing whether it works."""

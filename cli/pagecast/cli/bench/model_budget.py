@@ -1,4 +1,4 @@
-"""How much `pagecast bench model` is to measure, from its options."""
+"""How much `pagecast bench model` measures, from its options."""
 
 from pagecast.trainer.benchmarks.tables import Budget
 
@@ -9,7 +9,7 @@ QUICK_USERS, QUICK_MINUTES = 60, 0.02
 
 
 def budget_of(seeds: str | None, minutes: float | None, *, quick: bool) -> Budget:
-    """Reads the options; None is what they are by default. Raises ValueError that names one."""
+    """Reads the options; None means the default. Raises ValueError that names the option."""
     told = seeds if seeds is not None else (QUICK_SEEDS if quick else SEEDS)
     try:
         numbers = tuple(dict.fromkeys(int(part) for part in told.split(",") if part))

@@ -1,4 +1,4 @@
-"""Cells that are done, in a file: a run that was cut goes on behind the last one."""
+"""Cells that are done, in a file: an interrupted run goes on after the last one."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class DoneCells:
     """Figures by cell. With a file, every addition is on disk before the next cell begins.
 
     `of` are facts that all figures of a file must share: commit and data. Raises InputError if the
-    file is of others, or none of ours.
+    file's facts are others, or it is not ours.
     """
 
     def __init__(self, path: Path | None, of: Mapping[str, str]) -> None:

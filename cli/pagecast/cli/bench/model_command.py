@@ -23,7 +23,7 @@ from pagecast.trainer.benchmarks.tables import TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class ModelBench:
-    """The command's options, as given; None is what the command's help says."""
+    """The command's options, as given; the command's help says what None means."""
 
     quick: bool
     tables: str

@@ -1,4 +1,4 @@
-"""Cells of `pagecast bench model` on cores: each in a process of its own."""
+"""Runs cells of `pagecast bench model` on cores, each in a process of its own."""
 
 import json
 import os
@@ -92,7 +92,7 @@ class Cores:
         )
 
     def _look(self, one: _Running) -> bool:
-        """Whether it is done; if so, its figures are kept."""
+        """Keeps its figures if it is done; returns whether it is."""
         if one.job.ended():
             self._done(one.cell, json.loads(one.result.read_text()))
             self._progress.remove_task(one.task)

@@ -19,7 +19,7 @@ FETCHED, MADE_UP = "ml-100k", "made-up"
 
 
 def chosen_data(name: str | None, paths: StatePaths) -> str:
-    """The data asked for; else MovieLens 100K where it was fetched, else made-up histories."""
+    """The data asked for; else MovieLens 100K if it was fetched, else made-up histories."""
     if name is not None:
         return name
     return FETCHED if is_fetched(ML_100K, paths.data / FETCHED / "source") else MADE_UP
@@ -35,7 +35,7 @@ class ModelData:
     users_max: int | None
     console: Console
     split_sha256: str = ""
-    """Of the data as they are read by default; "" before that was done."""
+    """Hash of the data as read by default; "" until they are read."""
     _files: dict[DataView, Path] = field(default_factory=dict)
 
     def file(self, view: DataView) -> Path:

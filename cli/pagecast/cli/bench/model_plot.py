@@ -1,4 +1,4 @@
-"""The scaling table as a plot: quality by size of the model, a line for each data and context."""
+"""The scaling table as a plot: quality by model size, with a line for each data and context."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Rows of `pagecast bench model`: each table's cells, beside what they should be read beside."""
+"""Rows of `pagecast bench model`: each table's cells, beside what they should be compared with."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
@@ -16,10 +16,10 @@ from pagecast.trainer.evaluation.systems.pagecast_system import PAGECAST
 from pagecast.trainer.export.parity import DIFFERENCE_MAX
 
 REACH_OF_SASREC = 2.0
-"""Tokens a CPU-second of ours by those of a padded SASRec."""
+"""Our tokens per CPU-second, by those of a padded SASRec."""
 
 FLAT_MAX = 1.5
-"""Of a step with drawn entities, by the same with ten thousand: "nearly flat"."""
+"""Cost of a step with drawn entities, by the same with ten thousand: "nearly flat"."""
 
 NDCG, HR = "ndcg_at_10", "hr_at_10"
 
@@ -52,12 +52,12 @@ PUBLISHED = (
     _Published(PREQUENTIAL, NDCG, "what is to be reached, fresh", 0.11, reach=True),
     _Published(PREQUENTIAL, RETRAINED + NDCG, "what is to be reached, fresh", 0.11, reach=True),
 )
-"""Of MovieLens 100K, masked, on the test part: figures that others measured on the same split."""
+"""MovieLens 100K, masked, on the test part: figures that others measured on the same split."""
 
 
 def model_rows(measured: Sequence[tuple[Cell, Figures]], *, published: bool) -> list[Row]:
-    """Rows in the order of the cells' tables. `published` says whether the data are all of those
-    that published figures are of.
+    """Rows in the order of the cells' tables. `published` says whether the data are the whole set
+    that published figures are for.
     """
     by_table: dict[str, list[tuple[Cell, Figures]]] = {}
     for cell, figures in measured:
@@ -119,7 +119,7 @@ def _beside(what: str, beside: str, ours: float, theirs: float) -> Row:
 
 
 def _range(what: str, seeds: Sequence[Figures], figure: str) -> Iterator[Row]:
-    """The mean, and least and most of the seeds if there are several."""
+    """The mean, and the range over seeds if there are several."""
     yield Row.alone(f"{what}, mean of {len(seeds)} seeds", _mean(seeds, figure))
     if len(seeds) > 1:
         values = [_number(figures, figure) for figures in seeds]
@@ -188,7 +188,7 @@ def _parity(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
 
 
 def _cost(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
-    """Each size beside the first of the same softmax; the drawn one should stay flat."""
+    """Each size beside the first one of the same softmax; the drawn softmax should stay flat."""
     first: dict[bool, tuple[str, float]] = {}
     for cell, figures in some:
         seconds, drawn = _number(figures, "cpu_seconds"), bool(cell.settings["negatives"])
@@ -203,7 +203,7 @@ def _cost(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
 
 
 def _decoding(some: Sequence[tuple[Cell, Figures]]) -> Iterator[Row]:
-    """Each seed by itself: the two forms are of one model, so they are compared within it."""
+    """Each seed by itself: both forms are of one model, so they are compared within a seed."""
     for cell, figures in some:
         of_seed = f"seed {cell.seed}"
         ours, theirs = (_number(figures, f"ndcg_at_10_{form}") for form in ("int8", "fp32"))

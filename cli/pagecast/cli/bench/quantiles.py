@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 Buckets = Mapping[float, float]
-"""Observations up to and with each bound; the last bound is infinite."""
+"""Observations up to and including each bound; the last bound is infinite."""
 
 
 ANSWER_SECONDS_MAX = 10.0
@@ -16,7 +16,7 @@ ANSWER_SECONDS_MAX = 10.0
 
 
 def families(port: int) -> Iterable[Metric]:
-    """Of the metrics that a process on this machine serves."""
+    """The families of the metrics that a process on this machine serves."""
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER_SECONDS_MAX) as answer:
         return text_string_to_metric_families(answer.read().decode())
 

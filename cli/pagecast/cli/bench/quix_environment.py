@@ -1,4 +1,4 @@
-"""An environment of its own for Quix Streams: it pins an older confluent-kafka than ours."""
+"""An environment of its own for Quix Streams, which pins an older confluent-kafka than ours."""
 
 import subprocess
 import venv
@@ -16,13 +16,13 @@ REQUIREMENTS = (
     "hiredis",
     "pyarrow",
 )
-"""protobuf as the stubs were generated for; the rest is the job's own."""
+"""protobuf in the version the stubs were generated for; the rest is the job's own."""
 
 _DONE = "installed.txt"
 
 
 def quix_python(folder: Path, tell: Callable[[str], None]) -> Path:
-    """The interpreter of the environment in `folder`; it is made at first use, in half a minute.
+    """The interpreter of the environment in `folder`, which first use makes in half a minute.
 
     Raises CommandError if pip cannot install it.
     """

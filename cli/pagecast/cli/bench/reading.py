@@ -1,4 +1,4 @@
-"""Rows of reading a history, and what it takes to hold those of many users."""
+"""Rows about reading a history, and about what holding many users' histories takes."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Protocol
 from pagecast.cli.bench.rows import Better, Row
 
 READ_TIMES_MAX = 2.0
-"""Of the store's own client reading the same bytes."""
+"""Times that of the store's own client reading the same bytes."""
 
 BYTES_PER_USER = "bytes per user, Valkey"
 
@@ -34,7 +34,7 @@ def rows_of(figures: Iterable[Figure]) -> list[Row]:
 
 
 def capacity_rows(figures: Sequence[Figure]) -> list[Row]:
-    """On paper: bytes per user times users, less replicas and what the server needs itself."""
+    """On paper: bytes per user times users, without replicas and what the server itself needs."""
     return [
         Row.alone(f"GB of Valkey for {users:,} users (on paper)", figure.ours * users / 1e9)
         for figure in figures

@@ -1,4 +1,4 @@
-"""How long reading a history takes, beside the store's own client reading the same bytes."""
+"""How long reading a history takes, compared with the store's own client reading its bytes."""
 
 import random
 import sqlite3
@@ -18,13 +18,13 @@ from pagecast.featurestore.online.store import OnlineFeatures
 from pagecast.featurestore.state import StatePaths
 
 ROUND_READS = 100
-"""Reads in a row before the other side's turn: a busy machine then slows both alike."""
+"""Reads in a row before the other side's turn, so that a busy machine slows both alike."""
 
 DISTINCT = 16
-"""Different histories; each is written for many users, for folding is not what is measured."""
+"""Different histories, each written for many users: folding is not what is measured."""
 
 FEAST_SHARE = 5
-"""Feast's own read takes many times as long: every so many reads of the others it has one."""
+"""Reads of the others for each of Feast's own, which takes many times as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class ReadRow(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Of one call, as its caller sees it."""
+    """Timing of one call, as its caller sees it."""
 
     p50_us: float
     p99_us: float

@@ -1,4 +1,4 @@
-"""Figures of ours beside others of the same run, and whether they reach what they should."""
+"""Figures of ours beside others of the same run, and whether they reach their goal."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,13 +21,13 @@ class Row:
     what: str
     """The figure, with its unit."""
     beside: str
-    """What it is compared with; empty if with nothing."""
+    """What it is compared with; empty if it is not."""
     ours: float
     theirs: float | None = None
     ratio: float | None = None
     """Ours by theirs."""
     reach: float | None = None
-    """What the ratio should be, None if nothing was set."""
+    """What the ratio should reach; None if no goal was set."""
     reached: bool | None = None
 
     @classmethod
@@ -46,7 +46,7 @@ class Row:
         reach: float | None = None,
         better: Better = Better.HIGHER,
     ) -> Self:
-        """`ratio` is that of the figures unless it was measured round by round."""
+        """`ratio` is the figures' own unless it was measured round by round."""
         ratio = ours / theirs if ratio is None else ratio
         reached = None
         if reach is not None:
@@ -71,7 +71,7 @@ class Row:
         *,
         reach: float | None = None,
     ) -> Self:
-        """Medians; the ratio is the median of each round's, which a machine's moods touch least."""
+        """Medians; the ratio is the median over rounds, which a busy machine disturbs least."""
         ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
         return cls.compared(
             what, beside, median(ours), median(theirs), ratio=median(ratios), reach=reach

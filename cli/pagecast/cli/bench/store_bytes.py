@@ -11,7 +11,7 @@ from pagecast.featurestore.state import StatePaths
 def bytes_per_user(
     paths: StatePaths, url: str | None, users: Sequence[str], write: Callable[[], None]
 ) -> float:
-    """What the store grows by while `write` writes these users: a file, or a server's memory."""
+    """How much a file, or a server's memory, grows while `write` writes these users."""
     before = _bytes_used(paths, url)
     write()
     return (_bytes_used(paths, url) - before) / len(users)
@@ -26,5 +26,5 @@ def _bytes_used(paths: StatePaths, url: str | None) -> int:
 
     with Redis.from_url(url) as client:
         facts: Any = client.info("memory")
-        # Less what the server needs for connections and the like.
+        # Without what the server needs for connections and the like.
         return int(facts["used_memory_dataset"])

@@ -26,7 +26,7 @@ class Stage:
 
     bootstrap: str
     folder: Path
-    """For what the systems hold; removed in the end."""
+    """For the systems' state; removed in the end."""
     logs: Path
     """For their output; kept."""
     core: int
@@ -41,7 +41,7 @@ class System:
     """As `--skip` knows it."""
     title: str
     state: str
-    """Systems of one name here share the state they start from."""
+    """Systems with the same name here share the state they start from."""
     valkey: bool
     """Whether its online store is Valkey."""
     spec: "Callable[[Stage, Path, str | None], JobSpec]"

@@ -30,6 +30,6 @@ def show_rows(output: Output, rows: Sequence[Row]) -> None:
 
 
 def show_circumstances(output: Output, circumstances: Circumstances) -> None:
-    """What has to stand below every table."""
+    """What must stand below every table."""
     output.say(f"\n{circumstances.machine}")
     output.say(f"{circumstances.date}, commit {circumstances.commit}: {circumstances.command}")

@@ -1,8 +1,8 @@
-"""Events per CPU-second, of each system in turns.
+"""Events per CPU-second of the systems, in turns.
 
-Every system first ingests the warm-up events, and what it then holds is kept. In each round it is
-given that again and begins after the warm-up: all rounds and all systems do the same work on the
-same histories.
+Every system first ingests the warm-up events, and the state it then has is kept. In each round it
+gets that state again and begins after the warm-up: all rounds and all systems do the same work on
+the same histories.
 """
 
 import json
@@ -17,10 +17,10 @@ from pagecast.cli.bench.valkey import save
 from pagecast.cli.bench.watch import events_per_cpu_second, watch
 
 UNCOUNTED_SHARE = 0.15
-"""Of a round's events, the first: imports, first reads of histories, connections."""
+"""A round's first events, not counted: imports, first reads of histories, connections."""
 
 EVENTS_PER_SECOND_LEAST = 1_000
-"""A system that is slower than this, and a minute, is taken for stuck."""
+"""A system slower than this, with a minute to spare, is taken for stuck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Part:
 
 
 Told = Callable[[int], None]
-"""Is told how many events of a run are done."""
+"""Takes how many events of a run are done."""
 
 
 def warm_up(stage: Stage, system: System, part: Part, told: Told) -> None:
-    """Ingests the warm-up events and keeps what the system then holds."""
+    """Ingests the warm-up events and keeps the state that the system then has."""
     folder = stage.folder / system.state
     folder.mkdir(parents=True)
     with system.store(folder) as url:
@@ -70,7 +70,7 @@ def measure(stage: Stage, system: System, part: Part, told: Told) -> float:
 
 
 def measure_bare(stage: Stage, part: Part, told: Told) -> float:
-    """The same of the bare loop, which holds nothing and tells its own CPU time."""
+    """The same of the bare loop, which has no state and reports its own CPU time."""
     spec = bare_spec(stage, part.begin, part.events, int(part.events * UNCOUNTED_SHARE))
     with Job(spec) as job:
         job.wait(part.seconds_max)

@@ -1,4 +1,4 @@
-"""Which throughput stands beside which, and what it should reach."""
+"""Which throughput is compared with which, and what it should reach."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -49,7 +49,7 @@ _COMPARISONS = (
 
 
 def throughput_rows(rounds: Mapping[str, Sequence[float]]) -> list[Row]:
-    """Rows of the systems that were measured, by name: events per CPU-second, round by round."""
+    """Rows of the measured systems from their events per CPU-second, by name, round by round."""
     return [
         Row.of_rounds(at.what, at.beside, rounds[at.ours], rounds[at.theirs], reach=at.reach)
         for at in _COMPARISONS

@@ -1,4 +1,4 @@
-"""The topic that every system of the benchmark reads, and where each of them begins."""
+"""The topic that every system of the benchmark reads, and where each begins."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,7 @@ PRODUCED_PER_LOOK = 1_000
 
 
 def fill(bootstrap: str, config: EventsConfig, on_produced: Callable[[int], None]) -> Offsets:
-    """Produces the events; returns where they end. `on_produced` is told how many came on."""
+    """Produces the events; returns where they end. `on_produced` takes how many were added."""
     with EventProducer(bootstrap, source="pagecast/bench") as producer:
         for number, event in enumerate(make_events(config), start=1):
             producer.send(INTERACTIONS, event.user_id, event)
@@ -28,7 +28,7 @@ def fill(bootstrap: str, config: EventsConfig, on_produced: Callable[[int], None
 
 
 def begin_at(bootstrap: str, group: str, offsets: Mapping[int, int]) -> None:
-    """Makes a group, of which no member runs, begin at these offsets."""
+    """Makes a group without running members begin at these offsets."""
     consumer = KafkaConsumer(**client_settings(bootstrap), group_id=group, enable_auto_commit=False)
     places = {TopicPartition(INTERACTIONS, partition): at for partition, at in offsets.items()}
     consumer.assign(list(places))

@@ -1,4 +1,4 @@
-"""How many events a system has done, and what CPU time it had used by then."""
+"""How many events a system has done, and the CPU time it had used by then."""
 
 import time
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from pagecast.eventlog.admin import Admin
 from pagecast.eventlog.topics import INTERACTIONS
 
 LOOK_S = 0.02
-"""Between two looks: a commit is seen so much later at most, a hundredth of what is measured."""
+"""Between two looks: a commit is seen at most this much later, a hundredth of what is measured."""
 
 
 class Sample(NamedTuple):
-    """What was committed when, in CPU time."""
+    """What was committed at which CPU time."""
 
     events: int
     cpu_seconds: float

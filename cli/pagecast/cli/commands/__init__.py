@@ -1,1 +1,1 @@
-"""One module a command; what is heavy is imported when the command runs."""
+"""A module per command; heavy imports wait until the command runs."""

@@ -1,4 +1,4 @@
-"""`pagecast data`: public data sets, and what is added to yours before it is published."""
+"""`pagecast data`: public data sets, and what is added to yours before publishing."""
 
 import time
 from pathlib import Path
@@ -26,7 +26,7 @@ def fetch(
 ) -> None:
     """Fetches a data set and writes it as JSON lines for `pagecast publish`.
 
-    Works offline once the data is there. Licences may forbid to pass the data on: it stays in
+    Works offline once the data is there. Licences may forbid passing the data on, so it stays in
     the state directory. MovieLens 1M is in no package index: bring the file.
     """
     from pagecast.cli.data.files import write_data_set
@@ -83,8 +83,8 @@ def embed(
 ) -> None:
     """Adds a text embedding of title, synopsis and genres to each entity of a file.
 
-    The synopsis is `attributes.synopsis`, else `attributes.description`. Texts embedded before are
-    taken from the state directory. Needs the extra `text`.
+    The synopsis is `attributes.synopsis`, else `attributes.description`. Vectors of texts embedded
+    before are taken from the state directory. Needs the extra `text`.
     """
     from rich.progress import Progress
 

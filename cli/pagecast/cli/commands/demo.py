@@ -1,4 +1,4 @@
-"""`pagecast demo`: the whole house, on real data."""
+"""`pagecast demo`: the whole system, on real data."""
 
 import time
 from pathlib import Path
@@ -50,7 +50,7 @@ def demo(
     settings = load_settings(
         state_dir=state_dir,
         bootstrap_servers=bootstrap_servers,
-        # Never the file's or the environment's: it would write its people beside yours.
+        # Never those of the file or the environment: the demo would write its people beside yours.
         online_store_url=online_store_url or "",
         train={"budget_minutes": budget_minutes},
     )
@@ -67,7 +67,7 @@ def demo(
         online_store_url=settings.online_store_url,
         workers=workers,
         allow_client_clock=True,
-        # It asks for its training itself, and shows no other.
+        # The demo asks for its training itself, and shows no other.
         triggers=False,
         fresh=True,
     )

@@ -1,4 +1,4 @@
-"""`pagecast dlt`: what ingest refused, and sending it again."""
+"""`pagecast dlt`: shows what ingest refused, and sends it again."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Dead letters: records that ingest refused.")
 
 PROGRESS_LETTERS = 500
-"""How often progress is told."""
+"""Letters between two reports of progress."""
 
 SAMPLE_CHARACTERS_MAX = 100
-"""Of a sample, for people; with --json it is whole."""
+"""Characters of a sample, for people; with --json it is whole."""
 
 Topic = Annotated[
     str | None,
@@ -96,7 +96,7 @@ def replay(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sends refused records to their topics again, each once however often this is run."""
+    """Sends refused records to their topics again, each only once however often this is run."""
     from contextlib import ExitStack
 
     from pagecast.cli.database import open_database
@@ -139,7 +139,7 @@ def replay(
 
 @contextmanager
 def _errors(*, remedy: str) -> Iterator[None]:
-    """What the event log raises, in the words of the command line."""
+    """Tells what the event log raises in the command line's words."""
     from pagecast.cli.exits import CommandError, NotRunningError
     from pagecast.eventlog.errors import BrokerUnavailable, EventLogError
 
@@ -152,7 +152,7 @@ def _errors(*, remedy: str) -> Iterator[None]:
 
 
 def _topics(name: str | None) -> Collection[str]:
-    """Topics by a name or the word that tells them apart. Raises InputError."""
+    """Topics by name, or by the word that tells them apart. Raises InputError."""
     from pagecast.cli.exits import InputError
     from pagecast.eventlog.topics import dead_letter
     from pagecast.streaming.letters import LETTERED
@@ -184,7 +184,7 @@ def _row(topic: str, reason: str, group: "Summary") -> tuple[str, ...]:
 
 
 def _told(letter: "Letter") -> str:
-    """A sample, for people."""
+    """A sample, as people read it."""
     text = f"{letter.field}: {letter.detail}" if letter.field else letter.detail
     return text[:SAMPLE_CHARACTERS_MAX]
 

@@ -22,7 +22,7 @@ def doctor(
 ) -> None:
     """Looks at versions, ports, broker, stores, registry, model and disk; exits 1 if one is broken.
 
-    What does not run, or is not there yet, is noted and not broken.
+    What does not run, or does not exist yet, is noted and not taken for broken.
     """
     from dataclasses import asdict
 

@@ -23,8 +23,8 @@ def write(
 ) -> None:
     """Writes the champion's embeddings to the online store and as Parquet.
 
-    May run beside a server and ingest. Ended in the middle, it goes on behind the last chunk when
-    it is run again.
+    May run beside a server and ingest. If interrupted, it goes on after the last chunk when it is
+    run again.
     """
     from pagecast.cli.embedding import champion_of, run_job
     from pagecast.cli.logs import configure_logging

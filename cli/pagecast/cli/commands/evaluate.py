@@ -66,8 +66,8 @@ def evaluate(
 ) -> None:
     """Evaluates the model and its baselines by one protocol, with intervals.
 
-    Reads public data or your files, and nothing of the feature store (but for --logged); trains
-    models of its own, and changes nothing that serves.
+    Reads public data or your files, and nothing from the feature store (except with --logged);
+    trains models of its own, and changes nothing that serves.
     """
     from pagecast.cli.evaluation.command import Evaluation
 

@@ -1,4 +1,4 @@
-"""`pagecast experiments`: arms of the traffic, and what they are worth (docs/experiments.md)."""
+"""`pagecast experiments`: arms of the traffic, and what each is worth (docs/experiments.md)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def start(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Starts an experiment; servers load its models and follow within two seconds."""
+    """Starts an experiment; servers load its models and follow, usually within two seconds."""
     from pagecast.cli.experiments.command import start_experiment
 
     start_experiment(
@@ -90,7 +90,7 @@ def estimate(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a model would have earned, from the logged pages of an arm that drew at random."""
+    """Estimates what a model would have earned, from logged pages of an arm that drew at random."""
     from pagecast.cli.experiments.estimating import Asked, tell_estimate
 
     asked = Asked(
@@ -119,7 +119,7 @@ def report(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compares the arms by what their users did; may be read as often as you like."""
+    """Compares the arms by what their users did; look as often as you like."""
     from pagecast.cli.experiments.reporting import tell_report
 
     tell_report(

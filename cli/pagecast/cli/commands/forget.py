@@ -55,7 +55,7 @@ def forget(
 
 
 def _confirm(user: str) -> None:
-    """Raises InputError if there is nobody to ask, or if the answer is no."""
+    """Asks for confirmation. Raises InputError if nobody is there to answer, or answers no."""
     from pagecast.cli.exits import InputError
 
     if not sys.stdin.isatty():

@@ -78,7 +78,7 @@ def promote(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Makes a model the champion; servers load it beside the old one and switch."""
+    """Makes a model the champion; servers load it beside the old one, then switch."""
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError
     from pagecast.cli.models_view import show_model
@@ -136,7 +136,7 @@ def alias(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Points an alias of your own to a model, so that an experiment's arm can name it."""
+    """Points an alias of your own at a model, so that an experiment's arm can name it."""
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError, InputError
     from pagecast.cli.models_view import show_model
@@ -165,7 +165,7 @@ def verify(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compares every file of a bundle with what was published; servers read what they use."""
+    """Compares every file of a bundle with what was published; servers check only what they use."""
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import CommandError
     from pagecast.cli.output import Output
@@ -197,7 +197,7 @@ def prune(
 ) -> None:
     """Removes bundles of older versions, and checkpoints of trainings that have ended.
 
-    Champion, challenger and the champion before stay.
+    The champion, the challenger and the previous champion stay.
     """
     from pagecast.cli.database import open_database
     from pagecast.cli.output import Output
@@ -231,8 +231,8 @@ def migrate(
 ) -> None:
     """Brings the database to this version's tables, as every command does, or back to older ones.
 
-    Going back is for an older Pagecast: stop everything of this version first, for any of its
-    commands brings the tables forward again.
+    Going back is for an older Pagecast. Stop everything of this version first: any of its commands
+    brings the tables forward again.
     """
     from pagecast.cli.database import open_database
     from pagecast.cli.exits import InputError

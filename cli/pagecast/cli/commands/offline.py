@@ -23,7 +23,7 @@ def compact(
 ) -> None:
     """Merges the small part files of the offline log into few.
 
-    May run at any time, beside ingest and training; ended in the middle, it may be run again.
+    May run at any time, beside ingest and training; if interrupted, run it again.
     """
     from datetime import date
 
@@ -55,7 +55,7 @@ def pages(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Writes served pages, with what became of the entities that were seen."""
+    """Writes served pages, with what became of the entities seen on them."""
     from pagecast.cli.exits import InputError
     from pagecast.cli.output import Output
     from pagecast.cli.output_files import check_folders
@@ -72,7 +72,7 @@ def pages(
 
 
 def _log_of(state_dir: Path | None) -> "OfflineLog":
-    """Raises InputError where there is none: a folder that is misspelled is not an empty log."""
+    """Raises InputError if there is none: a misspelled folder is not an empty log."""
     from pagecast.cli.exits import InputError
     from pagecast.cli.settings import load_settings
     from pagecast.featurestore.offline import OfflineLog

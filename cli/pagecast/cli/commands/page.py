@@ -72,7 +72,7 @@ def page(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Streams a page: rows and entities are written as they are decoded."""
+    """Streams a page, writing rows and entities as they are decoded."""
     from pagecast.cli.page_command import PageCommand
 
     PageCommand(

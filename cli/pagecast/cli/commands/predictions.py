@@ -62,7 +62,7 @@ def similar(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the entities whose embeddings point the same way."""
+    """Shows the entities whose embeddings point most nearly the same way."""
     from google.protobuf.json_format import MessageToDict
 
     from pagecast.cli.client import Client

@@ -8,7 +8,7 @@ import typer
 from pagecast.cli.options import AsJson, BootstrapServers, StateDir
 
 INGEST_SECONDS_MAX = 3600.0
-"""How long `--wait` waits: an hour of catching up is millions of events."""
+"""How long `--wait` waits: in an hour, ingest catches up on millions of events."""
 
 
 def publish(

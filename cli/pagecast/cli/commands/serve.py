@@ -98,7 +98,7 @@ def serve(
 def serve_worker(
     log_level: Annotated[str, typer.Option()], log_format: Annotated[str, typer.Option()]
 ) -> None:
-    """One worker of `pagecast serve --workers`; its supervisor starts it, and nobody else."""
+    """One worker of `pagecast serve --workers`; only its supervisor starts it."""
     from pagecast.cli.exits import InputError
     from pagecast.cli.logs import configure_logging
     from pagecast.cli.settings import Settings

@@ -1,4 +1,4 @@
-"""`pagecast simulate`: members who do not exist visit the platform."""
+"""`pagecast simulate`: simulated members visit the platform."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +43,8 @@ def simulate(
 ) -> None:
     """Simulated members ask for pages, look, choose, watch, return and leave.
 
-    Needs a server with --allow-client-clock whose catalog is the data's. What a simulator can show,
-    and what not: docs/alignment.md.
+    Needs a server with --allow-client-clock and the data's catalog. docs/alignment.md says what a
+    simulator can show, and what it cannot.
     """
     from pagecast.cli.simulation.command import SimulateCommand
 

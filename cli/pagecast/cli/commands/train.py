@@ -87,10 +87,11 @@ def train(
 ) -> None:
     """Trains a model on the feature store, exports it, registers it and asks the gate.
 
-    The first model becomes the champion, and a later one if the gate lets it (docs/operations.md);
-    else it waits as the challenger for `pagecast models promote`. With --incremental the share to
-    hold out is of what is new. An interrupted training can be resumed; docs/training.md tells how,
-    and how several processes train together. docs/alignment.md tells of --align.
+    The first model becomes the champion, and so does a later one if the gate lets it through
+    (docs/operations.md); else it waits as the challenger for `pagecast models promote`. With
+    --incremental the share to hold out is of what is new. docs/training.md says how to resume an
+    interrupted training, and how several processes train together; docs/alignment.md describes
+    --align.
     """
     from pagecast.cli.training.command import TrainCommand
 

@@ -31,7 +31,7 @@ def trainer(
     """Runs the trainings that were asked for, each in a process of its own, until Ctrl-C.
 
     They are asked for by `pagecast trainings start`, by TrainingService, and by the triggers of
-    ingest. Several trainers share the work; what one leaves when it dies, another goes on with.
+    ingest. Several trainers share the work; if one dies, another goes on with its training.
     """
     import signal
     import threading
@@ -77,7 +77,7 @@ def _config(settings: "Settings") -> "SupervisorConfig":
     from pagecast.featurestore.trainings.records import Claim
     from pagecast.trainer.service.supervisor import SupervisorConfig
 
-    # Said even if empty, or the environment and pagecast.toml would have their say.
+    # Passed on even if empty, or the environment and pagecast.toml would decide.
     unset = [] if settings.database_url else ["--database-url", ""]
     unset += [] if settings.online_store_url else ["--online-store-url", ""]
 
@@ -89,7 +89,7 @@ def _config(settings: "Settings") -> "SupervisorConfig":
     for name in ("threads", "nice"):
         if (value := getattr(settings.trainer, name)) is not None:
             environment[f"PAGECAST_TRAINER__{name.upper()}"] = str(value)
-    # They may hold passwords, and everybody can read a command line.
+    # These may hold passwords, and everybody can read a command line.
     if settings.database_url:
         environment["PAGECAST_DATABASE_URL"] = settings.database_url
     if settings.online_store_url:

@@ -1,4 +1,4 @@
-"""`pagecast trainings`: asking for trainings, and following them."""
+"""`pagecast trainings`: asks for trainings, and follows them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,7 +153,7 @@ def watch(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follows a training to its end; fails if it makes no model, tells if the gate refuses it."""
+    """Follows a training to its end; fails if it makes no model, says if the gate refuses it."""
     from pagecast.cli.exits import CommandError
     from pagecast.cli.output import Output
     from pagecast.cli.trainings_view import refused_by, show_training, training_to_dict
@@ -184,7 +184,7 @@ def cancel(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ends a training that waits, at once, or runs, within seconds."""
+    """Ends a training: at once if it waits, within seconds if it runs."""
     from pagecast.cli.output import Output
     from pagecast.cli.trainings_view import show_training, training_to_dict
 
@@ -247,6 +247,6 @@ def _known() -> Iterator[None]:
 
 
 def _ms(moment: datetime) -> int:
-    """A moment without a zone is UTC."""
+    """A moment without a time zone is UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return round(aware.timestamp() * 1000)

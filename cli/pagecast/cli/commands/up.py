@@ -15,7 +15,7 @@ from pagecast.cli.options import (
 )
 
 CHECK_SECONDS = 0.25
-"""How soon the end of a process is noticed."""
+"""Time between two checks for processes that have ended."""
 
 
 def up(

@@ -34,7 +34,7 @@ def write_data_set(data: MovieLens, shift: Shift, folder: Path) -> list[WrittenF
 
 @dataclass(frozen=True, kw_only=True)
 class Slices:
-    """A data set cut in two by time: no event of the next slice is before `cut_ms`."""
+    """A data set cut in two by time: no event of the second slice is before `cut_ms`."""
 
     catalog: WrittenFile
     profiles: WrittenFile

@@ -1,6 +1,6 @@
-"""A folder in the interchange format, read as ingest would: through catalog and fold.
+"""A folder in the interchange format, read as ingest would read it: through catalog and fold.
 
-Nothing is published: the folder's files alone say what there is.
+Nothing is published: only the folder's files say what there is.
 """
 
 import tempfile
@@ -29,15 +29,15 @@ from pagecast.v1 import catalog_pb2, events_pb2
 INTERACTIONS_PATTERN = "interactions*.jsonl"
 
 LOG = "files"
-"""The topic id of a log that is files; they are its one partition, in the order of their names."""
+"""The topic id of a log made of files: its one partition, in the order of their names."""
 
 ReadBytes = Callable[[int], None]
-"""Told how many bytes were read since it was told last."""
+"""Takes how many bytes were read since the last call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interchange:
-    """What a folder holds, as training takes it, and the events by user as they stand there."""
+    """What a folder holds, in the form training takes, and its events by user."""
 
     catalog: CatalogSnapshot
     users: tuple[UserSteps, ...]
@@ -45,7 +45,7 @@ class Interchange:
     fold: FoldConfig
 
     def history_before(self, user_id: str, at_ms: int) -> History:
-        """A user's history of what occurred strictly before a moment, in the order of the files."""
+        """A user's history from events strictly before a moment, in the order of the files."""
         history = History(user_id)
         begin(history, LOG, 0)
         for _, _, offset, token, _ in self.events.get(user_id, ()):
@@ -69,7 +69,7 @@ def interchange_files(folder: Path) -> list[Path]:
 def read_interchange(
     folder: Path, fold: FoldConfig = DEFAULT_FOLD, told: ReadBytes = lambda _: None
 ) -> Interchange:
-    """Reads a folder. Raises InputError that names file and line of what cannot be taken."""
+    """Reads a folder. Raises InputError that names the file and line at fault."""
     catalog, *others = interchange_files(folder)
     snapshot = _read_catalog(catalog, told)
     profiles: dict[str, Profile] = {}
@@ -89,7 +89,7 @@ def read_interchange(
 
 
 class _Log:
-    """Events by user. An event that was there before is skipped, as ingest skips it."""
+    """Events by user. A repeated event is skipped, as ingest skips it."""
 
     def __init__(self) -> None:
         self.by_user: dict[str, list[LoggedEvent]] = {}

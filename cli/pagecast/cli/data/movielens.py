@@ -19,7 +19,7 @@ ENTITY_PREFIX = "ml-"
 """Before the ids of films, which are numbers in the source."""
 
 SESSION_GAP_S = 30 * 60
-"""A longer silence begins a new session: the data set names none."""
+"""A longer pause begins a new session: the data set names none."""
 
 KID_YEARS_MAX, TEEN_YEARS_MAX = 12, 17
 """Oldest ages of a child's and a teenager's profile."""
@@ -48,7 +48,7 @@ def entity_id(film_id: int) -> str:
 def catalog_changes(data: MovieLens, shift: Shift) -> Iterator[catalog_pb2.CatalogChange]:
     """The rows, then the films in the order in which they appear.
 
-    A change is made when the timeline begins, or when the film is released if that is later.
+    A change takes place when the timeline begins, or when the film is released if that is later.
     """
     begin_s = data.ratings[0].at_s
     years = {f.year for f in data.films if f.year is not None}
@@ -68,8 +68,8 @@ def catalog_changes(data: MovieLens, shift: Shift) -> Iterator[catalog_pb2.Catal
 def interactions(data: MovieLens, shift: Shift) -> Iterator[tuple[int, dict[str, Any]]]:
     """A Play and a Rate for each rating, both at its time; ordered by (time, user, line).
 
-    Yields milliseconds since 1970 and an InteractionEvent in the JSON mapping: through messages
-    it would take five times as long, and there are 200,000.
+    Yields milliseconds since 1970 and an InteractionEvent in the JSON mapping: making messages of
+    the 200,000 would take five times as long.
     """
     sessions = _Sessions()
     for rating in data.ratings:

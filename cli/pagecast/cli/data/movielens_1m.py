@@ -1,4 +1,4 @@
-"""MovieLens 1M as GroupLens publishes it: a folder or ZIP of files with `::`, in Latin-1.
+"""MovieLens 1M as GroupLens publishes it: a folder or ZIP of `::`-separated files in Latin-1.
 
 It is in no package index, so nothing here fetches it: whoever may use it brings the file.
 """
@@ -15,10 +15,10 @@ ML_1M = "ml-1m"
 FILES = MOVIES, RATINGS, USERS = "movies.dat", "ratings.dat", "users.dat"
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
-"""A file larger than this is none of MovieLens 1M (25 MB): refused before it fills the disk."""
+"""A larger file is not from MovieLens 1M (25 MB) and is refused before it fills the disk."""
 
 UNDER_18, UNDER_18_YEARS = 1, 17
-"""The code of people under 18, and the age they are given: most of them are no children."""
+"""The code of people under 18, and the age they are given: most of them are not children."""
 
 _REMEDY = "get ml-1m.zip from grouplens.org, then run `pagecast data fetch ml-1m --from ml-1m.zip`"
 
@@ -49,7 +49,7 @@ def take(path: Path, folder: Path) -> None:
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo] | None:
-    """The archive's files by our names, in whatever folder; None unless each is there once."""
+    """The archive's files by our names, in any folder; None unless each is there exactly once."""
     with zipfile.ZipFile(path) as archive:
         found = [i for i in archive.infolist() if Path(i.filename).name in FILES]
     return found if sorted(Path(i.filename).name for i in found) == sorted(FILES) else None
@@ -58,7 +58,7 @@ def _members(path: Path) -> list[zipfile.ZipInfo] | None:
 def read_movielens_1m(folder: Path) -> MovieLens:
     """Reads the three files; ratings come ordered by (time, user, source line).
 
-    Lines that cannot be used are skipped and told. Raises InputError if a file is missing or if
+    Lines that cannot be used are skipped and reported. Raises InputError if a file is missing or if
     there is no rating at all.
     """
 

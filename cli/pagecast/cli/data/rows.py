@@ -15,7 +15,7 @@ def rows(genres: Iterable[str], years: Iterable[int]) -> list[catalog_pb2.Row]:
         catalog_pb2.Row(
             row_id="top", title="Top picks", predicate=catalog_pb2.Predicate(everything=True)
         ),
-        # Something begun is worth finishing: it stands first whenever there is anything in it.
+        # Something begun is worth finishing: this row stands first whenever it has anything in it.
         catalog_pb2.Row(
             row_id="continue",
             title="Continue watching",

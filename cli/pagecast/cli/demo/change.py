@@ -1,4 +1,4 @@
-"""Step 7, first half: an event arrives, and the page of the one it is about is another."""
+"""Step 7, first half: an event arrives, and its user's page changes."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from pagecast.eventlog.topics import INTERACTIONS
 from pagecast.v1 import events_pb2
 
 WATCHED = 3
-"""Films that the person watches to the end and rates; one more is begun and not finished."""
+"""Films that the person watches to the end and rates; one more is begun but not finished."""
 
 MINUTES_WATCHED = 31
-"""Of the unfinished one: enough to want to go on."""
+"""Minutes of the unfinished one: enough to want to go on."""
 
 EVENT_GAP_MS = 1000
-"""Between two of the events, by the client's clock."""
+"""Between two events, by the client's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ def show_change(
 ) -> Change:
     """Shows a page before and after events about `films`, the last of them left unfinished.
 
-    All pages are for one moment and of one seed. Raises CheckFailedError if the control page
-    differs, the events do not arrive, or nothing but the watched films' removal changed.
+    All pages have the same moment and seed. Raises CheckFailedError if the control page differs,
+    the events do not arrive, or nothing but the watched films' removal changed.
     """
     at_ms = time.time_ns() // 1_000_000
     before = stage.sound(lambda: stage.page(user_id, at_ms=at_ms))
@@ -84,7 +84,7 @@ def show_change(
 
 
 def watching(user_id: str, films: Sequence[Film], at_ms: int) -> list[events_pb2.InteractionEvent]:
-    """A Play and a Rate of each film but the last, of which a Play and a Stop; ends at `at_ms`."""
+    """A Play and a Rate of each film but the last, which has a Play and a Stop; ends at `at_ms`."""
     *finished, begun = [film.entity_id for film in films]
     events: list[events_pb2.InteractionEvent] = []
     for film in finished:
@@ -106,7 +106,7 @@ def watching(user_id: str, films: Sequence[Film], at_ms: int) -> list[events_pb2
 
 
 def _wait_until_contained(stage: Stage, producer: EventProducer, user_id: str) -> None:
-    """Until the history's version reaches the last of the producer's interaction events."""
+    """Waits until the history's version reaches the producer's last interaction event."""
     deadline = Deadline()
     wanted = {p: n for (topic, p), n in producer.acknowledged.items() if topic == INTERACTIONS}
     while True:

@@ -8,22 +8,22 @@ from pagecast.cli.pages import Page
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """From one page to another, what the disappearance of `watched` alone explains left out."""
+    """From one page to another, without what the disappearance of `watched` alone explains."""
 
     rows_new: tuple[str, ...]
     """Titles of rows that were not there."""
     rows_gone: tuple[str, ...]
     """Titles of rows that are no longer there."""
     rows_moved: tuple[str, ...]
-    """Titles of rows whose place among the rows of both pages is another."""
+    """Titles of rows whose place among the rows of both pages has changed."""
     entities_new: tuple[str, ...]
     """Titles of entities that were nowhere on the page."""
     entities_gone: tuple[str, ...]
-    """Titles of entities that are nowhere on the page, the watched not counted."""
+    """Titles of entities that are nowhere on the page, not counting the watched ones."""
 
     @property
     def beyond_removal(self) -> bool:
-        """Whether more happened than that watched entities left and others moved up."""
+        """Whether more happened than watched entities leaving and others moving up."""
         return bool(self.rows_new or self.rows_gone or self.rows_moved or self.entities_gone)
 
 

@@ -17,11 +17,11 @@ WINDOW_SECONDS = 15
 """How long the live event is on: long enough to be placed, short enough to wait for its end."""
 
 WINDOW_MARGIN_SECONDS = 0.05
-"""Our clock and the server's may be read in another order than they tick."""
+"""Our clock and the server's may be read in a different order than they tick."""
 
 ROWS_LONG, ENTITIES_LONG = 40, 20
-"""The page to the end of the scroll: with every row that is eligible, so that it is the model that
-says no to an entity, and not the length of the page."""
+"""The page to the end of the scroll, with every eligible row, so that an entity is left out by the
+model and not by the length of the page."""
 
 PINNED_ROWS = frozenset({"continue"})
 """Rows of the demo's catalog that have a place of their own: being in one would prove nothing."""
@@ -46,7 +46,7 @@ class Launch:
 
     placed: tuple[Placed, ...]
     pages_after_window: int
-    """Pages without the live event that were streamed once its window had closed."""
+    """Pages without the live event, streamed once its window had closed."""
 
 
 def new_entities(now_ms: int, year: int, window_seconds: int) -> list[catalog_pb2.Entity]:
@@ -73,7 +73,7 @@ def new_entities(now_ms: int, year: int, window_seconds: int) -> list[catalog_pb
         genres=["Musical", "Drama"],
     )
     window = live.availability.add(until=_timestamp(now_ms + window_seconds * 1000))
-    # A reserved word of Python.
+    # `from` is a reserved word of Python.
     getattr(window, "from").CopyFrom(_timestamp(now_ms))
     for entity in (film, game, live):
         entity.released_at.CopyFrom(_timestamp(now_ms))
@@ -114,7 +114,7 @@ def show_launch(
 def _placements(
     stage: Stage, users: Sequence[str], waiting: set[str], begin: float
 ) -> Iterator[Placed]:
-    """Each waited-for entity at its first unpinned place on a page; takes it from `waiting`."""
+    """Each awaited entity at its first unpinned place on a page; removes it from `waiting`."""
     deadline = Deadline()
     for user_id in cycle(users):
         arrivals: dict[str, float] = {}
@@ -151,7 +151,7 @@ def _placed(entity: PageEntity, row: PageRow, user_id: str, seconds: float) -> P
 
 
 def _after_window(stage: Stage, live: catalog_pb2.Entity, users: Sequence[str]) -> int:
-    """Waits for the end of the window; returns how many pages were looked at."""
+    """Waits for the end of the window; returns how many pages were checked."""
     until_ms = live.availability[0].until.ToMilliseconds()
     time.sleep(max(0.0, until_ms / 1000 - time.time()) + WINDOW_MARGIN_SECONDS)
     for user_id in users:

@@ -31,7 +31,7 @@ def evaluate_on_next_slice(console: Console, source: Source, trained: Trained) -
     console.print(f"  {quality.targets:,} events of {quality.users:,} people, full catalog ranked")
     show_quality(console, quality_report(quality))
     if quality.pagecast.ndcg_at_10 <= quality.popularity.ndcg_at_10:
-        # What a model learns depends on the machine and the budget: told, and no failed check.
+        # What a model learns depends on the machine and the budget: reported, but no failed check.
         console.print("  [yellow]not above recent popularity: give --budget-minutes more[/]")
     return quality
 

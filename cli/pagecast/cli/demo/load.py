@@ -15,7 +15,7 @@ STREAMS = 2
 """Readers at once: fewer than the server has slots, so that nothing queues."""
 
 PAGES = 200
-"""Enough for a 99th percentile of two pages, in some seconds."""
+"""Enough to leave two pages above the 99th percentile, within seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Load:
     page_ms: tuple[float, ...]
     pages_per_second: float
     degraded: int
-    """Pages that were not what they should have been, and said so."""
+    """Pages that were not what they should have been, and said so themselves."""
 
 
 def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
@@ -36,7 +36,7 @@ def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
     degraded = 0
     readers = ThreadPoolExecutor(STREAMS)
     with ExitStack() as exits:
-        # After an error or Ctrl-C the pages not yet asked for are not waited for.
+        # After an error or Ctrl-C, pages not yet asked for are not waited for.
         exits.callback(readers.shutdown, cancel_futures=True)
         page_of = _by_connections(stage, exits)
         with progress_bar(stage.console) as progress:
@@ -56,7 +56,7 @@ def run_load(stage: Stage, users: Sequence[str], pages: int = PAGES) -> Load:
 
 
 def _by_connections(stage: Stage, exits: ExitStack) -> Callable[[str], Page]:
-    """A page by any connection that is free: a reader's own, as readers elsewhere have."""
+    """A page by any free connection, so that readers have one each, as they would elsewhere."""
     free: SimpleQueue[Stage] = SimpleQueue()
     for _ in range(STREAMS):
         free.put(replace(stage, client=exits.enter_context(stage.client.another())))

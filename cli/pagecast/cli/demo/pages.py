@@ -28,7 +28,7 @@ def show_page(
 
 
 def show_pages(stage: Stage, people: Sequence[tuple[str, str]], model_version: str) -> None:
-    """Of (user id, who that is). Raises CheckFailedError if a page is not the new model's."""
+    """Of (user id, who that is) each. Raises CheckFailedError if a page is not the new model's."""
     for user_id, who in people:
         stage.console.print(f"\n  [bold]{who}[/]")
         page = stage.sound(partial(show_page, stage, user_id))

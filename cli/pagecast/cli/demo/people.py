@@ -9,7 +9,7 @@ from functools import cached_property
 from pagecast.cli.data.source import Film, MovieLens
 
 RATINGS_MIN = 20
-"""A person of fewer ratings shows little of what a history does."""
+"""A person with fewer ratings shows little of what a history does."""
 
 FILMS_MIN = 20
 """A genre with fewer films has no row of ten left once some are watched."""
@@ -46,7 +46,7 @@ class People:
         return datetime.fromtimestamp(self.data.ratings[-1].at_s, UTC).year
 
     def newest(self, count: int) -> list[int]:
-        """The people who rated last, newest first, of at least `RATINGS_MIN` ratings."""
+        """The people with at least `RATINGS_MIN` ratings who rated last, newest first."""
         enough = [user for user, films in self.rated.items() if len(films) >= RATINGS_MIN]
         return enough[::-1][:count]
 
@@ -64,7 +64,7 @@ class People:
         )
 
     def next_interest(self, user_id: int, count: int) -> tuple[str, list[Film]]:
-        """A genre that is not the person's yet, and its best known films not rated by them.
+        """A genre that is not the person's yet, and its best-known films they have not rated.
 
         The genre is the one of which the person rated the smallest share of the films.
         """

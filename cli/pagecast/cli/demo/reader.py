@@ -1,4 +1,4 @@
-"""Somebody who reads pages all the while, in a thread of their own: no swap may disturb them."""
+"""Somebody who keeps reading pages in a thread of their own: no swap may disturb them."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ from pagecast.cli.demo.stage import Stage
 from pagecast.cli.exits import CliError
 
 PAUSE_SECONDS = 0.2
-"""Between two pages: often enough to see a swap at once, and little beside the training."""
+"""Between two pages: often enough to see a swap at once, and little load beside the training."""
 
 PAGES_MAX = 5_000
-"""A reader that nobody stops ends: in a quarter of an hour, at this pace."""
+"""A reader that nobody stops ends after these: in a quarter of an hour, at this pace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,16 @@ class Reader:
         self._thread.join()
 
     def first_of(self, version: str) -> Read | None:
-        """The first page of a model that was read."""
+        """The first page read that a model made."""
         return next((page for page in list(self.pages) if page.version == version), None)
 
     @property
     def users(self) -> set[str]:
-        """Who has read a page."""
+        """Those who have read a page."""
         return {page.user_id for page in self.pages}
 
     def versions(self, user_id: str) -> list[str]:
-        """The models of a user's pages in the order they were read, each change once."""
+        """The models of a user's pages in the order of reading, each change once."""
         own = [page.version for page in self.pages if page.user_id == user_id]
         return [version for version, _ in groupby(own)]
 

@@ -1,4 +1,4 @@
-"""The end: what was measured, as a table and as JSON."""
+"""The end: all that was measured, as a table and as JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

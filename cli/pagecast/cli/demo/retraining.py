@@ -1,4 +1,4 @@
-"""Step 9: what was just published is learned, and served from while somebody reads on."""
+"""Step 9: what was just published is learned, and the new model serves while somebody reads on."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -19,35 +19,35 @@ from pagecast.featurestore.models.verdicts import Criterion
 from pagecast.v1 import training_pb2
 
 HOLD_OUT = 0.3
-"""Share of the new events' time that is kept for the gate, which has nothing else to judge by: a
-fifth has hardly the users that it wants to be asked."""
+"""Share of the new events' time kept for the gate, which has nothing else to judge by: a fifth has
+hardly as many users as it wants to ask."""
 
 BUDGET_MINUTES = 0.2
-"""Of the training loop: the act is to take about a minute in all, on one core beside a server."""
+"""Of the training loop: the step should take about a minute in all, on one core beside a server."""
 
 TRAINING_SECONDS_MAX = 1800.0
-"""A training that takes longer is broken, not slow: it needs about a minute, on a machine with ten
-others ten."""
+"""A training that takes longer is broken, not slow: it needs about a minute, or ten on a machine
+with ten others."""
 
 PAGES_AFTER = 10
-"""Pages that are read after the first of the new model: none may be of the old one."""
+"""Pages read after the new model's first one: none may be of the old one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What became of the training, and of who read meanwhile. Seconds are from asking for it."""
+    """What became of the training and of the readers. Seconds count from asking for it."""
 
     version: str
     criteria: tuple[Criterion, ...]
-    """The gate's."""
+    """The gate's criteria."""
     training_seconds: float
-    """Until the model was made, judged and, if the gate let it, promoted."""
+    """Until the model was made, judged and, if the gate let it through, promoted."""
     page_seconds: float | None
     """Until the first page of the new model was complete; None if the gate has refused it."""
     cost_share: float
-    """Seconds of the training loop times its threads, of those of the first training."""
+    """Seconds of the training loop times its threads, as a share of the first training's."""
     pages: Sequence[Read]
-    """Those that were read meanwhile."""
+    """Those read meanwhile."""
 
     @property
     def refused_by(self) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ def show_retraining(
     """Asks for an incremental training of what is new since `serving`, and follows it.
 
     Raises CheckFailedError if it makes no model, if a page failed meanwhile, or if somebody's pages
-    are not first the old model's and then the promoted one's. A model that the gate refuses is none
-    of these: the one that serves goes on.
+    are not first the old model's and then the promoted one's. A model that the gate refuses is no
+    failure: the serving one goes on.
     """
     request = training_pb2.StartTrainingRequest(
         request_id=f"demo-{uuid4().hex}",
@@ -97,7 +97,7 @@ def show_retraining(
 
 
 def _follow(stage: Stage, request_id: str) -> str:
-    """Shows how far the training is until its end; returns the version of the model it made."""
+    """Shows how far the training is, until its end; returns the version it made."""
     training = training_pb2.Training()
     with progress_bar(stage.console) as progress:
         bars = _Bars(progress)
@@ -110,7 +110,7 @@ def _follow(stage: Stage, request_id: str) -> str:
 
 
 class _Bars:
-    """A bar for each stage of a training, as its watch tells of them."""
+    """A bar for each stage of a training, as watching it reports them."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -132,7 +132,7 @@ class _Bars:
 
 
 def _first_page(reader: Reader, version: str) -> Read:
-    """The first page of the new model, once some more were read."""
+    """The first page of the new model, once a few more have been read."""
     deadline = Deadline()
     while (first := reader.first_of(version)) is None:
         deadline.check(f"no page was of the new model {version}")
@@ -150,7 +150,7 @@ def _check(reader: Reader, versions: Sequence[str]) -> None:
             f"{len(reader.failures)} pages failed while the model was trained and replaced; "
             f"the first: {reader.failures[0]}"
         )
-    # People come over one by one: each has pages of the old model, then of the new one.
+    # People come over one by one: each gets pages of the old model, then of the new one.
     for told in map(reader.versions, reader.users):
         if told == [version for version in versions if version in told]:
             continue
@@ -160,7 +160,7 @@ def _check(reader: Reader, versions: Sequence[str]) -> None:
 
 
 def _core_seconds(record: ModelRecord) -> float:
-    """What the training loop took of the machine: the two trainings have other threads."""
+    """What the training loop took of the machine: the two trainings differ in threads."""
     return _number(record.data, "fit_seconds") * _number(record.config, "threads")
 
 

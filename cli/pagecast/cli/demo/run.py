@@ -1,4 +1,4 @@
-"""The demo, step by step; the numbers are those on the terminal."""
+"""The demo, step by step, numbered as on the terminal."""
 
 import math
 import time
@@ -36,10 +36,10 @@ from pagecast.featurestore.database import connect, migrate
 from pagecast.featurestore.models.registry import Registry
 
 PEOPLE_SHOWN = 2
-"""Whose pages are shown beside the one that changes; a stranger's comes after them."""
+"""People whose pages are shown beside the one that changes; a stranger's comes after them."""
 
 PEOPLE_ASKED = 10
-"""Whose pages are looked at for new entities, and asked for under load."""
+"""People whose pages are checked for new entities, and asked for under load."""
 
 STRANGER = "a-stranger"
 
@@ -59,7 +59,7 @@ class DemoConfig:
 
 
 def run_demo(stack: LocalStack, config: DemoConfig, console: Console) -> Report:
-    """Runs all steps on an entered stack. Raises CheckFailedError if something must not be."""
+    """Runs all steps on an entered stack. Raises CheckFailedError if a check fails."""
     begin = time.monotonic()
     timeline = _first_slice(stack, config, console)
     with EventProducer(stack.kafka, source="pagecast/demo") as producer:

@@ -1,4 +1,4 @@
-"""The demo's very last act, if asked for: simulated members, and an experiment's lift, live."""
+"""The demo's last act, if asked for: simulated members, and an experiment's lift, live."""
 
 import tempfile
 import time
@@ -42,17 +42,17 @@ ACT = 10
 EXPERIMENT = "simulated"
 
 MEMBERS, DAYS, SEED = 400, 2, 1
-"""Three in four come within the days: a hundred and more in each arm, before which there is no
+"""Three in four come within the days: over a hundred in each arm, with fewer of whom there is no
 interval."""
 
 BASELINE = MultiStageConfig(regularisations=(300.0,), halves=(5.0,), examples_max=400)
-"""One choice of everything, so that it takes seconds; `pagecast train --baseline` chooses."""
+"""One value of everything, so that it takes seconds; `pagecast train --baseline` tries several."""
 
 DRAWN_SECONDS = 0.25
-"""Between two drawings of the table: each compares all members."""
+"""Between two drawings of the table, each of which compares all members."""
 
 PATH_MAX = 120
-"""Points of the lift's way that are kept: a line of a terminal."""
+"""Points of the lift's path that are kept: a line of a terminal."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -64,13 +64,13 @@ class LiftPath:
     points: list[tuple[int, float]] = field(default_factory=list)
 
     def add(self, sessions: int, lift: float) -> None:
-        """Every second point is dropped when there are too many."""
+        """Drops every second point when there are too many."""
         self.points.append((sessions, lift))
         if len(self.points) > PATH_MAX:
             self.points = self.points[::2]
 
     def drawn(self) -> str:
-        """A bar a point, from the least to the most."""
+        """A bar per point, from the least to the most."""
         lifts = [lift for _, lift in self.points]
         low, high = min(lifts, default=0.0), max(lifts, default=0.0)
         scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
@@ -127,7 +127,7 @@ def _start(engine: sa.Engine) -> Experiment:
 def _wait_for_arm(
     stack: LocalStack, console: Console, experiment: Experiment, version: str
 ) -> None:
-    """Raises CheckFailedError if the server does not take the baseline up."""
+    """Raises CheckFailedError if the server does not load the baseline."""
     names = (f"nobody-{number}" for number in range(1000))
     user_id = next(name for name in names if experiment.draw(name) == MULTI_STAGE)
     with Client(stack.record.server_address) as client:

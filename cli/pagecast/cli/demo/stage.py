@@ -15,7 +15,7 @@ ROWS, ENTITIES = 8, 10
 """The page of the demo."""
 
 SEED = 7
-"""Of every page of the demo: two pages differ only by what the platform knows."""
+"""Of every page of the demo: two pages differ only in what the platform knows."""
 
 WAIT_SECONDS_MAX = 30.0
 """What has not happened by then is reported as a failed check."""
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.01
 
 
 class CheckFailedError(CommandError):
-    """The demo showed something that must not be."""
+    """A check of the demo failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Stage:
         granularity: "homepage_pb2.Granularity.ValueType" = homepage_pb2.GRANULARITY_ROWS,
         on_piece: OnPiece | None = None,
     ) -> Page:
-        """A page; `at_ms` is the moment it is for, None the server's now."""
+        """A page; `at_ms` is the moment it is for, None means the server's now."""
         request = homepage_pb2.StreamHomepageRequest(
             user_id=user_id,
             rows=rows,
@@ -58,7 +58,7 @@ class Stage:
         return gather(self.client.stream_page(request), on_piece)
 
     def sound(self, ask: Callable[[], Page]) -> Page:
-        """Asks until the page is not degraded: a busy machine may miss the time for a history."""
+        """Asks until a page is not degraded: a busy machine may miss the deadline for a history."""
         deadline = Deadline()
         while reason := (page := ask()).started.degraded_reason:
             deadline.check(f"pages were still degraded ({reason})")

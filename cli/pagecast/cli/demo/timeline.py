@@ -21,7 +21,7 @@ from pagecast.streaming.progress import Positions
 from pagecast.streaming.publish import publish_files
 
 FIRST_SHARE = 0.9
-"""Of the timeline, published before the training; the rest is what the model is tested on."""
+"""Share of the timeline published before the training; the model is tested on the rest."""
 
 INGEST_SECONDS_MAX = 600.0
 """A worker that is slower than this is broken, not slow: it needs about a minute."""

@@ -12,7 +12,7 @@ from pagecast.cli.stack.record import read_record
 from pagecast.featurestore.state import StatePaths
 
 DISK_BYTES_MIN = 1024**3
-"""A demo needs about a tenth; a full disk is noticed before a bundle cannot be written."""
+"""A demo needs about a tenth; a full disk should be noticed before a bundle cannot be written."""
 
 _ALWAYS = ("pagecast", "feast", "grpcio", "kafka-python", "protobuf", "sqlalchemy")
 _EXTRAS = {

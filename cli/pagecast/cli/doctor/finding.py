@@ -1,4 +1,4 @@
-"""What a look at one part found."""
+"""What checking one part found."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ class Health(StrEnum):
     OK = "ok"
     """It works."""
     NOTE = "note"
-    """It is not there, and need not be."""
+    """It is not there, and does not have to be."""
     BROKEN = "broken"
     """It does not work."""
 

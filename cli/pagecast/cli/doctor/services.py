@@ -11,7 +11,7 @@ from pagecast.eventlog.bootstrap import Bootstrap
 from pagecast.featurestore.state import StatePaths
 
 ANSWER_SECONDS_MAX = 3.0
-"""A part that does not answer by then is told, and the next one is looked at."""
+"""A part that does not answer by then is reported, and the next one is checked."""
 
 
 def look_at_services(settings: Settings) -> Iterator[Finding]:

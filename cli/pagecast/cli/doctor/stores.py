@@ -1,4 +1,4 @@
-"""The stores, the registry and the champion's bundle. Nothing is created by looking."""
+"""The stores, the registry and the champion's bundle. Checking creates nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An evaluation as the front door starts it: what was asked, a bar for each system."""
+"""An evaluation as the command line starts it: what was asked, and a bar for each system."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,7 +103,7 @@ def evaluate_data(opened: OpenedData, asked: Asked, progress: ToldProgress) -> R
 def _page_ask(opened: OpenedData, asked: Asked) -> PageAsk | None:
     if not asked.pages:
         return None
-    # The server's code is only needed here, and an evaluation without pages does without it.
+    # The server's code is only needed here, and an evaluation without pages never needs it.
     from pagecast.cli.evaluation.page_facts import ServedFacts
 
     return PageAsk(facts_of=ServedFacts(opened.interchange), pages=asked.pages)

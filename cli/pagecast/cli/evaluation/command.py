@@ -22,7 +22,7 @@ from pagecast.trainer.evaluation.reports.report_html import report_html
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The command's options; `given` are the names of those that were said."""
+    """The command's options; `given` are the names of those on the command line."""
 
     given: frozenset[str]
     protocol: str
@@ -39,7 +39,7 @@ class Evaluation:
     as_json: bool
 
     def run(self) -> None:
-        """Evaluates and tells. Raises InputError that names the option at fault."""
+        """Evaluates and reports. Raises InputError that names the option at fault."""
         settings = load_settings(
             state_dir=self.state_dir, train={"budget_minutes": self.budget_minutes}
         )
@@ -61,7 +61,7 @@ class Evaluation:
             output.say(f"\nreport: {self.html}")
 
     def _refuse_beside_logged(self) -> None:
-        """Served pages are told as they were served: nothing else can be asked of them."""
+        """Served pages are reported as they were served: options of an evaluation do not apply."""
         if others := sorted(self.given - {"--logged", "--state-dir", "--json"}):
             raise InputError(
                 f"--logged: {', '.join(others)} says nothing of served pages",

@@ -18,22 +18,22 @@ from pagecast.featurestore.history.fold import FoldConfig
 from pagecast.featurestore.state import StatePaths
 
 UNSHIFTED = "unshifted"
-"""Folder, inside a public data set's, of its files at the times at which they happened."""
+"""Folder, inside a public data set's, for its files with their original times."""
 
 PROGRESS_BYTES = 1 << 20
-"""How often progress is told: a bar needs no more."""
+"""Bytes between two reports of progress: a bar needs no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublicData:
-    """How a public data set becomes a folder; `id_prefix` is what ours has before its ids."""
+    """How a public data set becomes a folder; `id_prefix` stands before the set's ids in ours."""
 
     write: Callable[[Path], Path]
     id_prefix: str
 
 
 def _write_ml_100k(folder: Path) -> Path:
-    """Fetches it if need be. Without a shift in time: seasons and hours are what they were."""
+    """Fetches it if need be. Time is not shifted, so seasons and hours are what they were."""
     fetch_wheel(ML_100K, folder / "source")
     write_data_set(read_movielens(folder / "source"), Shift(weeks=0), folder / UNSHIFTED)
     return folder / UNSHIFTED
@@ -61,7 +61,7 @@ class OpenedData:
 
 
 def open_data(name: str, paths: StatePaths, fold: FoldConfig, console: Console) -> OpenedData:
-    """Fetches or finds data and reads them. Raises InputError that says what can be given."""
+    """Fetches or finds the data and reads them. Raises InputError that says what can be given."""
     public, folder = PUBLIC.get(name), Path(name)
     if public is None and is_movielens_1m(folder):
         take(folder, paths.data / ML_1M / "source")

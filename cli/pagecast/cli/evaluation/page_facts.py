@@ -1,4 +1,4 @@
-"""What the rules of an evaluated page depend on: found out by the server's own code."""
+"""What the rules of an evaluated page depend on, determined by the server's own code."""
 
 from dataclasses import replace
 
@@ -22,9 +22,9 @@ class ServedFacts:
         self._interchange = interchange
 
     def __call__(self, data: Interactions, request: Request) -> RequestFacts:
-        """Of the history as it was before the first step that the request does not see.
+        """Facts from the history before the first step that the request does not see.
 
-        Steps of that very moment that it sees (leave-one-out) count as watched, too.
+        Steps of that same moment that it does see (leave-one-out) count as watched, too.
         """
         user = data.users[request.user]
         unseen_ms = user.steps[request.visible].occurred_at_ms

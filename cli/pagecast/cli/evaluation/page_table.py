@@ -1,4 +1,4 @@
-"""An evaluation's other questions, and its whole pages, on the terminal."""
+"""An evaluation's further questions, and its whole pages, on the terminal."""
 
 from pagecast.cli.evaluation.texts import interval_text
 from pagecast.cli.output import Output
@@ -43,7 +43,7 @@ PAGE_FIGURES = (
     *("row hit rate", "", "page hit rate", "viewport gain", "", "coverage", "diversity"),
     *("calibration error", "rules kept"),
 )
-"""Of `_page_cells`; the unnamed ones are intervals."""
+"""Columns of `_page_cells`; those without a name are intervals."""
 
 
 def _page_cells(pages: PageFigures) -> tuple[str, ...]:

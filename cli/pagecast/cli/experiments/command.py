@@ -24,8 +24,7 @@ HOUR_MS = 3_600_000
 
 
 class Opened(NamedTuple):
-    """Where experiments and their pages are; `fold` is what ingest was told, `rewards` what
-    training is."""
+    """Where experiments and their pages are; `fold` is as for ingest, `rewards` as for training."""
 
     engine: sa.Engine
     paths: StatePaths
@@ -43,7 +42,7 @@ def start_experiment(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Raises InputError that names what is wrong with it."""
+    """Raises InputError that says what is wrong with it."""
     parsed = [_arm(text) for text in arms]
     with opened(state_dir, database_url) as house:
         started = Experiments(house.engine).start(

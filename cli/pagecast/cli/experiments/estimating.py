@@ -45,7 +45,7 @@ class Asked:
 def tell_estimate(
     asked: Asked, *, state_dir: Path | None, database_url: str | None, as_json: bool
 ) -> None:
-    """Raises InputError for options that make no sense, CommandError where nothing can be said."""
+    """Raises InputError for options that make no sense, CommandError if there is no estimate."""
     output = Output(as_json=as_json)
     with opened(state_dir, database_url) as house:
         label = _label(house.engine, asked)

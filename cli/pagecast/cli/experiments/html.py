@@ -1,4 +1,4 @@
-"""An experiment's report as one HTML page that needs nothing from elsewhere."""
+"""An experiment's report as one self-contained HTML page."""
 
 from collections.abc import Iterable
 from html import escape

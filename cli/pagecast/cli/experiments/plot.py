@@ -11,7 +11,7 @@ WIDTH, HEIGHT, LABEL, LINE = 560, 240, 220, 30
 
 
 def lifts(found: Sequence[Compared]) -> str:
-    """A line a comparison: the lift and its interval, around zero."""
+    """A line per comparison: the lift and its interval, around zero."""
     rows = [(f"{one.metric}, {one.arm}", one.figures.lift) for one in found]
     most = max((abs(end) for _, lift in rows if lift for end in _ends(lift)), default=0.0) or 1.0
     middle, scale = LABEL + WIDTH / 2, WIDTH / 2 / most
@@ -32,7 +32,7 @@ def lifts(found: Sequence[Compared]) -> str:
 
 
 def path_plot(path: Sequence[Step]) -> str:
-    """A line an arm: the difference by users, within its interval; the dashes are zero."""
+    """A line per arm: the difference by users, within its interval; dashes mark zero."""
     known = [step for step in path if step.difference.interval is not None]
     if not known:
         return "<p>Too few users whose time is over.</p>"

@@ -20,7 +20,7 @@ def tell_report(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Raises CommandError if there is no such experiment, InputError for no folder."""
+    """Raises CommandError if there is no such experiment, InputError if `html` has no folder."""
     check_folders(html=html)
     output = Output(as_json=as_json)
     with opened(state_dir, database_url) as house, progress_bar(output.console) as bar:

@@ -65,7 +65,7 @@ def arm_cells(arm: ArmReport) -> Sequence[str]:
 
 
 def compared_cells(one: Compared) -> Sequence[str]:
-    """The lift with its interval; the difference's, where there is no lift."""
+    """The lift with its interval, or the difference with its own if there is no lift."""
     found = one.figures
     shown = (
         (f"{found.difference.value:+.4f}", _interval(found.difference, "+.4f"))
@@ -79,7 +79,7 @@ def compared_cells(one: Compared) -> Sequence[str]:
 
 
 def estimate_cells(asked: Iterable[ArmEstimate]) -> Iterable[Sequence[str]]:
-    """Those there are, each with its 95 % interval at this one time."""
+    """The estimates there are, each with its 95 % interval for a single look."""
     for one in asked:
         if (found := one.found) is not None:
             yield (
@@ -93,7 +93,7 @@ def estimate_cells(asked: Iterable[ArmEstimate]) -> Iterable[Sequence[str]]:
 
 
 def estimate_notes(asked: Iterable[ArmEstimate]) -> Iterable[str]:
-    """Why there is none, and what to know before believing one."""
+    """Why an estimate is missing, and what to know before believing one."""
     for one in asked:
         of = f" of {one.target}" if one.target else ""
         about = f"off-policy estimate{of} from pages of {one.drawn_by}"

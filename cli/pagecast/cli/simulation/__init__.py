@@ -1,1 +1,1 @@
-"""`pagecast simulate`: what it is asked for, the data it begins from, and what it shows."""
+"""`pagecast simulate`: its options, the data it begins from, and what it shows."""

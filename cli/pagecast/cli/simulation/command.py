@@ -33,7 +33,7 @@ MS_NS = 1_000_000
 """Nanoseconds of a millisecond."""
 
 TOLD_SECONDS = 0.2
-"""How often progress is told: a bar needs no more."""
+"""Between two reports of progress: a bar needs no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class SimulateCommand:
         configure_logging(settings, level="error")
         output = Output(as_json=self.as_json)
         config = self._config(settings.rewards())
-        # First what costs nothing: a stack that is not there is told before data are read.
+        # Cheap checks first: a missing stack is reported before data are read.
         servers, address = bootstrap_servers(settings), server_address(settings)
         paths = StatePaths(root=settings.state_dir)
         data = read_training_data(self.data, paths, settings.fold.config(), output.console)
@@ -93,9 +93,9 @@ class SimulateCommand:
 
 
 def start_of(day: str, days: int) -> int:
-    """The midnight that begins a day such as 2026-01-05; "" is the last one that leaves time.
+    """The midnight that begins a day such as 2026-01-05; "" means the last one that leaves time.
 
-    Raises InputError: events and pages of the future are refused, so all has to be over by now.
+    Raises InputError: events and pages of the future are refused, so all days must be over by now.
     """
     if days > DAYS_MAX:
         raise InputError(f"--days: {days} are too many", f"give {DAYS_MAX} at most")

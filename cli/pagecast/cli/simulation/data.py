@@ -16,7 +16,7 @@ from pagecast.featurestore.state import StatePaths
 from pagecast.simulator.data import DataTooSmall, TrainingData
 
 VALUE_PLAYED = 0.7
-"""Of a play without a rating: as a rating of 3.5."""
+"""Of a play without a rating: that of a rating of 3.5."""
 
 POINTS_MAX = 5.0
 
@@ -30,7 +30,7 @@ def read_training_data(
 ) -> TrainingData:
     """Data by the name `--data` gives. Raises InputError.
 
-    The public sets are read as they are published: to make events of them first takes a minute.
+    Public sets are read as published: making events of them first would take a minute.
     """
     try:
         if name == ML_1M:

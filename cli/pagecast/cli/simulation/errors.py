@@ -1,4 +1,4 @@
-"""What goes wrong with a simulation, in the words of the command line."""
+"""What goes wrong with a simulation, in the command line's words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

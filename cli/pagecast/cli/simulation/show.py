@@ -19,12 +19,12 @@ REACTION_COLUMNS = (
 
 
 UNKNOWN_SHARE_MAX = 0.05
-"""Of impressions, before it is said that the catalog is not that of the data: premieres of an
-earlier simulation are unknown, too."""
+"""Share of impressions above which the report says that the catalog is not the data's: premieres of
+an earlier simulation are unknown, too."""
 
 
 def show(output: Output, report: Report, data: str) -> None:
-    """Tables; a simulator's, and they say so. `data` is the name of what members are made of."""
+    """Shows tables that say they are a simulator's; `data` names what members are made from."""
     whole, config = report.tallies.whole(), report.config
     output.say(
         ("Simulator", "bold"),

@@ -15,21 +15,21 @@ from pagecast.cli.stack.ready import announced
 from pagecast.eventlog.broker import dies_with_parent
 
 LOG_TAIL_LINES = 12
-"""Enough for the error and what led to it; the rest is in the file that is named."""
+"""Enough for the error and what led to it; the rest is in the named file."""
 
 LOG_TAIL_BYTES_MAX = 64 * 1024
-"""A log of a day is not read whole for its last lines."""
+"""A day's log is not read whole for its last lines."""
 
 STOP_SECONDS_MAX = 15.0
 """A server drains for ten seconds; then it is killed."""
 
 KILL_SECONDS_MAX = 5.0
-"""After SIGKILL only the kernel is waited for."""
+"""After SIGKILL only the kernel needs time."""
 
 _POLL_SECONDS = 0.02
 
 _PASSED_ON = (ExitCode.BAD_INPUT, ExitCode.NOT_RUNNING, ExitCode.LOCKED)
-"""What a process says with these is as true of the stack."""
+"""What these codes say of a process is equally true of the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ class ChildSpec:
     log: Path
     ready_file: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """On top of ours; what may not stand on a command line."""
+    """On top of ours: what must not stand on a command line."""
     ready_seconds_max: float = 60.0
-    """Imports of Feast and onnxruntime take seconds of CPU on a busy machine."""
+    """Importing Feast and onnxruntime takes seconds of CPU, which is long on a busy machine."""
     stop_seconds_max: float = STOP_SECONDS_MAX
 
 
@@ -60,7 +60,7 @@ class ChildEndedError(CommandError):
 
 
 class Child:
-    """A started process. Start it from the main thread: it dies with the thread that made it."""
+    """A started process. Start it from the main thread: it dies with the thread that started it."""
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
@@ -111,7 +111,7 @@ class Child:
             )
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it takes too long; returns when it has ended."""
+        """Sends SIGTERM, and SIGKILL if it takes too long; returns when the process has ended."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -124,7 +124,7 @@ class Child:
         self.spec.ready_file.unlink(missing_ok=True)
 
     def _log_tail(self) -> str:
-        # What ended an earlier process of this state directory is in the same file.
+        # The same file has what ended earlier processes of this state directory.
         return log_tail(self.spec.log, self._log_begins_at)
 
     def _kill(self) -> None:

@@ -1,4 +1,4 @@
-"""The local stack: broker, ingest worker, server and trainer, which live as long as one command."""
+"""The local stack: broker, ingest worker, server and trainer, all living as long as one command."""
 
 import os
 import shutil
@@ -19,19 +19,19 @@ ANY_PORT = 0
 
 TRAINER_THREADS = 1
 """Threads of a training beside a server: the trainer's own default would take both cores of a small
-machine from pages."""
+machine away from pages."""
 
 TRAINER_NICE = 10
-"""Niceness of trainings beside a server: what serves gets nine tenths of a core that both want."""
+"""Niceness of trainings beside a server, which gets nine tenths of a core that both want."""
 
 TRAINER_STOP_S_MAX = 25.0
-"""A training has ten seconds to end by itself and five to be killed, and is then given back."""
+"""A training gets ten seconds to end by itself and five to be killed, and is then given back."""
 
 NO_TRIGGERS = {
     f"PAGECAST_TRIGGERS__{name}": "0"
     for name in ("EVENTS", "NEW_ENTITIES", "DRIFT", "SCHEDULE_HOURS")
 }
-"""The settings that switch each of them off."""
+"""The settings that switch every trigger off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +66,12 @@ class StackConfig:
 class LocalStack:
     """Start the parts in order, from the main thread; the end of the `with` block stops them all.
 
-    Nothing outlives the command: the kernel kills the processes if it ends in any other way.
+    Nothing outlives the command: if it ends in any other way, the kernel kills the processes.
     """
 
     config: StackConfig
     kafka: Bootstrap = ""
-    """The broker, once it is started; the processes of the stack read `[kafka]` themselves."""
+    """The broker, once started; the stack's processes read `[kafka]` themselves."""
     _exits: ExitStack = field(default_factory=ExitStack)
     _children: list[Child] = field(default_factory=list)
     _broker: EmbeddedBroker | None = None
@@ -121,7 +121,7 @@ class LocalStack:
         return self.record.server_address
 
     def start_services(self, *, trainer: bool) -> str:
-        """All at once, since each takes seconds of imports; the server's address is told last."""
+        """Starts all at once, since each takes seconds to import; returns the server's address."""
         children = [self._spawn_ingest()]
         children += [self._spawn_trainer()] if trainer else []
         for child in (*children, self._spawn("serve", self._server_arguments())):
@@ -129,7 +129,7 @@ class LocalStack:
         return self.record.server_address
 
     def start_trainer(self) -> None:
-        """A trainer that claims trainings; it runs them one after the other, out of the way."""
+        """Starts a trainer, which runs claimed trainings one after the other, at low priority."""
         self._await(self._spawn_trainer())
 
     def check(self) -> None:
@@ -142,7 +142,7 @@ class LocalStack:
     def _spawn_ingest(self) -> Child:
         arguments = ["--metrics-port", "0"]
         if self._broker is not None:
-            # It keeps nothing: each start is another log, and that is no accident.
+            # The broker keeps nothing: each start means another log, as intended.
             arguments += ["--on-log-change", "restart"]
         return self._spawn("ingest", arguments, {} if self.config.triggers else NO_TRIGGERS)
 
@@ -169,8 +169,8 @@ class LocalStack:
         paths = self.config.paths
         common = ["--state-dir", str(paths.root)]
         common += ["--bootstrap-servers", self.record.bootstrap_servers]
-        # Said even if empty: a stack is what its configuration says, not what the environment or
-        # pagecast.toml would make of it.
+        # Passed on even if empty: a stack is what its configuration says, not what the environment
+        # or pagecast.toml would make of it.
         common += ["--database-url", self.config.database_url or ""]
         secret = {}
         if self.config.online_store_url is None:
@@ -208,20 +208,20 @@ class LocalStack:
 
 
 def _metrics_of(child: Child) -> dict[str, int]:
-    """A trainer's figures are in the database."""
+    """Empty for a trainer, whose figures are in the database."""
     port = child.facts.get("metrics_port")
     return {} if port is None else {child.spec.name: port}
 
 
 def _wipe(paths: StatePaths) -> None:
-    """All but `run`, which holds the lock."""
+    """Removes all but `run`, which holds the lock."""
     for path in paths.root.iterdir():
         if path != paths.run:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _has_ended(pid: int | None) -> bool:
-    """Looks without reaping: that is left to who started it."""
+    """Looks without reaping the process, which is left to whoever started it."""
     if pid is None:
         return True
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -1,4 +1,4 @@
-"""One stack a state directory: two would fold the same events into the same stores."""
+"""One stack per state directory: two would fold the same events into the same stores."""
 
 import fcntl
 import os
@@ -12,19 +12,19 @@ from pagecast.cli.state_folder import writable
 LOCK_FILE = "lock"
 
 LOCK_SECONDS_MAX = 0.5
-"""A look by `is_held` holds the lock for a moment; longer is another stack."""
+"""`is_held` holds the lock for a moment; whoever holds it longer is another stack."""
 
 _RETRY_SECONDS = 0.02
 
 
 class StateLock:
-    """A lock of the operating system on a file: it ends with its process, however that ends."""
+    """The operating system's lock on a file, which ends with its process, however that ends."""
 
     def __init__(self, run_folder: Path) -> None:
         self._path = run_folder / LOCK_FILE
 
     def __enter__(self) -> "StateLock":
-        """Raises LockedError that names who holds it, InputError for no folder to write to."""
+        """Raises LockedError that names the holder, InputError if the folder cannot be written."""
         with writable(self._path.parent.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,4 +1,4 @@
-"""How a process of the stack says that it is ready, and where it is reached."""
+"""How a process of the stack says that it is ready, and where to reach it."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pagecast.cli.output_files import replacing
 
 
 def announce(ready_file: Path | None, facts: Mapping[str, Any]) -> None:
-    """Called by the process once it does its work; nobody waits if there is no file."""
+    """Called by the process once it works; without a file nobody is waiting."""
     if ready_file is None:
         return
     with replacing(ready_file) as file:

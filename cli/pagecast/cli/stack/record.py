@@ -1,4 +1,4 @@
-"""`run/stack.json`: where a running stack is reached, for the other commands."""
+"""`run/stack.json`: where other commands reach a running stack."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ RECORD_FILE = "stack.json"
 
 @dataclass(frozen=True, kw_only=True)
 class StackRecord:
-    """What runs. Empty: that part does not run (yet)."""
+    """What runs. An empty field means that part does not run (yet)."""
 
     pid: int
     bootstrap_servers: str = ""
@@ -28,7 +28,7 @@ class StackRecord:
 
 
 def read_record(run_folder: Path) -> StackRecord | None:
-    """None if no stack runs on this state directory: a record without a living lock is old."""
+    """None if no stack runs on this state directory: a record whose lock is not held is old."""
     if not is_held(run_folder):
         return None
     try:

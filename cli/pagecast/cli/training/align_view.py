@@ -19,7 +19,7 @@ _ROUND = ("reward", "judged", "kl", "nll", "page_tokens")
 
 
 def show_alignment(output: Output, told: Mapping[str, Any]) -> None:
-    """`told` is `data.align` of a manifest: reward models out of sample, first and last round."""
+    """`told` is a manifest's `data.align`: reward models out of sample, first and last round."""
     models = told["reward_models"]
     output.table(
         "\nreward models, on members they have not learned from",

@@ -1,4 +1,4 @@
-"""`pagecast train --align`: a base learns from logged pages what better ones are."""
+"""`pagecast train --align`: a base model learns from logged pages to make better ones."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def align_model(
     data: Data,
     recipe: str,
 ) -> TrainOutcome:
-    """Aligns `from_model`, or the champion, exports and registers.
+    """Aligns `from_model` or the champion, exports the result and registers it.
 
     Raises InputError, CommandError and LockedError with what to do.
     """

@@ -11,7 +11,7 @@ from pagecast.trainer.multi_stage.train import train_baseline
 
 
 def train_and_tell(settings: Settings, paths: StatePaths, output: Output, hold_out: float) -> None:
-    """Trains on what a model would be trained on. Raises CommandError."""
+    """Trains on the data a model would be trained on. Raises CommandError."""
     with training_source(
         paths, settings.database_url, settings.online_store_url, settings.fold.config()
     ) as source:

@@ -12,9 +12,9 @@ from pagecast.trainer.starts.beginning import Beginning, begin_from, go_on_from
 def beginning(
     settings: Settings, paths: StatePaths, name: str | None, *, incremental: bool
 ) -> Beginning:
-    """Resolves what was asked for: an incremental run goes on from the champion if not told.
+    """Resolves what was asked for; an incremental run goes on from the champion by default.
 
-    Raises CommandError for a model that is not there or cannot be begun from.
+    Raises CommandError for a model that does not exist or cannot be begun from.
     """
     if name is None and not incremental:
         return Beginning()

@@ -20,7 +20,7 @@ from pagecast.trainer.job import TrainOutcome
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand:
-    """The command's options; `given` are the names of those that were said."""
+    """The command's options; `given` are the names of those on the command line."""
 
     given: frozenset[str]
     budget_minutes: float | None
@@ -41,7 +41,7 @@ class TrainCommand:
     as_json: bool
 
     def run(self) -> None:
-        """Trains what was asked for, and tells. Raises CliError with what to do."""
+        """Trains what was asked for, and reports it. Raises CliError that says what to do."""
         refuse(self.given)
         settings = self._settings()
         configure_logging(settings, level="warning")

@@ -1,4 +1,4 @@
-"""The trainer's config, as `[train]` and the options tell it."""
+"""The trainer's config, from `[train]` and the options."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from pagecast.trainer.profiles import PROFILES
 
 
 def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainConfig:
-    """The trainer's defaults, with another budget if one is given and a model of a profile."""
+    """The trainer's defaults with a profile's model, and with another budget if one is given."""
     model = PROFILES[profile]
     if budget_minutes is None:
         return TrainConfig(model=model)
@@ -18,7 +18,7 @@ def train_config(budget_minutes: float | None, profile: str = "tiny") -> TrainCo
 def config_of(
     settings: Settings, budget_minutes: float | None = None, profile: str = ""
 ) -> TrainConfig:
-    """The trainer's config as `[train]` and `[reward]` tell it, but for what is given."""
+    """The trainer's config from `[train]` and `[reward]`, with what is given on top."""
     told = settings.train
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)

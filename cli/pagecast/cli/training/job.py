@@ -1,4 +1,4 @@
-"""The trainer's job as the command was asked for it, and its errors as the terminal tells them."""
+"""The trainer's job, as the command was asked for it, and its errors in the terminal's words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,21 +25,21 @@ from pagecast.trainer.starts.beginning import Beginning
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What a training reads, and where it goes on."""
+    """What a training reads, and whether it goes on with an earlier one."""
 
     hold_out: float
-    """Share of the time that is kept from it, to be judged by."""
+    """Share of the time that is held out, to judge it by."""
     resume: bool
-    """Whether to go on with the training that was interrupted, on its very data."""
+    """Whether to go on with the interrupted training, on its very data."""
 
 
 @contextmanager
 def opened_job(
     settings: Settings, paths: StatePaths, begin: Beginning, data: Data
 ) -> Iterator[tuple[TrainJob, Processes]]:
-    """The job, alone or in torchrun's group; the training's folder is held until it is done.
+    """The job, alone or in torchrun's group; it holds the training's folder until it is done.
 
-    Once it is, its checkpoints are removed.
+    Then its checkpoints are removed.
     """
     with (
         process_group() as processes,

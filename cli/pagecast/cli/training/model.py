@@ -19,7 +19,7 @@ def train_model(
     *,
     incremental: bool,
 ) -> TrainOutcome | None:
-    """Trains, exports and registers. Raises CommandError and LockedError with what to do.
+    """Trains, exports and registers. Raises CommandError and LockedError that say what to do.
 
     In torchrun's group all processes but the first return None.
     """

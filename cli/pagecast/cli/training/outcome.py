@@ -1,4 +1,4 @@
-"""What becomes of a trained model: whether it is promoted, and what is told of it."""
+"""What becomes of a trained model: whether it is promoted, and what is reported."""
 
 from pagecast.cli.commands.models import PROMOTED_BY
 from pagecast.cli.database import open_database
@@ -14,7 +14,7 @@ from pagecast.trainer.promoting import promote
 
 
 def promoted(settings: Settings, outcome: TrainOutcome, promotion: Promotion) -> ModelRecord:
-    """Promotes the model if it is to be; returns its record."""
+    """Promotes the model if it should be; returns its record."""
     note = f"train --promote {promotion.value}"
     with open_database(settings) as engine:
         registry = Registry(engine)

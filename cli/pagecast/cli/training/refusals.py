@@ -1,4 +1,4 @@
-"""Options of `pagecast train` that contradict each other: one table."""
+"""A table of the options of `pagecast train` that contradict each other."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pagecast.cli.exits import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """An option that is refused beside some others, or without another."""
+    """An option that is refused together with some others, or without another."""
 
     option: str
     beside: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ REFUSALS = (
         remedy="leave out --profile and --response, or name another model with --from",
     ),
 )
-"""The first that applies is told."""
+"""The first that applies is reported."""
 
 
 def refuse(given: AbstractSet[str]) -> None:

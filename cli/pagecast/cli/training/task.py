@@ -1,4 +1,4 @@
-"""`pagecast train --task`: fine-tuning as the front door starts it."""
+"""`pagecast train --task`: fine-tuning, as the command line starts it."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def run_task(
     *,
     whole: bool,
 ) -> None:
-    """Fits, tells and publishes. Raises InputError and CommandError with what to do."""
+    """Fits, reports and publishes. Raises InputError and CommandError that say what to do."""
     if not task.is_file():
         raise InputError(f"--task: {task} is no file", "give JSON lines or Parquet")
     try:

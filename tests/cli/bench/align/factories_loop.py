@@ -1,4 +1,4 @@
-"""Small worlds for the closed loop, and days that nobody had to live."""
+"""Small worlds for the closed loop, and made-up days."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`pagecast bench align` from the front door."""
+"""`pagecast bench align` from the command line."""
 
 import json
 from pathlib import Path

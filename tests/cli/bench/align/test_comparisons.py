@@ -1,4 +1,4 @@
-"""What is compared with what, and where a hole in a reward would show."""
+"""What is compared with what, and where a loophole in a reward would show."""
 
 import pytest
 

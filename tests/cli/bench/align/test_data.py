@@ -1,4 +1,4 @@
-"""The past that contenders begin with: what of it counts is what ingest counts."""
+"""The past that contenders begin with, of which just what ingest counts counts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ways to say an entity beside each other: on the same targets, where there is a figure."""
+"""Ways to say an entity, compared on the same targets wherever there is a figure."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A contender beside the baseline: what is the same in both is no difference."""
+"""A contender beside the baseline: what both have in common makes no difference."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What tables tell of figures: on the terminal, and in the JSON document."""
+"""What tables show of figures, on the terminal and in the JSON document."""
 
 import pytest
 from cli.bench.align.test_ids import measured as measured_ids

@@ -1,4 +1,4 @@
-"""Whoever reads a log sees how far a run is, and not every step of it."""
+"""A log shows how far a run is, but not every step of it."""
 
 import io
 import itertools

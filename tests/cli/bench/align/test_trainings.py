@@ -1,4 +1,4 @@
-"""What a run that is cut has to do again: not the trainings it has done."""
+"""An interrupted run does not repeat the trainings it has done."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What visits leave behind: logged pages as training is given them, of members nobody judges by."""
+"""What visits leave behind: logged pages as training takes them, from members who do not judge."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A client sees what becomes of its page, and pages are counted by their rows."""
+"""A client sees what becomes of its page; pages are counted by their rows."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Clients ask for their next page when they have one; what comes of it is a server's peak."""
+"""Clients ask for their next page when they have one, which shows a server's peak."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The floor of a step: what must be moved and multiplied, at what the core can do."""
+"""The floor of a step: what must be moved and multiplied, at the core's best rates."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A Llama with our weights makes our page; it is a peer that need not be there."""
+"""A Llama with our weights makes our page; this peer is optional."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The checker itself can fail: each page below breaks one rule, and is told."""
+"""The checker can fail: each page below breaks one rule, which is reported."""
 
 import pytest
 from rules.factories_rules import (

@@ -1,4 +1,4 @@
-"""The protocol cold-start: nothing of a cold entity is known before it is asked for."""
+"""The protocol cold-start: nothing about a cold entity is known before it is asked for."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What serves, asked as a system: the scores of torch, and nearly those with 8-bit weights."""
+"""The serving engine as a system: torch's scores, and nearly the same with 8-bit weights."""
 
 from dataclasses import replace
 

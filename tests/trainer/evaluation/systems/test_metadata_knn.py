@@ -1,4 +1,4 @@
-"""Entities of two genres; a history of one wants more of it."""
+"""Entities of two genres: a history of one genre wants more of it."""
 
 from dataclasses import replace
 

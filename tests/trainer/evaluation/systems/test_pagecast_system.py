@@ -1,4 +1,4 @@
-"""Our model as a system: trained on no more than the fit part, asked as it is served."""
+"""Our model as a system: trained on the fit part only, asked as it is served."""
 
 from dataclasses import replace
 

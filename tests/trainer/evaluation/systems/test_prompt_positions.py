@@ -1,4 +1,4 @@
-"""How long a prompt is to a model: a position a step, or one for every code of it."""
+"""How long a prompt is to a model: a position for each step, or for each of its codes."""
 
 from dataclasses import replace
 

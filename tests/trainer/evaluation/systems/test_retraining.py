@@ -1,4 +1,4 @@
-"""What came between two fits is learned by a model that knows what was before."""
+"""A model that knows what was before learns what came between two fits."""
 
 from dataclasses import replace
 from functools import cache

@@ -1,1 +1,1 @@
-"""`pagecast bench align`: who makes the better pages, by simulated members and known truths."""
+"""`pagecast bench align`: who makes better pages, judged by simulated members and known truths."""

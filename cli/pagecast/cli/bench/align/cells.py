@@ -23,15 +23,15 @@ from pagecast.trainer.benchmarks.measure import measure
 from pagecast.trainer.benchmarks.spelled import IDS
 
 VISITS, ALIGNED, VALUED = "visits", "aligned", "valued"
-"""Tables of cells that members visit; those of the second are asked for their own reward, too, and
-those of the third what they say of logged pages."""
+"""Tables of cells that members visit. Cells of the second are also judged by reward models, those
+of the third by what they say of logged pages."""
 
 METRICS = ("reward", "clicks", "completed")
 """Per session: page reward, clicks, completed plays."""
 
 
 def visit_cells(names: Sequence[str], seeds: Sequence[int], effort: Effort) -> list[Cell]:
-    """Contenders that are judged by what members do. Raises ValueError for one that is none."""
+    """Contenders judged by what members do. Raises ValueError for an unknown one."""
     return _cells(VISITS, names, seeds, _settings(effort))
 
 
@@ -62,9 +62,9 @@ def _cells(
 
 
 class Measuring(AbstractContextManager["Measuring"]):
-    """Measures cells. What those of one seed share is made once, if they follow each other.
+    """Measures cells. What cells of one seed share is made once if they follow each other.
 
-    Trainings go on from what `kept` has of them, and are cleared away by its `cell_done`.
+    Trainings resume from what `kept` has of them; its `cell_done` clears them away.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Measuring(AbstractContextManager["Measuring"]):
         self._folder.cleanup()
 
     def measure(self, cell: Cell) -> Figures:
-        """Of a visited contender totals by member, the same members whoever it is."""
+        """For a visited contender: totals by member, the same members for every contender."""
         if cell.table == IDS:
             return self._spelled(cell)
         self._begin(cell.seed)
@@ -123,7 +123,7 @@ class Measuring(AbstractContextManager["Measuring"]):
         return Workshop(self._data, seed, self._effort, folder, kept=self._kept, told=self._told)
 
     def _visits(self, name: str) -> tuple[Made, Visits]:
-        """A contender, whose bundle is let go, and its visits."""
+        """A contender and its visits; its bundle is let go."""
         if name not in self._visited:
             made = CONTENDERS[name](self._shop)
             visits = self._shop.visits(made.bundle)

@@ -41,7 +41,7 @@ GENREC = (
 
 @dataclass(frozen=True, kw_only=True)
 class AlignBench:
-    """The command's options, as given; None is what the command's help says."""
+    """The command's options, as given; the command's help says what None means."""
 
     quick: bool
     tables: str | None
@@ -133,7 +133,7 @@ class AlignBench:
             raise InputError(f"--{error}") from error
 
     def _trainings(self, of: Mapping[str, str]) -> KeptTrainings:
-        """In a folder beside the file of `--out`. Raises InputError if that is of another run."""
+        """In a folder beside the file of `--out`. Raises InputError if it is another run's."""
         if self.out is None:
             return KeptTrainings()
         return KeptTrainings(open_folder(self.out.with_suffix(".trainings"), of))
@@ -151,7 +151,7 @@ class AlignBench:
         ).config()
 
     def _data(self, paths: StatePaths, output: Output) -> tuple[ArenaData, dict[str, str]]:
-        """What all tables are of, and what has to be the same for a run to go on."""
+        """The data of all tables, and the facts that must be the same for a run to go on."""
         name = chosen_data(self.data, paths)
         data = arena_data(name, paths, QUICK_USERS if self.quick else None, output.console)
         return data, {
@@ -170,7 +170,7 @@ def _compared(
     kept: KeptTrainings,
     output: Output,
 ) -> dict[str, Any]:
-    """Measures the cells of these tables and shows them; returns what the document has of them."""
+    """Measures the cells of these tables and shows them; returns their part of the document."""
     figures = measured(_once(cells), asked, data, done, kept, output)
     return {
         "cells": [{**cell.to_json(), **sums_of(figures[key_of(cell)])} for cell in _once(cells)],
@@ -188,7 +188,7 @@ def _once(wanted: Mapping[str, Sequence[Cell]]) -> list[Cell]:
 
 
 def sums_of(figures: Figures) -> dict[str, float]:
-    """Of all members of a cell; what is told of targets is left out."""
+    """Sums over all members of a cell; figures by target are left out."""
     return {
         name: float(sum(values)) if not isinstance(values, int | float) else float(values)
         for name, values in figures.items()

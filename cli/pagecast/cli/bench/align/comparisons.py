@@ -1,4 +1,4 @@
-"""Contenders beside others, table by table: what is compared with what.
+"""Which contenders are compared with which, table by table.
 
 A table is a line in COMPARISONS; its contenders are those of `contenders`.
 """
@@ -28,18 +28,18 @@ from pagecast.trainer.benchmarks.logged_values import ENTITY_AUC, LOSS, ROW_AUC,
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`names` stand beside `beside`, or beside what `others` has under their name."""
+    """`names` are compared with `beside`, or with what `others` has under their name."""
 
     beside: str
     names: tuple[str, ...]
     quick: tuple[str, ...]
-    """Of the names, those of a quick run."""
+    """Those of the names that a quick run measures."""
     others: Mapping[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
-    """Contenders that all are compared with, too."""
+    """Contenders that all of them are compared with as well."""
 
     def of(self, wanted: Sequence[str] | None, *, quick: bool) -> list[str]:
-        """Contenders to be measured, references among them; none if nothing of it is wanted."""
+        """Contenders to be measured, references among them; none if none of the names is wanted."""
         names = self.quick if quick else self.names
         if wanted is not None:
             names = tuple(name for name in names if name in wanted)
@@ -48,7 +48,7 @@ class Comparison:
         return list(dict.fromkeys([*references, *also, *names]))
 
     def reference(self, name: str) -> str:
-        """What a contender stands beside."""
+        """What a contender is compared with."""
         return self.others.get(name, self.beside)
 
     def lifts(self, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
@@ -103,7 +103,7 @@ def figures_by_name(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, list[Fig
 
 
 def own_metric(recipe: str) -> str:
-    """What a recipe learns from, of what reward models say."""
+    """Which of the reward models' figures a recipe learns from."""
     config = RECIPES[recipe]
     if config.credit == "page":
         return BY_PAGE
@@ -111,11 +111,11 @@ def own_metric(recipe: str) -> str:
 
 
 OWN_METRICS = (BY_PAGE, BY_PREFERENCE, BY_GATED, TRUE, DISTANCE)
-"""Means of the judged pages, cut to the size of those that are learned from."""
+"""Means over the judged pages, cut to the size of pages that are learned from."""
 
 
 def own_lifts(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
-    """Every aligned contender beside the model it began as: own reward, truth and diversity."""
+    """Every aligned contender beside the model it began from: own reward, truth and diversity."""
     by_name = figures_by_name(cells)
     if GENERATIVE not in by_name:
         return []
@@ -128,7 +128,7 @@ def own_lifts(cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
 
 
 OF_LOG: Mapping[str, str] = {LOSS: WEIGHT, ENTITY_AUC: USERS, ROW_AUC: USERS}
-"""What is said of logged pages; by name what each is a mean over."""
+"""Measures on logged pages, each with what it is a mean over."""
 
 
 def log_lifts(comparison: Comparison, cells: Sequence[tuple[Cell, Figures]]) -> list[Lift]:
@@ -145,7 +145,7 @@ def log_lifts(comparison: Comparison, cells: Sequence[tuple[Cell, Figures]]) -> 
 
 
 def trust(cells: Sequence[tuple[Cell, Figures]]) -> dict[str, float]:
-    """How far the reward models are right, mean of the seeds: all contenders of one share them."""
+    """How far the reward models are right, as a mean over seeds: a seed's contenders share them."""
     by_figure: dict[str, dict[int, float]] = {}
     for cell, figures in cells:
         for name, value in figures.items():

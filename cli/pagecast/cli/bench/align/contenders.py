@@ -20,17 +20,17 @@ from pagecast.trainer.profiles import PROFILES
 from pagecast.trainer.starts.base import Base, Start
 
 POST_SHARE = 0.25
-"""Passes of post-training, by those of the pretraining before it."""
+"""Passes of post-training, as a share of those of the pretraining before it."""
 
 ALL = 0.9999
-"""Share of a training that is post-training and nothing else: below ten thousand steps only the
-first one comes before, and its learning rate is 0."""
+"""Share of a training that consists of post-training alone: below ten thousand steps only the first
+one comes before it, with a learning rate of 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What competes; no bundle makes pages by popularity. `told` are figures of its training,
-    `trained` is the model where it is one of tokens."""
+    """What competes; without a bundle pages are made by popularity. `told` are figures of its
+    training; `trained` is the model, if it is one of tokens."""
 
     bundle: ServedBundle | None
     trained: Trained | None = None
@@ -52,7 +52,7 @@ def popularity(_shop: Workshop) -> Made:
 
 
 def generative(shop: Workshop) -> Made:
-    """Pretrained, and no more."""
+    """Pretrained only."""
     return Made(bundle=shop.pretrained_bundle, trained=shop.pretrained({}))
 
 
@@ -73,7 +73,7 @@ def wbc(overrides: Overrides | None = None, *, logged: bool = False) -> Make:
 
 
 def wbc_alone(shop: Workshop) -> Made:
-    """From nothing, for as many passes as both trainings of others, and as fast as pretraining."""
+    """From nothing, with the passes of both trainings of others and pretraining's learning rate."""
     epochs = (1.0 + POST_SHARE) * shop.effort.passes
     rate = shop.config({}).learning_rate
     return _valued(shop, {"epochs": epochs, "post.learning_rate": rate}, None, logged=False)
@@ -117,7 +117,7 @@ def aligned(recipe: str) -> Make:
 
 
 def _of_round(name: str, at: AlignProgress) -> dict[str, float]:
-    """`judged` is the page reward model's, whatever the recipe learns from."""
+    """`judged` comes from the page reward model, whatever the recipe learns from."""
     return {
         f"{name}_reward": at.reward,
         f"{name}_judged": at.judged,

@@ -23,7 +23,7 @@ RUNS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Of one estimator at one distance; shares are of the runs."""
+    """One estimator at one distance; shares are of the runs."""
 
     distance: float
     truth: float
@@ -35,14 +35,14 @@ class Coverage:
     """Median effective sample size, in pages."""
     warned: float
     inside_unwarned: float | None
-    """Of the runs without a warning; None if all warned."""
+    """`inside` of the runs without a warning; None if all warned."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def coverage(runs: int = RUNS, distances: Sequence[float] = DISTANCES) -> list[Coverage]:
-    """Half a second a distance and a hundred runs."""
+    """Takes half a second for a hundred runs at one distance."""
     return [row for distance in distances for row in _at(distance, runs)]
 
 

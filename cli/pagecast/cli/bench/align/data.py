@@ -1,4 +1,4 @@
-"""What contenders are trained on and members are made of: the same people's past."""
+"""What contenders are trained on and members are made from: the past of the same people."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from pagecast.trainer.data.snapshot import Snapshot
 from pagecast.trainer.evaluation.protocols.interactions import Interactions, interactions_of
 
 MADE_UP_USERS, MADE_UP_ENTITIES = 60, 200
-"""Where nothing was fetched: to see whether the bench works."""
+"""Used if nothing was fetched, to see whether the bench works."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArenaData:
-    """`interactions` are all there is, `snapshot` what a training reads of it, `people` what the
-    simulator draws members from.
+    """`interactions` are all there are, `snapshot` is what a training reads of them, `people` what
+    the simulator draws members from.
 
-    `counts` are popularity scores as of `start_ms`, the first midnight after the last event: of the
-    events that ingest counts.
+    `counts` are popularity scores as of `start_ms`, the first midnight after the last event, from
+    the events that ingest counts.
     """
 
     interactions: Interactions
@@ -57,7 +57,7 @@ def _some(data: Interactions, users_max: int | None) -> Interactions:
 
 
 def of_interactions(data: Interactions, events: Iterable[Counted] | None = None) -> ArenaData:
-    """`events` count for popularity; without them each interaction was one.
+    """`events` count for popularity; without them each interaction counts as one.
 
     Raises InputError if the data cannot make members.
     """
@@ -78,7 +78,7 @@ def of_interactions(data: Interactions, events: Iterable[Counted] | None = None)
 
 
 def _people(data: Interactions) -> TrainingData:
-    """Each pair once, as it was first; a rating's value is its share of five."""
+    """Each pair once, as it first occurred; a rating's value is its share of five."""
     rows: dict[tuple[int, int], float] = {}
     for user, entity, step in zip(
         data.user_X.tolist(), data.entity_X.tolist(), data.step_X.tolist(), strict=True
@@ -103,7 +103,7 @@ def _each(data: Interactions) -> list[Counted]:
 
 
 def count(counts: dict[str, float], events: Iterable[Counted], as_of_ms: int) -> None:
-    """Adds events to popularity scores, all of which are as of one moment."""
+    """Adds events to popularity scores, which are all as of one moment."""
     for event in events:
         worth = decay(as_of_ms - event.at_ms)
         counts[event.entity_id] = counts.get(event.entity_id, 0.0) + worth

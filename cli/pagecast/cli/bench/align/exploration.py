@@ -1,4 +1,4 @@
-"""Which of a contender's pages are drawn, so that it learns of what it would not show."""
+"""Which of a contender's pages are drawn, so that it learns about what it would not show."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Exploration:
     """Raises ValueError that names the field."""
 
     share: float = 0.0
-    """Of the requests, whose pages are drawn; on the others each token is the best."""
+    """Share of requests whose pages are drawn; on the others each token is the best one."""
     temperature: float = 1.0
     """What logits are divided by before a page is drawn: 1 draws from the model's own distribution,
     the only choice that takes no tuning."""
@@ -23,7 +23,7 @@ class Exploration:
             raise ValueError(f"explore.temperature must be above 0, is {self.temperature}")
 
     def sampling(self, seed: int) -> events_pb2.Sampling | None:
-        """Of the page with this seed: the same for every contender that explores as much."""
+        """Sampling of the page with this seed: the same for all contenders that explore as much."""
         if not Chance("explore", seed).happens(self.share):
             return None
         return events_pb2.Sampling(temperature=self.temperature, top_p=1.0)

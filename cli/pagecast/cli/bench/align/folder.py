@@ -1,4 +1,4 @@
-"""A folder of one run, beside the file of `--out`: what was begun there goes on there."""
+"""A run's folder beside the file of `--out`, from which an interrupted run goes on."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ _OF = "run.json"
 
 
 def open_folder(folder: Path, of: Mapping[str, str]) -> Path:
-    """Makes the folder, or opens it again; `of` are facts that all of it must share.
+    """Makes the folder, or opens it again; `of` are facts that everything in it must share.
 
-    Raises InputError if it is of others.
+    Raises InputError if its facts are others.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _OF
@@ -30,6 +30,6 @@ def open_folder(folder: Path, of: Mapping[str, str]) -> Path:
 
 
 def write_json(path: Path, told: object) -> None:
-    """A file that appears whole or not at all."""
+    """Writes a file that appears whole or not at all."""
     with replacing(path) as file:
         json.dump(told, file)

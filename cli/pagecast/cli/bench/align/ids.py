@@ -1,4 +1,4 @@
-"""Ways to say an entity beside each other: what they predict, and what they cost."""
+"""Compares ways to say an entity: what they predict, and what they cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from pagecast.trainer.benchmarks.spelled import IDS
 from pagecast.trainer.evaluation.figures.intervals import Bootstrap, Difference
 
 PAGES, QUICK_PAGES = 200, 10
-"""Whole pages of each, for their cost and their rules."""
+"""Whole pages decoded each way, for their cost and their rules."""
 
 ENTITIES, MERGED, SPELLED = "entity tokens", "semantic IDs", "semantic IDs, prompts spelled out"
 
@@ -27,14 +27,14 @@ WAYS: Mapping[str, Mapping[str, JsonValue]] = {
     MERGED: _SEMANTIC,
     SPELLED: {**_SEMANTIC, "model.merge_prompt": False},
 }
-"""All without step dropout: a step that takes four positions would lose them one by one."""
+"""All without step dropout: a step of four positions would lose them one by one."""
 
 ASKED: Mapping[str, tuple[str, str]] = {
     "known": ("known_T", "known_user_T"),
     "cold": ("cold_T", "cold_user_T"),
     "known alone": ("among_known_T", "known_user_T"),
 }
-"""What is compared: gains, and whose targets they are."""
+"""What is compared: gains, and the targets they belong to."""
 
 BESIDE: Mapping[str, tuple[str, ...]] = {MERGED: (ENTITIES, SPELLED), SPELLED: (ENTITIES,)}
 
@@ -63,15 +63,15 @@ def id_cells(seeds: Sequence[int], passes: float, *, quick: bool) -> list[Cell]:
 
 @dataclass(frozen=True, kw_only=True)
 class IdsRow:
-    """Means of the seeds. None is what a model that is not exported has not."""
+    """Means over seeds. What only an exported model has is None for the others."""
 
     name: str
     known: float
-    """NDCG@10 of what was chosen of entities that training met."""
+    """NDCG@10 of chosen entities that training met."""
     cold: float
-    """The same of entities launched since."""
+    """The same for entities launched since."""
     among_known: float
-    """Of the known ones if nothing new competes."""
+    """The same for the known ones if nothing new competes."""
     among_cold: float
     positions: float
     """Of [prompt, ROW top]."""
@@ -134,7 +134,7 @@ def _row(name: str, seeds: Sequence[Figures]) -> IdsRow:
 def _difference(
     what: str, names: tuple[str, str], ours: Sequence[Figures], theirs: Sequence[Figures]
 ) -> IdsDifference:
-    """Of the mean of the seeds: all of them are asked the same."""
+    """Taken of the mean over seeds, which are all asked the same."""
     gains, users = ASKED[what]
     ours_T, theirs_T = _gains(ours, gains), _gains(theirs, gains)
     user_T = np.asarray(ours[0][users], np.int64)

@@ -1,4 +1,4 @@
-"""A contender beside another, by the same members with the same luck.
+"""One contender beside another, visited by the same members with the same luck.
 
 Letters: M members, of all seeds.
 """
@@ -19,8 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Lift:
-    """Per session, or per what was told; `difference` and `lift` with 95 % intervals over members,
-    paired."""
+    """Figures per session, or by what `per` named; `difference` and `lift` have 95 % intervals over
+    members, paired."""
 
     metric: str
     contender: str
@@ -30,12 +30,12 @@ class Lift:
     theirs: float
     difference: Estimate
     lift: Estimate
-    """The difference as a share of `theirs`; nothing if that is not above 0."""
+    """The difference as a share of `theirs`; NOTHING if that is not above 0."""
     by_seed: tuple[float | None, ...]
     """The lift of each seed's models and members alone."""
     over_seeds: Estimate
-    """Mean of `by_seed`. Its interval is of trainings that are done again and of other members;
-    those above take the trained models as given. Nothing if a seed has no lift."""
+    """Mean of `by_seed`. Its interval allows for other trainings and other members; those above
+    take the trained models as given. NOTHING if a seed has no lift."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,11 +49,11 @@ def lift(
     *,
     per: str = "sessions",
 ) -> Lift:
-    """Of two contenders' cells, seed by seed. Each metric is a ratio of sums over members, by those
-    of `per`.
+    """The lift between two contenders' cells, seed by seed. Each metric is a ratio of sums over
+    members: of the metric, by `per`.
 
-    The interval is that of the ratios' linearisation, in which a member counts once: what pairing
-    takes out of it is what both contenders' pages have in common.
+    The interval comes from the ratios' linearisation, in which a member counts once; pairing
+    removes what both contenders' pages have in common.
     """
     by_seed = tuple(
         _share(metric, one, other, per) for one, other in zip(ours, theirs, strict=True)
@@ -82,7 +82,7 @@ def share(ours: float, theirs: float) -> float | None:
 
 
 def over_seeds(by_seed: Sequence[float | None]) -> Estimate:
-    """Mean of the seeds' lifts, with an interval over seeds; nothing if a seed has none."""
+    """Mean of the seeds' lifts, with an interval over seeds; NOTHING if one has none."""
     known = [one for one in by_seed if one is not None]
     return mean_of_few(known) if len(known) == len(by_seed) else NOTHING
 

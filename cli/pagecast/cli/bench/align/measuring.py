@@ -1,4 +1,4 @@
-"""Cells one after the other: what is done is kept, and what is not is measured."""
+"""Measures cells one after the other, reusing the figures of those already done."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def measured(
     kept: KeptTrainings,
     output: Output,
 ) -> dict[str, Figures]:
-    """Figures by cell, of what was done before and what was not."""
+    """Figures by cell, whether done before or measured now."""
     found = dict[str, Figures]()
     with (
         telling(output.console, "measuring", len(cells)) as told,

@@ -1,4 +1,4 @@
-"""What a contender says of logged pages of members whom nobody learned from."""
+"""What a contender says of logged pages of members whom no contender learned from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from pagecast.trainer.pages.shown import ShownPage
 
 
 def said_of_log(shop: Workshop, trained: Trained) -> Figures:
-    """Of the log's pages, which the pretrained model made, those of the half that judges."""
+    """Judges the log's pages, which the pretrained model made, of the half not learned from."""
     salt = AlignConfig().reward.salt
     pages = [page for page in shop.log.pages if not learned_from(page.user_id, salt)]
     users = sorted({page.user_id for page in pages})
@@ -25,7 +25,7 @@ def said_of_log(shop: Workshop, trained: Trained) -> Figures:
 
 
 def _told(pages: Sequence[ShownPage], context: ContextConfig) -> Iterator[ShownPage]:
-    """A model that lacks context is asked without it."""
+    """The pages, without the context that the model lacks."""
     for page in pages:
         prompt = page.prompt
         if not context.summaries_max:

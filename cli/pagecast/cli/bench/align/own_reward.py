@@ -1,7 +1,7 @@
 """What reward models say of the pages that members were shown, by member, beside the truth.
 
-The members are others than those whose pages the models learned from, so nobody's luck is known to
-them. Pages are cut to the size of those that models learn from.
+These are not the members whose pages the models learned from, so the models know nobody's luck.
+Pages are cut to the size of those that models learn from.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from pagecast.trainer.pages.shown import ShownPage
 BY_PAGE, BY_PREFERENCE, BY_GATED = "said_page", "said_preference", "said_gated"
 
 OF_PAGE_MODEL, OF_PREFERENCE, OF_GATE = "page_model_", "preference_", "gate_"
-"""Beginnings of figures of the reward models themselves."""
+"""Prefixes of figures about the reward models themselves."""
 
 TRUE, DISTANCE, JUDGED = "true", "distance", "judged_pages"
-"""Reward of what was seen of the very same pages; how unlike their entities are; how many."""
+"""Reward of what was seen on these very pages; how unlike their entities are; their number."""
 
 
 def own_reward(
@@ -30,7 +30,7 @@ def own_reward(
 ) -> dict[str, list[float]]:
     """Sums over the pages of each member, in the order of `user_ids`.
 
-    What has come to the catalog since the models were trained is left out of pages.
+    Pages are judged without what has come to the catalog since the models were trained.
     """
     config = AlignConfig()
     cut = rewarded_pages(pages, shop.champion.catalog, config, REWARD)
@@ -53,7 +53,7 @@ def own_reward(
 
 
 def of_models(report: RewardReport) -> dict[str, float]:
-    """How far the reward models can be trusted, on the half of the log that they did not learn."""
+    """How far the reward models can be trusted, on the half of the log they did not learn from."""
     told = {
         f"{OF_PAGE_MODEL}explained": report.page.explained,
         f"{OF_PAGE_MODEL}correlation": report.page.correlation,

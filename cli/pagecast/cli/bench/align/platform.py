@@ -1,8 +1,8 @@
 """The platform in one process: histories, catalog, popularity, rules and engine, and no network.
 
-What a page is made from is what the server makes it from, by the same functions; what is missing
-is Kafka, gRPC and their delays. So a day of a hundred members takes seconds, and two contenders
-meet the same members with the same luck.
+Pages are made from what the server makes them from, by the same functions; only Kafka, gRPC and
+their delays are missing. So a day of a hundred members takes seconds, and two contenders meet the
+same members with the same luck.
 """
 
 import itertools
@@ -37,22 +37,22 @@ from pagecast.streaming.counting import counted
 from pagecast.v1 import catalog_pb2, events_pb2, rules_pb2
 
 ROWS, ENTITIES_PER_ROW = 8, 10
-"""Of a page, as clients ask by default."""
+"""Size of a page, as clients ask for it by default."""
 
 EXACT_ENTITIES = 3
-"""Of a row, one by one, as servers decode by default."""
+"""Entities of a row decoded one by one, the server's default."""
 
 POPULARITY_PERIOD_MS = 3_600_000
-"""Of simulated time: how old popularity may be when a page is made."""
+"""How old popularity may be when a page is made, in simulated time."""
 
 LOG = "arena"
 
 Told = Callable[[str, Prompt], None]
-"""Is told the prompt of every page, by the page's id."""
+"""Takes the id and the prompt of every page."""
 
 
 class ArenaPlatform:
-    """Pages of one contender; None makes them by popularity. Of one thread."""
+    """Makes one contender's pages, without a bundle by popularity. For one thread."""
 
     late_pages = 0
 
@@ -74,7 +74,7 @@ class ArenaPlatform:
         self._rank(start_ms)
 
     def serve(self, bundle: ServedBundle) -> None:
-        """Every page from now on is made by another model."""
+        """Makes every page from now on by another model."""
         self._model = bind(bundle, self.catalog)
 
     def try_page(self, user_id: str, at_ms: int) -> None:
@@ -173,7 +173,7 @@ class ArenaPlatform:
         return whole_page(self._model, basis.prompt, basis.rules, decode_options(basis.page))
 
     def _rank(self, at_ms: int) -> None:
-        """Scores are all as of one moment, which their order does not depend on."""
+        """All scores are as of one moment; their order does not depend on which."""
         entities = self.catalog.entities
         scores_N = np.array([self._counts.get(e.entity_id, 0.0) for e in entities], np.float32)
         self._scores_N, self._ranked_ms = scores_N, at_ms

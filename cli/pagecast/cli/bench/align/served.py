@@ -1,4 +1,4 @@
-"""What was chosen for a page, as `PageServed` tells it, and as a member has it before them."""
+"""What was chosen for a page, as `PageServed` reports it, and as a member sees it."""
 
 from collections.abc import Iterable
 

@@ -21,7 +21,7 @@ done again, the others take the trained models as given
 
 
 def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
-    """A line for two who are compared; what is not told here is in the JSON document."""
+    """A line per pair compared; the JSON document has the rest."""
     found = {(one.contender, one.beside, one.metric): one for one in lifts}
     first, *others = METRICS
     rows = []
@@ -39,7 +39,7 @@ def show_lifts(output: Output, title: str, lifts: Sequence[Lift]) -> None:
 
 
 def show_of_log(output: Output, lifts: Sequence[Lift]) -> None:
-    """A line a contender: GenPage's measures, and how far they are from the other's."""
+    """A line per contender: GenPage's measures, and how far they are from the other's."""
     found = {(one.contender, one.metric): one for one in lifts}
     output.table(
         "On logged pages of members nobody learned from; differences with 95 % intervals",
@@ -67,7 +67,7 @@ def _measured(found: Mapping[tuple[str, str], Lift], name: str) -> list[str]:
 
 
 def show_own(output: Output, lifts: Sequence[Lift]) -> None:
-    """A line an aligned contender: what it learned from, and what that was worth."""
+    """A line per aligned contender: what it learned from, and what that was worth."""
     found = {(one.contender, one.metric): one for one in lifts}
     rows = []
     for name in dict.fromkeys(one.contender for one in lifts):
@@ -95,7 +95,7 @@ def show_own(output: Output, lifts: Sequence[Lift]) -> None:
 
 
 def show_trust(output: Output, trust: Mapping[str, float]) -> None:
-    """How far the reward models can be trusted, below what they say."""
+    """Shows, below what the reward models say, how far they can be trusted."""
     if trust:
         told = ", ".join(f"{name} {value:.3f}" for name, value in trust.items())
         output.say(f"Reward models on members they did not learn from: {told}\n")

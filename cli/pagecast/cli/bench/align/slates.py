@@ -15,10 +15,10 @@ Ints = npt.NDArray[np.int64]
 
 REQUESTS, ENTITIES, PLACES = 20, 12, 3
 ATTENTION_K = np.array([1.0, 0.7, 0.5])
-"""How likely each place is looked at: the same entity is clicked less further down."""
+"""Probability that each place is looked at: an entity is clicked less further down."""
 
 DREAMS = 8
-"""Pages of the target that the reward model is asked about for a request."""
+"""Pages of the target that the reward model judges per request."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Slates:
 
 
 def _draw(rng: np.random.Generator, logits_PE: Floats) -> Ints:
-    """One entity after the other, each once: the largest of the logits with Gumbel noise."""
+    """Draws one entity after the other, each once: the largest of the logits with Gumbel noise."""
     return np.argsort(-(logits_PE + rng.gumbel(size=logits_PE.shape)), axis=1)[:, :PLACES]
 
 

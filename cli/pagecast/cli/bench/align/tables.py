@@ -1,4 +1,4 @@
-"""What `--tables` knows: of each, the cells that are measured, and what is told of them."""
+"""What `--tables` knows: for each, the cells that are measured and how they are shown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is asked of a table; `contenders` None is all of its."""
+    """What is asked of a table; `contenders` None means all of its."""
 
     seeds: tuple[int, ...]
     effort: Effort
@@ -101,7 +101,7 @@ def _show_ids(output: Output, _asked: Asked, measured: Measured) -> Any:
 
 
 def _show_off_policy(output: Output, asked: Asked, _measured: Measured) -> Any:
-    """Made-up slates: seconds, so nothing of it is kept."""
+    """Made-up slates; they take seconds, so nothing is kept."""
     estimates = coverage(QUICK_RUNS if asked.quick else RUNS)
     show_coverage(output, estimates)
     return [one.to_dict() for one in estimates]
@@ -123,13 +123,13 @@ TABLES: Mapping[str, Table] = {
 
 
 LOOP = "loop"
-"""A table of another kind, whose arms learn (`loop.bench`)."""
+"""A table of another kind, with arms that learn (`loop.bench`)."""
 
 NAMES = (*TABLES, LOOP)
 
 
 def tables_named(told: str | None) -> list[str]:
-    """Names with commas between them; None is all. Raises ValueError for one that is none."""
+    """Names separated by commas; None means all. Raises ValueError for an unknown one."""
     if told is None:
         return list(NAMES)
     names = [name for name in told.split(",") if name]
@@ -141,14 +141,14 @@ def tables_named(told: str | None) -> list[str]:
 
 
 def tables_asked(told: str | None, contenders: Sequence[str] | None) -> list[str]:
-    """Who names contenders and no table wants the tables that have some. Raises ValueError."""
+    """Contenders named without tables mean the tables that have contenders. Raises ValueError."""
     return list(COMPARISONS) if told is None and contenders else tables_named(told)
 
 
 def cells_of(names: Sequence[str], asked: Asked) -> dict[str, list[Cell]]:
     """Cells of these tables. Raises ValueError if the contenders that were named leave nothing."""
     cells = {name: TABLES[name].cells(asked) for name in names}
-    # A comparison of which no contender was named is not one of those that were asked for.
+    # Naming contenders leaves out the comparisons that have none of them.
     cells = {name: some for name, some in cells.items() if some or name not in COMPARISONS}
     if not cells:
         known = dict.fromkeys(one for name in names for one in COMPARISONS[name].names)

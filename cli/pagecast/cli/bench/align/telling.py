@@ -1,4 +1,4 @@
-"""How far a run of hours is: a bar where somebody watches, else lines in a log."""
+"""How far a run of hours is: a bar on a terminal, else lines in a log."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +12,15 @@ from rich.progress import Progress, TaskID
 from pagecast.cli.progress import progress_bar
 
 Told = Callable[[str, float], None]
-"""Takes what is being done, and which share of it is."""
+"""Takes what is being done, and which share of it is done."""
 
 LINE_S = 60.0
-"""Between two lines of one thing: often enough to see that it goes on, and a log of hours stays
-short."""
+"""Seconds between two lines about one thing: often enough to see that it goes on, and a log of
+hours stays short."""
 
 
 def nobody(_what: str, _share: float) -> None:
-    """For whom nothing has to be told."""
+    """Tells nobody."""
 
 
 class Telling:
@@ -55,7 +55,7 @@ class Telling:
 
 @contextmanager
 def telling(console: Console, description: str, total: int) -> Iterator[Telling]:
-    """Of a run of so many parts."""
+    """For a run of `total` parts."""
     with progress_bar(console) as progress:
         task = progress.add_task(description, total=total, note="")
         yield Telling(console, progress, task)

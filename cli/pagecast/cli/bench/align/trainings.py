@@ -1,7 +1,7 @@
-"""Checkpoints of the trainings of `pagecast bench align`: a cut run loses seconds of one.
+"""Checkpoints of the trainings of `pagecast bench align`: an interrupted run loses seconds of one.
 
-Pretraining is most of what a seed costs, and all contenders of the seed begin with it: it stays.
-What one cell alone needs goes when the cell is done.
+Pretraining is most of what a seed costs, and all contenders of the seed begin with it, so it stays.
+What only one cell needs goes when the cell is done.
 """
 
 import re
@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 class KeptTrainings:
-    """Folders of checkpoints, of all seeds; without a folder nothing is kept.
+    """Folders of checkpoints for all seeds; without a folder nothing is kept.
 
-    A training that has ended leaves its last checkpoint, from which it ends again within seconds.
+    A finished training leaves its last checkpoint, from which it finishes again within seconds.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -21,18 +21,18 @@ class KeptTrainings:
         self._own: list[Path] = []
 
     def shared(self, name: str, of: object) -> Path | None:
-        """Of a training that several cells begin with; `of` is all that it depends on."""
+        """For a training that several cells begin with; `of` is all that it depends on."""
         return None if self._folder is None else self._folder / _place(name, of)
 
     def own(self, name: str, of: object) -> Path | None:
-        """Of a training of the cell that is being measured."""
+        """For a training of the cell that is being measured."""
         place = self.shared(name, of)
         if place is not None:
             self._own.append(place)
         return place
 
     def cell_done(self) -> None:
-        """Its figures are kept: nobody needs its own trainings again."""
+        """Removes its own trainings: its figures are kept, so nobody needs them again."""
         for place in self._own:
             shutil.rmtree(place, ignore_errors=True)
         self._own = []

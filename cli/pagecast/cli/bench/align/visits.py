@@ -22,8 +22,8 @@ from pagecast.v1 import events_pb2
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Visits:
-    """`pages` are those of which something was seen, as training is given logged ones, in the order
-    of requests; `catalog` is that of the end, with what came to it meanwhile."""
+    """`pages` are those of which something was seen, in the form training takes logged ones, in the
+    order of requests; `catalog` is the one at the end, with what came to it meanwhile."""
 
     report: Report
     pages: tuple[ShownPage, ...]
@@ -54,7 +54,7 @@ def visited(
 
 
 def _shown(ledger: Ledger, prompts: Mapping[str, Prompt]) -> Iterator[ShownPage]:
-    """Outcomes are the ledger's: the same join as of a platform's log."""
+    """Outcomes come from the ledger, by the same join as for a platform's log."""
     for outcome in ledger.pages():
         if outcome.entities:
             yield ShownPage(

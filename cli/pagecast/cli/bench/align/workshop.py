@@ -1,4 +1,4 @@
-"""What contenders of one seed are made from; what several of them begin with is made once."""
+"""Makes what contenders of one seed are made from, and once what several of them share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -33,22 +33,22 @@ Overrides = Mapping[str, JsonValue]
 """Values of a training's config by dotted name."""
 
 PASSES_MINUTES_MAX = 600.0
-"""Of a training: passes end it, not time, so that a busy machine changes no figure."""
+"""So long that passes end a training, not time: a busy machine changes no figure."""
 
 LOG_SEED = 1_000
-"""Added to the seed of the members whose pages are learned from: they are others than the ones who
-judge, with luck of their own."""
+"""Added to the seed for the members whose pages are learned from: they differ from those who judge,
+with luck of their own."""
 
 LOG_MEMBERS_MIN = 100
-"""Members who make the log: halves of fewer have too few pages for a reward model, and on those of
-60, of a model that is hardly trained, nothing was liked once."""
+"""Fewest members who make the log: smaller halves have too few pages for a reward model. With 60
+and a hardly trained model, it happened that nothing was liked."""
 
 REWARD = RewardConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is done. `rounds` are of reinforcement learning, `passes` of pretraining."""
+    """How much is done: `passes` of pretraining, `rounds` of reinforcement learning."""
 
     members: int
     days: int
@@ -57,9 +57,9 @@ class Effort:
 
 
 class Workshop:
-    """Of one seed, one thread; its bundles lie below `folder`.
+    """For one seed and one thread; its bundles lie below `folder`.
 
-    `kept` is where trainings are resumed from, `told` is told how far whatever is done is.
+    `kept` is where trainings resume from; `told` is told what is being done, and how far it is.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Workshop:
         self._pretrained: dict[str, Trained] = {}
 
     def config(self, overrides: Overrides) -> TrainConfig:
-        """The default training with this seed and so many passes, and what is told otherwise."""
+        """The default training with this seed, the effort's passes and these overrides."""
         told: Overrides = {
             "seed": self.seed,
             "epochs": self.effort.passes,
@@ -88,11 +88,11 @@ class Workshop:
         return overridden(TrainConfig(), told)
 
     def pretrained(self, overrides: Overrides) -> Trained:
-        """A pretrained model, one for all who differ in their post-training alone."""
+        """A pretrained model, shared by configs that differ only in post-training."""
         config = self.config({k: v for k, v in overrides.items() if not k.startswith("post.")})
         key = repr(config)  # it holds a table, so it has no hash
         if key not in self._pretrained:
-            # Most contenders begin with the default one; others are of one contender each.
+            # Most contenders begin with the default one; any other belongs to one contender.
             keep = self.kept.shared if config == self.config({}) else self.kept.own
             self._pretrained[key] = fit_on(
                 self.data.snapshot, config, self._progress("pretraining"), keep("pretrained", key)
@@ -102,7 +102,7 @@ class Workshop:
     def post_trained(
         self, snapshot: Snapshot, config: TrainConfig, shown: Shown, start: Start | None
     ) -> Trained:
-        """A training of the one contender that is being made."""
+        """A training of the contender that is being made."""
         place = self.kept.own("post-trained", (config, self.effort, start is None))
         return fit_on(snapshot, config, self._progress("post-training"), place, shown, start)
 
@@ -110,7 +110,7 @@ class Workshop:
         return lambda at: self.told(what, at.share_done)
 
     def exported(self, trained: Trained) -> Bundle:
-        """What would serve the model."""
+        """The bundle that would serve the model."""
         facts = BundleFacts(data={}, metrics={}, config=trained.config.to_json())
         manifest = write_bundle(self._folder, trained.model, trained.vocabulary, facts)
         return load_bundle(self._folder / manifest.version)
@@ -153,7 +153,7 @@ class Workshop:
 
     @cached_property
     def reward_models(self) -> RewardModels:
-        """Learned from one half of the log's members, and compared on the other."""
+        """Trained on one half of the log's members, and compared on the other."""
         champion = self.champion
         self.told("reward models", 0.0)
         with threads(1):
@@ -162,7 +162,7 @@ class Workshop:
             )
 
     def align_config(self, recipe: AlignConfig) -> AlignConfig:
-        """A recipe with this seed and so many rounds; reward models are the same in all."""
+        """A recipe with this seed and the effort's rounds; reward models are the same in all."""
         return replace(
             recipe,
             seed=self.seed,

@@ -1,1 +1,1 @@
-"""Programs that are measured: each is a process of its own, so that its CPU is its own."""
+"""Measured programs, each in a process of its own, so that its CPU time is its own."""

@@ -1,7 +1,7 @@
 """(a) A bare kafka-python loop: polls and parses the same events, and does nothing with them.
 
-Nothing written in Python on this client can be faster. It is given what the worker's consumer is
-given: the fetch wait, read_committed.
+Nothing written in Python on this client can be faster. Its settings are the worker's consumer's:
+the fetch wait, read_committed.
 """
 
 import json

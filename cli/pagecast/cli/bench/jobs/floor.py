@@ -1,4 +1,4 @@
-"""Decode steps, and what this core can move and multiply, in turns, with one thread."""
+"""Measures, in turns and with one thread, decode steps and what this core can move and multiply."""
 
 import json
 import sys
@@ -17,11 +17,11 @@ from pagecast.engine.choice import CandidateHead, best
 from pagecast.engine.graph import EngineConfig, FloatArray
 
 STEPS = 30
-"""Of a round: its figure is their median."""
+"""Steps of a round, whose figure is their median."""
 
 
 class Steps:
-    """Pages in their slots, each in a row of its own, that take one step again and again."""
+    """Pages in their slots, each in a row of its own, that repeat one step."""
 
     def __init__(
         self, bundle: Path, weights: DecodeWeights, pages: int, positions: int, row_c: int

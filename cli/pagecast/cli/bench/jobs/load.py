@@ -1,7 +1,7 @@
-"""Sends events at a rate that is fixed in advance, whatever becomes of them: an open loop.
+"""Sends events at a rate fixed in advance, whatever becomes of them: an open loop.
 
-A record's timestamp is the moment at which it was due. If anything is late, the sender included,
-the time it waited is in what is measured.
+A record's timestamp is the moment it was due. If anything is late, including the sender, the time
+an event waited is part of what is measured.
 """
 
 import json
@@ -18,10 +18,10 @@ from pagecast.eventlog.producer import BATCH_BYTES, LINGER_MS
 from pagecast.eventlog.topics import INTERACTIONS
 
 TICK_S = 0.002
-"""Between two looks at the schedule."""
+"""Seconds between two looks at the schedule."""
 
 LEAD_S = 0.2
-"""Before the first event is due."""
+"""Seconds before the first event is due."""
 
 
 def main() -> None:

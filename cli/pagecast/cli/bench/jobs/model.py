@@ -1,4 +1,4 @@
-"""One cell of `pagecast bench model`, on the one core it may use."""
+"""Measures one cell of `pagecast bench model`, on one core."""
 
 import json
 import pickle

@@ -1,7 +1,7 @@
 """Asks for a page now and then and notes when it is refused: a client with nothing else to do.
 
-One that causes the overload would measure its own queue. Here an answer is stamped in gRPC's own
-thread, the moment it arrives.
+A client that causes the overload would measure its own queue. Here gRPC's own thread stamps an
+answer the moment it arrives.
 """
 
 import json
@@ -19,7 +19,7 @@ from pagecast.cli.stack.ready import announce
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 ANSWER_SECONDS_MAX = 1.0
-"""A page that was not refused by then waits for its slot and is given up, which frees its place."""
+"""A page not refused by then is waiting for its slot and is given up, which frees its place."""
 
 _CONNECT_SECONDS_MAX = 30.0
 

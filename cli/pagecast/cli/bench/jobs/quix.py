@@ -2,12 +2,12 @@
 
 It runs in an environment of its own (`bench.quix_environment`) and imports nothing of Pagecast
 but the protos. `fold` does the job in a simple way: it skips what it has seen, merges a play with
-what follows it, puts late steps where their time says, keeps 512 steps, as lists in the library's
-state. `append` is as fast as the library can be made: to a history of bytes, which nothing
-parses, it appends a step; it can merge and order nothing. Both do less than the worker: they keep
-no totals, sets and popularity, check no rules, write unconditionally, have no changelog topic.
-Both write, at each checkpoint, the newest history of every user in one pipeline and the events in
-one Parquet file.
+what follows it, puts late steps where their time says and keeps 512 steps, as lists in the
+library's state. `append` is as fast as the library can be made: it appends a step to a history of
+bytes that nothing parses, and can neither merge nor order. Both do less than the worker: they keep
+no totals, sets or popularity, check no rules, write unconditionally and have no changelog topic.
+At each checkpoint both write every user's newest history in one pipeline, and the events in one
+Parquet file.
 """
 
 import json
@@ -36,7 +36,7 @@ LATE_MS_MAX = 60 * 60 * 1000
 """As late as the worker takes a step into the window."""
 
 CHECKPOINT_S = 1.0
-"""As often as the worker commits. Its features are up to this much older than the worker's."""
+"""As often as the worker commits. This job's features are up to this much older than a worker's."""
 
 CONSUMER = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1500}
 """As the worker's: the embedded broker lets a member wait for half of it."""

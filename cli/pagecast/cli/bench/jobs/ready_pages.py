@@ -1,9 +1,9 @@
 """The server's way from what was chosen to the bytes of a stream, and an empty stream beside it.
 
-Both doors are in this process. Behind the first is all that a server does behind the decode loop,
+Both doors are in this process. Behind the first is all that a server does after the decode loop,
 with the server's own code: checks, hand-over from a thread, messages, continuations, gRPC. The page
-was chosen before, by popularity: it costs no decoding. Behind the second gRPC alone sends the bytes
-of the very same messages.
+was chosen before, by popularity, so there is no decoding. Behind the second, gRPC alone sends the
+bytes of the very same messages.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ KEY = "the key of a benchmark, of which nobody need be afraid"
 
 
 def basis_of(paths: StatePaths) -> tuple[PageBasis, list[PageEvent]]:
-    """What the page is made from, and the page: whole, by popularity."""
+    """What the page is made from, and the whole page, by popularity."""
     engine = connect(paths.database_url)
     snapshot = Catalog(engine).snapshot()
     engine.dispose()
@@ -131,7 +131,7 @@ class ReadyPages:
                 while written:
                     yield written.popleft()
                 taken.release()
-        finally:  # a client may leave on the way, and the thread must not wait for ever
+        finally:  # a client may leave early, and the thread must not wait for ever
             taken.release(len(portions))
         self.waited_s += deciding.result()
 
@@ -157,8 +157,8 @@ class ReadyPages:
 def _hand_over(
     handover: Handover[PageEvent], portions: Portions, taken: threading.Semaphore
 ) -> float:
-    """In a thread, a portion when the one before has been taken: decoding takes longer than that,
-    so each wakes the event loop. Returns the seconds of CPU time that waiting for it cost."""
+    """Hands over, in a thread, each portion once the one before has been taken: decoding takes
+    longer, so each wakes the event loop. Returns the CPU seconds that waiting cost."""
     waited_s = 0.0
     for portion in portions:
         began_s = time.thread_time()

@@ -1,4 +1,4 @@
-"""The ingest worker as it is: `run_worker`, in a process of its own."""
+"""The real ingest worker, `run_worker`, in a process of its own."""
 
 import json
 import logging

@@ -38,7 +38,7 @@ def our_turn(
     options: DecodeOptions,
     clock: Clock = time.thread_time,
 ) -> Turn:
-    """The page as a job of a batch; nothing is kept of the history."""
+    """The page as a job of a batch; nothing of the history is kept."""
     prefixes = PrefixCache(0)
 
     def turn(timed: Timed) -> None:
@@ -70,7 +70,7 @@ def our_turn(
 def peer_turn(
     peer: Peer, model: Model, prompt: Prompt, rules: PageRules, clock: Clock = time.thread_time
 ) -> Turn:
-    """The same page by a peer; embedding the prompt counts for both."""
+    """The same page by a peer; for both, embedding the prompt counts."""
 
     def turn(timed: Timed) -> None:
         began_s = clock()
@@ -84,7 +84,7 @@ def peer_turn(
 
 
 def take_turns(turns: dict[str, Turn], rounds: int) -> dict[str, Timed]:
-    """Each in every round, so that a machine's moods touch all alike; one round warms up."""
+    """Each has a turn in every round, so a busy machine slows all alike; one round warms up."""
     warm = {name: Timed() for name in turns}
     timed = {name: Timed() for name in turns}
     for kept in (warm, *[timed] * rounds):

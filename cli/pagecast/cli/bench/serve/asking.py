@@ -1,6 +1,6 @@
 """One page as its client sees it, whatever becomes of it.
 
-Moments are of `time.perf_counter`.
+Moments are read from `time.perf_counter`.
 """
 
 import time
@@ -16,7 +16,7 @@ from pagecast.cli.exits import CommandError
 from pagecast.v1 import homepage_pb2, homepage_pb2_grpc
 
 PAGE_SECONDS_MAX = 30.0
-"""What a client waits for a page: as long as a server gives it at most."""
+"""How long a client waits for a page: as long as a server allows at most."""
 
 Message = homepage_pb2.StreamHomepageResponse | homepage_pb2.BrowseHomepageResponse
 
@@ -26,7 +26,7 @@ class AskedPage:
     """Filled in while the page comes."""
 
     due_s: float = field(default_factory=time.perf_counter)
-    """When it was to be asked for: a client that is late keeps its page waiting."""
+    """When it should have been asked for: a late client keeps its page waiting."""
     asked_s: float = 0.0
     started_s: float = 0.0
     """0 until it starts."""
@@ -39,7 +39,7 @@ class AskedPage:
     ended_s: float = 0.0
     """When the stream ended, well or not; 0 until then."""
     code: grpc.StatusCode | None = None
-    """Of a stream that did not end well."""
+    """Status of a stream that did not end well."""
 
     @property
     def whole(self) -> bool:
@@ -51,12 +51,12 @@ class AskedPage:
 
     @property
     def unserved(self) -> bool:
-        """A server that has too much to do refused it, or was too late; no fault."""
+        """Whether an overloaded server refused it or was too late, which is no fault."""
         return self.refused or self.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
     @property
     def fault(self) -> str:
-        """What is wrong with it, which is nothing if it was not served."""
+        """What is wrong with it; nothing if it went unserved."""
         if not self.ended_s or self.whole or self.unserved:
             return ""
         return self.degraded or str(self.code)
@@ -79,7 +79,7 @@ class AskedPage:
 async def ask(
     channel: grpc.aio.Channel, request: homepage_pb2.StreamHomepageRequest, page: AskedPage
 ) -> None:
-    """Asks for a page and fills in what becomes of it; of the RPC nothing is raised."""
+    """Asks for a page and fills in what becomes of it; raises nothing of the RPC."""
     page.asked_s = time.perf_counter()
     stub = homepage_pb2_grpc.HomepageServiceStub(channel)
     call: Any = stub.StreamHomepage(request, timeout=PAGE_SECONDS_MAX)
@@ -103,8 +103,8 @@ async def whole_page(
 
 
 async def everybody_has_a_page(channel: grpc.aio.Channel) -> None:
-    """What is kept of histories is there from then on: a first page feeds a whole prompt, and a
-    load of them would measure that. Raises CommandError."""
+    """Gives each visitor a page, so that their histories' prefixes are kept: a first page feeds a
+    whole prompt, and a load of those would measure that. Raises CommandError."""
     for visitor in VISITORS:
         await whole_page(channel, SHORT.request(visitor))
 
@@ -112,10 +112,10 @@ async def everybody_has_a_page(channel: grpc.aio.Channel) -> None:
 def pages_per_second(
     pages: Iterable[AskedPage], begin_s: float, end_s: float, shape: PageShape
 ) -> float:
-    """Of whole pages, by their rows that came between two moments.
+    """Whole pages per second, counted by their rows that came between two moments.
 
-    Pages begun together end together: counted whole, a few more or less would fall into so short a
-    time.
+    Pages begun together end together: counted whole, a few of them more or less would change the
+    figure of so short a time.
     """
     rows = sum(begin_s <= row_s < end_s for page in pages if page.whole for row_s in page.rows_s)
     return rows / shape.rows / (end_s - begin_s)

@@ -1,6 +1,6 @@
-"""A page that is browsed: how long the row takes that reflects an action, and one without.
+"""A browsed page: how long a row takes that reflects an action, and one that need not.
 
-Rows of both kinds take turns on the same pages, so that what the machine does meets both alike.
+Rows of both kinds take turns on the same pages, so the machine's load meets both alike.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from pagecast.v1 import events_pb2, homepage_pb2, homepage_pb2_grpc
 Request = homepage_pb2.BrowseHomepageRequest
 
 PAGE_SECONDS_MAX = 60.0
-"""Of a page that is browsed, one row after the other."""
+"""Deadline of a page that is browsed, one row after the other."""
 
 
 async def browsed_rows(name: str, channel: grpc.aio.Channel, rounds: int, entities: int) -> Row:
-    """Medians over rows of so many pages of 20 rows of 10, exact, one row ahead of the reader.
+    """Medians over rows of `rounds` exact pages of 20 rows of 10, one row ahead of the reader.
 
     Raises AioRpcError, or CommandError if a page is degraded.
     """

@@ -35,13 +35,13 @@ EVENTS_PER_SECOND = 500
 """Ingested meanwhile."""
 
 PEAK_SHARE = 0.5
-"""Pages served meanwhile, by the peak."""
+"""Pages served meanwhile, as a share of the peak."""
 
 TIMES_SECONDS = 4
-"""Of a closed loop's seconds: long enough for some hundred events that are followed."""
+"""Times a closed loop's seconds: long enough to follow some hundred events."""
 
 PAUSE_S_MAX = 0.05
-"""Between a page and the next event, by chance: else they would fall into step with ingest's
+"""Random pause between a page and the next event, or they would fall into step with ingest's
 polls."""
 
 REACH_MS = 250.0
@@ -56,7 +56,7 @@ class Followed:
     pages_per_second: float
     pages_failed: int
     late_ms_max: float
-    """How late the other events were sent at most."""
+    """How late the other events were sent, at most."""
 
 
 def changed_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None]) -> list[Row]:
@@ -142,7 +142,7 @@ async def _under_load(
     try:
         with Job(spec) as job:
             await ready_facts(begun_file, job)
-            for _ in USERS:  # what is kept of a history is kept from a page on
+            for _ in USERS:  # a history's prefix is kept from its first page on
                 await prober.change(server.channels[0])
             while not (changes and job.ended()):
                 changes.append(await prober.change(server.channels[0]))

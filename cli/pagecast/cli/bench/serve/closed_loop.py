@@ -13,42 +13,42 @@ from pagecast.cli.bench.serve.world import VISITORS
 from pagecast.cli.exits import CommandError
 
 PEAK_CLIENTS = 16
-"""Of the closed loop whose pages a second are the peak: as many as there are slots."""
+"""Clients of the closed loop whose pages per second are the peak: as many as there are slots."""
 
 PAGES_EACH = 3
-"""Pages of a client on average before the peak is known: its first ones begin all at once."""
+"""Pages per client, on average, before the peak is known: the first ones begin all at once."""
 
 TIMES_SECONDS_MAX = 6.0
-"""Times the seconds it was told that a closed loop waits for them on a slow machine."""
+"""How many times its seconds a closed loop waits for these pages on a slow machine."""
 
 PAUSE_S = 0.05
-"""Of a client that was not served, before it asks again: a refusal takes no time."""
+"""Pause of a client that was not served before it asks again: a refusal takes no time."""
 
 
 @dataclass(kw_only=True)
 class ClosedLoop:
-    """Client n is visitor n; after the last visitor comes the first again. Warm it up first."""
+    """Client n is visitor n, starting over after the last visitor. Warm it up first."""
 
     channels: Sequence[grpc.aio.Channel]
     clients: int
     seconds: float
     shape: PageShape
     pages_each: int = 0
-    """Whole pages by clients that it waits for; see `TIMES_SECONDS_MAX`."""
+    """Whole pages per client that it waits for; see `TIMES_SECONDS_MAX`."""
     pages: list[AskedPage] = field(default_factory=list)
     """In the order in which they were asked for."""
 
     async def warm_up(self) -> None:
-        """Pools of threads are there from then on, and what is kept of so many visitors' histories.
+        """Has the server make its thread pools and keep so many visitors' histories.
         Raises CommandError."""
         clients = range(min(self.clients, PEAK_CLIENTS))
         pages = await asyncio.gather(*(self._ask(number, AskedPage()) for number in clients))
         _check(pages)
 
     async def run(self) -> float:
-        """Whole pages a second until the first client has stopped; returns when all have.
+        """Whole pages per second until the first client has stopped; returns when all have.
 
-        Raises CommandError if a page is degraded, or ends otherwise than by a busy server.
+        Raises CommandError if a page is degraded, or fails for another reason than a busy server.
         """
         began_s = time.perf_counter()
         stopped_s = await asyncio.gather(*(self._client(n, began_s) for n in range(self.clients)))
@@ -86,7 +86,7 @@ async def peak_pages_per_second(
     shape: PageShape,
     clients: int = PEAK_CLIENTS,
 ) -> float:
-    """The most pages a second that a server makes: what loads are measured by.
+    """The most pages per second that a server makes, by which loads are measured.
 
     Raises CommandError as the loop does, or if no page came in time.
     """

@@ -1,4 +1,4 @@
-"""What `pagecast bench serve` is told, and the ways of decoding it measures."""
+"""The settings of `pagecast bench serve`, and the ways of decoding it measures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class ServeBenchConfig:
     mask_entities: Sequence[int] = ()
     """Sizes of the catalogs whose masks are measured."""
     swaps: int = 0
-    """Times the champion is exchanged under load."""
+    """How often the champion is exchanged under load."""
 
     step_entities: Sequence[int] = ()
     """Sizes of the catalogs at which decode steps are measured."""

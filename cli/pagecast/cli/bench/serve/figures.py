@@ -31,7 +31,7 @@ REACH = {
 
 
 def alone_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None]) -> list[Row]:
-    """A page one at a time, ours in both forms and the peers; `HF` if it is installed.
+    """A page at a time, ours in both forms and the peers; `HF` if it is installed.
 
     Peers are fed the embeddings of the exact form; those of the other are the same."""
     forms = {
@@ -60,7 +60,7 @@ def alone_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None
 def rows_alone(timed: dict[str, Timed], unit: str = "CPU ms") -> list[Row]:
     """Each way of ours beside each peer, then how equal their pages are.
 
-    A page of random weights says little about 8 bits: what follows one other choice is another page
+    A page by random weights says little about 8 bits: after one different choice it is another page
     (`bench model --tables decoding` asks a trained model).
     """
     rows = []

@@ -20,7 +20,7 @@ from pagecast.engine.bundles.manifest import DecodeWeights
 FLOOR = "pagecast.cli.bench.jobs.floor"
 
 REACH = {1: 4.0, 16: 8.0}
-"""By pages of a step: how many times its floor it may take."""
+"""How many times its floor a step may take, by its pages."""
 
 SECONDS_MAX = 600.0
 """A round takes some seconds."""
@@ -39,7 +39,7 @@ class MeasuredStep:
 
 
 def floor_rows(world: World, config: ServeBenchConfig, say: Callable[[str], None]) -> list[Row]:
-    """Of pages that are half done, in rows of a genre."""
+    """Steps of half-done pages, in rows of a genre."""
     shape = PageShape()
     positions = config.prompt + shape.rows * (1 + shape.entities_per_row) // 2
     result = config.folder / "floor.json"

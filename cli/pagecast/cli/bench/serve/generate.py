@@ -1,7 +1,7 @@
 """The page by `generate()` of Hugging Face's transformers, which is installed for this alone.
 
-Our decoder computes what a Llama does, so the peer is a Llama with our weights: its page is ours
-token by token, but for near ties. Rows and entities are its vocabulary, the prompt comes as
+Our decoder computes what a Llama does, so the peer is a Llama with our weights, whose page equals
+ours token by token, but for near ties. Rows and entities are its vocabulary, the prompt comes as
 embeddings, and a logits processor makes the choices under the rules.
 """
 
@@ -24,7 +24,7 @@ from pagecast.trainer.config import HEAD_DIM
 from pagecast.trainer.network.model import PageModel
 
 POSITIONS_MAX = 4096
-"""Of a prompt and its page."""
+"""Positions of a prompt and its page."""
 
 
 def is_installed() -> bool:
@@ -59,7 +59,7 @@ def generate_turn(
 
 @torch.inference_mode()
 def _generate(llama: Any, tokens_TD: FloatArray, rows_RD: FloatArray, page: GreedyPage) -> None:
-    """`rows_RD` are what rows are fed as on this page: they carry its request."""
+    """`rows_RD` are the rows' inputs on this page, which carry its request."""
     llama.get_input_embeddings().weight[-len(rows_RD) :] = torch.from_numpy(rows_RD)
     llama.generate(
         inputs_embeds=torch.from_numpy(tokens_TD)[None],
@@ -117,7 +117,7 @@ def _llama(torch_model: PageModel, model: Model, output_VD: FloatArray) -> Any:
 
 
 def _weights(torch_model: PageModel, model: Model, output_VD: FloatArray) -> dict[str, Tensor]:
-    """Ours by a Llama's names; input embeddings of rows are a page's."""
+    """Our weights by a Llama's names; input embeddings of rows are added page by page."""
     ours, decoder = torch_model.config, torch_model.decoder
     inputs_VD = torch.zeros(output_VD.shape)
     inputs_VD[: len(model.entities.input_ND)] = torch.tensor(model.entities.input_ND)

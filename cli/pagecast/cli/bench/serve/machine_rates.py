@@ -1,7 +1,7 @@
 """What one core of this machine can move and multiply: the best of a few tries.
 
-By CPU time of the thread, so that other work on the core is not counted; numpy and onnxruntime must
-have been told to use one thread.
+Measured by the thread's CPU time, so that other work on the core is not counted; numpy and
+onnxruntime must have been told to use one thread.
 """
 
 import time
@@ -14,11 +14,11 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 TRY_SECONDS = 0.1
-"""Of each way: some tens of reads of what a step of 16 pages moves."""
+"""Of each way: tens of reads of what a step of 16 pages moves."""
 
 SIDE = 1024
-"""Of the square matrices that are multiplied: large enough to be at the peak, in a second-level
-cache by blocks."""
+"""Of the multiplied square matrices: large enough to reach the peak, in blocks that fit a
+second-level cache."""
 
 BIG_BYTES = 256 << 20
 """Far more than any cache holds."""
@@ -31,7 +31,7 @@ class MachineRates:
     fp32_ops_per_s: float
     int8_ops_per_s: float
     read_bytes_per_s: float
-    """From memory, of far more than the caches hold."""
+    """From memory, reading far more than the caches hold."""
     copy_bytes_per_s: float
     """Likewise; read and written bytes both count."""
 
@@ -50,9 +50,9 @@ def machine_rates() -> MachineRates:
 
 
 def read_bytes_per_s(size: int) -> float:
-    """Reading the same bytes again and again: what fits into a cache comes from there.
+    """The rate of reading the same bytes again and again: what fits into a cache comes from there.
 
-    By the fastest of several ways; which it is depends on the cache.
+    By the fastest of several ways; which one that is depends on the cache.
     """
     matrix = np.ones((max(1, size // 4 // SIDE), SIDE), np.float32)
     row, column = np.ones(SIDE, np.float32), np.ones(len(matrix), np.float32)
@@ -61,7 +61,7 @@ def read_bytes_per_s(size: int) -> float:
 
 
 def best_seconds(run: Callable[[], object]) -> float:
-    """Of CPU time, the shortest run; the clock is too coarse for less than a tenth of a
+    """CPU time of the shortest run; the clock is too coarse for less than a tenth of a
     microsecond."""
     run()
     until_s, best_s = time.thread_time() + TRY_SECONDS, float("inf")

@@ -1,7 +1,7 @@
-"""Two ways to keep the rules of a page as masks: ours, and an array of bool a row.
+"""Two ways to keep a page's rules as masks: ours, and an array of bool per row.
 
-Both are timed by CPU time of the thread, from the request's facts to the last placement, without
-the choosing itself.
+Both are timed by the thread's CPU time, from the request's facts to the last placement, without the
+choosing itself.
 
 Letters in names: N entities, R rows, C candidates of a row.
 """
@@ -24,7 +24,7 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(kw_only=True)
 class MaskCost:
-    """Microseconds of one page, by when they are spent."""
+    """Microseconds for one page, by when they are spent."""
 
     compile_us: float = 0.0
     rows_us: float = 0.0
@@ -33,12 +33,12 @@ class MaskCost:
 
     @property
     def a_step_us(self) -> float:
-        """All of it by the page's decode steps: a token each, rows included."""
+        """The whole cost per decode step of the page: a token each, rows included."""
         return (self.compile_us + self.rows_us + self.steps_us) / self.steps
 
 
 class Stopwatch:
-    """CPU time of this thread since the last look."""
+    """This thread's CPU time since the last look."""
 
     def __init__(self) -> None:
         self._since_ns = time.thread_time_ns()
@@ -52,7 +52,7 @@ class Stopwatch:
 def by_bitsets(
     catalog: CompiledCatalog, facts: RequestFacts, popular: Indices, scores_N: Scores
 ) -> MaskCost:
-    """As a page is made; rows in the order of the catalog, the best of `scores_N` first."""
+    """As the engine does it; rows in the order of the catalog, the best of `scores_N` first."""
     cost, watch = MaskCost(), Stopwatch()
     state = PageState(compile_rules(catalog, facts, popular))
     cost.compile_us = watch.us()
@@ -79,9 +79,9 @@ def by_bitsets(
 def by_bools(
     catalog: CompiledCatalog, offered_N: Mask, watched: Indices, scores_N: Scores
 ) -> MaskCost:
-    """The rows with predicates of the same page, `offered_N` being given: less than ours does.
+    """The same page's rows with predicates, given `offered_N`: less than ours does.
 
-    Every row's candidates as bool [R, N], counted at every placement; logits by `np.where`.
+    Every row's candidates are bool [R, N], counted at every placement; logits by `np.where`.
     """
     bitmaps_RN = catalog.bitmaps_RN[:PLAIN_ROWS]
     cost, watch = MaskCost(), Stopwatch()

@@ -1,6 +1,6 @@
-"""A catalog and a request whose rules are as many-sided as rules get, for any number of entities.
+"""A catalog of any size, and a request whose rules are as varied as they get.
 
-Made in memory: neither a database nor a model is needed to ask what masks cost.
+Made in memory: asking what masks cost needs neither a database nor a model.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ ROWS, ENTITIES_PER_ROW = 20, 10
 
 KINDS = 4
 CANDIDATES = 10_000
-"""Entities a caller names, of a catalog that has more."""
+"""Entities a caller names, if the catalog has more."""
 
 DAY_MS = 86_400_000
 PLAIN_ROWS = GENRES + 1
@@ -29,15 +29,15 @@ PLAIN_ROWS = GENRES + 1
 
 
 def mask_snapshot(entities: int) -> CatalogSnapshot:
-    """Every tenth entity is of one country, every fifth is not for children, one in a hundred is
-    for phones alone."""
+    """Every tenth entity is for one country, every fifth is not for children, one in a hundred is
+    for phones only."""
     return CatalogSnapshot(
         number=1, entities=tuple(_entity(i) for i in range(entities)), rows=tuple(_rows())
     )
 
 
 def plain_request() -> RequestFacts:
-    """What the rules of every page look at."""
+    """Just what the rules of every page look at."""
     return RequestFacts(
         at_ms=START_MS,
         device="tv",

@@ -28,7 +28,7 @@ REACH_US = {100_000: STEP_US / 10}
 """What masks may cost a step: a tenth of it."""
 
 APPLIED_ROUNDS = 50
-"""Repetitions of what takes microseconds."""
+"""Repetitions of work that takes microseconds."""
 
 Way = Callable[[], MaskCost]
 
@@ -59,7 +59,7 @@ def ways_of(catalog: CompiledCatalog) -> dict[str, Way]:
 
 
 def _take_turns(ways: dict[str, Way], rounds: int) -> dict[str, list[MaskCost]]:
-    """The first round warms up what is kept by catalog and is not counted."""
+    """The first round warms up what is kept per catalog, and is not counted."""
     costs: dict[str, list[MaskCost]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, way in ways.items():
@@ -96,7 +96,7 @@ def _rows(entities: int, costs: dict[str, list[MaskCost]]) -> list[Row]:
 
 
 def _applied(entities: int) -> list[Row]:
-    """Twenty closed positions among a row's logits, were every entity its candidate."""
+    """Closes twenty positions among a row's logits, with every entity as its candidate."""
     random = np.random.default_rng(2)
     logits_N = random.standard_normal(entities, np.float32)
     closed = random.choice(entities, 20, replace=False).tolist()

@@ -1,4 +1,4 @@
-"""A server on a core that everything else keeps off, and connections to it."""
+"""A server with a core to itself, and connections to it."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ from pagecast.cli.stack.ready import announced
 from pagecast.engine.bundles.manifest import DecodeWeights
 
 START_SECONDS_MAX = 120.0
-"""Embedding a catalog of 20,000 takes seconds, minutes on a busy machine."""
+"""Embedding a catalog of 20,000 takes seconds, or minutes on a busy machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ async def one_server(
 ) -> AsyncIterator[RunningServer]:
     """A server on the world until the block ends; `settings` are those of `jobs.serve`.
 
-    One that is not alone may use every core, as may everything else. Raises CommandError if it does
-    not start, or has ended when the block does.
+    If it is not `alone`, it and everything else may use every core. Raises CommandError if it does
+    not start, or has ended before the block does.
     """
     ready_file = config.folder / "serve.ready"
     ready_file.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ async def one_server(
 
 
 async def ready_facts(ready_file: Path, job: Job) -> dict[str, Any]:
-    """What a job announces once it is ready. Raises CommandError if it never is."""
+    """What a job announces when it is ready. Raises CommandError if it never is."""
     until = time.monotonic() + START_SECONDS_MAX
     while (facts := announced(ready_file)) is None:
         job.check()
@@ -88,7 +88,7 @@ async def ready_facts(ready_file: Path, job: Job) -> dict[str, Any]:
 
 @asynccontextmanager
 async def channels_to(address: str, number: int) -> AsyncIterator[list[grpc.aio.Channel]]:
-    """So many connections; channels made without care would share one."""
+    """`number` connections; channels made without care would share one."""
     own = (("grpc.use_local_subchannel_pool", 1),)
     async with AsyncExitStack() as exits:
         yield [

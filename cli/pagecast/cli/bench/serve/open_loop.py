@@ -1,4 +1,4 @@
-"""An open loop: pages asked for at moments that are fixed, whatever becomes of them."""
+"""An open loop: pages asked for at fixed moments, whatever becomes of them."""
 
 import asyncio
 import random
@@ -14,14 +14,14 @@ from pagecast.cli.bench.serve.page_shape import SHORT, PageShape
 from pagecast.cli.bench.serve.world import VISITORS
 
 AT_ONCE_MAX = 64
-"""Pages of the open loop in flight; beyond that the server is overloaded: pages are left out."""
+"""Pages in flight; beyond that the server is overloaded, and pages are left out."""
 
 CHANCE_SEED = 1
-"""Of the moments of visitors who know nothing of each other."""
+"""Seed of the moments of visitors who know nothing of each other."""
 
 
 def by_chance(pages: int, seconds: float) -> list[float]:
-    """Moments at which so many visitors come within so many seconds, each whenever it likes."""
+    """Random moments at which `pages` independent visitors come within `seconds`."""
     chance = random.Random(CHANCE_SEED)
     return sorted(chance.uniform(0, seconds) for _ in range(pages))
 
@@ -37,16 +37,16 @@ class OpenLoop:
     left_out: int = 0
 
     async def keep_asking(self, channel: grpc.aio.Channel, rate: float) -> None:
-        """Evenly, until it is cancelled; then pages in flight end."""
+        """Asks evenly until it is cancelled; then pages in flight end."""
         await self.ask_at([channel], (number / rate for number in count()))
 
     async def ask_at(
         self, channels: Sequence[grpc.aio.Channel], moments_s: Iterable[float]
     ) -> None:
-        """A page at each moment from now on, through one channel after the other.
+        """Asks for a page at each moment from now on, through the channels in turn.
 
-        Returns when the last one has ended; cancelled, it asks no more and lets pages in flight
-        end.
+        Returns when the last page has ended; when cancelled, it asks for no more and lets pages in
+        flight end.
         """
         asked: set[asyncio.Task[None]] = set()
         began_s = time.perf_counter()
@@ -77,7 +77,7 @@ class OpenLoop:
         return sorted((page.started_s, page.model) for page in self.pages if page.started_s)
 
     def first_rows_between(self, begin_s: float, end_s: float) -> list[float]:
-        """Milliseconds until the first row, of pages that were due between two moments."""
+        """Milliseconds until the first row, for pages that were due between two moments."""
         return [
             ms
             for page in self.pages

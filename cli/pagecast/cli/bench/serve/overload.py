@@ -21,13 +21,13 @@ from pagecast.cli.bench.serve.world import World
 from pagecast.cli.percentile import percentile
 
 TIMES_PEAK = 10
-"""Pages asked for, by probes too, by those the server can make."""
+"""Pages asked for, including the probes', by those the server can make."""
 
 CONNECTIONS = 4
-"""Over which they come: an overload is not one client's."""
+"""Connections they come through: an overload is not one client's."""
 
 IN_FLIGHT_MAX = 1_000
-"""Pages of the overload; beyond that the load itself could not keep up: pages are left out."""
+"""Pages of the overload; beyond that the load itself cannot keep up, and pages are left out."""
 
 GOODPUT_REACH = 0.9
 """Of the peak."""
@@ -38,11 +38,11 @@ REFUSAL_REACH_MS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Overloaded:
-    """What was seen between two moments, from when all slots were taken and the queue was full."""
+    """What was seen between two moments, the first with all slots taken and the queue full."""
 
     peak: float
     goodput: float
-    """Pages a second that were whole in time."""
+    """Pages per second that were whole in time."""
     seconds: float
     pages: list[AskedPage] = field(default_factory=list)
     """That were due."""
@@ -54,7 +54,7 @@ class Overloaded:
 async def overload_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
-    """A server as it is configured by default: 16 slots, 64 that wait."""
+    """A server with its defaults: 16 slots, 64 pages waiting."""
     async with one_server(world, config, CONNECTIONS) as server:
         await everybody_has_a_page(server.channels[0])
         say("the peak of whole pages")
@@ -62,7 +62,7 @@ async def overload_rows(
         asked = TIMES_PEAK * peak
         probes = probes_per_second(asked)
         rate = asked - probes
-        # Until the pages that found an empty server have left their slots.
+        # Wait until the pages that found an empty server have left their slots.
         settle_s = PEAK_CLIENTS / peak
         say(f"overload: {asked:.0f} pages a second, {TIMES_PEAK} times the peak")
         load = OpenLoop(shape=WHOLE, at_once_max=IN_FLIGHT_MAX)
@@ -119,7 +119,7 @@ def rows_of_overload(seen: Overloaded) -> list[Row]:
 
 
 def _refusals(seen: Overloaded) -> list[Row]:
-    """Of probes; beside them what the load saw, whose event loop has much to do."""
+    """Of the probes, beside what the load saw, whose event loop is busy."""
     probes_ms = [answer.ms for answer in seen.answers if answer.code == REFUSED]
     load_ms = [(page.ended_s - page.asked_s) * 1000 for page in seen.pages if page.refused]
     if not (probes_ms and load_ms):

@@ -9,14 +9,14 @@ from pagecast.v1 import homepage_pb2
 
 @dataclass(frozen=True, kw_only=True)
 class PageShape:
-    """Of a page, as its request says it."""
+    """The size of a page and how it is decoded, as its request says."""
 
     rows: int = 20
     entities_per_row: int = 10
     exact_entities: int = 10
 
     def request(self, user_id: str, minutes: int = 0) -> homepage_pb2.StreamHomepageRequest:
-        """Of a user, so many minutes after the world's moment."""
+        """A user's request, `minutes` after the world's moment."""
         request = homepage_pb2.StreamHomepageRequest(user_id=user_id, **asdict(self))
         request.requested_at.FromMilliseconds(START_MS + minutes * 60_000)
         return request
@@ -26,4 +26,4 @@ WHOLE = PageShape(exact_entities=HYBRID_K)
 """A whole page, decoded as a server does it unless told otherwise."""
 
 SHORT = PageShape(rows=4, exact_entities=HYBRID_K)
-"""Its first row is what is asked for, and there are more of them to ask."""
+"""For first rows: shorter pages, so that more of them can be asked for."""

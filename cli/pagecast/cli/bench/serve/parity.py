@@ -1,4 +1,4 @@
-"""Rows of what another provider computes otherwise than the CPU, from the same bundle."""
+"""Rows of what another provider computes differently from the CPU, from the same bundle."""
 
 from itertools import zip_longest
 
@@ -22,10 +22,10 @@ from pagecast.featurestore.prompt.prompt import Prompt
 from pagecast.rules.page_rules import PageRules
 
 STEPS = 16
-"""Single tokens behind the prompt whose hidden states are compared as well."""
+"""Single tokens after the prompt whose hidden states are compared as well."""
 
 EVERY_ENTITY = 40
-"""Of a row: as many are decoded one by one as a row may have, so the page is exact."""
+"""Entities of a row decoded one by one: as many as a row may have, so the page is exact."""
 
 
 def parity_rows(world: World, config: ServeBenchConfig) -> list[Row]:

@@ -33,7 +33,7 @@ class Bench:
 
     @cached_property
     def world(self) -> World:
-        """Made when a part first asks for it: some need none."""
+        """Made when a part first asks for it; some need none."""
         folder = self.config.folder / "serve"
         shutil.rmtree(folder, ignore_errors=True)
         self.say("a catalog and a model of random weights")

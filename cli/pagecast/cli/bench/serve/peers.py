@@ -1,8 +1,8 @@
-"""What a page stands beside: the same weights decoded as one would first write it.
+"""What a page is compared with: the same weights, decoded as one would first write it.
 
-Both feed one token at a time, compute the logits of every token and mask them afterwards; both keep
-a cache that grows by concatenation. They get the prompt's tokens, the embeddings and the grammar
-from us, so what differs is the decoding.
+Both peers feed one token at a time, compute the logits of every token and mask them afterwards;
+both keep a cache that grows by concatenation. They get the prompt's tokens, the embeddings and the
+grammar from us, so only the decoding differs.
 
 Letters in names: T prompt positions, P past positions, D width, O width of hidden states, V
 entities and rows together.
@@ -139,9 +139,9 @@ def output_table(model: Model) -> FloatArray:
 
 
 class GreedyPage:
-    """What logits of everything make of a page, token by token.
+    """Turns logits of everything into a page, token by token.
 
-    A token is an entity, or, behind all entities, a row.
+    A token is an entity or, after all entities, a row.
     """
 
     def __init__(self, rules: PageRules, entities: int, on_row: Callable[[], None]) -> None:
@@ -155,7 +155,7 @@ class GreedyPage:
         return self._state.page_complete
 
     def choose(self, logits_V: FloatArray) -> int:
-        """The next token of a page that is not complete."""
+        """The next token of an incomplete page."""
         entities_N, rows_R = logits_V[: self._entities], logits_V[self._entities :]
         if self._in_row:
             token = choose(entities_N, self._state.entity_mask_N).position

@@ -1,4 +1,4 @@
-"""People who do something and look at their pages: how long until a page is made with it."""
+"""Users who do something and then ask for pages: how long until a page is made with it."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ from pagecast.featurestore.history.packing import peek_version
 from pagecast.featurestore.online.store import OnlineFeatures
 
 USERS = tuple(f"prober{number}" for number in range(8))
-"""They take turns, so that no history becomes much longer than the shape that is measured."""
+"""They take turns, so that no history grows much longer than the shape that is measured."""
 
 LOOK_S = 0.005
-"""Between two looks at a history, by the client, on a core that is not the server's."""
+"""Between two looks at a history, by the client, on another core than the server's."""
 
 ARRIVE_SECONDS_MAX = 30.0
-"""An event that is not in a history by then never will be."""
+"""An event that is not in a history by then is taken for lost."""
 
 ONE_ROW = PageShape(rows=1, exact_entities=HYBRID_K)
 """What is measured ends with the first row."""
@@ -33,7 +33,7 @@ ONE_ROW = PageShape(rows=1, exact_entities=HYBRID_K)
 
 @dataclass(frozen=True, kw_only=True)
 class Changed:
-    """One event's way, in milliseconds from when it was sent."""
+    """One event's way, in milliseconds from its sending."""
 
     history_ms: float
     """Until the user's history contained it."""
@@ -78,9 +78,9 @@ class Prober:
         return Changed(history_ms=history_ms, first_row_ms=page.first_row_ms)
 
     async def _contained(self, user: str) -> int:
-        """The next offset of the user's history once it has all that was acknowledged.
+        """The next offset of the user's history once it contains all that was acknowledged.
 
-        Only its version is looked at: to unpack it at every look would take time of the core that
+        Only its version is read: unpacking it at every look would take time from the core that
         broker, ingest and clients share. Raises CommandError.
         """
         until_s = time.perf_counter() + ARRIVE_SECONDS_MAX

@@ -1,4 +1,4 @@
-"""First rows at fixed shares of the peak: an open loop, where nobody waits for anybody else."""
+"""First rows at fixed shares of the peak, by an open loop: nobody waits for anybody else."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from pagecast.cli.bench.serve.world import World
 from pagecast.cli.percentile import percentile
 
 SHARES = (0.25, 0.5, 0.8, 0.95)
-"""Of the peak's pages a second."""
+"""Shares of the peak's pages per second."""
 
 PAGES_WANTED = 200
 """At each share: a p99 is then the third slowest page."""
 
 TIMES_SECONDS_MAX = 6.0
-"""A slow machine stops after so many times the seconds of a closed loop, with fewer pages."""
+"""A slow machine stops after this many times a closed loop's seconds, with fewer pages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class AtRate:
     """What visitors saw at one rate."""
 
     pages: int
-    """That were to be asked for."""
+    """Pages that were to be asked for."""
     first_row_ms: list[float]
     failed: int
     left_out: int
@@ -37,7 +37,7 @@ class AtRate:
 async def rate_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
-    """Whole pages, as many filled at once as a server does by itself (k=3)."""
+    """Whole pages, decoded as a server does by default (k=3)."""
     measured: dict[float, AtRate] = {}
     async with one_server(world, config) as server:
         await everybody_has_a_page(server.channels[0])

@@ -1,4 +1,4 @@
-"""Streams of ready messages as a client asks for them; what they say is not looked at."""
+"""Streams of ready messages as a client asks for them; their content is not looked at."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ from pagecast.v1 import homepage_pb2
 OURS = "/pagecast.v1.HomepageService/StreamHomepage"
 
 EMPTY_SERVICE = "pagecast.bench.Empty"
-"""Sends ready bytes: methods `Rows` and `Entities`. `Waited` tells what the threads of the other
-door have spent waiting, which is no part of a message."""
+"""Sends ready bytes: methods `Rows` and `Entities`. `Waited` says what the other door's threads
+have spent waiting, which is no part of a message."""
 
 STREAMS_MAX = 8
-"""Threads that hand pages over, and so the streams at a time."""
+"""Threads that hand pages over, which bounds the streams at a time."""
 
 STREAMS = 4
-"""At a time: the server always has something to do, and the client is not the one that waits."""
+"""At a time: the server always has something to do, and the client is not what it waits for."""
 
 GRANULARITIES = {
     "Rows": homepage_pb2.GRANULARITY_ROWS,
@@ -37,7 +37,7 @@ class Streamed:
     messages: int
     bytes: int
     cpu_seconds: float
-    """Of the server, without what waiting for the next portion cost it."""
+    """The server's, without what waiting for the next portion cost it."""
     seconds: float
 
     @property
@@ -74,7 +74,7 @@ class Doors:
 async def stream_for(
     doors: Doors, channel: grpc.aio.Channel, method: str, request: bytes, seconds: float
 ) -> Streamed:
-    """Streams of a method for so long, each client's next one when it has one. Raises
+    """Streams of a method for `seconds`, each client starting its next when one has ended. Raises
     AioRpcError."""
     call: Any = channel.unary_stream(method, None, None)
     messages, size = 0, 0

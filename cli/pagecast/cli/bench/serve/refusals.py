@@ -1,4 +1,4 @@
-"""How long a refusal takes, by a client of its own (`jobs.probe`)."""
+"""How long a refusal takes, measured by a client of its own (`jobs.probe`)."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ PROBES_PER_SECOND_MAX = 20.0
 """Enough for a p99 in ten seconds."""
 
 PROBES_SHARE_MAX = 0.5
-"""Of all that is asked for, where that is little: a probe must not be the overload."""
+"""Share of all that is asked for, if that is little: probes must not be the overload."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Probed:
 
 
 def probes_per_second(asked_per_second: float) -> float:
-    """How many of the pages asked for every second are asked for by probes."""
+    """How many of the pages asked for per second are the probes'."""
     return min(PROBES_PER_SECOND_MAX, PROBES_SHARE_MAX * asked_per_second)
 
 
@@ -54,7 +54,7 @@ def probes_per_second(asked_per_second: float) -> float:
 async def probing(
     address: str, config: ServeBenchConfig, shape: PageShape, per_second: float
 ) -> AsyncIterator[Probed]:
-    """Probes while the block runs, from the moment it begins; `Probed` is filled after it."""
+    """Probes while the block runs; `Probed` is filled when it ends."""
     result = config.folder / "probe.json"
     ready_file = config.folder / "probe.ready"
     for path in (result, ready_file):

@@ -1,4 +1,4 @@
-"""Rows of pages through gRPC: a server on a core of its own, for each form of the weights."""
+"""Rows of pages through gRPC, from a server on a core of its own, for each form of the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pagecast.cli.percentile import percentile
 from pagecast.engine.bundles.manifest import DecodeWeights
 
 FALL_MIN = 0.85
-"""Pages per CPU-second at 64 clients by those at one."""
+"""Pages per CPU-second at 64 clients, by those at one client."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a decode step must move and multiply, whatever does it.
+"""What any decode step must move and multiply.
 
 Letters in names: C candidates of a row, O width of hidden states.
 """
@@ -20,7 +20,7 @@ class StepWork:
     """Of one step of so many pages."""
 
     weight_bytes: int
-    """Of the graph, read once whatever the pages."""
+    """The graph's, read once however many the pages."""
     cache_bytes: int
     """Keys and values of all pages' positions."""
     head_bytes: int
@@ -41,9 +41,9 @@ class StepWork:
     def floor_s(
         self, weights: DecodeWeights, rates: MachineRates, read_bytes_per_s: float
     ) -> float:
-        """No less than moving everything, nor than multiplying everything; at best both at once.
+        """The longer of moving everything and multiplying everything; at best both happen at once.
 
-        `read_bytes_per_s` is that of so many bytes, which caches may hold from step to step.
+        `read_bytes_per_s` is the rate for that many bytes, which caches may hold between steps.
         """
         rate = rates.int8_ops_per_s if weights is DecodeWeights.INT8 else rates.fp32_ops_per_s
         multiply_s = self.weight_ops / rate + self.other_ops / rates.fp32_ops_per_s
@@ -53,9 +53,9 @@ class StepWork:
 def step_work(
     bundle: Path, weights: DecodeWeights, shape: ModelShape, pages: int, positions: int, row_c: int
 ) -> StepWork:
-    """Of pages of so many positions each, in rows of `row_c` candidates.
+    """The work of pages with `positions` each, in rows of `row_c` candidates.
 
-    Left out are norms, tokens and hidden states: some kilobytes. Caches are fp32 in both forms.
+    Leaves out norms, tokens and hidden states: some kilobytes. Caches are fp32 in both forms.
     """
     width = shape.query_heads * shape.head_dim
     entries = pages * 2 * shape.layers * shape.kv_heads * shape.head_dim * positions
@@ -69,8 +69,8 @@ def step_work(
 
 
 def _weight_bytes(graph: Path, shape: ModelShape) -> int:
-    """Of all that is multiplied with states, in whichever form: with scales, without the table of
-    rotations, of which a step reads a line."""
+    """Bytes of all that is multiplied with states, in either form: with scales, without the table
+    of rotations, of which a step reads a line."""
     initializers = onnx.load(graph).graph.initializer
     return sum(_size(tensor) for tensor in initializers if _counts(tensor, shape))
 

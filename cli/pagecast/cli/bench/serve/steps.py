@@ -33,14 +33,14 @@ SHORTLIST = 4096
 """Candidates that compete in a row."""
 
 STEPS = ROWS * (1 + ENTITIES_PER_ROW)
-"""Of an exact page: each of its tokens is fed once."""
+"""Steps of an exact page: each of its tokens is fed once."""
 
 GROWTH_REACH = 3.0
-"""How many times the step at the fewest entities one at the most may cost."""
+"""How much a step with the most entities may cost, in steps with the fewest."""
 
 VOCABULARY_ENTITIES = 1000
-"""Entities the model knows by their ids; all others have their metadata alone. A table of a million
-ids would be gigabytes on disk, and no step looks at it."""
+"""Entities the model knows by their ids; all others have only metadata. A table of a million ids
+would be gigabytes on disk, and no step looks at it."""
 
 HEADS = {"as wide as the model": 0, "projected to 64": 64}
 """The output head, and its `ModelConfig.output_dim`."""
@@ -88,7 +88,7 @@ def _growth(head: str, sizes: Sequence[int], steps_ms: Sequence[float]) -> Row:
 
 
 def _step_ms(bundle: Bundle, entities: int, rounds: int) -> tuple[float, float]:
-    """Of exact pages with their rules' masks, without their prompts: two positions."""
+    """Exact pages with their rules' masks, but without their prompts: two positions."""
     snapshot = mask_snapshot(entities)
     model = Model(bundle, snapshot)
     rules = compile_rules(CompiledCatalog(snapshot), plain_request(), ())

@@ -1,4 +1,4 @@
-"""What a server says its swaps took, part by part."""
+"""What a server says its swaps took, by part."""
 
 from pagecast.cli.bench.quantiles import families
 from pagecast.cli.bench.rows import Row
@@ -7,7 +7,7 @@ METRIC = "pagecast_swap_seconds"
 
 
 def parts_so_far(metrics_port: int) -> dict[str, tuple[float, float]]:
-    """By part: how many swaps had it, and their seconds together."""
+    """By part: how many swaps had it, and the seconds they took together."""
     counts, sums = dict[str, float](), dict[str, float]()
     for family in families(metrics_port):
         for sample in family.samples:

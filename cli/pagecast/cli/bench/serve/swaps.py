@@ -1,4 +1,4 @@
-"""Rows of swaps under load: what clients see while the champion is exchanged, and what is left."""
+"""Rows of swaps under load: what clients see while the champion is exchanged, and afterwards."""
 
 import asyncio
 import time
@@ -28,21 +28,21 @@ from pagecast.server.models.former_models import FORMER_MODELS_MAX
 from pagecast.server.models.succession import SUCCESSION_S_MAX
 
 MODELS = FORMER_MODELS_MAX + 2
-"""More than a server keeps, in a circle: every swap loads, embeds and warms."""
+"""In a circle, and more than a server keeps, so that every swap loads, embeds and warms."""
 
 FOLLOW_SECONDS_MAX = 120.0
-"""Then a swap has failed: loading and embedding a catalog of 20,000 takes seconds."""
+"""After this a swap has failed: loading and embedding a catalog of 20,000 takes seconds."""
 
 PREFIX_MB = 112
-"""Of the server's kept histories: of all users by two models, not by all of them in the circle. A
-new champion has none in life either."""
+"""For the server's kept histories: of all users by two models, but not by all models of the circle.
+In life, too, a new champion has none."""
 
 GATE_S = 12.0
-"""From a registration to its promotion, where a model is the challenger first: no gate is quicker,
-and a quiet server has loaded it by then. Where it has not, the promotion finds it half loaded."""
+"""From a registration to its promotion, if a model is the challenger first: no gate is quicker, and
+a quiet server has loaded it by then. Otherwise the promotion finds it half loaded."""
 
 FIRST_ROW_REACH, FOLLOW_REACH_S = 2.0, 2.0
-"""Of the p99 in swaps by the steady one; of a promotion until the new model's first page."""
+"""p99 during swaps by the steady p99; seconds from a promotion to the new model's first page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,9 @@ class Swapped:
     steady_ms: list[float]
     during_ms: list[float]
     loading_ms: list[float]
-    """Of those during swaps, of pages that were due before the new model's first one."""
+    """Those during swaps of pages that were due before the new model's first one."""
     ahead: bool = False
-    """Whether each model was the challenger first: its loading, and so its swap, began then."""
+    """Whether each model was the challenger first, when its loading, and so its swap, began."""
     followed_s: list[float]
     failed: int
     left_out: int
@@ -69,7 +69,7 @@ async def swap_rows(
     versions = [world.bundle.name, *(train_another(world, seed) for seed in range(1, MODELS))]
     engine = connect(world.paths.database_url)
     try:
-        # Of a run before this one: the server would load it while its peak is measured.
+        # Left by an earlier run, the server would load it while its peak is measured.
         challenge(engine, None)
         async with one_server(world, config, prefix_cache_mb=PREFIX_MB) as server:
             return await _rows_of_server(server, engine, versions, config, say)
@@ -78,7 +78,7 @@ async def swap_rows(
 
 
 def challenge(engine: sa.Engine, version: str | None) -> None:
-    """Makes a model that is registered the challenger, as if it were registered now; or none."""
+    """Makes a registered model, or none, the challenger, as if it were registered now."""
     with exclusive(engine, Lock.REGISTRY) as connection:
         move_alias(connection, CHALLENGER, version, MovedFor(by="bench", reason="register"))
 
@@ -172,7 +172,7 @@ async def _swap(
     during_ms, loading_ms, followed_s = list[float](), list[float](), list[float]()
     resident: list[int] = []
     for swap in range(1, config.swaps + 1):
-        # Those that are loaded ahead go on where the others have ended.
+        # The models loaded ahead go on in the circle where the others ended.
         version = versions[(swap + ahead * config.swaps) % MODELS]
         begun_s = time.perf_counter()
         await asyncio.to_thread(challenge, engine, version if ahead else None)

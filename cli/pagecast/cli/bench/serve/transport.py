@@ -1,4 +1,4 @@
-"""What a message costs: the server's way from a choice to the stream, beside gRPC by itself."""
+"""What a message costs: the server's way from a choice to the stream, beside gRPC alone."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,11 @@ READY_PAGES = "pagecast.cli.bench.jobs.ready_pages"
 EMPTY = "an empty grpc.aio stream of the same bytes"
 
 COST_REACH = 1.5
-"""Of a message, by that of the empty stream."""
+"""Cost of a message, by that of the empty stream."""
 
 TURN_SHARE = 0.2
-"""Of a closed loop's seconds: a turn of each stream. CPU time is known to a hundredth of a
-second."""
+"""A turn of each stream, as a share of a closed loop's seconds. CPU time is known to a hundredth of
+a second."""
 
 Turns = Mapping[str, Sequence[tuple[Streamed, Streamed]]]
 """Ours and the empty stream, turn by turn, by granularity."""
@@ -41,7 +41,7 @@ Turns = Mapping[str, Sequence[tuple[Streamed, Streamed]]]
 async def transport_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
-    """Both from one process, by its CPU time, in turns; one round warms up."""
+    """Both, in turns, from one process and by its CPU time; one round warms up."""
     ready_file = config.folder / "ready-pages.ready"
     ready_file.unlink(missing_ok=True)
     spec = JobSpec(
@@ -76,8 +76,8 @@ async def _round(doors: Doors, seconds: float) -> dict[str, tuple[Streamed, Stre
 
 
 def rows_of_transport(turns: Turns) -> list[Row]:
-    """Cost by CPU time, whose ratio is the median of each turn's; pace by the clock, which is the
-    client's as well."""
+    """Cost by CPU time, its ratio being the median over turns; pace by the clock, which includes
+    the client."""
     rows = []
     for name, pairs in turns.items():
         ours, empty = [mine for mine, _ in pairs], [other for _, other in pairs]

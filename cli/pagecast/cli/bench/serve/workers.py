@@ -1,4 +1,4 @@
-"""Pages a second by worker processes on one port."""
+"""Pages per second by the number of worker processes on one port."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,8 +15,8 @@ WORKERS = (1, 2)
 async def worker_rows(
     world: World, config: ServeBenchConfig, say: Callable[[str], None]
 ) -> list[Row]:
-    """On all cores of the machine, which the clients share; each client is a connection, and
-    numpy has one thread, as a worker is told."""
+    """On all cores of the machine, shared with the clients; each client is a connection, and numpy
+    has one thread, as workers are told."""
     pages_per_second: dict[int, float] = {}
     for workers in WORKERS:
         say(f"{workers} workers, {PEAK_CLIENTS} clients")

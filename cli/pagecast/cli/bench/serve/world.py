@@ -1,6 +1,6 @@
 """What is served: a catalog, a user with a long history, a model of random weights.
 
-Speed does not ask what the weights are. Nothing is read from anywhere; the same sizes give the same
+Speed does not depend on the weights. Nothing is read from anywhere; the same sizes give the same
 world.
 """
 
@@ -37,10 +37,10 @@ START_MS = 1_767_600_000_000
 
 MINUTE_MS = 60_000
 USER = "ada"
-"""Whose page is measured by itself."""
+"""The user whose page is measured by itself."""
 
 VISITORS = tuple(f"u{i}" for i in range(64))
-"""Those of whom loads are made."""
+"""The users of loads."""
 
 TOPIC_ID = "bench"
 
@@ -58,7 +58,7 @@ class World:
 
 
 def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) -> World:
-    """Everything a server needs, in an empty directory; `output_dim` is of ModelConfig."""
+    """Makes everything a server needs, in an empty directory; `output_dim` is ModelConfig's."""
     paths = StatePaths(root=folder).create()
     engine = connect(paths.database_url)
     try:
@@ -84,7 +84,7 @@ def build_world(folder: Path, entities: int, steps: int, output_dim: int = 0) ->
 
 
 def train_another(world: World, seed: int) -> str:
-    """Registers a model of other weights; returns its version."""
+    """Registers a model with other weights; returns its version."""
     bundle = _write_model(world.paths.bundles, world.snapshot, seed=seed)
     engine = connect(world.paths.database_url)
     try:
@@ -95,7 +95,7 @@ def train_another(world: World, seed: int) -> str:
 
 
 def remember(world: World, user_id: str, steps: int) -> History:
-    """Writes a user's history of so many steps; the next version of it each time."""
+    """Writes a user's history of `steps` steps, each time as its next version."""
     store = OnlineFeatures.open(world.paths)
     try:
         history = History(user_id)
@@ -111,7 +111,7 @@ def remember(world: World, user_id: str, steps: int) -> History:
 
 
 def history_event(user_id: str, i: int, entities: int) -> events_pb2.InteractionEvent:
-    """The i-th of a user: a minute after the one before, all of them before `START_MS`."""
+    """A user's i-th event: a minute after the one before, all before `START_MS`."""
     entity = (7919 * (i + 1) + 104729 * sum(user_id.encode())) % entities
     occurred_at_ms = START_MS - 1000 * MINUTE_MS + i * MINUTE_MS
     event = events_pb2.InteractionEvent(

@@ -1,4 +1,4 @@
-"""`pagecast bench`: figures beside others of the same run."""
+"""`pagecast bench`: figures, each beside another of the same run."""
 
 import typer
 

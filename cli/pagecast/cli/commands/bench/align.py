@@ -1,4 +1,4 @@
-"""`pagecast bench align`: whose pages simulated members like better."""
+"""`pagecast bench align`: whose pages simulated members like best."""
 
 from pathlib import Path
 from typing import Annotated
@@ -66,11 +66,11 @@ def align(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Whose pages simulated members like better, and how far off-policy estimates can be trusted.
+    """Whose pages simulated members like best, and how far off-policy estimates can be trusted.
 
     Contenders are trained on the same data and visited by the same members with the same luck, each
-    in a world of its own, beside the one they are compared with. In the loop, arms learn every day
-    from their own pages.
+    in a world of its own, and shown beside the one they are compared with. In the loop, arms learn
+    from their own pages every day.
     """
     from pagecast.cli.bench.align.command import AlignBench
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pagecast.cli.output import Output
 
 EVENTS, ROUNDS, LATENCY_SECONDS = 150_000, 5, 20.0
-"""Seconds of each system and turn, so that a busy machine's moods even out."""
+"""Each turn of each system takes seconds, so that a busy machine's moods even out."""
 
 WARM_EVENTS = 100_000
 """A hundred of each user: windows are partly filled."""
 
 QUICK_EVENTS, QUICK_ROUNDS, QUICK_LATENCY_SECONDS = 20_000, 1, 2.0
 """For seeing whether it works; its figures are worth little. The worker commits after 10,000
-events, and what it costs is measured between two commits."""
+events, and its cost is measured between two commits."""
 
 
 def ingest(
@@ -42,8 +42,8 @@ def ingest(
 ) -> None:
     """What an event costs from Kafka to the stores, and how long it takes, beside other systems.
 
-    Starts a broker, Valkey and everything else by itself. The first time, it installs Quix
-    Streams into an environment of its own in the state directory.
+    Starts a broker, Valkey and everything else by itself. The first run installs Quix Streams into
+    an environment of its own in the state directory.
     """
     from pagecast.cli.bench.ingest import IngestBenchConfig, measure_ingest
     from pagecast.cli.bench.machine import BENCH_FOLDER, Circumstances

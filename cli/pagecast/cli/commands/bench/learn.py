@@ -44,7 +44,7 @@ def learn(
 ) -> None:
     """What retraining is worth and costs: never, incrementally, in full, slice after slice.
 
-    For each next slice: sync, evaluate, train. Each seed is a process of its own, with one thread
+    For each next slice: sync, evaluate, train. Each seed has a process of its own, with one thread
     on one core.
     """
     from pagecast.cli.bench.learn_command import LearnBench

@@ -54,8 +54,8 @@ def model(
 ) -> None:
     """What the model predicts and what each part is worth, how fast it trains, how it scales.
 
-    Each figure is of a process of its own, with one thread on one core. In whole it takes a night;
-    choose tables, or cut it and go on with `--out`.
+    Each figure is measured by a process of its own, with one thread on one core. All of it takes a
+    night; choose tables, or interrupt it and go on with `--out`.
     """
     from pagecast.cli.bench.model_command import ModelBench
 

@@ -7,13 +7,13 @@ import typer
 from pagecast.cli.options import AsJson, StateDir
 
 SERVE_ENTITIES, SERVE_PROMPT = 20_000, 260
-"""The shape the figures are asked for at."""
+"""The shape that the figures are for."""
 
 SERVE_ROUNDS, SERVE_SECONDS, SERVE_CLIENTS = 5, 10.0, "1,4,16,64"
 """Pages of each way of decoding, seconds of each closed loop, and clients."""
 
 CATALOGS = "10000,100000,1000000"
-"""Entities of the catalogs at which masks and steps are measured."""
+"""Sizes of the catalogs with which masks and steps are measured."""
 
 SERVE_SWAPS = 20
 
@@ -56,8 +56,9 @@ def serve(
 ) -> None:
     """What a page costs, alone and among others, beside plainer ways to decode it.
 
-    Makes a catalog and a model of random weights and starts servers on them; `events` starts a
-    broker and an ingest worker as well. On a quiet machine all of it takes about half an hour.
+    Makes a catalog and a model of random weights and starts servers on them; the table `events`
+    also starts a broker and an ingest worker. On a quiet machine all of it takes about half an
+    hour.
     """
     from pagecast.cli.bench.cpu import use_one_thread
 

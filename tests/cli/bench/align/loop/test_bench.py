@@ -1,4 +1,4 @@
-"""The loop from the front door: what cannot be asked, and a small one."""
+"""The loop from the command line: what cannot be asked for, and a small run."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a folder keeps of a run, and of which runs it is."""
+"""What a folder keeps of a run, and which runs may use it."""
 
 import dataclasses
 from pathlib import Path

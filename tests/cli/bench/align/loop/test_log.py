@@ -1,4 +1,4 @@
-"""An arm's log: pages as a server reports them, days as logged pages, and what was made before."""
+"""An arm's log: pages as a server reports them, days as logged pages, and pages made before."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

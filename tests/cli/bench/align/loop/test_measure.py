@@ -1,4 +1,4 @@
-"""Arms in a small world: each lives its days, learns from them, and is found again where it was."""
+"""Arms in a small world: each lives its days, learns from them, and resumes where it was."""
 
 import dataclasses
 import json

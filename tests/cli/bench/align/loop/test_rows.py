@@ -1,4 +1,4 @@
-"""A day's row: what each member came for and what it was worth, by the one reward."""
+"""A day's row: each member's sessions and what they were worth, by the one reward."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The first third of the days and the last, beside the same days of the arms that are compared."""
+"""The first and last third of the days, beside the same days of the arms to compare with."""
 
 import dataclasses
 

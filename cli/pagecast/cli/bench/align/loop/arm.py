@@ -1,4 +1,4 @@
-"""An arm's month: members visit, the day is closed, told and learned from, and the next begins."""
+"""An arm's month: members visit, the day is closed, reported and learned from; the next begins."""
 
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from pagecast.trainer.pages.shown import ShownPage
 
 
 class LoopArm:
-    """One arm with one seed; `first` is the model it begins with, `learner` None learns nothing."""
+    """One arm with one seed, which begins with `first`; without a `learner` it never learns."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class LoopArm:
         )
 
     def run(self, told: Told) -> None:
-        """Every day that is not done; those that are, are gone through again to come to it."""
+        """Runs every day that is not done yet; days that are, are repeated to get there."""
 
         def over(day: int, present: int) -> None:
             self._end(day, present)
@@ -98,7 +98,7 @@ class LoopArm:
 
 
 def _examples(pages: Sequence[SeenPage]) -> list[ShownPage]:
-    """Those of which something was seen. The day is over, and with it what became of them."""
+    """The pages of which something was seen. The day is over, so their outcomes are final."""
     return [
         ShownPage(
             user_id=one.page.user_id,

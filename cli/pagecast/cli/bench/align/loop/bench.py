@@ -1,4 +1,4 @@
-"""The loop as a table of `pagecast bench align`: from options to what is told."""
+"""The loop as a table of `pagecast bench align`: from options to output."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +20,17 @@ QUICK_ARMS, QUICK_MEMBERS, QUICK_DAYS, QUICK_PASSES = (MULTI_STAGE, "greedy"), 2
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
-    """As given; None is the default of `LoopConfig`, or of a quick run."""
+    """Options as given; None means the default of `LoopConfig`, or of a quick run."""
 
     quick: bool
     arms: str | None
-    """Names with / between them."""
+    """Names separated by slashes."""
     seeds: tuple[int, ...] | None
     members: int | None
     days: int | None
     passes: float | None
     out: Path | None
-    """The file of the whole bench: what the loop keeps is in a folder beside it."""
+    """The whole bench's file; the loop keeps its work in a folder beside it."""
 
     def config(self) -> LoopConfig:
         """Raises InputError that names the option."""
@@ -55,7 +55,7 @@ class LoopOptions:
 def run_loop(
     config: LoopConfig, data: ArenaData, commit: str, plot: Path | None, output: Output
 ) -> dict[str, Any]:
-    """Measures, tells, draws; returns what the JSON document has of it."""
+    """Measures, shows and plots; returns the loop's part of the JSON document."""
     with telling(output.console, "the closed loop", len(config.seeds) * len(config.arms)) as told:
         rows = measure_loop(config, data, commit, told, told.begin)
     arms = summaries(rows)

@@ -1,4 +1,4 @@
-"""What a run of the closed loop is of: its arms, their members and days, and how they learn."""
+"""What a run of the closed loop consists of: arms, members, days, and how arms learn."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,8 +10,8 @@ from pagecast.trainer.config import TrainConfig
 from pagecast.trainer.page_config import PagesFrom
 
 DRAWN_SHARE = 0.25
-"""Of an exploring arm's requests: enough for a hundred members to be shown a few dozen pages a day
-that the model would not have chosen, and few enough that most of what is measured is its own."""
+"""Share of an exploring arm's requests: enough to show a hundred members a few dozen pages a day
+that the model would not have chosen, and so few that most measured pages are its own choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +25,15 @@ class Arm:
     correct: bool = False
     """Whether what was seen is weighed by how seldom its place is (`PresentationConfig`)."""
     pages_from: PagesFrom = "both"
-    """Of a generative model's trainings, as `TrainConfig` says."""
+    """Which pages a generative model's trainings learn from, as in `TrainConfig`."""
 
 
 _DRAWN = Exploration(share=DRAWN_SHARE)
 
 MULTI_STAGE, FROZEN, GREEDY = "multi-stage", "frozen", "greedy"
-"""What the other arms are compared with. The baseline learns from events, not from pages; the model
-that learns nothing shows what the members' own satiation and drift do to any pages; beside the one
-that learns from its best pages alone, others show what exploring or correcting is worth."""
+"""What the other arms are compared with. The baseline learns from events, not from pages. The model
+that learns nothing shows what the members' own satiation and drift do to any pages. Compared with
+the one that learns from its best pages alone, others show what exploring or correcting is worth."""
 
 ARMS: dict[str, Arm] = {
     MULTI_STAGE: Arm(model="multi-stage"),
@@ -44,7 +44,7 @@ ARMS: dict[str, Arm] = {
     FROZEN: Arm(learns=False),
     "from events": Arm(pages_from="constructed"),
 }
-"""By name. The last learns what members chose, and no page, as trainings do by default."""
+"""By name. The last learns from what members chose, and from no page, as trainings do by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +52,19 @@ class LoopConfig:
     """Raises ValueError that names the field."""
 
     arms: tuple[str, ...] = tuple(ARMS)
-    """Names in ARMS; each has the same members with the same luck, in a world of its own."""
+    """Names from ARMS; each has the same members with the same luck, in a world of its own."""
     seeds: tuple[int, ...] = (0,)
     """Of trainings and members."""
     members: int = 100
-    """Simulated members: some 90 sessions a day, of which an arm learns."""
+    """Simulated members: some 90 sessions a day for an arm to learn from."""
     days: int = 30
     """Simulated days."""
     train: TrainConfig = field(default_factory=TrainConfig)
-    """Of generative models: `epochs` for the one that all arms begin with, `incremental` for a
-    day's. What an arm says and the seed are put in its place."""
+    """For generative models: `epochs` is for the one that all arms begin with, `incremental` for a
+    day's. The seed and what an arm sets replace its values."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     folder: Path | None = None
-    """Keeps what is done, and a run goes on from it; None keeps nothing."""
+    """Keeps what is done, so that a run can go on from it; None keeps nothing."""
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.arms if name not in ARMS]:
@@ -76,7 +76,7 @@ class LoopConfig:
                 raise ValueError(f"{name} must be at least 1")
 
     def to_dict(self) -> dict[str, Any]:
-        """For a report. The simulator's own config is told by its hash."""
+        """For a report, which gives the simulator's own config by its hash."""
         return {
             "arms": self.arms,
             "seeds": self.seeds,

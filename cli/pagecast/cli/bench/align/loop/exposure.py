@@ -1,4 +1,4 @@
-"""What members get to see: how much of the catalog, how evenly, and how much beside the hits.
+"""What members get to see: how much of the catalog, how evenly, and how much beyond the hits.
 
 Letters: N entities that were seen.
 """
@@ -14,8 +14,8 @@ from pagecast.featurestore.catalog.snapshot import CatalogSnapshot
 from pagecast.simulator.data import TrainingData
 
 HEAD_SHARE = 0.8
-"""Of what people took up before the first day: the most taken-up entities that have it together are
-the head. What else the catalog had then is the long tail; what came later is neither."""
+"""The head is the most taken-up entities that together have this share of what people took up
+before the first day. The rest of the catalog then is the long tail; what came later is neither."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Ranks:
 
 
 def ranks(people: TrainingData, catalog: CatalogSnapshot) -> Ranks:
-    """By how often each entity was taken up; of equals the earlier one of the catalog first."""
+    """By how often each entity was taken up; equals in the order of the catalog."""
     taken_up = Counter(people.entity_ids[entity] for entity in people.entity_N.tolist())
     names = [entity.entity_id for entity in catalog.entities]
     left = HEAD_SHARE * taken_up.total()
@@ -42,19 +42,19 @@ def ranks(people: TrainingData, catalog: CatalogSnapshot) -> Ranks:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Of all impressions together: an entity that was seen on a page is one."""
+    """Over all impressions: each entity that was seen on a page counts as one."""
 
     impressions: int
     tail: float
-    """Share of impressions that are of the long tail."""
+    """Share of impressions whose entity is of the long tail."""
     launched: float
-    """Share that are of entities launched since the first day."""
+    """Share whose entity was launched since the first day."""
     entities: int
     """Distinct entities that were seen."""
     coverage: float
     """The same as a share of the catalog."""
     effective: float
-    """Entities that, seen equally often, would have the entropy of these: how many count."""
+    """How many entities, seen equally often, would have the entropy of those that were seen."""
 
 
 def exposure(pages: Sequence[SeenPage], catalog: CatalogSnapshot, known: Ranks) -> Exposure:

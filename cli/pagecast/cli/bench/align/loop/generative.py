@@ -1,4 +1,4 @@
-"""A generative model learns a day by an incremental run, on the pages it was served with."""
+"""A generative model learns a day by an incremental run, on the pages it served."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from pagecast.trainer.starts.base import Base, Start, incremental_config, load_b
 from pagecast.trainer.train import fit_on
 
 TRAINING_MINUTES_MAX = 240.0
-"""A training ends with its passes, on a busy machine too, so that a run repeats itself."""
+"""So long that passes end a training even on a busy machine, and a run can be repeated."""
 
 
 def train_config(config: TrainConfig, seed: int) -> TrainConfig:
@@ -35,7 +35,7 @@ def train_first(
     checkpoints: Path,
     told: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """On the data alone, from pages that are constructed of it; goes on from `checkpoints`."""
+    """Trains on the data alone, from pages constructed of it; goes on from `checkpoints`."""
     trained = fit_on(snapshot, config, lambda at: told(at.share_done), checkpoints)
     _publish(place, trained, runs=0)
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -89,7 +89,7 @@ class GenerativeLearner(Learner):
 
     @property
     def _newest(self) -> Path:
-        """The bundle of the run's beginning, or of the last day that was learned."""
+        """The bundle of the last day that was learned, or the one the arm began with."""
         newest = self._models.newest
         return self._first if newest == FIRST else self._models.bundle(newest)
 

@@ -1,4 +1,4 @@
-"""What a run of the loop has done, in a folder: a run that was cut goes on behind its last day."""
+"""What a run of the loop has done, in a folder: an interrupted run goes on after its last day."""
 
 import json
 import re
@@ -12,16 +12,16 @@ _ROWS = "rows.json"
 
 
 class KeptRun:
-    """`of` are facts that all of a folder must share: commit, data, and what a run is of.
+    """`of` are facts that everything in a folder must share: commit, data and the run's settings.
 
-    Raises InputError if the folder is of others.
+    Raises InputError if the folder's facts are others.
     """
 
     def __init__(self, folder: Path, of: Mapping[str, str]) -> None:
         self._folder = open_folder(folder, of)
 
     def first(self, model: str, seed: int) -> Path:
-        """Where the model is that arms of a kind begin with."""
+        """Where the model lies that arms of a kind begin with."""
         return self._folder / f"first-{_plain(model)}-{seed}"
 
     def checkpoints(self, model: str, seed: int) -> Path:
@@ -35,7 +35,7 @@ class KeptRun:
 class KeptArm:
     """An arm's log, its models and the rows of its days.
 
-    `all_left` says that all members have: no day is to come then.
+    `all_left` says that all members have left, so no day is to come.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class KeptArm:
         return self.all_left or len(self.rows) >= days
 
     def add(self, row: Row) -> None:
-        """The next day; one that is done again comes in the place of what it was, its equal."""
+        """Adds the next day; one that is done again replaces its equal."""
         self.rows[row.day : row.day + 1] = [row]
         self.all_left = not row.members
         told = {"rows": [one.to_json() for one in self.rows], "all_left": self.all_left}

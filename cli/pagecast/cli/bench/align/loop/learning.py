@@ -1,7 +1,7 @@
-"""How an arm learns a day: each kind of model as its own trainer does it.
+"""How an arm learns a day: each kind of model by its own trainer.
 
-A day that an earlier run has learned is not learned again: its newest model is loaded, and of the
-days before nothing is needed but their pages.
+Days that an earlier run has learned are not learned again: the newest model is loaded, and only the
+pages of the days before it are needed.
 """
 
 from abc import ABC, abstractmethod
@@ -39,9 +39,9 @@ class Learner(ABC):
         self._models = models
 
     def learn(self, day: Day) -> ServedBundle | None:
-        """The model of the next day; None if it is the one of this day.
+        """The model of the next day; None if it is this day's.
 
-        Every day is given, in order, also one that was learned before.
+        Takes every day in order, including those learned before.
         """
         self._remember(day)
         newest = self._models.newest

@@ -1,7 +1,7 @@
 """What an arm was asked for, what it showed and what came of it: its offline log.
 
 The platform writes it as a server and an ingest worker would; days are read as logged pages, by
-the one join. A page that the log has already is not made again: so a run that was cut repeats its
+the one join. A page that is already in the log is not made again: an interrupted run repeats its
 days with the very pages they had, and members, who depend on nothing else, do the same again.
 """
 
@@ -36,7 +36,7 @@ class SeenPage:
 
 
 class LoopLog:
-    """Of one arm. Days end with `close_day`; what was not closed is not kept."""
+    """The log of one arm. Days end with `close_day`; an unclosed day is not kept."""
 
     def __init__(self, folder: Path) -> None:
         self._log = OfflineLog(folder)
@@ -50,12 +50,12 @@ class LoopLog:
         self.events_of: dict[str, list[LoggedEvent]] = defaultdict(list)
         """By user, in the order of their offsets."""
         self.next_event = self.day_begins = 0
-        """The offset of the next event, and of the first one behind the day's first page."""
+        """The offset of the next event, and of the first event after the day's first page."""
 
     def made(self, basis: PageBasis) -> list[events_pb2.ServedRow] | None:
         """The rows of a page that an earlier run made; None if it did not.
 
-        Raises InputError if that page was another one's.
+        Raises InputError if it was made from another prompt.
         """
         page = self._made.get(basis.page.page_id)
         if page is None:
@@ -71,7 +71,7 @@ class LoopLog:
         if not self._pages:
             self.day_begins = self.next_event
         page = basis.served(rows)
-        # A thousand names a page, for replaying its rules, which nobody does here.
+        # A thousand ids a page, needed only to replay its rules, which nobody does here.
         page.rules_input.ClearField("popular_entity_ids")
         value = page.SerializeToString()
         self._pages.append(LoggedPage(*_PAGES_AT, self._next_page, page, value))

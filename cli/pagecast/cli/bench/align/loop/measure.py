@@ -1,4 +1,4 @@
-"""Runs the loop: arm after arm, a month of days each."""
+"""Runs the loop, arm after arm."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,9 +25,9 @@ def measure_loop(
     say: Told,
     begin: Callable[[str, int], None] = lambda _part, _number: None,
 ) -> list[Row]:
-    """The days of every arm and seed, in order; `begin` takes each and how many were before it.
+    """The days of every arm and seed, in order; `begin` takes each and how many came before it.
 
-    Raises InputError if `config.folder` is of another run.
+    Raises InputError if `config.folder` belongs to another run.
     """
     rows: list[Row] = []
     with _folder(config) as folder:
@@ -88,7 +88,7 @@ def _learner(
 
 
 def _facts(config: LoopConfig, data: ArenaData, commit: str) -> dict[str, str]:
-    """Without arms, seeds and days: a run may go on with more of them."""
+    """Leaves out arms, seeds and days: a run may go on with more of them."""
     return {
         "commit": commit,
         "data_sha256": data.people.sha256,

@@ -11,7 +11,7 @@ KEPT = 2
 
 
 def published(place: Path) -> Path | None:
-    """The bundle in a folder; None if there is none that is whole."""
+    """The bundle in a folder; None if there is no whole one."""
     if not place.is_dir():
         return None
     # What is unfinished is hidden: a bundle appears whole or not at all.

@@ -12,7 +12,7 @@ from pagecast.v1 import events_pb2
 
 
 class LoopPlatform(ArenaPlatform):
-    """Of one thread, as the arena's."""
+    """For one thread, like the arena's."""
 
     def __init__(
         self,

@@ -6,10 +6,10 @@ from pagecast.cli.bench.align.loop.rows import Row
 from pagecast.trainer.evaluation.reports.plots import HEIGHT, LABEL, WIDTH, curves
 
 SMOOTH_DAYS = 5
-"""A point is of its day and the days before it, so many in all: one day is too few sessions."""
+"""Days that a point covers, its own being the last: one day is too few sessions."""
 
 LABELLED = 5
-"""Every so many-th day has its number below."""
+"""Days from one number on the axis to the next."""
 
 TITLE, PANEL = 30, HEIGHT + 40
 """Heights, in pixels."""
@@ -27,7 +27,7 @@ PANELS: dict[str, Sums] = {
 
 
 def loop_svg(rows: Sequence[Row]) -> str:
-    """Both plots, a line an arm, from zero; "" without rows."""
+    """Both plots, with a line per arm, from zero; "" without rows."""
     if not rows:
         return ""
     days = max(row.day for row in rows) + 1
@@ -50,7 +50,7 @@ def loop_svg(rows: Sequence[Row]) -> str:
 
 
 def _line(name: str, rows: Sequence[Row], days: int, sums: Sums) -> list[float]:
-    """All seeds together; 0 where nobody came."""
+    """Over all seeds; 0 where nobody came."""
     values = []
     for day in range(days):
         near = range(day - SMOOTH_DAYS + 1, day + 1)

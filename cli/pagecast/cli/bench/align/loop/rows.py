@@ -16,19 +16,19 @@ from pagecast.featurestore.pages.reward import RewardConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A day; figures by member are in the order of members, 0 for who did not come."""
+    """A day; figures by member are in the order of members, 0 for those who did not come."""
 
     arm: str
     seed: int
     day: int
     """From 0."""
     members: int
-    """Who had not left when it was over."""
+    """How many had not left when it was over."""
     pages: int
     drawn_pages: int
     """Of `pages`, those that explored."""
     drawn_reward: float
-    """Of `drawn_pages` together."""
+    """Sum over `drawn_pages`."""
     sessions_M: tuple[int, ...]
     reward_M: tuple[float, ...]
     """What members truly did on the pages of the day, by the table that rewards pages anywhere."""
@@ -77,7 +77,7 @@ def row_of(
     seen: Exposure,
     reward: RewardConfig,
 ) -> Row:
-    """Of a day's pages; `members` are the user ids of all members in their order."""
+    """The row of a day's pages; `members` are the user ids of all members in their order."""
     sessions: dict[str, set[str]] = {name: set() for name in members}
     rewards = dict.fromkeys(members, 0.0)
     drawn_pages, drawn_reward = 0, 0.0

@@ -21,7 +21,7 @@ class Seen:
 
 
 def seen_in(rows: Sequence[Row]) -> Seen:
-    """Of all days together; nothing of none."""
+    """Over all days; zeros without any."""
     if not rows:
         return Seen()
     days = [row.exposure for row in rows]
@@ -35,9 +35,9 @@ def seen_in(rows: Sequence[Row]) -> Seen:
 
 
 def seen_lifts(pairs: Sequence[tuple[Sequence[Row], Sequence[Row]]]) -> dict[str, Estimate]:
-    """By field of `Seen`, how far an arm is above another: means of the seeds, which are the pairs.
+    """By field of `Seen`, how far an arm is above another: means over seeds, a pair each.
 
-    An interval is over seeds; a field that one of the others' has nothing of is nothing.
+    Intervals are over seeds; a field is NOTHING if a seed's other arm has 0 there.
     """
     seeds = [(asdict(seen_in(ours)), asdict(seen_in(theirs))) for ours, theirs in pairs]
     return {

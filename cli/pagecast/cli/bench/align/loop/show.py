@@ -14,7 +14,7 @@ COLUMNS = (
 )
 
 LIFTED = {"tail": "long tail", "coverage": "coverage", "effective": "effective"}
-"""Of what was seen, what is compared, and its column."""
+"""Which figures of what was seen are compared, and their columns."""
 
 TOLD = """
 Rewards are per session, intervals 95 % over members, paired where arms are compared. All others are
@@ -25,7 +25,7 @@ frozen arm, not to the first days.
 
 
 def show_loop(output: Output, arms: Sequence[Summary]) -> None:
-    """The first days of an arm, its last and all of them; then the same beside other arms."""
+    """The first, the last and all days of each arm; then the same beside other arms."""
     periods = [(one.arm, part) for one in arms for part in (one.first, one.last, one.whole)]
     output.table(TITLE, COLUMNS, [_line(name, part) for name, part in periods])
     output.say()

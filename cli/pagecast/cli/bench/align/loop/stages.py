@@ -13,13 +13,13 @@ from pagecast.trainer.multi_stage.train import fit_baseline, write_baseline
 
 
 def train_first(place: Path, snapshot: Snapshot, seed: int) -> None:
-    """On the data alone, with a choice of EASE's weights."""
+    """Fits on the data alone, choosing EASE's weights."""
     _publish(place, snapshot, MultiStageConfig(seed=seed))
 
 
 class StagesLearner(Learner):
-    """EASE's weights stay as they were chosen in the beginning: choosing them is most of the cost,
-    and a day is a hundredth of the data."""
+    """EASE's weights stay as first chosen: choosing them is most of the cost, and a day is a
+    hundredth of the data."""
 
     def __init__(self, models: Models, first: Path, people: Sequence[UserSteps]) -> None:
         super().__init__(models)
@@ -33,7 +33,7 @@ class StagesLearner(Learner):
         )
 
     def _remember(self, day: Day) -> None:
-        """Nothing: a day is fitted on all that was before it."""
+        """Remembers nothing: a day is fitted on all that was before it."""
 
     def _train(self, day: Day) -> None:
         users = (*self._people, *day.members)

@@ -16,19 +16,19 @@ from pagecast.cli.bench.align.loop.seen import Seen, seen_in, seen_lifts
 from pagecast.simulator.interval import Estimate, mean_by_member
 
 PARTS = 3
-"""Of a run of days: the first and the last third are compared. A day alone is too few sessions."""
+"""Parts of a run: its first and last third are compared. A day alone is too few sessions."""
 
 BESIDE = (MULTI_STAGE, FROZEN, GREEDY)
-"""Arms that every other one is compared with, by the same members in the same days: the pipeline to
-beat, what is there without learning, and learning without exploration."""
+"""Arms that every other one is compared with, by the same members on the same days: the pipeline to
+beat, no learning, and learning without exploration."""
 
 Pair = tuple[Sequence[Row], Sequence[Row]]
-"""Days of an arm and of another, of one seed."""
+"""Days of two arms with one seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """Some days of an arm, all its seeds together; days are from 0, `until` is not among them."""
+    """Some days of an arm over all its seeds; days count from 0, `until` is excluded."""
 
     begin: int
     until: int
@@ -36,20 +36,20 @@ class Period:
     reward: Estimate
     """Per session, with an interval over members."""
     beside: Mapping[str, Lift]
-    """The reward's lift, by the arm it is compared with; of those that were measured."""
+    """The reward's lift, by the arm it is compared with, if that was measured."""
     best_page: float | None
     drawn_page: float | None
-    """Reward of a page whose tokens were the best, and of one that was drawn; None of no page."""
+    """Reward of a page of best tokens, and of a drawn one; None if there was no such page."""
     seen: Seen
     seen_beside: Mapping[str, Mapping[str, Estimate]]
-    """What was seen, as lifts beside the same arms (`seen_lifts`)."""
+    """Lifts of what was seen, beside the same arms (`seen_lifts`)."""
     members: float
-    """Who had not left in the end, of a seed."""
+    """How many had not left in the end, as a mean over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What members' satiation and drift do is in the last days of every arm."""
+    """The last days of every arm contain what members' satiation and drift do."""
 
     arm: str
     first: Period
@@ -61,7 +61,7 @@ class Summary:
 
 
 def summaries(rows: Sequence[Row]) -> list[Summary]:
-    """Of every arm, in the order of the rows."""
+    """A summary of every arm, in the order of the rows."""
     days = max((row.day for row in rows), default=-1) + 1
     part = max(1, days // PARTS)
     first, last = range(part), range(days - part, days)
@@ -100,7 +100,7 @@ def _period(every: Sequence[Row], name: str, days: range) -> Period:
 
 
 def _seeds(every: Sequence[Row], name: str) -> int:
-    """Of an arm; one whose members have all left has no row any more, and nobody."""
+    """How many seeds an arm has; one whose members have all left adds no rows and no members."""
     return len({row.seed for row in every if row.arm == name})
 
 
@@ -118,13 +118,13 @@ def _of(rows: Sequence[Row], name: str, days: range) -> list[Row]:
 
 
 def _pairs(ours: Sequence[Row], theirs: Sequence[Row]) -> list[Pair]:
-    """Of the seeds that both have days of: who has lost all members has none."""
+    """For the seeds of which both have days: an arm that has lost all members has none."""
     other = _by_seed(theirs)
     return [(rows, other[seed]) for seed, rows in _by_seed(ours).items() if seed in other]
 
 
 def _cell(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """What each member of a seed came to."""
+    """The sums of each member of a seed."""
     return {
         "sessions": np.sum([row.sessions_M for row in rows], axis=0, dtype=float).tolist(),
         "reward": np.sum([row.reward_M for row in rows], axis=0).tolist(),
