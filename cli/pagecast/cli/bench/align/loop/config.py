@@ -44,7 +44,7 @@ ARMS: dict[str, Arm] = {
     FROZEN: Arm(learns=False),
     "from events": Arm(pages_from="constructed"),
 }
-"""By name. The last learns from what members chose, and from no page, as trainings do by default."""
+"""By name. The last learns from what members chose and from no page, as trainings do by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
