@@ -8,7 +8,7 @@ LABEL, WIDTH, LINE = 150, 480, 28
 
 HEIGHT = 240
 
-COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
+COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d")
 
 
 def bars(rows: Sequence[tuple[str, float, float, float]]) -> str:
