@@ -152,6 +152,9 @@ class TrainSettings(BaseModel):
     response: Literal["entities", "semantic_ids"] = "entities"
     """What a page's entities are to the model: a token each, or the codes of what they are
     (docs/semantic-ids.md)."""
+    pages_from: Literal["constructed", "logged", "both"] = "constructed"
+    """Pages to learn from: built from what users did next, logged ones, or logged ones where a user
+    has any (docs/training.md)."""
     gate_users_min: int | None = Field(default=None, ge=1)
     """Users the gate must have asked before it lets a model through; unset means the trainer's own
     default."""

@@ -47,6 +47,13 @@ def test_without_a_choice_it_is_the_trainers() -> None:
     assert train_config(settings.train.budget_minutes, settings.train.profile) == TrainConfig()
 
 
+def test_settings_say_where_pages_come_from() -> None:
+    assert config_of(load_settings()).pages_from == TrainConfig().pages_from
+    assert config_of(load_settings(train={"pages_from": "both"})).pages_from == "both"
+    with pytest.raises(InputError, match=r"train\.pages_from"):
+        load_settings(train={"pages_from": "nowhere"})
+
+
 def test_settings_say_how_many_users_the_gate_asks() -> None:
     assert config_of(load_settings()).gate_users_min == TrainConfig().gate_users_min
     assert config_of(load_settings(train={"gate_users_min": 5})).gate_users_min == 5

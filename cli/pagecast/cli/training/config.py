@@ -22,7 +22,8 @@ def config_of(
     told = settings.train
     minutes = told.budget_minutes if budget_minutes is None else budget_minutes
     config = train_config(minutes, profile or told.profile)
-    config = replace(config, model=replace(config.model, response=told.response))
+    model = replace(config.model, response=told.response)
+    config = replace(config, model=model, pages_from=told.pages_from)
     if told.gate_users_min is not None:
         config = replace(config, gate_users_min=told.gate_users_min)
     return replace(
