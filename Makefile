@@ -29,7 +29,7 @@ demo: setup ## Real data, real broker, real model: pages change because an event
 	$(BIN)/pagecast demo
 
 # Each of pytest's workers imports a thousand files of this repository, and every process that tests
-# start some hundreds: they are compiled once and kept, even where the shell asks Python to keep none.
+# start imports some hundreds: they are compiled once and kept, even where the shell asks Python to keep none.
 test test-faults: export PYTHONDONTWRITEBYTECODE :=
 
 test: setup ## The test suite (minutes).
@@ -53,14 +53,14 @@ check: setup ## Format, lint, types, protos, layers, generated code.
 	$(BIN)/python docs/generate_limits.py --check
 	$(BIN)/python docs/generate_settings.py --check
 
-format: setup ## Formats and mends what can be mended.
+format: setup ## Formats, and fixes what can be fixed automatically.
 	$(BIN)/ruff check --fix-only $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-proto: setup ## Makes the stubs from the protos.
+proto: setup ## Generates the stubs from the protos.
 	$(BIN)/python protos/generate.py
 
-docs: setup ## Makes docs/limits.md and docs/settings.md from the code.
+docs: setup ## Generates docs/limits.md and docs/settings.md from the code.
 	$(BIN)/python docs/generate_limits.py
 	$(BIN)/python docs/generate_settings.py
 
