@@ -7,6 +7,7 @@ import pytest
 from cli.factories_cli import document, pagecast
 from typer.testing import CliRunner
 
+from pagecast.cli.bench import machine
 from pagecast.cli.bench.align.cells import ALIGNED, VALUED, VISITS, Measuring
 from pagecast.cli.bench.align.comparisons import COMPARISONS
 from pagecast.cli.bench.align.tables import LOOP, TABLES, tables_asked, tables_named
@@ -82,7 +83,10 @@ def test_a_table_alone_measures_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_a_cut_run_goes_on_from_its_file_and_measures_a_cell_once(tmp_path: Path) -> None:
+def test_a_cut_run_goes_on_from_its_file_and_measures_a_cell_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_commit", lambda: "of-one-commit")  # whoever edits meanwhile
     out = tmp_path / "out.json"
     options = ("--tables", "contenders,off-policy", "--contenders", "popularity")
     arguments = (*TINY, *options, "--out", str(out), "--state-dir", str(tmp_path))
