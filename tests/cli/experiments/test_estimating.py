@@ -9,7 +9,9 @@ from featurestore.experiments.factories_experiments import GENRES, registered
 from typer.testing import CliRunner
 
 from pagecast.cli.exits import CommandError, InputError
+from pagecast.cli.experiments import estimating
 from pagecast.cli.main import app
+from pagecast.engine.errors import EngineError
 from pagecast.featurestore.models.registry import Registry
 from pagecast.featurestore.state import StatePaths
 
@@ -49,4 +51,13 @@ def test_the_option_at_fault_is_named(target: str, option: tuple[str, str], told
 
 def test_without_drawn_pages_there_is_no_estimate(target: str) -> None:
     with pytest.raises(CommandError, match="arm champion: no page was drawn half an hour ago"):
+        estimate(target)
+
+
+def test_a_target_that_cannot_draw_is_named(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise EngineError("decode: out of memory")
+
+    monkeypatch.setattr(estimating, "_report", out_of_memory)
+    with pytest.raises(CommandError, match=f"model {target} cannot draw: decode: out of memory"):
         estimate(target)

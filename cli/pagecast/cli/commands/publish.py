@@ -60,7 +60,8 @@ def publish(
         raise NotRunningError(str(error)) from error
     except EventLogError as error:
         raise CommandError(str(error)) from error
-    if not counts:
+    if counts:
+        output.table("", ("topic", "messages"), [(topic, f"{n}") for topic, n in counts.items()])
+    else:
         output.say("nothing to publish: there is no line in " + ", ".join(map(str, files)))
-    output.table("", ("topic", "messages"), [(topic, f"{n}") for topic, n in counts.items()])
     output.document({"published": counts, "ingested": wait})
